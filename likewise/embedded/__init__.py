@@ -1,0 +1,26 @@
+"""Real servers without Docker: a Kafka-compatible broker and Redis as child processes.
+
+For laptops, demonstrations and tests. The broker keeps everything in memory; production is Apache
+Kafka and Redis, as in docker-compose.yml.
+"""
+
+from likewise.embedded.broker import EmbeddedBroker, embedded_broker
+from likewise.embedded.errors import EmbeddedServerError, PortTakenError
+from likewise.embedded.ports import free_port, port_or_free
+from likewise.embedded.process import ServerProcess
+from likewise.embedded.redis_server import EmbeddedRedis, embedded_redis
+from likewise.embedded.servers import EmbeddedServers, embedded_servers
+
+__all__ = [
+    "EmbeddedBroker",
+    "EmbeddedRedis",
+    "EmbeddedServerError",
+    "EmbeddedServers",
+    "PortTakenError",
+    "ServerProcess",
+    "embedded_broker",
+    "embedded_redis",
+    "embedded_servers",
+    "free_port",
+    "port_or_free",
+]

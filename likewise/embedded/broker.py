@@ -1,0 +1,91 @@
+"""The embedded broker: Tansu, which speaks the Kafka protocol and keeps everything in memory."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import struct
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from likewise.embedded.binaries import broker_binary, version_of
+from likewise.embedded.ports import HOST
+from likewise.embedded.process import ServerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_METADATA, _METADATA_VERSION = 3, 2
+_PROBE_TIMEOUT_S = 1.0
+
+
+class EmbeddedBroker(ServerProcess):
+    """A broker of one node; topics and records are gone when it ends."""
+
+    name = "The embedded broker"
+    log_name = "broker.log"
+    # On SIGTERM Tansu waits 5 s for clients that are still connected; on SIGINT it ends at once.
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT
+
+    def __init__(
+        self, directory: Path, *, port: int | None = None, start_timeout_s: float = 20.0
+    ) -> None:
+        """See `ServerProcess`; the log in `directory` is the only file."""
+        super().__init__(directory, port=port, start_timeout_s=start_timeout_s)
+        self._cluster_id = f"likewise-{secrets.token_hex(8)}"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """What Kafka clients connect to: "127.0.0.1:9092"."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def description(self) -> str:
+        """For people: "Tansu 0.6.0 (in memory)"."""
+        return f"Tansu {version_of(broker_binary())} (in memory)"
+
+    @property
+    def working_directory(self) -> Path:
+        """The root: Tansu reads settings from a `.env` in its working directory or above."""
+        return Path("/")
+
+    def command(self) -> list[str]:
+        """Return Tansu's command; all settings are in its arguments."""
+        url = f"tcp://{self.bootstrap_servers}"
+        return [
+            str(broker_binary()),
+            "broker",
+            f"--cluster-id={self._cluster_id}",
+            f"--listener-url={url}",
+            f"--advertised-listener-url={url}",
+            "--storage-engine=memory://tansu/",
+        ]
+
+    def answers(self) -> bool:
+        """Whether the broker with our cluster id answers a Metadata request."""
+        try:
+            with socket.create_connection((HOST, self.port), _PROBE_TIMEOUT_S) as connection:
+                connection.settimeout(_PROBE_TIMEOUT_S)
+                connection.sendall(_metadata_request())
+                with connection.makefile("rb") as replies:
+                    (size,) = struct.unpack(">i", replies.read(4))
+                    return self._cluster_id.encode() in replies.read(min(size, 65_536))
+        except (OSError, struct.error):
+            return False
+
+
+@contextmanager
+def embedded_broker(directory: Path, *, port: int | None = None) -> Iterator[str]:
+    """Run a broker for the length of a `with` block; yields its bootstrap servers."""
+    with EmbeddedBroker(directory, port=port) as broker:
+        yield broker.bootstrap_servers
+
+
+def _metadata_request() -> bytes:
+    """Return a Metadata request for no topics (Kafka protocol guide, request header 1)."""
+    client_id = b"likewise-embedded"
+    header = struct.pack(">hhih", _METADATA, _METADATA_VERSION, 0, len(client_id)) + client_id
+    no_topics = struct.pack(">i", 0)
+    return struct.pack(">i", len(header + no_topics)) + header + no_topics

@@ -1,0 +1,191 @@
+"""Events: what an app publishes to the likes topic, and how the bytes are read.
+
+The body is a JSON object; see docs/protocol.md. Decoding is total: any bytes give either an
+event or an `InvalidInputError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from likewise.errors import InvalidInputError
+from likewise.ids import ItemId, UserId, parse_item_id, parse_user_id
+
+if TYPE_CHECKING:
+    from likewise.streams import Record
+
+MAX_EVENT_BYTES = 64 * 1024
+PROTOCOL_VERSION = 1
+
+
+class Like(msgspec.Struct, frozen=True, gc=False):
+    """The user likes the item."""
+
+    user_id: UserId
+    item_id: ItemId
+
+
+class Unlike(msgspec.Struct, frozen=True, gc=False):
+    """The user no longer likes the item."""
+
+    user_id: UserId
+    item_id: ItemId
+
+
+class ForgetUser(msgspec.Struct, frozen=True, gc=False):
+    """Everything known of the user is erased, now."""
+
+    user_id: UserId
+
+
+class RetireItem(msgspec.Struct, frozen=True, gc=False):
+    """The item is not recommended any more, to anyone."""
+
+    item_id: ItemId
+
+
+class RestoreItem(msgspec.Struct, frozen=True, gc=False):
+    """The item may be recommended again."""
+
+    item_id: ItemId
+
+
+Event = Like | Unlike | ForgetUser | RetireItem | RestoreItem
+
+_ACTIONS: dict[type[Event], str] = {
+    Like: "like",
+    Unlike: "unlike",
+    ForgetUser: "forget_user",
+    RetireItem: "retire_item",
+    RestoreItem: "restore_item",
+}
+ACTIONS = frozenset(_ACTIONS.values())
+
+
+class _Body(msgspec.Struct):
+    """The JSON object as it may arrive; unknown fields are ignored."""
+
+    user_id: str | int | None = None
+    item_id: str | int | None = None
+    action: str | None = None
+    timestamp: int | float | str | None = None
+    version: int = PROTOCOL_VERSION
+    specversion: str | None = None
+    type: Any = None
+    data: msgspec.Raw = msgspec.Raw()
+
+
+_decoder = msgspec.json.Decoder(_Body)
+_encoder = msgspec.json.Encoder()
+
+
+def decode_event(record: Record) -> Event:
+    """Return the event that a record of the likes topic carries.
+
+    CloudEvents 1.0 are accepted in structured mode (the envelope is the body) and in binary
+    mode (`ce_…` headers); where their data names no action, the last word of `type` does.
+
+    Raises:
+        InvalidInputError: the record breaks the wire contract. Nothing else is ever raised.
+    """
+    if record.value is None:
+        raise InvalidInputError("null_value", "the record has no value")
+    body = _decode_body(record.value)
+    kind = _binary_mode_type(record)
+    if body.specversion is not None:
+        kind = _cloud_event_type(body.specversion, body.type)
+        body = _decode_body(bytes(body.data))
+    if body.version != PROTOCOL_VERSION:
+        raise InvalidInputError(
+            "unsupported_version", f"version {body.version} is not {PROTOCOL_VERSION}"
+        )
+    event = _event(body.action or _action_of(kind), body)
+    _check_key(record.key, event)
+    return event
+
+
+def encode_event(event: Event, *, timestamp_ms: int | None = None) -> bytes:
+    """Return the JSON body of an event: what `decode_event` reads back as the same event."""
+    body: dict[str, object] = {"action": _ACTIONS[type(event)], **msgspec.structs.asdict(event)}
+    if timestamp_ms is not None:
+        body["timestamp"] = timestamp_ms
+    return _encoder.encode(body)
+
+
+def event_key(event: Event) -> bytes:
+    """Return the record key: what has to stay in order (a user's likes, an item's state)."""
+    return _subject(event).encode()
+
+
+def _decode_body(raw: bytes) -> _Body:
+    if len(raw) > MAX_EVENT_BYTES:
+        raise InvalidInputError("too_large", f"the event is longer than {MAX_EVENT_BYTES} bytes")
+    try:
+        return _decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise InvalidInputError("wrong_type", str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError("not_json", str(error)) from error
+    except RecursionError as error:
+        raise InvalidInputError("too_deep", "the JSON is nested too deeply") from error
+
+
+def _event(action: str, body: _Body) -> Event:
+    match action:
+        case "like":
+            return Like(parse_user_id(body.user_id), parse_item_id(body.item_id))
+        case "unlike":
+            return Unlike(parse_user_id(body.user_id), parse_item_id(body.item_id))
+        case "forget_user":
+            return ForgetUser(parse_user_id(body.user_id))
+        case "retire_item":
+            return RetireItem(parse_item_id(body.item_id))
+        case "restore_item":
+            return RestoreItem(parse_item_id(body.item_id))
+    raise InvalidInputError(
+        "unknown_action", f"action {action[:64]!r} is none of {', '.join(sorted(ACTIONS))}"
+    )
+
+
+def _binary_mode_type(record: Record) -> str | None:
+    if not record.headers:
+        return None
+    headers = dict(record.headers)
+    if "ce_specversion" not in headers:
+        return None
+    decoded = {name: headers.get(name, b"").decode(errors="replace") for name in _CE_HEADERS}
+    return _cloud_event_type(decoded["ce_specversion"], decoded["ce_type"])
+
+
+_CE_HEADERS = ("ce_specversion", "ce_type")
+
+
+def _cloud_event_type(specversion: str, kind: object) -> str:
+    if specversion != "1.0":
+        raise InvalidInputError(
+            "unsupported_version", f"CloudEvents specversion {specversion[:16]!r} is not '1.0'"
+        )
+    if not isinstance(kind, str) or not kind:
+        raise InvalidInputError("missing_field", "a CloudEvent needs a `type`")
+    return kind
+
+
+def _action_of(cloud_event_type: str | None) -> str:
+    return "like" if cloud_event_type is None else cloud_event_type.rpartition(".")[2]
+
+
+def _subject(event: Event) -> str:
+    return event.item_id if isinstance(event, RetireItem | RestoreItem) else event.user_id
+
+
+def _check_key(key: bytes | None, event: Event) -> None:
+    """Refuse a key that names someone else: such an event would be out of the user's order."""
+    if key is None:
+        return
+    if key != _subject(event).encode():
+        shown = key[:64].decode(errors="replace")
+        raise InvalidInputError(
+            "key_mismatch", f"the record's key {shown!r} is not {_subject(event)[:64]!r}"
+        )

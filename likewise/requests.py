@@ -1,0 +1,216 @@
+"""Requests: what a service asks, how the bytes are read, and where the reply has to go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from likewise.errors import InvalidInputError
+from likewise.ids import ItemId, UserId, parse_item_id, parse_user_id
+from likewise.positions import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from likewise.streams import Record
+
+MAX_REQUEST_BYTES = 256 * 1024
+MAX_COUNT = 1_000
+MAX_LISTED_ITEMS = 10_000
+MAX_DEADLINE_MS = 3_600_000
+DEFAULT_COUNT = 10
+
+CORRELATION_HEADER = "kafka_correlationId"
+REPLY_TOPIC_HEADER = "kafka_replyTopic"
+REPLY_PARTITION_HEADER = "kafka_replyPartition"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One question: for a user, for an ad-hoc session (`liked`), or beside an item.
+
+    With `similar_to`, a `user_id` may be given as well: what that user likes is then left out.
+    """
+
+    user_id: UserId | None = None
+    liked: tuple[ItemId, ...] | None = None
+    similar_to: ItemId | None = None
+    count: int = DEFAULT_COUNT
+    exclude: tuple[ItemId, ...] = ()
+    explain: bool = False
+    after: Position | None = None
+    deadline_ms: int | None = None
+
+
+class ReplyRoute(msgspec.Struct, frozen=True):
+    """Where a reply goes and how the requester recognises it."""
+
+    topic: str
+    partition: int | None = None
+    correlation_id: bytes | None = None
+    request_id: str | None = None
+
+
+class _Body(msgspec.Struct):
+    """The JSON object as it may arrive; unknown fields are ignored."""
+
+    user_id: str | int | None = None
+    liked: list[str | int] | None = None
+    similar_to: str | int | None = None
+    count: int = DEFAULT_COUNT
+    exclude: list[str | int] = []
+    explain: bool = False
+    after: str | None = None
+    deadline_ms: int | None = None
+    version: int = 1
+
+
+class _Route(msgspec.Struct):
+    """The part of a body that says where the reply goes, readable although the rest is not."""
+
+    request_id: Any = None
+    reply_to: Any = None
+
+
+_body_decoder = msgspec.json.Decoder(_Body)
+_route_decoder = msgspec.json.Decoder(_Route)
+
+
+def decode_request(value: bytes | None) -> Request:
+    """Return the request that a record's value carries.
+
+    Raises:
+        InvalidInputError: the value breaks the wire contract. Nothing else is ever raised.
+    """
+    body = _decode_body(value)
+    if body.version != 1:
+        raise InvalidInputError("unsupported_version", f"version {body.version} is not 1")
+    if not 1 <= body.count <= MAX_COUNT:
+        raise InvalidInputError("invalid_count", f"`count` must be from 1 to {MAX_COUNT}")
+    if body.deadline_ms is not None and not 1 <= body.deadline_ms <= MAX_DEADLINE_MS:
+        raise InvalidInputError(
+            "invalid_deadline", f"`deadline_ms` must be from 1 to {MAX_DEADLINE_MS}"
+        )
+    request = Request(
+        user_id=None if body.user_id is None else parse_user_id(body.user_id),
+        liked=None if body.liked is None else _item_ids("liked", body.liked),
+        similar_to=None
+        if body.similar_to is None
+        else parse_item_id(body.similar_to, "similar_to"),
+        count=body.count,
+        exclude=_item_ids("exclude", body.exclude),
+        explain=body.explain,
+        after=None if body.after is None else Position.parse(body.after),
+        deadline_ms=body.deadline_ms,
+    )
+    _check_subject(request)
+    return request
+
+
+def encode_request(
+    request: Request, *, request_id: str | None = None, reply_to: str | None = None
+) -> bytes:
+    """Return the JSON body of a request: what `decode_request` reads back as the same request."""
+    body: dict[str, object] = {
+        name: value
+        for name, value in msgspec.structs.asdict(request).items()
+        if value not in (None, (), False)
+    }
+    if request.liked is not None:
+        body["liked"] = request.liked  # an empty session is a question as well
+    if request.after is not None:
+        body["after"] = str(request.after)
+    if request_id is not None:
+        body["request_id"] = request_id
+    if reply_to is not None:
+        body["reply_to"] = reply_to
+    return msgspec.json.encode(body)
+
+
+def reply_route(record: Record) -> ReplyRoute | None:
+    """Return where the record asks to be answered, or None where it does not say.
+
+    Headers (those of Spring Kafka's ReplyingKafkaTemplate) go before the body's `reply_to`.
+    Works on requests that `decode_request` refuses, and never raises.
+    """
+    headers = dict(record.headers)
+    in_body = _route_in(record.value)
+    topic = _text(headers.get(REPLY_TOPIC_HEADER)) or _string(in_body.reply_to)
+    if topic is None:
+        return None
+    return ReplyRoute(
+        topic=topic,
+        partition=_partition(headers.get(REPLY_PARTITION_HEADER)),
+        correlation_id=headers.get(CORRELATION_HEADER),
+        request_id=_string(in_body.request_id),
+    )
+
+
+def reply_headers(route: ReplyRoute) -> list[tuple[str, bytes]]:
+    """Return the headers of the reply: the correlation id, its bytes untouched."""
+    if route.correlation_id is None:
+        return []
+    return [(CORRELATION_HEADER, route.correlation_id)]
+
+
+def partition_header(partition: int) -> tuple[str, bytes]:
+    """Return the header that asks for a reply on one partition (4 bytes, big-endian)."""
+    return (REPLY_PARTITION_HEADER, partition.to_bytes(4, "big"))
+
+
+def _decode_body(value: bytes | None) -> _Body:
+    if value is None:
+        raise InvalidInputError("null_value", "the record has no value")
+    if len(value) > MAX_REQUEST_BYTES:
+        raise InvalidInputError(
+            "too_large", f"the request is longer than {MAX_REQUEST_BYTES} bytes"
+        )
+    try:
+        return _body_decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise InvalidInputError("wrong_type", str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError("not_json", str(error)) from error
+    except RecursionError as error:
+        raise InvalidInputError("too_deep", "the JSON is nested too deeply") from error
+
+
+def _check_subject(request: Request) -> None:
+    subjects = [request.user_id, request.liked, request.similar_to]
+    if all(subject is None for subject in subjects):
+        raise InvalidInputError(
+            "missing_field", "a request needs `user_id`, `liked` or `similar_to`"
+        )
+    if request.liked is not None and (request.user_id or request.similar_to):
+        raise InvalidInputError(
+            "ambiguous_subject", "`liked` stands instead of `user_id` and `similar_to`"
+        )
+
+
+def _item_ids(field: str, raw: Sequence[str | int]) -> tuple[ItemId, ...]:
+    if len(raw) > MAX_LISTED_ITEMS:
+        raise InvalidInputError("too_large", f"`{field}` names more than {MAX_LISTED_ITEMS} items")
+    return tuple(parse_item_id(item, field) for item in raw)
+
+
+def _route_in(value: bytes | None) -> _Route:
+    if value is None or len(value) > MAX_REQUEST_BYTES:
+        return _Route()
+    try:
+        return _route_decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Route()
+
+
+def _partition(raw: bytes | None) -> int | None:
+    return int.from_bytes(raw, "big") if raw is not None and len(raw) == 4 else None
+
+
+def _text(raw: bytes | None) -> str | None:
+    return raw.decode(errors="replace") if raw else None
+
+
+def _string(raw: object) -> str | None:
+    if isinstance(raw, bool) or not isinstance(raw, str | int):
+        return None
+    return str(raw) or None

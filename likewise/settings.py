@@ -1,0 +1,168 @@
+"""Settings: every one with its default and its reason, read once and validated.
+
+Sources, later ones winning: the defaults here, a TOML file, `LIKEWISE_…` environment variables,
+command-line options. The table `[redis]` with `key_prefix = "a:"` in the file is
+`LIKEWISE_REDIS_KEY_PREFIX=a:` in the environment. See `likewise.settings_loader`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Secret(str):
+    """A string that never shows itself in a repr, a log line or a traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'********'" if self else "''"
+
+    def __str__(self) -> str:
+        return "********" if self else ""
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def reveal(self) -> str:
+        """Return the secret as a plain string, for the client library that needs it."""
+        return str.__str__(self)
+
+
+Count = Annotated[int, Meta(ge=1)]
+Milliseconds = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach the Kafka cluster, and the topics on it."""
+
+    bootstrap_servers: str = "localhost:9092"
+    """`host:port`, several separated by commas."""
+    topic_prefix: str = ""
+    """Put before every topic and group name, to keep deployments on one cluster apart."""
+    create_topics: bool = True
+    """Create missing topics on start; off where an operator makes them."""
+    partitions: Count = 6
+    """Partitions of the topics created: the most consumers or servers that can share the work."""
+    replication_factor: Count = 1
+    """Replicas of the topics created; 3 in production."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: Secret | None = None
+    """Or `sasl_password_file`: a file that holds it."""
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    session_timeout_ms: Milliseconds = 10_000
+    """A member silent for so long has died; its partitions go to others."""
+    heartbeat_interval_ms: Milliseconds = 2_000
+    fetch_max_wait_ms: Milliseconds = 100
+    """How long a broker may hold back an empty answer. Apache Kafka answers at once when there
+    are records; Tansu waits this long, so `likewise up` sets 10."""
+    request_timeout_ms: Milliseconds = 30_000
+
+
+class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach Redis, and the keys in it."""
+
+    url: str = "redis://localhost:6379/0"
+    """`redis://`, `rediss://` (TLS) or `unix://`; may name user, password and database."""
+    username: str | None = None
+    password: Secret | None = None
+    """Goes before one in the URL. Or `password_file`: a file that holds it."""
+    ssl_cafile: Path | None = None
+    key_prefix: str = ""
+    """Put before every key, to keep deployments in one database apart."""
+    cluster: bool = False
+    """Talk to a Redis Cluster. Batches are then applied at least once instead of atomically."""
+    timeout_s: Seconds = 5.0
+    """How long a command may take before it counts as failed."""
+
+
+class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The worker that applies events to Redis."""
+
+    group: str = "likewise-consumers"
+    max_records: Count = 5_000
+    """The largest batch; bounds memory and the work repeated after a crash."""
+    poll_timeout_ms: Milliseconds = 200
+
+
+class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a model is built, and how many are kept."""
+
+    interval_s: Seconds = 60.0
+    """Build when anything changed and the last build is so long ago."""
+    min_interval_s: Seconds = 5.0
+    """Never build more often than this."""
+    changed_share: Share = 0.05
+    """Build before the interval is over when this share of the users has changed."""
+    keep_versions: Count = 5
+    """Older model versions are pruned; the current one never is."""
+    scan_chunk: Count = 1_000
+    """Users read per round trip."""
+    lease_ms: Milliseconds = 30_000
+    """An indexer that leads and falls silent for so long is replaced."""
+
+
+class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The worker that answers requests."""
+
+    group: str = "likewise-servers"
+    max_batch: Count = 256
+    """The largest batch of requests ranked at once; a lone request is never held back."""
+    poll_timeout_ms: Milliseconds = 100
+    reply_topic_pattern: str = r".*"
+    """Regular expression that a reply topic must match as a whole. The topics that likewise
+    itself reads, and internal ones, are refused whatever this says."""
+    after_timeout_ms: Milliseconds = 5_000
+    """How long a request with `after` and no deadline waits for its like to be applied."""
+    explain_limit: Count = 3
+    """How many of the user's likes are named for each item when a request asks to explain."""
+    model_check_interval_s: Seconds = 1.0
+    """How often an idle server looks for a new model; a busy one looks with every batch."""
+
+
+class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the services log, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+    """`auto`: coloured lines on a terminal, JSON elsewhere."""
+
+
+class MonitoringSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a service answers `/healthz`, `/readyz` and `/metrics`."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """0: not at all."""
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is built from a snapshot; docs/ranking.md has the formulas."""
+
+    directory: Path = Path("models")
+    """Where model versions stand, one directory each; indexer and servers share it."""
+    ranker: Literal["auto", "blend", "spectral", "cooccurrence", "neighbours"] = "auto"
+    seed: int = 0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of a deployment."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    consumer: ConsumerSettings = ConsumerSettings()
+    indexer: IndexerSettings = IndexerSettings()
+    serving: ServingSettings = ServingSettings()
+    model: ModelSettings = ModelSettings()
+    logging: LoggingSettings = LoggingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()

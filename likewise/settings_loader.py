@@ -1,0 +1,157 @@
+"""Reading settings: file, then environment, then options; every mistake named with its mend."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import msgspec
+
+from likewise.errors import SettingsError
+from likewise.settings import Secret, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ENV_PREFIX = "LIKEWISE_"
+CONFIG_VARIABLE = "LIKEWISE_CONFIG"
+DEFAULT_FILE = Path("likewise.toml")
+_FILE_SUFFIX = "_file"
+
+Tables = dict[str, dict[str, object]]
+
+
+def load_settings(
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    options: Mapping[str, object] | None = None,
+) -> Settings:
+    """Return the settings from all sources, options over environment over file over defaults.
+
+    `file` defaults to `$LIKEWISE_CONFIG`, else `likewise.toml` in the working directory where
+    there is one. `options` are dotted names (`"redis.url"`) with values; None means not given.
+
+    Raises:
+        SettingsError: a source can't be read, names an unknown setting, or a value is unusable.
+    """
+    tables = _from_file(file, environ)
+    origins = {
+        (table, name): f"`{name}` in [{table}] of the settings file"
+        for table, values in tables.items()
+        for name in values
+    }
+    for table, name, variable, value in _from_environ(environ):
+        tables.setdefault(table, {})[name] = value
+        origins[table, name] = variable
+    for dotted, option in (options or {}).items():
+        if option is not None:
+            table, _, name = dotted.partition(".")
+            tables.setdefault(table, {})[name] = option
+            origins[table, name] = f"option {dotted}"
+    return Settings(**{table: _convert(table, tables.get(table, {}), origins) for table in _TABLES})
+
+
+def setting_names() -> list[tuple[str, str]]:
+    """Return (table, name) of every setting, in the order of the documentation."""
+    return [
+        (table, field.encode_name)
+        for table, kind in _TABLES.items()
+        for field in msgspec.structs.fields(kind)
+    ]
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return variables that give another process these settings (those that are not defaults)."""
+    variables = {}
+    for table, name in setting_names():
+        value = getattr(getattr(settings, table), name)
+        if value != getattr(getattr(Settings(), table), name):
+            text = value.reveal() if isinstance(value, Secret) else str(value)
+            variables[f"{ENV_PREFIX}{table}_{name}".upper()] = text
+    return variables
+
+
+_TABLES: dict[str, Any] = get_type_hints(Settings)
+
+
+def _from_file(file: Path | None, environ: Mapping[str, str]) -> Tables:
+    named = file or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    path = named or DEFAULT_FILE
+    if named is None and not path.exists():
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"the settings file {path} can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {path} is not valid TOML: {error}") from error
+    for table, values in tables.items():
+        if table not in _TABLES or not isinstance(values, dict):
+            known = ", ".join(f"[{name}]" for name in _TABLES)
+            raise SettingsError(f"{path}: no table [{table}]; there are {known}")
+    return tables
+
+
+def _from_environ(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    for variable, value in sorted(environ.items()):
+        if variable.startswith(ENV_PREFIX) and variable not in _OTHER_VARIABLES:
+            table, _, name = variable.removeprefix(ENV_PREFIX).lower().partition("_")
+            if table not in _TABLES:
+                known = ", ".join(f"{ENV_PREFIX}{known.upper()}_…" for known in _TABLES)
+                raise SettingsError(f"{variable}: no such setting; there are {known}")
+            yield table, name, variable, value
+
+
+# Read elsewhere: where the file is, and which servers the test suite runs against.
+_OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "LIKEWISE_TEST_SERVERS"})
+
+
+def _convert(table: str, values: Mapping[str, object], origins: Mapping[Any, str]) -> Any:
+    kind = _TABLES[table]
+    hints = get_type_hints(kind, include_extras=True)
+    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    converted: dict[str, object] = {}
+    for name, value in values.items():
+        origin = origins[table, name]
+        if name not in known and name.removesuffix(_FILE_SUFFIX) in _secrets(kind):
+            converted[name.removesuffix(_FILE_SUFFIX)] = _secret_in(origin, str(value))
+        elif name not in known:
+            raise SettingsError(f"{origin}: no such setting{_closest(name, known)}")
+        else:
+            converted[name] = _value(origin, value, hints[name], secret=name in _secrets(kind))
+    return kind(**converted)
+
+
+def _value(origin: str, value: object, hint: object, *, secret: bool) -> object:
+    try:
+        # strict=False: environment variables are text, "8" has to serve as a number.
+        return msgspec.convert(value, hint, strict=False, dec_hook=_from_text)
+    except msgspec.ValidationError as error:
+        shown = Secret(value) if secret else value
+        raise SettingsError(f"{origin}: {shown!r} can't be used: {error}") from error
+
+
+def _from_text(kind: type, value: object) -> object:
+    if kind in (Path, Secret):
+        return kind(str(value))
+    raise NotImplementedError(f"no conversion to {kind}")  # msgspec turns it into its own error
+
+
+def _secrets(kind: Any) -> set[str]:
+    return {name for name, hint in get_type_hints(kind).items() if "Secret" in str(hint)}
+
+
+def _secret_in(origin: str, path: str) -> Secret:
+    try:
+        return Secret(Path(path).read_text(encoding="utf-8").rstrip("\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{origin}: the file {path!r} can't be read: {error}") from error
+
+
+def _closest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean `{close[0]}`?" if close else f"; there are {', '.join(sorted(known))}"

@@ -1,0 +1,120 @@
+"""The store as likewise sees it: likes per user and the bookkeeping beside them.
+
+Two implementations pass the same contract suite: `likewise.redis_store.RedisStore` and
+`likewise.testing.MemoryStore`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from likewise.ids import ItemId, UserId
+    from likewise.streams import TopicPartition
+
+
+@dataclass(slots=True)
+class UserChange:
+    """The final word on one user within a batch: forget first, then add and remove.
+
+    `add` and `remove` never share an item.
+    """
+
+    forget: bool = False
+    add: set[ItemId] = field(default_factory=set)
+    remove: set[ItemId] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Changes:
+    """A batch of events, folded: applying it once or many times gives the same state."""
+
+    users: dict[UserId, UserChange] = field(default_factory=dict)
+    retire: set[ItemId] = field(default_factory=set)
+    restore: set[ItemId] = field(default_factory=set)
+
+
+class Advance(NamedTuple):
+    """A step of one partition: from where the caller believes the store to be, to where."""
+
+    expected: int | None
+    next: int
+
+
+class Lookup(NamedTuple):
+    """What one batch of requests needs to know, read in one round trip.
+
+    `positions` were read before `likes`: a like below a position is in the sets. `likes` is
+    aligned with the users asked for; a user without likes has an empty set.
+    """
+
+    positions: list[int | None]
+    likes: list[set[ItemId]]
+    retired_version: int
+    model_announcement: bytes | None
+
+
+class LikeStore(Protocol):
+    """Likes per user, retired items, applied positions, the current model. Thread-safe.
+
+    Every method raises `TransientError` when the store is out of reach, loading, out of
+    memory or read-only, and `SettingsError` when it refuses the credentials.
+    """
+
+    def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
+        """Return how far each partition is applied (the next offset); None where nothing is."""
+
+    def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
+        """Apply a batch and move the positions, all or nothing.
+
+        Raises:
+            PositionMovedError: a position is not where the caller believed; nothing was done.
+        """
+
+    def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
+        """Return what each user likes now, in the order asked; empty sets for strangers."""
+
+    def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
+        """Return what a batch of requests needs, in one round trip."""
+
+    def retired(self) -> tuple[int, set[ItemId]]:
+        """Return the retired items and their version (read first, so never newer than them)."""
+
+    def scan_users(self, chunk: int) -> Iterator[list[UserId]]:
+        """Yield every user with likes, about `chunk` at a time, each at least once.
+
+        Users who come or go meanwhile may or may not be among them.
+        """
+
+    def count_likes(self, users: Sequence[UserId]) -> int:
+        """Return how many likes these users have together."""
+
+    def changed_count(self) -> int:
+        """Return how many users' likes changed since they were last taken."""
+
+    def take_changed(self, limit: int) -> list[UserId]:
+        """Remove and return up to `limit` of the users whose likes changed."""
+
+    def mark_changed(self, users: Iterable[UserId]) -> None:
+        """Put users back among the changed, after a snapshot that came to nothing."""
+
+    def announce_model(self, announcement: bytes) -> None:
+        """Make this the current model's announcement."""
+
+    def model_announcement(self) -> bytes | None:
+        """Return the current model's announcement, or None before the first."""
+
+    def acquire_lease(self, name: str, holder: str, ttl_ms: int) -> bool:
+        """Take or renew the named lease; False while somebody else holds it."""
+
+    def release_lease(self, name: str, holder: str) -> None:
+        """Give the lease back, if this holder has it."""
+
+    def ping(self) -> None:
+        """Return if the store answers."""
+
+    def close(self) -> None:
+        """Let go of the connections."""

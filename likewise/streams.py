@@ -1,0 +1,165 @@
+"""The log as likewise sees it: records in, records out, no client library in sight.
+
+Two implementations pass the same contract suite: `likewise.kafka_streams` (real brokers) and
+`likewise.testing.MemoryBroker`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from likewise.topics import TopicSpec
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+class Record(Protocol):
+    """One record as it came: bytes, not yet understood. `timestamp` is in ms since the epoch."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Delivery(Protocol):
+    """A record on its way to the broker."""
+
+    def result(self, timeout_s: float) -> tuple[int, int]:
+        """Block until the broker has the record; return its partition and offset.
+
+        Raises:
+            TransientError: not confirmed in time, or the broker failed; it may be there or not.
+            UndeliverableError: the broker refuses this record for good.
+        """
+
+
+class Sink(Protocol):
+    """Sends records. Thread-safe."""
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> Delivery:
+        """Queue one record and return at once (it blocks while the send buffer is full).
+
+        Without a partition, equal keys go to the same partition, in the order sent.
+
+        Raises:
+            TransientError: the buffer stayed full, or the topic's partitions can't be learnt.
+            UndeliverableError: the record is too large, or there is no such topic or partition.
+        """
+
+    def flush(self, timeout_s: float) -> None:
+        """Block until every record sent so far was confirmed or has failed.
+
+        Raises:
+            TransientError: some are still on their way.
+        """
+
+    def close(self) -> None:
+        """Send what is queued (bounded by a few seconds) and let go of the connections."""
+
+
+class Source(Protocol):
+    """Reads records as a member of a consumer group. Not thread-safe."""
+
+    def poll(self, timeout_ms: int) -> list[Record]:
+        """Return the next records, each partition's in order; empty after `timeout_ms`.
+
+        Raises:
+            TransientError: the broker is out of reach.
+        """
+
+    def assignment(self) -> set[TopicPartition]:
+        """Return the partitions that this member reads now; changes only within `poll`."""
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Go on reading an assigned partition from this offset; others are left alone."""
+
+    def seek_to_beginning(self, partition: TopicPartition) -> None:
+        """Go on reading an assigned partition from its oldest record."""
+
+    def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+        """Record how far the group has come; partitions lost to another member are no error.
+
+        Raises:
+            TransientError: the broker is out of reach.
+        """
+
+    def keep_alive(self) -> None:
+        """Stay a member of the group while no records can be worked on; loses none."""
+
+    def close(self) -> None:
+        """Leave the group, so that others take over at once; bounded by a few seconds."""
+
+
+class LogReader(Protocol):
+    """Reads whole partitions outside any group. Not thread-safe."""
+
+    def poll(self, timeout_ms: int) -> list[Record]:
+        """Return the next records, each partition's in order; empty after `timeout_ms`."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+
+
+class Broker(Protocol):
+    """A cluster: makes sources and sinks, and answers questions about topics."""
+
+    def source(self, group: str, topics: Iterable[str], *, max_records: int) -> Source:
+        """Return a new member of the group; it starts at the oldest record without a commit."""
+
+    def reader(self, start: Mapping[TopicPartition, int]) -> LogReader:
+        """Return a reader of these partitions from these offsets."""
+
+    def sink(self, *, linger_ms: int = 0) -> Sink:
+        """Return a new sender; a longer `linger_ms` makes larger batches."""
+
+    def ensure_topics(self, specs: Iterable[TopicSpec]) -> None:
+        """Create the topics that are missing; existing ones are left as they are.
+
+        Raises:
+            TransientError: the broker is out of reach.
+            SettingsError: the broker does not allow it.
+        """
+
+    def partitions(self, topic: str) -> list[TopicPartition]:
+        """Return the topic's partitions in order; empty where there is no such topic."""
+
+    def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offset of each partition's oldest record."""
+
+    def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offset that each partition's next record will get."""
+
+    def committed(
+        self, group: str, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int | None]:
+        """Return how far the group has committed; None where it never did."""
+
+    def close(self) -> None:
+        """Let go of the connections that questions were asked over."""

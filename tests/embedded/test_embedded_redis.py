@@ -1,0 +1,117 @@
+"""The embedded Redis keeps what it was told, and keeps it private."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from likewise.embedded import EmbeddedRedis, EmbeddedServerError, embedded_redis
+from likewise.embedded.ports import is_free
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_set_makes_the_round_trip(tmp_path: Path) -> None:
+    with embedded_redis(tmp_path) as url, redis.Redis.from_url(url) as client:
+        client.sadd("likes:u1", "i1", "i2")
+        assert client.smembers("likes:u1") == {b"i1", b"i2"}
+
+
+def test_two_at_once_do_not_share_keys(tmp_path: Path) -> None:
+    with (
+        embedded_redis(tmp_path / "a") as first_url,
+        embedded_redis(tmp_path / "b") as second_url,
+        redis.Redis.from_url(first_url) as first,
+        redis.Redis.from_url(second_url) as second,
+    ):
+        first.sadd("likes:u1", "i1")
+        assert second.exists("likes:u1") == 0
+
+
+def test_a_killed_server_started_again_has_what_it_had_acknowledged(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path) as server:
+        url = server.url
+        with redis.Redis.from_url(url) as client:
+            client.sadd("likes:u1", "i1", "i2")
+        server.kill()
+        assert not server.running
+        server.start()
+        assert server.url == url
+        with redis.Redis.from_url(url) as client:
+            assert client.smembers("likes:u1") == {b"i1", b"i2"}
+
+
+def test_a_server_that_died_by_itself_can_be_started_again(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path) as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.sadd("likes:u1", "i1")
+        pid = server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        server.start()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.smembers("likes:u1") == {b"i1"}
+
+
+def test_it_listens_on_loopback_and_syncs_every_second_and_never_evicts(tmp_path: Path) -> None:
+    with embedded_redis(tmp_path) as url, redis.Redis.from_url(url) as client:
+        settings = client.config_get()
+    wanted = {
+        "bind": "127.0.0.1",
+        "protected-mode": "yes",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    assert {name: settings[name] for name in wanted} == wanted
+
+
+def test_given_config_lines_replace_the_usual_ones(tmp_path: Path) -> None:
+    config = {"maxmemory": "64mb", "appendfsync": "always"}
+    with embedded_redis(tmp_path, config=config) as url, redis.Redis.from_url(url) as client:
+        assert client.config_get("maxmemory") == {"maxmemory": str(64 * 2**20)}
+        assert client.config_get("appendfsync") == {"appendfsync": "always"}
+
+
+def test_only_the_owner_can_read_the_directory_and_its_files(tmp_path: Path) -> None:
+    directory = tmp_path / "new"
+    with embedded_redis(directory) as url, redis.Redis.from_url(url) as client:
+        client.sadd("likes:u1", "i1")
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert modes <= {0o600, 0o700}
+
+
+def test_a_second_one_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path) as first, redis.Redis.from_url(first.url) as client:
+        with pytest.raises(EmbeddedServerError, match="another one is running in"):
+            EmbeddedRedis(tmp_path).start()
+        assert client.ping()
+
+
+def test_a_setting_that_redis_refuses_is_reported_with_its_words(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddedServerError) as caught:
+        EmbeddedRedis(tmp_path, config={"appendfsync": "sometimes"}).start()
+    assert caught.value.server == "The embedded Redis"
+    assert "sometimes" in caught.value.command
+    assert any("sometimes" in line for line in caught.value.log_tail)
+
+
+def test_an_error_inside_the_block_still_stops_it(tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path)
+    with pytest.raises(KeyError), server:
+        raise KeyError
+    assert not server.running
+    assert is_free(server.port)
+
+
+def test_it_says_what_it_is(tmp_path: Path) -> None:
+    assert EmbeddedRedis(tmp_path).description.startswith("Redis ")
