@@ -6,6 +6,7 @@ branch                     the caller
 `InvalidInputError`        dead-letters the record, or answers with the error
 `TransientError`           tries again with backoff; nothing was lost
 `PositionMovedError`       reads the log again from the position Redis names
+`ForeignDataError`         exits with the sentence
 `ModelFileError`           keeps the model it has
 `SettingsError`            exits with the sentence
 `MissingExtraError`        exits with the sentence
@@ -58,6 +59,10 @@ class PositionMovedError(LikewiseError):
             + ", ".join(f"{tp.topic}/{tp.partition} is at {at}" for tp, at in stored.items())
         )
         self.stored = dict(stored)
+
+
+class ForeignDataError(LikewiseError):
+    """A Redis key of ours holds what likewise never writes; the sentence names the key."""
 
 
 class ModelFileError(LikewiseError):

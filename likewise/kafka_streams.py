@@ -6,6 +6,7 @@ of the types of `likewise.streams`. A consumer record of kafka-python is a `Reco
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -125,8 +126,17 @@ class KafkaBroker:
         return self._offsets(partitions, kafka.OffsetSpec.EARLIEST)
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """See `Broker.end_offsets`."""
-        return self._offsets(partitions, kafka.OffsetSpec.LATEST)
+        """See `Broker.end_offsets`.
+
+        Asks with a fetch at the end that ListOffsets tells: Tansu tells the first offset of the
+        last batch there, but the true end (the high watermark) with every fetch.
+        """
+        listed = self._offsets(partitions, kafka.OffsetSpec.LATEST)
+        reader = self.reader(listed)
+        try:
+            return reader.high_watermarks(timeout_ms=self._settings.request_timeout_ms)
+        finally:
+            reader.close()
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]
@@ -267,6 +277,21 @@ class KafkaReader:
         """See `LogReader.poll`."""
         with self._errors("polling"):
             return _flat(self._consumer.poll(timeout_ms))
+
+    def high_watermarks(self, *, timeout_ms: int) -> dict[TopicPartition, int]:
+        """Return the end of each partition read, as the broker tells it with a fetch.
+
+        Raises:
+            TransientError: the broker did not tell all of them in time.
+        """
+        deadline_s = time.monotonic() + timeout_ms / 1000
+        partitions = self._consumer.assignment()
+        while time.monotonic() < deadline_s:
+            ends = {TopicPartition(*one): self._consumer.highwater(one) for one in partitions}
+            if all(end is not None for end in ends.values()):
+                return ends
+            self.poll(50)
+        raise TransientError(f"no high watermark of {sorted(partitions)} in {timeout_ms} ms")
 
     def close(self) -> None:
         """See `LogReader.close`."""

@@ -97,8 +97,8 @@ def _redis(port: int) -> DockerContainer:
 
 @contextmanager
 def _running(build: Callable[[], DockerContainer], image: str) -> Iterator[DockerContainer]:
-    # The reaper is one more image to pull, and a container to start; the `with` below removes
-    # what it starts even when the test fails.
+    # The reaper is one more image to pull, and a container to start; the `finally` below
+    # removes what was started even when the test fails.
     testcontainers_config.ryuk_disabled = True
     try:
         container = build()

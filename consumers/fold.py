@@ -1,0 +1,43 @@
+"""Folding: a batch of events becomes the final word on each user and item."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike
+from likewise.store import Changes, UserChange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from likewise.events import Event
+
+
+def fold(events: Iterable[Event]) -> Changes:
+    """Return what the events, in their order, come to.
+
+    Applying it gives the same state as applying the events one by one, and applying it again
+    changes nothing. So like, unlike, like of one item in one batch is a single addition.
+    """
+    changes = Changes()
+    for event in events:
+        match event:
+            case Like(user_id, item_id):
+                change = changes.users.get(user_id)
+                if change is None:
+                    change = changes.users[user_id] = UserChange()
+                change.add.add(item_id)
+                change.remove.discard(item_id)
+            case Unlike(user_id, item_id):
+                change = changes.users.setdefault(user_id, UserChange())
+                change.add.discard(item_id)
+                change.remove.add(item_id)
+            case ForgetUser(user_id):
+                changes.users[user_id] = UserChange(forget=True)
+            case RetireItem(item_id):
+                changes.retire.add(item_id)
+                changes.restore.discard(item_id)
+            case RestoreItem(item_id):
+                changes.restore.add(item_id)
+                changes.retire.discard(item_id)
+    return changes

@@ -1,0 +1,126 @@
+"""Who likes what, as a matrix: what a model is built from.
+
+The same likes always give the same matrix, element for element, in whatever order and by
+whichever way they were read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import chain, compress
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from likewise.ids import ItemId, UserId
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+
+class UserLikes(NamedTuple):
+    """Some users, and aligned with them what each likes."""
+
+    users: Sequence[UserId]
+    likes: Sequence[Collection[ItemId]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interactions:
+    """The interaction matrix with its tables.
+
+    `user_items` is CSR, float32, one 1.0 for each like, indices sorted, shape
+    (len(user_ids), len(item_ids)). Both tables are sorted; no row and no column is empty.
+    """
+
+    user_items: csr_array[np.float32, tuple[int, int]]
+    user_ids: list[UserId]
+    item_ids: list[ItemId]
+
+    @property
+    def likes(self) -> int:
+        """How many likes there are."""
+        return int(self.user_items.nnz)
+
+
+def interactions_of(chunks: Iterable[UserLikes]) -> Interactions:
+    """Return the interactions of all these users; each user may come only once.
+
+    Users without likes are left out. No users give a matrix of shape (0, 0).
+    """
+    user_ids: list[UserId] = []
+    codes: defaultdict[ItemId, int] = defaultdict()
+    codes.default_factory = codes.__len__  # an item met for the first time gets the next number
+    lengths, columns = [_NONE], [_NONE]
+    for users, likes in chunks:
+        user_ids.extend(users)
+        lengths.append(np.fromiter(map(len, likes), np.int32, len(likes)))
+        coded = map(codes.__getitem__, chain.from_iterable(likes))
+        columns.append(np.fromiter(coded, np.int32, int(lengths[-1].sum())))
+    return _in_order(user_ids, list(codes), np.concatenate(lengths), np.concatenate(columns))
+
+
+def replace_users(
+    before: Interactions, changed: Collection[UserId], now: Interactions
+) -> Interactions:
+    """Return `before` with the rows of all `changed` users taken out and those of `now` put in.
+
+    `now` holds the changed users who have likes, and nobody else. The result is what
+    `interactions_of` would give for everybody's likes.
+    """
+    changed = frozenset(changed)
+    stays = np.fromiter((user not in changed for user in before.user_ids), np.bool_)
+    lengths = np.diff(before.user_items.indptr)
+    codes = {item: code for code, item in enumerate(before.item_ids)}
+    renumbered = [codes.setdefault(item, len(codes)) for item in now.item_ids]
+    return _in_order(
+        [*compress(before.user_ids, stays), *now.user_ids],
+        list(codes),
+        np.concatenate([lengths[stays], np.diff(now.user_items.indptr)]),
+        np.concatenate(
+            [
+                before.user_items.indices[np.repeat(stays, lengths)],
+                np.array(renumbered, np.int32)[now.user_items.indices],
+            ]
+        ),
+    )
+
+
+_NONE: NDArray[np.int32] = np.empty(0, np.int32)
+
+
+def _in_order(
+    user_ids: list[UserId],
+    item_ids: list[ItemId],
+    lengths: NDArray[Any],
+    columns: NDArray[Any],
+) -> Interactions:
+    """Return the matrix whose rows have these lengths and, one after the other, these columns.
+
+    Sorts both tables and leaves out what nobody likes and who likes nothing.
+    """
+    rows = sorted(np.flatnonzero(lengths).tolist(), key=user_ids.__getitem__)
+    liked = np.flatnonzero(np.bincount(columns, minlength=len(item_ids))).tolist()
+    liked.sort(key=item_ids.__getitem__)
+    renumbered = np.empty(len(item_ids), np.int32)
+    renumbered[liked] = np.arange(len(liked), dtype=np.int32)
+    as_read = csr_array(
+        (
+            np.ones(len(columns), np.float32),
+            renumbered[columns],
+            np.concatenate([_ZERO, np.cumsum(lengths)], dtype=_index_dtype(len(columns))),
+        ),
+        shape=(len(user_ids), len(liked)),
+    )
+    user_items = as_read[np.array(rows, np.intp)]
+    user_items.sort_indices()
+    return Interactions(
+        user_items,
+        [user_ids[row] for row in rows],
+        [item_ids[column] for column in liked],
+    )

@@ -1,0 +1,87 @@
+"""Approximate nearest neighbours: Annoy behind a typed border.
+
+Annoy's files have no header: loading one with another dimension or metric crashes the process.
+So dimension and metric stand in the model's manifest and are given here, and files are checked
+against their checksum before they are loaded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from annoy import AnnoyIndex
+
+from likewise.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Metric = Literal["angular", "dot"]
+
+
+class AnnoyVectors:
+    """An index over the rows of a matrix. Queries may run in several threads at once."""
+
+    def __init__(self, index: Any, *, dimensions: int, metric: Metric) -> None:
+        self._index = index
+        self.dimensions = dimensions
+        self.metric = metric
+
+    @classmethod
+    def build(
+        cls, vectors: NDArray[np.float32], *, metric: Metric, trees: int, seed: int, jobs: int = -1
+    ) -> Self:
+        """Return an index over the rows of `vectors` [rows, dimensions].
+
+        The same vectors, trees and seed give the same index. `jobs` threads build it (-1: one
+        for each core).
+        """
+        dimensions = max(vectors.shape[1], 1)
+        index = AnnoyIndex(dimensions, metric)
+        index.set_seed(seed)
+        for row, vector in enumerate(vectors):
+            index.add_item(row, vector)
+        index.build(trees, jobs)
+        return cls(index, dimensions=dimensions, metric=metric)
+
+    @classmethod
+    def load(cls, path: Path, *, dimensions: int, metric: Metric) -> Self:
+        """Return the index in the file, mapped into memory and shared with other processes.
+
+        Raises:
+            ModelFileError: the file can't be mapped.
+        """
+        index = AnnoyIndex(dimensions, metric)
+        try:
+            index.load(str(path))
+        except OSError as error:
+            raise ModelFileError(f"the Annoy index {path.name} can't be loaded: {error}") from error
+        return cls(index, dimensions=dimensions, metric=metric)
+
+    def save(self, path: Path) -> None:
+        """Write the index to a new file.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+        self._index.save(str(path))
+
+    def __len__(self) -> int:
+        return int(self._index.get_n_items())
+
+    def nearest(
+        self, vector: NDArray[np.float32], count: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Return up to `count` rows, nearest first, and their similarities.
+
+        The similarity is the cosine for `angular` (Annoy gives the distance sqrt(2 - 2 cos))
+        and the inner product for `dot`.
+        """
+        rows, distances = self._index.get_nns_by_vector(vector, count, -1, True)
+        found = np.asarray(rows, np.intp)
+        if self.metric == "angular":
+            return found, (1 - np.square(distances, dtype=np.float32) / 2).astype(np.float32)
+        return found, np.asarray(distances, np.float32)

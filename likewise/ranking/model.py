@@ -1,0 +1,62 @@
+"""A model in memory: the arrays that every ranker reads, by name and shape.
+
+`n` items, `m` users, rank `d`. External ids live in `item_ids` alone; a model knows no user ids:
+who asks is described by the likes read at request time, and whoever is forgotten in Redis can't
+be found in a model either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from likewise.ids import ItemId, ItemRow
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from likewise.ranking.annoy_vectors import AnnoyVectors
+    from likewise.ranking.recipe import Recipe
+
+    FloatArray = NDArray[np.float32]
+    IntArray = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything a ranker needs; arrays may be read-only memory maps."""
+
+    recipe: Recipe
+    item_ids: list[ItemId]
+    item_counts: IntArray
+    """[n] how many users like the item."""
+    user_items: Any
+    """CSR [m, n] float32 of ones: who likes what, in the snapshot."""
+    item_factors: FloatArray
+    """[n, d] right singular vectors V of the normalised matrix."""
+    spectrum: FloatArray
+    """[d] the filter f(s) on the singular values."""
+    query_weights: FloatArray
+    """[n] what a like of the item weighs in a query's vector."""
+    score_weights: FloatArray
+    """[n] what an item's score is multiplied by."""
+    cooccurrence: Any
+    """CSR [n, n] float32: row j holds what a like of item j adds to other items' scores."""
+    item_index: AnnoyVectors
+    """Over the n item vectors, metric dot."""
+    user_index: AnnoyVectors | None
+    """Over the m user vectors, metric angular; only where the ranker is `neighbours`."""
+
+    @cached_property
+    def item_rows(self) -> dict[ItemId, ItemRow]:
+        """The row of every known item."""
+        return {item_id: ItemRow(row) for row, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def popular_rows(self) -> NDArray[np.intp]:
+        """[n] item rows, most liked first, equal ones by id."""
+        import numpy as np
+
+        return np.argsort(-self.item_counts, kind="stable")

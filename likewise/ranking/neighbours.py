@@ -1,0 +1,59 @@
+"""Neighbourhood ranking, the original: the likes of the nearest users.
+
+A user's vector is their likes times V; Annoy finds the `neighbours` nearest by angle; each adds
+their likes, weighted by the cosine. User-based collaborative filtering (Resnick et al., "GroupLens",
+1994) in a latent space (Sarwar et al., "Application of Dimensionality Reduction in Recommender
+Systems", 2000).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from likewise.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from likewise.ids import ItemRow
+    from likewise.ranking.annoy_vectors import AnnoyVectors
+    from likewise.ranking.model import FloatArray, Model
+
+
+def scores(model: Model, likes: Any) -> FloatArray:
+    """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
+    index = _user_index(model)
+    folded = _fold_in(model, likes)
+    scored = np.zeros(likes.shape, np.float32)
+    for query, vector in enumerate(folded):
+        rows, cosines = index.nearest(vector, model.recipe.neighbours)
+        scored[query] = model.user_items[rows].T @ cosines
+    return scored
+
+
+def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
+    """Return what each liked item [L] adds to one item's score; they sum up to the score.
+
+    The cosine to a neighbour is linear in the likes, up to the length of the query's vector.
+    """
+    parts = model.item_factors[liked] * model.query_weights[liked, None]
+    whole = parts.sum(axis=0)
+    rows, _ = _user_index(model).nearest(whole, model.recipe.neighbours)
+    having_it = rows[model.user_items[rows][:, [item]].toarray().ravel() > 0]
+    users = model.user_items[having_it] @ (model.item_factors * model.query_weights[:, None])
+    lengths = np.linalg.norm(users, axis=1) * np.linalg.norm(whole)
+    towards = (users / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]).sum(axis=0)
+    return np.asarray(parts @ towards, np.float32)
+
+
+def _fold_in(model: Model, likes: Any) -> FloatArray:
+    weighted = likes.multiply(model.query_weights[None, :]).tocsr()
+    return np.asarray(weighted @ model.item_factors, np.float32)
+
+
+def _user_index(model: Model) -> AnnoyVectors:
+    if model.user_index is None:
+        raise ModelFileError("this model was built without the user index that `neighbours` needs")
+    return model.user_index

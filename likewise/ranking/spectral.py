@@ -1,0 +1,42 @@
+"""Spectral ranking: a filter on the singular values of the normalised interaction matrix.
+
+With ``R = D_u^-a A D_i^-b ~ U S V'`` the likes ``x`` of a user are scored as::
+
+    scores = (((x * query_weights) V) * f(s)) V' * score_weights
+
+which is the ideal low-pass graph filter of GF-CF (Shen et al., "How Powerful is Graph Convolution
+for Recommendation?", CIKM 2021, eq. 13) with a smooth filter in place of the cut. It needs no
+vector of the user, so likes of this moment and users the model has never seen count at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from likewise.ids import ItemRow
+    from likewise.ranking.model import FloatArray, Model
+
+
+def fold_in(model: Model, likes: Any) -> FloatArray:
+    """Return the filtered query vectors [B, d] of the likes, CSR [B, n]."""
+    weighted = likes.multiply(model.query_weights[None, :]).tocsr()
+    folded: FloatArray = (weighted @ model.item_factors) * model.spectrum
+    return folded
+
+
+def scores(model: Model, likes: Any) -> FloatArray:
+    """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
+    scored: FloatArray = fold_in(model, likes) @ model.item_factors.T
+    scored *= model.score_weights
+    return scored
+
+
+def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
+    """Return what each liked item [L] adds to one item's score; they sum up to the score."""
+    towards = model.spectrum * model.item_factors[item] * model.score_weights[item]
+    shares: FloatArray = (model.item_factors[liked] @ towards) * model.query_weights[liked]
+    return shares

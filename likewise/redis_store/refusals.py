@@ -1,0 +1,112 @@
+"""What Redis says when it refuses, as the error that tells the caller what to do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from redis.exceptions import (
+    ConnectionError,
+    RedisClusterException,
+    RedisError,
+    TimeoutError,
+)
+
+from likewise.errors import ForeignDataError, LikewiseError, SettingsError, TransientError
+
+FAILURES = (RedisError, RedisClusterException, OSError)
+"""All that the client library raises when a server or the way to it fails."""
+
+
+class _Refusal(NamedTuple):
+    signs: re.Pattern[str]
+    kind: type[LikewiseError]
+    meaning: str
+
+
+# Read by the words, not by the client's classes: refusals inside a script or a cluster's start
+# come wrapped in others. The first that fits counts.
+_REFUSALS = [
+    _Refusal(re.compile(signs), kind, meaning)
+    for signs, kind, meaning in [
+        (
+            r"WRONGPASS|NOAUTH|invalid username-password|invalid password"
+            r"|Authentication required|AUTH.*(without any|no) password",
+            SettingsError,
+            "refuses the credentials; set redis.password (LIKEWISE_REDIS_PASSWORD) and, for a "
+            "user other than the default one, redis.username (LIKEWISE_REDIS_USERNAME)",
+        ),
+        (
+            r"NOPERM|no permissions",
+            SettingsError,
+            "lets this user in but not do its work; grant it the commands and keys that "
+            "docs/operations.md lists, or set another redis.username (LIKEWISE_REDIS_USERNAME)",
+        ),
+        (
+            r"Cluster mode is not enabled|cluster support disabled",
+            SettingsError,
+            "is no cluster; set redis.cluster (LIKEWISE_REDIS_CLUSTER) to false",
+        ),
+        (
+            r"MOVED|CROSSSLOT|don't hash to the same slot",
+            SettingsError,
+            "is a node of a cluster; set redis.cluster (LIKEWISE_REDIS_CLUSTER) to true",
+        ),
+        (
+            r"DB index is out of range|invalid DB index",
+            SettingsError,
+            "has no such database; name another one in redis.url (LIKEWISE_REDIS_URL)",
+        ),
+        (
+            r"OOM",
+            TransientError,
+            "is full and refuses writes; raise its maxmemory or give it more memory",
+        ),
+        (
+            r"READONLY",
+            TransientError,
+            "is a read-only replica; wait for the failover to end, or name the primary in "
+            "redis.url (LIKEWISE_REDIS_URL)",
+        ),
+        (
+            r"MISCONF",
+            TransientError,
+            "can't save to its disk and refuses writes; free disk space or mend its permissions",
+        ),
+        (r"LOADING", TransientError, "is still loading its data"),
+        (r"NOREPLICAS", TransientError, "misses the replicas it must have before it takes writes"),
+        (r"MASTERDOWN", TransientError, "is a replica that has lost its primary"),
+        (r"CLUSTERDOWN|TRYAGAIN|CLUSTER", TransientError, "is a cluster that is not whole now"),
+        (r"BUSY|UNKILLABLE", TransientError, "is busy with somebody's script"),
+        (
+            r"WRONGTYPE",
+            ForeignDataError,
+            "holds something else than likewise writes; remove the key, or keep deployments "
+            "apart with redis.key_prefix (LIKEWISE_REDIS_KEY_PREFIX)",
+        ),
+    ]
+]
+
+
+def refusal(error: Exception, address: str, key: str | None = None) -> LikewiseError:
+    """Return the error to raise `from` this one: a sentence with the mend, and Redis's words.
+
+    Never shows a password. The `key` of the failed command is named where it is to blame.
+    """
+    said = _words_of(error)
+    for signs, kind, meaning in _REFUSALS:
+        if signs.search(said):
+            at_key = f", key {key!r}," if kind is ForeignDataError and key is not None else ""
+            return kind(f"Redis at {address}{at_key} {meaning} (it said: {said})")
+    if isinstance(error, TimeoutError):
+        return TransientError(f"Redis at {address} did not answer in time ({said})")
+    if isinstance(error, ConnectionError | RedisClusterException | OSError):
+        return TransientError(f"Redis at {address} is out of reach ({said})")
+    return LikewiseError(f"Redis at {address} refused a command (it said: {said})")
+
+
+def _words_of(error: Exception) -> str:
+    """Return what Redis said, without the command that the client library puts before it."""
+    code = getattr(error, "status_code", None)
+    text = str(error).rpartition("caused error: ")[2]
+    return f"{code} {text}" if code and not text.startswith(str(code)) else text

@@ -1,0 +1,225 @@
+"""RedisStore: the port `LikeStore` on a Redis server or cluster."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from redis import RedisCluster
+
+from likewise.errors import ForeignDataError, PositionMovedError
+from likewise.keys import Keys
+from likewise.redis_store.applying import Command, Write, apply_script, key_of, set_writes, writes
+from likewise.redis_store.connection import Client, address, connect
+from likewise.redis_store.refusals import FAILURES, refusal
+from likewise.store import Lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from likewise.ids import ItemId, UserId
+    from likewise.settings import RedisSettings
+    from likewise.store import Advance, Changes
+    from likewise.streams import TopicPartition
+
+_ACQUIRE = """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
+
+
+class RedisStore:
+    """Likes and bookkeeping in Redis, under the keys that `likewise.keys` names. Thread-safe.
+
+    Connects with the first call, and again by itself after an interruption. On a cluster
+    (`redis.cluster`) a batch spans nodes and can't be applied at once: its sets change first, its
+    positions last, so that a crash in between makes it be applied again.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        """Read the settings; nothing connects yet.
+
+        Raises:
+            SettingsError: the URL is none.
+        """
+        self._settings = settings
+        self._keys = Keys(settings.key_prefix)
+        self._address = address(settings)
+        self._client: Client | None = None
+        self._connecting = threading.Lock()
+
+    def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
+        """See `LikeStore.positions`."""
+        replies = self._pipeline(self._position_reads(partitions))
+        return self._parsed_positions(partitions, replies)
+
+    def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
+        """See `LikeStore.apply`."""
+        batch = list(writes(self._keys, changes))
+        if self._settings.cluster:
+            self._check_positions(advances)
+            self._pipeline([(command, key, *members) for command, key, members in batch])
+            for partition, advance in advances.items():
+                self._apply_at_once({partition: advance}, [])
+        else:
+            self._apply_at_once(advances, batch)
+
+    def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
+        """See `LikeStore.likes`."""
+        return self._pipeline(self._likes_reads(users))
+
+    def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
+        """See `LikeStore.lookup`; two round trips on a cluster, whose nodes keep no order."""
+        first = self._position_reads(partitions)
+        second = self._likes_reads(users)
+        second += [("GET", self._keys.retired_version), ("GET", self._keys.model)]
+        if self._settings.cluster:
+            replies = self._pipeline(first) + self._pipeline(second)
+        else:
+            replies = self._pipeline(first + second)
+        *rest, retired_version, announcement = replies
+        return Lookup(
+            positions=self._parsed_positions(partitions, rest[: len(partitions)]),
+            likes=rest[len(partitions) :],
+            retired_version=int(retired_version or 0),
+            model_announcement=_bytes(announcement),
+        )
+
+    def retired(self) -> tuple[int, set[ItemId]]:
+        """See `LikeStore.retired`."""
+        version = self._run("GET", self._keys.retired_version)
+        return int(version or 0), self._run("SMEMBERS", self._keys.retired)
+
+    def scan_users(self, chunk: int) -> Iterator[list[UserId]]:
+        """See `LikeStore.scan_users`."""
+        scan = {"match": self._keys.likes_pattern, "count": chunk, "_type": "set"}
+        for client in self._primaries():
+            cursor = -1
+            while cursor != 0:
+                try:
+                    cursor, found = client.scan(cursor=max(cursor, 0), **scan)
+                except FAILURES as error:
+                    raise refusal(error, self._address) from error
+                if found:
+                    yield [self._keys.user_of(key) for key in found]
+
+    def count_likes(self, users: Sequence[UserId]) -> int:
+        """See `LikeStore.count_likes`."""
+        return sum(self._pipeline([("SCARD", self._keys.likes(user_id)) for user_id in users]))
+
+    def changed_count(self) -> int:
+        """See `LikeStore.changed_count`."""
+        return int(self._run("SCARD", self._keys.changed))
+
+    def take_changed(self, limit: int) -> list[UserId]:
+        """See `LikeStore.take_changed`."""
+        return list(self._run("SPOP", self._keys.changed, limit))
+
+    def mark_changed(self, users: Iterable[UserId]) -> None:
+        """See `LikeStore.mark_changed`."""
+        for command, key, members in set_writes("SADD", self._keys.changed, set(users)):
+            self._run(command, key, *members)
+
+    def announce_model(self, announcement: bytes) -> None:
+        """See `LikeStore.announce_model`."""
+        self._run("SET", self._keys.model, announcement)
+
+    def model_announcement(self) -> bytes | None:
+        """See `LikeStore.model_announcement`."""
+        return _bytes(self._run("GET", self._keys.model))
+
+    def acquire_lease(self, name: str, holder: str, ttl_ms: int) -> bool:
+        """See `LikeStore.acquire_lease`."""
+        return bool(self._run("EVAL", _ACQUIRE, 1, self._keys.lease(name), holder, ttl_ms))
+
+    def release_lease(self, name: str, holder: str) -> None:
+        """See `LikeStore.release_lease`."""
+        self._run("EVAL", _RELEASE, 1, self._keys.lease(name), holder)
+
+    def ping(self) -> None:
+        """See `LikeStore.ping`."""
+        self._run("PING")
+
+    def close(self) -> None:
+        """See `LikeStore.close`; a later call connects again."""
+        with self._connecting:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _apply_at_once(
+        self, advances: Mapping[TopicPartition, Advance], batch: list[Write]
+    ) -> None:
+        stored = self._run(*apply_script(self._keys, advances, batch))
+        if stored:
+            raise PositionMovedError(
+                dict(zip(advances, self._parsed_positions(list(advances), stored), strict=True))
+            )
+
+    def _check_positions(self, advances: Mapping[TopicPartition, Advance]) -> None:
+        stored = dict(zip(advances, self.positions(list(advances)), strict=True))
+        if any(stored[partition] != step.expected for partition, step in advances.items()):
+            raise PositionMovedError(stored)
+
+    def _position_reads(self, partitions: Sequence[TopicPartition]) -> list[Command]:
+        return [("GET", self._keys.position(*partition)) for partition in partitions]
+
+    def _likes_reads(self, users: Sequence[UserId]) -> list[Command]:
+        return [("SMEMBERS", self._keys.likes(user_id)) for user_id in users]
+
+    def _parsed_positions(
+        self, partitions: Sequence[TopicPartition], stored: Sequence[str | None]
+    ) -> list[int | None]:
+        try:
+            return [int(at) if at else None for at in stored]
+        except ValueError as error:
+            names = ", ".join(self._keys.position(*partition) for partition in partitions)
+            raise ForeignDataError(
+                f"Redis at {self._address}: one of the keys {names} holds no log position; "
+                "remove it, and the log is read again from its beginning"
+            ) from error
+
+    def _run(self, *command: str | bytes | int) -> Any:
+        try:
+            return self._connected().execute_command(*command)
+        except FAILURES as error:
+            key = key_of(command, str(error)) if len(command) > 1 else None
+            raise refusal(error, self._address, key) from error
+
+    def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the replies to independent commands, sent together, in their order."""
+        if not commands:
+            return []
+        try:
+            with self._connected().pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                replies: list[Any] = pipeline.execute(raise_on_error=False)
+        except FAILURES as error:
+            raise refusal(error, self._address) from error
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise refusal(reply, self._address, str(command[1])) from reply
+        return replies
+
+    def _primaries(self) -> list[Any]:
+        client = self._connected()
+        if isinstance(client, RedisCluster):
+            nodes = client.get_primaries()  # type: ignore[no-untyped-call]  # redis-py left it out
+            return [client.get_redis_connection(node) for node in nodes]
+        return [client]
+
+    def _connected(self) -> Any:
+        with self._connecting:
+            if self._client is None:
+                try:
+                    self._client = connect(self._settings)
+                except FAILURES as error:
+                    raise refusal(error, self._address) from error
+            return self._client
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode()

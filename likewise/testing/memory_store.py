@@ -1,0 +1,158 @@
+"""MemoryStore: the port `LikeStore` in memory, for tests of what stands on it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from likewise.errors import PositionMovedError
+from likewise.store import Lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from likewise.errors import LikewiseError
+    from likewise.ids import ItemId, UserId
+    from likewise.store import Advance, Changes, UserChange
+    from likewise.streams import TopicPartition
+
+
+class MemoryStore:
+    """A store that forgets everything with the process; passes the suite of the real one.
+
+    `failure`, while set, is raised by every call, as a server out of reach would.
+    """
+
+    def __init__(self, *, clock_s: Callable[[], float] = time.monotonic) -> None:
+        """Start empty; `clock_s` tells leases the time."""
+        self.failure: LikewiseError | None = None
+        self._clock_s = clock_s
+        self._lock = threading.Lock()
+        self._likes: dict[UserId, set[ItemId]] = {}
+        self._changed: set[UserId] = set()
+        self._retired: set[ItemId] = set()
+        self._retired_version = 0
+        self._positions: dict[TopicPartition, int] = {}
+        self._announcement: bytes | None = None
+        self._leases: dict[str, tuple[str, float]] = {}
+
+    def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
+        """See `LikeStore.positions`."""
+        with self._answering():
+            return [self._positions.get(partition) for partition in partitions]
+
+    def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
+        """See `LikeStore.apply`."""
+        with self._answering():
+            stored = {partition: self._positions.get(partition) for partition in advances}
+            if any(stored[partition] != step.expected for partition, step in advances.items()):
+                raise PositionMovedError(stored)
+            for user_id, change in changes.users.items():
+                self._apply_to_user(user_id, change)
+            self._changed.update(changes.users)
+            if changes.retire or changes.restore:
+                self._retired = (self._retired | changes.retire) - changes.restore
+                self._retired_version += 1
+            self._positions.update(
+                {partition: advance.next for partition, advance in advances.items()}
+            )
+
+    def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
+        """See `LikeStore.likes`."""
+        with self._answering():
+            return self._likes_of(users)
+
+    def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
+        """See `LikeStore.lookup`."""
+        with self._answering():
+            return Lookup(
+                positions=[self._positions.get(partition) for partition in partitions],
+                likes=self._likes_of(users),
+                retired_version=self._retired_version,
+                model_announcement=self._announcement,
+            )
+
+    def retired(self) -> tuple[int, set[ItemId]]:
+        """See `LikeStore.retired`."""
+        with self._answering():
+            return self._retired_version, set(self._retired)
+
+    def scan_users(self, chunk: int) -> Iterator[list[UserId]]:
+        """See `LikeStore.scan_users`."""
+        with self._answering():
+            users = list(self._likes)
+        for start in range(0, len(users), chunk):
+            yield users[start : start + chunk]
+
+    def count_likes(self, users: Sequence[UserId]) -> int:
+        """See `LikeStore.count_likes`."""
+        return sum(len(items) for items in self.likes(users))
+
+    def changed_count(self) -> int:
+        """See `LikeStore.changed_count`."""
+        with self._answering():
+            return len(self._changed)
+
+    def take_changed(self, limit: int) -> list[UserId]:
+        """See `LikeStore.take_changed`."""
+        with self._answering():
+            return [self._changed.pop() for _ in range(min(limit, len(self._changed)))]
+
+    def mark_changed(self, users: Iterable[UserId]) -> None:
+        """See `LikeStore.mark_changed`."""
+        with self._answering():
+            self._changed.update(users)
+
+    def announce_model(self, announcement: bytes) -> None:
+        """See `LikeStore.announce_model`."""
+        with self._answering():
+            self._announcement = announcement
+
+    def model_announcement(self) -> bytes | None:
+        """See `LikeStore.model_announcement`."""
+        with self._answering():
+            return self._announcement
+
+    def acquire_lease(self, name: str, holder: str, ttl_ms: int) -> bool:
+        """See `LikeStore.acquire_lease`."""
+        with self._answering():
+            now_s = self._clock_s()
+            held_by, until_s = self._leases.get(name, (holder, now_s))
+            if held_by != holder and now_s < until_s:
+                return False
+            self._leases[name] = (holder, now_s + ttl_ms / 1000)
+            return True
+
+    def release_lease(self, name: str, holder: str) -> None:
+        """See `LikeStore.release_lease`."""
+        with self._answering():
+            if self._leases.get(name, ("", 0.0))[0] == holder:
+                del self._leases[name]
+
+    def ping(self) -> None:
+        """See `LikeStore.ping`."""
+        with self._answering():
+            return
+
+    def close(self) -> None:
+        """See `LikeStore.close`; everything stays, as on a server."""
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        with self._lock:
+            if self.failure is not None:
+                raise self.failure
+            yield
+
+    def _likes_of(self, users: Sequence[UserId]) -> list[set[ItemId]]:
+        return [set(self._likes.get(user_id, ())) for user_id in users]
+
+    def _apply_to_user(self, user_id: UserId, change: UserChange) -> None:
+        before = set() if change.forget else self._likes.get(user_id, set())
+        after = (before | change.add) - change.remove
+        if after:
+            self._likes[user_id] = after
+        else:
+            self._likes.pop(user_id, None)

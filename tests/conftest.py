@@ -1,0 +1,57 @@
+"""Real servers for the whole run, and a name space of its own for every test.
+
+`LIKEWISE_TEST_SERVERS=embedded` (the default) starts Tansu and redis-server from their wheels;
+`containers` starts Apache Kafka and Redis with testcontainers. Where they can't be started the
+tests fail; none is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from likewise.embedded import embedded_broker, embedded_redis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+IN_CONTAINERS = os.environ.get("LIKEWISE_TEST_SERVERS", "embedded") == "containers"
+
+
+@pytest.fixture(scope="session")
+def bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Kafka-protocol broker, empty at first, shared by all tests of the run."""
+    with ExitStack() as stack:
+        if IN_CONTAINERS:
+            from tests.containers import kafka_container
+
+            yield stack.enter_context(kafka_container())
+        else:
+            yield stack.enter_context(embedded_broker(_directory(tmp_path_factory, "broker")))
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis server, empty at first, shared by all tests of the run."""
+    with ExitStack() as stack:
+        if IN_CONTAINERS:
+            from tests.containers import redis_container
+
+            yield stack.enter_context(redis_container())
+        else:
+            yield stack.enter_context(embedded_redis(_directory(tmp_path_factory, "redis")))
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix for topics, groups and keys that no other test uses."""
+    return f"t{secrets.token_hex(4)}."
+
+
+def _directory(factory: pytest.TempPathFactory, name: str) -> Path:
+    return factory.mktemp(name)

@@ -1,0 +1,299 @@
+"""What every store promises, proved on the fake, on a Redis server and on a Redis Cluster."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+
+from likewise.embedded import EmbeddedRedis
+from likewise.embedded.ports import is_free
+from likewise.errors import PositionMovedError
+from likewise.ids import ItemId, UserId
+from likewise.redis_store import RedisStore
+from likewise.settings import RedisSettings
+from likewise.store import Advance, Changes, UserChange
+from likewise.streams import TopicPartition
+from likewise.testing import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from likewise.store import LikeStore
+
+P0, P1 = TopicPartition("likes", 0), TopicPartition("likes", 1)
+ANN, BOB, EVE = UserId("ann"), UserId("bob"), UserId("éve:{1}\n")
+
+
+@pytest.fixture(scope="module")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis Cluster of one node that owns all slots."""
+    config = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf"}
+    directory = tmp_path_factory.mktemp("cluster")
+    with EmbeddedRedis(directory, port=_free_cluster_port(), config=config) as node:
+        with Redis.from_url(node.url) as client:
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+            deadline_s = time.monotonic() + 20.0
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                assert time.monotonic() < deadline_s, "the cluster did not come up in 20 s"
+        yield node.url
+
+
+@pytest.fixture(params=["memory", "redis", "cluster"])
+def store(request: pytest.FixtureRequest, prefix: str) -> Iterator[LikeStore]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    on_cluster = request.param == "cluster"
+    url = request.getfixturevalue("cluster_url" if on_cluster else "redis_url")
+    redis = RedisStore(RedisSettings(url=url, key_prefix=prefix, cluster=on_cluster))
+    yield redis
+    redis.close()
+
+
+def test_a_new_store_knows_nothing(store: LikeStore) -> None:
+    assert store.positions([P0, P1]) == [None, None]
+    assert store.likes([ANN]) == [set()]
+    assert store.retired() == (0, set())
+    assert store.model_announcement() is None
+    assert store.changed_count() == 0
+    assert list(store.scan_users(10)) == []
+    assert store.count_likes([ANN, BOB]) == 0
+
+
+def test_nothing_asked_is_nothing_answered(store: LikeStore) -> None:
+    assert store.positions([]) == []
+    assert store.likes([]) == []
+    assert store.count_likes([]) == 0
+    store.mark_changed([])
+    store.apply(Changes(), {})
+    assert store.lookup([], []) == ([], [], 0, None)
+
+
+def test_likes_are_added_and_removed(store: LikeStore) -> None:
+    apply(store, {ANN: UserChange(add=items("a", "b")), EVE: UserChange(add=items("c"))})
+    apply(store, {ANN: UserChange(add=items("d"), remove=items("a", "never liked"))})
+    assert store.likes([ANN, BOB, EVE]) == [items("b", "d"), set(), items("c")]
+    assert store.count_likes([ANN, BOB, EVE]) == 3
+
+
+def test_to_forget_erases_what_was_liked_before_and_keeps_what_came_after(
+    store: LikeStore,
+) -> None:
+    apply(store, {ANN: UserChange(add=items("a", "b")), BOB: UserChange(add=items("a"))})
+    apply(store, {ANN: UserChange(forget=True, add=items("c"), remove=items("b"))})
+    apply(store, {BOB: UserChange(forget=True)})
+    assert store.likes([ANN, BOB]) == [items("c"), set()]
+
+
+def test_a_batch_applied_again_changes_nothing(store: LikeStore) -> None:
+    change = UserChange(forget=True, add=items("a", "b"), remove=items("c"))
+    for _ in range(3):
+        apply(store, {ANN: change})
+    assert store.likes([ANN]) == [items("a", "b")]
+
+
+def test_positions_move_with_the_batch(store: LikeStore) -> None:
+    store.apply(Changes(), {P0: Advance(None, 7), P1: Advance(None, 0)})
+    assert store.positions([P1, P0]) == [0, 7]
+    store.apply(Changes(), {P0: Advance(7, 9)})
+    assert store.positions([P0, P1]) == [9, 0]
+
+
+@pytest.mark.parametrize("believed", [None, 0, 4, 6, 50])
+def test_a_batch_from_another_position_than_the_stored_one_is_refused_whole(
+    store: LikeStore, believed: int | None
+) -> None:
+    store.apply(Changes(), {P0: Advance(None, 5)})
+    changes = Changes(users={ANN: UserChange(add=items("a"))}, retire=items("r"))
+    with pytest.raises(PositionMovedError) as moved:
+        store.apply(changes, {P0: Advance(believed, 60), P1: Advance(None, 3)})
+    assert moved.value.stored == {P0: 5, P1: None}
+    assert store.positions([P0, P1]) == [5, None]
+    assert store.likes([ANN]) == [set()]
+    assert store.retired() == (0, set())
+    assert store.changed_count() == 0
+
+
+def test_of_two_consumers_with_one_belief_one_wins(store: LikeStore) -> None:
+    outcomes: list[str] = []
+    barrier = threading.Barrier(4)
+
+    def consume(name: str) -> None:
+        barrier.wait()
+        try:
+            apply(store, {ANN: UserChange(add=items(name))}, {P0: Advance(None, 1)})
+            outcomes.append(name)
+        except PositionMovedError:
+            pass
+
+    threads = [threading.Thread(target=consume, args=[f"c{number}"]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.positions([P0]) == [1]
+    assert set(outcomes) <= store.likes([ANN])[0]
+    assert len(outcomes) == 1
+
+
+def test_retired_items_can_be_restored_and_their_version_grows(store: LikeStore) -> None:
+    store.apply(Changes(retire=items("a", "b")), {})
+    first, retired = store.retired()
+    assert retired == items("a", "b")
+    store.apply(Changes(restore=items("a", "never retired")), {})
+    second, retired = store.retired()
+    assert retired == items("b")
+    assert second > first > 0
+    assert store.lookup([], []).retired_version == second
+
+
+def test_a_batch_without_retired_items_leaves_their_version(store: LikeStore) -> None:
+    apply(store, {ANN: UserChange(add=items("a"))})
+    assert store.retired() == (0, set())
+
+
+def test_a_lookup_is_aligned_with_what_was_asked(store: LikeStore) -> None:
+    apply(store, {ANN: UserChange(add=items("a", "b"))}, {P1: Advance(None, 4)})
+    store.announce_model(b'{"version":"7"}')
+    store.apply(Changes(retire=items("r")), {})
+    found = store.lookup([BOB, ANN, ANN], [P0, P1])
+    assert found.positions == [None, 4]
+    assert found.likes == [set(), items("a", "b"), items("a", "b")]
+    assert found.retired_version == 1
+    assert found.model_announcement == b'{"version":"7"}'
+
+
+def test_the_sets_given_out_are_the_caller_s_own(store: LikeStore) -> None:
+    apply(store, {ANN: UserChange(add=items("a"))})
+    store.likes([ANN])[0].add(ItemId("mine"))
+    store.lookup([ANN], []).likes[0].clear()
+    assert store.likes([ANN]) == [items("a")]
+
+
+def test_every_user_with_likes_is_found_and_no_other(store: LikeStore) -> None:
+    users = [UserId(f"u{number}") for number in range(250)] + [EVE]
+    apply(store, {user_id: UserChange(add=items("a")) for user_id in users})
+    apply(store, {users[0]: UserChange(remove=items("a")), users[1]: UserChange(forget=True)})
+    store.announce_model(b"{}")
+    store.apply(Changes(retire=items("r")), {P0: Advance(None, 1)})
+    found = [user_id for chunk in store.scan_users(50) for user_id in chunk]
+    assert set(found) == set(users[2:])
+
+
+def test_users_touched_by_a_batch_are_changed_until_they_are_taken(store: LikeStore) -> None:
+    apply(store, {ANN: UserChange(add=items("a")), BOB: UserChange(forget=True)})
+    apply(store, {ANN: UserChange(remove=items("a"))})
+    assert store.changed_count() == 2
+    assert set(store.take_changed(10)) == {ANN, BOB}
+    assert store.changed_count() == 0
+    assert store.take_changed(10) == []
+
+
+def test_changed_users_are_taken_within_the_limit_and_can_be_put_back(store: LikeStore) -> None:
+    store.mark_changed([UserId(f"u{number}") for number in range(12_000)])
+    taken = store.take_changed(5)
+    assert len(set(taken)) == 5
+    assert store.changed_count() == 11_995
+    store.mark_changed(iter(taken))
+    assert store.changed_count() == 12_000
+
+
+def test_a_user_may_like_more_than_fits_in_one_command(store: LikeStore) -> None:
+    many = {ItemId(f"i{number}") for number in range(20_000)}
+    apply(store, {ANN: UserChange(add=many)})
+    assert store.likes([ANN]) == [many]
+    apply(store, {ANN: UserChange(remove=many - items("i7"))})
+    assert store.likes([ANN]) == [items("i7")]
+
+
+def test_ids_may_be_any_text(store: LikeStore) -> None:
+    odd = items("", " ", "a\r\nb", "*?[x]\\", "日本", "\x00", "x" * 256, "10", "-5", "1e3") - {""}
+    apply(store, {EVE: UserChange(add=odd)})
+    assert store.likes([EVE]) == [odd]
+    assert [user_id for chunk in store.scan_users(9) for user_id in chunk] == [EVE]
+
+
+def test_the_newest_announcement_counts(store: LikeStore) -> None:
+    store.announce_model(b'{"version":"1"}')
+    store.announce_model('{"version":"2","note":"é"}'.encode())
+    assert store.model_announcement() == '{"version":"2","note":"é"}'.encode()
+
+
+def test_a_lease_has_one_holder_who_can_renew_and_release_it(store: LikeStore) -> None:
+    assert store.acquire_lease("indexer", "a", 60_000)
+    assert not store.acquire_lease("indexer", "b", 60_000)
+    assert store.acquire_lease("indexer", "a", 60_000)
+    assert store.acquire_lease("another", "b", 60_000)
+    store.release_lease("indexer", "b")
+    assert not store.acquire_lease("indexer", "b", 60_000)
+    store.release_lease("indexer", "a")
+    assert store.acquire_lease("indexer", "b", 60_000)
+
+
+def test_a_lease_that_is_not_renewed_runs_out(store: LikeStore) -> None:
+    assert store.acquire_lease("indexer", "a", 1)
+    give_up = threading.Event()
+    timer = threading.Timer(5.0, give_up.set)
+    timer.start()
+    try:
+        while not store.acquire_lease("indexer", "b", 60_000):
+            assert not give_up.is_set(), "the lease of 1 ms outlived 5 s"
+    finally:
+        timer.cancel()
+    assert not store.acquire_lease("indexer", "a", 60_000)
+
+
+def test_a_store_answers_a_ping(store: LikeStore) -> None:
+    store.ping()
+
+
+def test_two_deployments_share_a_server_without_meeting(redis_url: str, prefix: str) -> None:
+    with (
+        redis_store(redis_url, prefix + "a[*]") as one,
+        redis_store(redis_url, prefix + "ab") as other,
+    ):
+        apply(one, {ANN: UserChange(add=items("a"))}, {P0: Advance(None, 1)})
+        apply(other, {BOB: UserChange(add=items("b"))})
+        assert list(one.scan_users(10)) == [[ANN]]
+        assert other.positions([P0]) == [None]
+        assert other.likes([ANN, BOB]) == [set(), items("b")]
+
+
+def test_a_closed_store_connects_again(redis_url: str, prefix: str) -> None:
+    with redis_store(redis_url, prefix) as store:
+        store.ping()
+        store.close()
+        store.ping()
+
+
+def items(*names: str) -> set[ItemId]:
+    return {ItemId(name) for name in names}
+
+
+def apply(
+    store: LikeStore,
+    users: dict[UserId, UserChange],
+    advances: dict[TopicPartition, Advance] | None = None,
+) -> None:
+    store.apply(Changes(users=users), advances or {})
+
+
+@contextmanager
+def redis_store(url: str, prefix: str) -> Iterator[RedisStore]:
+    store = RedisStore(RedisSettings(url=url, key_prefix=prefix))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _free_cluster_port() -> int:
+    """Return a free port whose bus port, 10,000 above, is free and given to no client."""
+    ports = random.sample(range(20_000, 22_000), 100)
+    return next(port for port in ports if is_free(port) and is_free(port + 10_000))
