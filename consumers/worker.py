@@ -7,8 +7,7 @@ See docs/decisions/0001-positions-live-in-redis.md.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.fold import fold
@@ -18,6 +17,7 @@ from likewise.dead_letters import DeadLetter, send_dead_letters
 from likewise.errors import InvalidInputError, PositionMovedError, TransientError
 from likewise.events import decode_event
 from likewise.logs import get_logger
+from likewise.monitoring.pulse import Pulse
 from likewise.store import Advance, Changes
 from likewise.streams import TopicPartition
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from likewise.events import Event
     from likewise.settings import ConsumerSettings
     from likewise.store import LikeStore
-    from likewise.streams import Broker, Record, Sink, Source
+    from likewise.streams import Broker, Record, Sink
     from likewise.topics import Topics
 
 T = TypeVar("T")
@@ -44,6 +44,8 @@ class ConsumerStats:
     events_applied: int = 0
     dead_letters: int = 0
     retries: int = 0
+    pulse: Pulse = field(default_factory=Pulse)
+    """Ready: partitions of the likes topic are ours, and the servers answer."""
 
 
 class ConsumerWorker:
@@ -54,35 +56,209 @@ class ConsumerWorker:
     """
 
     def __init__(
-        self, broker: Broker, store: LikeStore, topics: Topics, settings: ConsumerSettings
+        self,
+        broker: Broker,
+        store: LikeStore,
+        topics: Topics,
+        settings: ConsumerSettings,
+        *,
+        stop: threading.Event,
+        stats: ConsumerStats | None = None,
     ) -> None:
-        """Connect to nothing yet."""
-        self.stats = ConsumerStats()
+        """Join the group; `stop` is what will end `run`.
+
+        Raises:
+            TransientError: the broker is out of reach.
+        """
+        self.stats = stats or ConsumerStats()
         self._broker = broker
         self._store = store
         self._topics = topics
         self._settings = settings
+        self._stop = stop
+        self._log = get_logger()
+        self._source = broker.source(
+            settings.group, [topics.likes], max_records=settings.max_records
+        )
+        self._dead_letters: Sink | None = None  # made for the first one
+        # How far our partitions are applied. Redis holds the same, or refuses our batch.
+        self._applied: dict[TopicPartition, int] = {}
+        # Partitions just sought: their next record may stand beyond what is applied.
+        self._sought: set[TopicPartition] = set()
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; then finish the batch in hand and leave the group.
+    def run(self) -> None:
+        """Work until told to stop; then finish the batch in hand and leave the group.
 
-        Servers out of reach are waited for. A batch that is still refused when `stop` comes is
-        left to the next member, whole.
+        Servers out of reach are waited for. A batch that is still refused when the stop comes
+        is left to the next member, whole.
 
         Raises:
             SettingsError: a server refuses our credentials or lacks a setting.
             ForeignDataError: Redis holds something else under our keys.
         """
-        topic, group = self._topics.likes, self._settings.group
-        get_logger().info("consuming", topic=topic, group=group)
+        self._log.info("consuming", topic=self._topics.likes, group=self._settings.group)
         try:
-            with ExitStack() as stack:
-                source, sink = retry(
-                    lambda: self._connect(stack), stop=stop, on_failure=self._on_failure
-                )
-                member = _Member(self, source, sink, stop)
-                while not stop.is_set():
-                    member.run_once()
+            while not self._stop.is_set():
+                self._run_once()
         except StoppedError:
-            get_logger().warning("stopped while a server was out of reach; nothing is lost")
-'''
+            self._log.warning("stopped while a server was out of reach; nothing is lost")
+        finally:
+            self._source.close()
+            if self._dead_letters is not None:
+                self._dead_letters.close()
+
+    def _run_once(self) -> None:
+        polled = self._persist(lambda: self._source.poll(self._settings.poll_timeout_ms))
+        self._forget_lost_partitions()
+        batch = self._unapplied(polled)
+        self._take_up_new_partitions()
+        self.stats.pulse.beat(ready=bool(self._applied))
+        if not batch:
+            self._check_positions()
+            return
+        events, dead_letters = _decode(batch)
+        self._bury(dead_letters)
+        try:
+            self._apply(events, batch)
+        except PositionMovedError as moved:
+            self._doubt([*batch, *moved.stored], moved)
+        else:
+            self._count(events, dead_letters)
+            self._commit(batch)
+
+    def _forget_lost_partitions(self) -> None:
+        for lost in self._applied.keys() - self._source.assignment():
+            del self._applied[lost]
+
+    def _unapplied(self, polled: Iterable[Record]) -> Batch:
+        """Return what follows on what is applied; partitions not taken up yet are read again."""
+        batch: Batch = {}
+        for partition, records in _by_partition(polled).items():
+            applied = self._applied.get(partition)
+            if applied is None:
+                continue
+            if records[0].offset > applied and partition not in self._sought:
+                # The reader was moved behind our back. Where only transaction markers or
+                # compaction left a gap, this costs one more look.
+                del self._applied[partition]
+                continue
+            self._sought.discard(partition)
+            if unapplied := [record for record in records if record.offset >= applied]:
+                batch[partition] = unapplied
+        return batch
+
+    def _take_up_new_partitions(self) -> None:
+        """Read partitions that have come to us from where Redis really is."""
+        if new := sorted(self._source.assignment() - self._applied.keys()):
+            self._persist(lambda: self._find_starts(new))
+
+    def _find_starts(self, partitions: Sequence[TopicPartition]) -> None:
+        stored = self._store.positions(partitions)
+        beginnings = self._broker.beginning_offsets(partitions)
+        ends = self._broker.end_offsets(partitions)
+        for partition, position in zip(partitions, stored, strict=True):
+            start = choose_start(position, beginnings[partition], ends[partition])
+            if start.warning is not None:
+                self._log.error(start.warning, **partition._asdict())
+            if start.offset != position:
+                try:
+                    self._store.apply(Changes(), {partition: Advance(position, start.offset)})
+                except PositionMovedError:
+                    continue  # another member was quicker; the next turn looks again
+            self._source.seek(partition, start.offset)
+            self._applied[partition] = start.offset
+            self._sought.add(partition)
+
+    def _bury(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Return once the broker has the dead letters: only then may their positions move."""
+        if not dead_letters:
+            return
+        first = dead_letters[0]
+        self._log.warning(
+            "events that can't be understood go to the dead letters",
+            count=len(dead_letters),
+            first=f"{first.source.partition}:{first.offset}",
+            reason=f"{first.code}: {first.detail}",
+        )
+        self._persist(lambda: self._send(dead_letters))
+
+    def _send(self, dead_letters: Sequence[DeadLetter]) -> None:
+        if self._dead_letters is None:
+            self._dead_letters = self._broker.sink()
+        send_dead_letters(self._dead_letters, self._topics.dead_letters, dead_letters)
+
+    def _apply(self, events: Sequence[Event], batch: Batch) -> None:
+        changes = fold(events)
+        following = self._applied | _next_offsets(batch)
+        # Partitions without events are compared as well: Redis may have lost writes of theirs.
+        advances = {
+            partition: Advance(applied, following[partition])
+            for partition, applied in self._applied.items()
+        }
+        self._persist(lambda: self._store.apply(changes, advances))
+        self._applied = following
+
+    def _check_positions(self) -> None:
+        """Notice, though nothing comes in, that Redis has lost its last writes."""
+        partitions = list(self._applied)
+        stored = dict(
+            zip(partitions, self._persist(lambda: self._store.positions(partitions)), strict=True)
+        )
+        if stored != self._applied:
+            moved = {p: at for p, at in stored.items() if at != self._applied[p]}
+            self._doubt(moved, PositionMovedError(moved))
+
+    def _doubt(self, partitions: Iterable[TopicPartition], moved: PositionMovedError) -> None:
+        """Take the partitions up anew in the next turn, from where Redis says that it is."""
+        self._log.warning("events are read again", reason=str(moved))
+        for partition in partitions:
+            self._applied.pop(partition, None)
+
+    def _count(self, events: Sequence[Event], dead_letters: Sequence[DeadLetter]) -> None:
+        self.stats.batches += 1
+        self.stats.events_applied += len(events)
+        self.stats.dead_letters += len(dead_letters)
+
+    def _commit(self, batch: Batch) -> None:
+        try:
+            self._source.commit(_next_offsets(batch))
+        except TransientError as error:
+            # Redis has the positions; the next batch's commit makes up for this one.
+            self._log.warning("the offsets were not committed", reason=str(error))
+
+    def _persist(self, attempt: Callable[[], T]) -> T:
+        """Return what the attempt returns, however long its server is out of reach."""
+        return retry(
+            attempt,
+            stop=self._stop,
+            on_failure=self._note_failure,
+            while_waiting=self._source.keep_alive,
+        )
+
+    def _note_failure(self, error: TransientError, wait_s: float) -> None:
+        self.stats.retries += 1
+        self.stats.pulse.beat(ready=False)
+        self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))
+
+
+def _decode(batch: Batch) -> tuple[list[Event], list[DeadLetter]]:
+    events = []
+    dead_letters = []
+    for records in batch.values():
+        for record in records:
+            try:
+                events.append(decode_event(record))
+            except InvalidInputError as reason:
+                dead_letters.append(DeadLetter.of(record, reason))
+    return events, dead_letters
+
+
+def _by_partition(records: Iterable[Record]) -> Batch:
+    batch: Batch = {}
+    for record in records:
+        batch.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+    return batch
+
+
+def _next_offsets(batch: Batch) -> dict[TopicPartition, int]:
+    return {partition: records[-1].offset + 1 for partition, records in batch.items()}

@@ -1,4 +1,7 @@
-"""Building a model: interactions in, arrays out. Pure, but for the timing of its steps."""
+"""Building a model: interactions in, arrays out. Pure, but for the timing of its steps.
+
+`factorise` does the costly part, which several recipes can share; `assemble` makes a model of it.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from indexer.cooccurrence import similar_items
+from indexer.cooccurrence import cooccurrence, residual
 from indexer.svd import item_degrees, normalise, truncated_svd
-from likewise.ranking import cooccurrence, spectral
 from likewise.ranking.annoy_vectors import AnnoyVectors
 from likewise.ranking.model import Model
 
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from likewise.ranking.model import FloatArray
     from likewise.ranking.recipe import Recipe
 
-# Users whose scores set the scale of the two parts of the blend.
-_SCALE_SAMPLE = 256
-
 
 @dataclass(slots=True)
 class BuildReport:
@@ -33,6 +32,18 @@ class BuildReport:
 
     seconds: dict[str, float] = field(default_factory=dict)
     choice: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """The normalised matrix and its largest singular values and vectors."""
+
+    normalised: Any
+    """R, CSR float32 [m, n]."""
+    eigenvalues: FloatArray
+    """[d] of R'R, falling: the squares of R's singular values."""
+    vectors: FloatArray
+    """[n, d] right singular vectors."""
 
 
 def build_model(
@@ -49,48 +60,79 @@ def build_model(
     `on_step` is told the name of each step as it begins.
     """
     steps = _Steps(report or BuildReport(), on_step)
+    with steps("svd"):
+        factors = factorise(interactions.user_items, recipe, seed=seed)
+    return assemble(interactions, factors, recipe, seed=seed, steps=steps)
+
+
+def factorise(user_items: Any, recipe: Recipe, *, seed: int) -> Factors:
+    """Return R and its factors under the recipe's exponents and rank."""
+    normalised = normalise(user_items, recipe.user_exponent, recipe.item_exponent)
+    values, vectors = truncated_svd(normalised, recipe.rank, seed=seed)
+    return Factors(normalised, values**2, vectors)
+
+
+def assemble(
+    interactions: Interactions, factors: Factors, recipe: Recipe, *, seed: int, steps: _Steps
+) -> Model:
+    """Return the model that the factors give under the recipe."""
     user_items = interactions.user_items
     degrees = item_degrees(user_items)
-    with steps("svd"):
-        normalised = normalise(user_items, recipe.user_exponent, recipe.item_exponent)
-        values, factors = truncated_svd(normalised, recipe.rank, seed=seed)
+    spectrum, tail = filtered(factors.eigenvalues, recipe)
+    query_weights = _power(degrees, -recipe.query_exponent)
+    score_weights = _power(degrees, recipe.score_exponent)
     with steps("co-occurrence"):
-        similar = _similarity(user_items, degrees, recipe)
+        similar = _similar(factors, tail, recipe)
+        rows = np.repeat(np.arange(len(degrees)), np.diff(similar.indptr))
+        similar.data *= np.float32(tail) * query_weights[rows] * score_weights[similar.indices]
     with steps("annoy"):
-        score_weights = _power(degrees, recipe.score_exponent)
-        query_weights = _power(degrees, -recipe.query_exponent)
-        item_index = _index(factors * score_weights[:, None], "dot", recipe, seed)
+        items = factors.vectors * score_weights[:, None]
+        item_index = AnnoyVectors.build(items, metric="dot", trees=recipe.trees, seed=seed)
         user_index = None
         if recipe.ranker == "neighbours":
-            users = (user_items.multiply(query_weights[None, :]).tocsr()) @ factors
-            user_index = _index(users, "angular", recipe, seed)
-    model = Model(
+            users = user_items.multiply(query_weights[None, :]).tocsr() @ factors.vectors
+            user_index = AnnoyVectors.build(users, metric="angular", trees=recipe.trees, seed=seed)
+    return Model(
         recipe=recipe,
         item_ids=interactions.item_ids,
         item_counts=degrees.astype(np.int32),
         user_items=user_items,
-        item_factors=factors,
-        spectrum=ridge_filter(values, recipe.ridge),
+        item_factors=factors.vectors,
+        spectrum=spectrum,
         query_weights=query_weights,
         score_weights=score_weights,
         cooccurrence=similar,
         item_index=item_index,
         user_index=user_index,
     )
-    return _scaled(model, seed)
 
 
-def ridge_filter(values: FloatArray, ridge: float) -> FloatArray:
-    """Return ``f(s) = s^2 / (s^2 + ridge * s_d^2)``; all ones without ridge, float32 [d].
+def filtered(eigenvalues: FloatArray, recipe: Recipe) -> tuple[FloatArray, float]:
+    """Return the spectral filter h [d] and the factor t of the sparse part.
 
-    The filter of ridge regression in the space of the singular vectors (Hastie et al., "The
-    Elements of Statistical Learning", eq. 3.47).
+    The formulas stand in `likewise.ranking.blend`.
     """
-    if not len(values):
-        return values
-    squared = values**2
-    damped = squared + np.float32(ridge) * squared[-1]
-    return np.divide(squared, damped, out=np.zeros_like(squared), where=damped > 0)
+    if recipe.ranker == "cooccurrence" or not len(eigenvalues):
+        return np.zeros_like(eigenvalues), 1.0
+    shrunk = eigenvalues / np.maximum(eigenvalues + np.float32(recipe.ridge), _TINY)
+    last = float(eigenvalues[-1])
+    blended = recipe.ranker == "blend" and last > _TINY
+    return shrunk, float(shrunk[-1]) / last if blended else 0.0
+
+
+_TINY = np.finfo(np.float32).tiny
+
+
+def _similar(factors: Factors, tail: float, recipe: Recipe) -> Any:
+    """Return the sparse part of the model, before its weights, CSR [n, n]."""
+    n_items = len(factors.vectors)
+    if not tail:
+        return sparse.csr_array((n_items, n_items), dtype=np.float32)
+    if recipe.ranker == "cooccurrence":
+        return cooccurrence(factors.normalised, keep=recipe.similar_items)
+    return residual(
+        factors.normalised, factors.eigenvalues, factors.vectors, keep=recipe.similar_items
+    )
 
 
 class _Steps:
@@ -108,38 +150,6 @@ class _Steps:
         self._report.seconds[name] = round(time.perf_counter() - started_s, 3)
 
 
-def _similarity(user_items: Any, degrees: Any, recipe: Recipe) -> Any:
-    if recipe.ranker == "neighbours":
-        return sparse.csr_array((len(degrees), len(degrees)), dtype=np.float32)
-    return similar_items(
-        normalise(user_items, recipe.pair_user_exponent, 0.0),
-        _power(degrees, -recipe.pair_query_exponent),
-        _power(degrees, -recipe.pair_score_exponent),
-        neighbours=recipe.similar_items,
-    )
-
-
-def _scaled(model: Model, seed: int) -> Model:
-    """Return the model with both parts of the blend scaled to unit root mean square."""
-    users = model.user_items.shape[0]
-    sample = np.random.default_rng(seed).permutation(users)[:_SCALE_SAMPLE]
-    likes = model.user_items[np.sort(sample)]
-    parts = spectral.scores(model, likes), cooccurrence.scores(model, likes)
-    spectral_scale, pair_scale = (_root_mean_square(part) for part in parts)
-    model.spectrum[:] /= spectral_scale
-    model.cooccurrence.data /= pair_scale
-    return model
-
-
-def _root_mean_square(scores: FloatArray) -> np.float32:
-    if not scores.size:
-        return np.float32(1)
-    return np.float32(np.sqrt(np.mean(np.square(scores, dtype=np.float64))) or 1.0)
-
-
-def _index(vectors: FloatArray, metric: Any, recipe: Recipe, seed: int) -> AnnoyVectors:
-    return AnnoyVectors.build(vectors, metric=metric, trees=recipe.trees, seed=seed)
-
-
 def _power(degrees: Any, exponent: float) -> FloatArray:
-    return np.maximum(degrees, 1).astype(np.float32) ** np.float32(exponent)
+    powers: FloatArray = np.maximum(degrees, 1).astype(np.float32) ** np.float32(exponent)
+    return powers

@@ -12,15 +12,15 @@ from itertools import chain, compress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
-
-from likewise.ids import ItemId, UserId
+from scipy.sparse import csr_array, get_index_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
+
+    from likewise.ids import ItemId, UserId
 
 
 class UserLikes(NamedTuple):
@@ -113,7 +113,7 @@ def _in_order(
         (
             np.ones(len(columns), np.float32),
             renumbered[columns],
-            np.concatenate([_ZERO, np.cumsum(lengths)], dtype=_index_dtype(len(columns))),
+            np.concatenate([[0], np.cumsum(lengths)]).astype(get_index_dtype(maxval=len(columns))),
         ),
         shape=(len(user_ids), len(liked)),
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import linalg
 from sklearn.decomposition import TruncatedSVD
 
 if TYPE_CHECKING:
     from likewise.ranking.model import FloatArray
 
-# ARPACK can't give all singular vectors; below this size a dense SVD costs nothing.
-_DENSE_LIMIT = 512
+# Up to here an exact decomposition of the smaller Gram matrix is quicker than Lanczos.
+_DENSE_LIMIT = 6_000
+_ZERO = 1e-4
 # Singular values to three digits: tighter costs time and changes no ranking.
 _TOLERANCE = 1e-3
 
@@ -41,12 +43,25 @@ def truncated_svd(matrix: Any, rank: int, *, seed: int) -> tuple[FloatArray, Flo
     if rank == 0:
         return np.zeros(0, np.float32), np.zeros((matrix.shape[1], 0), np.float32)
     if min(matrix.shape) <= _DENSE_LIMIT:
-        _, values, vectors = np.linalg.svd(matrix.toarray(), full_matrices=False)
-        return values[:rank].astype(np.float32), _columns(vectors[:rank])
+        return _by_gram_matrix(matrix, rank)
     rank = min(rank, min(matrix.shape) - 1)
     svd = TruncatedSVD(rank, algorithm="arpack", tol=_TOLERANCE, random_state=seed).fit(matrix)
     falling = np.argsort(-svd.singular_values_, kind="stable")
     return svd.singular_values_[falling].astype(np.float32), _columns(svd.components_[falling])
+
+
+def _by_gram_matrix(matrix: Any, rank: int) -> tuple[FloatArray, FloatArray]:
+    """Return the leading singular values and right singular vectors through ``R R'`` or ``R'R``."""
+    wide = matrix.shape[0] <= matrix.shape[1]
+    gram = (matrix @ matrix.T if wide else matrix.T @ matrix).toarray()
+    leading = (len(gram) - rank, len(gram) - 1)
+    squares, vectors = linalg.eigh(gram, subset_by_index=leading, overwrite_a=True)
+    values = np.sqrt(np.maximum(squares[::-1], 0), dtype=np.float32)
+    vectors = vectors[:, ::-1]
+    if wide:
+        # A direction without strength has no right vector; its filter is zero as well.
+        vectors = (matrix.T @ vectors) / np.where(values > _ZERO, values, np.inf)
+    return values, np.ascontiguousarray(vectors, np.float32)
 
 
 def _columns(rows: Any) -> FloatArray:
@@ -54,4 +69,5 @@ def _columns(rows: Any) -> FloatArray:
 
 
 def _power(degrees: Any, exponent: float) -> FloatArray:
-    return np.maximum(degrees, 1).astype(np.float32) ** np.float32(exponent)
+    powers: FloatArray = np.maximum(degrees, 1).astype(np.float32) ** np.float32(exponent)
+    return powers

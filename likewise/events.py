@@ -101,9 +101,31 @@ def decode_event(record: Record) -> Event:
         raise InvalidInputError(
             "unsupported_version", f"version {body.version} is not {PROTOCOL_VERSION}"
         )
-    event = _event(body.action or _action_of(kind), body)
+    event = make_event(body.action or _action_of(kind), body.user_id, body.item_id)
     _check_key(record.key, event)
     return event
+
+
+def make_event(action: str, user_id: str | int | None, item_id: str | int | None) -> Event:
+    """Return the event that the action means; an id that it has no use for is ignored.
+
+    Raises:
+        InvalidInputError: the action is unknown, or an id that it needs is missing or no id.
+    """
+    match action:
+        case "like":
+            return Like(parse_user_id(user_id), parse_item_id(item_id))
+        case "unlike":
+            return Unlike(parse_user_id(user_id), parse_item_id(item_id))
+        case "forget_user":
+            return ForgetUser(parse_user_id(user_id))
+        case "retire_item":
+            return RetireItem(parse_item_id(item_id))
+        case "restore_item":
+            return RestoreItem(parse_item_id(item_id))
+    raise InvalidInputError(
+        "unknown_action", f"action {action[:64]!r} is none of {', '.join(sorted(ACTIONS))}"
+    )
 
 
 def encode_event(event: Event, *, timestamp_ms: int | None = None) -> bytes:
@@ -132,30 +154,14 @@ def _decode_body(raw: bytes) -> _Body:
         raise InvalidInputError("too_deep", "the JSON is nested too deeply") from error
 
 
-def _event(action: str, body: _Body) -> Event:
-    match action:
-        case "like":
-            return Like(parse_user_id(body.user_id), parse_item_id(body.item_id))
-        case "unlike":
-            return Unlike(parse_user_id(body.user_id), parse_item_id(body.item_id))
-        case "forget_user":
-            return ForgetUser(parse_user_id(body.user_id))
-        case "retire_item":
-            return RetireItem(parse_item_id(body.item_id))
-        case "restore_item":
-            return RestoreItem(parse_item_id(body.item_id))
-    raise InvalidInputError(
-        "unknown_action", f"action {action[:64]!r} is none of {', '.join(sorted(ACTIONS))}"
-    )
-
-
 def _binary_mode_type(record: Record) -> str | None:
     if not record.headers:
         return None
     headers = dict(record.headers)
     if "ce_specversion" not in headers:
         return None
-    decoded = {name: headers.get(name, b"").decode(errors="replace") for name in _CE_HEADERS}
+    # A header may be there without a value.
+    decoded = {name: (headers.get(name) or b"").decode(errors="replace") for name in _CE_HEADERS}
     return _cloud_event_type(decoded["ce_specversion"], decoded["ce_type"])
 
 

@@ -108,6 +108,8 @@ class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Older model versions are pruned; the current one never is."""
     scan_chunk: Count = 1_000
     """Users read per round trip."""
+    full_snapshot_every: Count = 100
+    """One build in so many reads every user; those between read only the users that changed."""
     lease_ms: Milliseconds = 30_000
     """An indexer that leads and falls silent for so long is replaced."""
 
@@ -147,12 +149,36 @@ class MonitoringSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is built from a snapshot; docs/ranking.md has the formulas."""
+    """What is built from a snapshot; docs/ranking.md has the formulas.
+
+    A number left out is the ranker's own default, or with `auto` what the build chooses.
+    """
 
     directory: Path = Path("models")
     """Where model versions stand, one directory each; indexer and servers share it."""
     ranker: Literal["auto", "blend", "spectral", "cooccurrence", "neighbours"] = "auto"
+    """`auto`: each build tries a few recipes on likes it holds out, and takes the best.
+    `neighbours` alone is the original: binary matrix, 40 dimensions, nearest users."""
     seed: int = 0
+    """Of everything random in a build; the same likes then give the same model."""
+    rank: Annotated[int, Meta(ge=0, le=4_096)] | None = None
+    """Singular vectors kept."""
+    user_exponent: Share | None = None
+    """How much less a like says when its user likes many items."""
+    item_exponent: Share | None = None
+    """How much less a like says when many users like the item."""
+    ridge: Annotated[float, Meta(ge=0)] | None = None
+    """Directions of taste weaker than this count for little."""
+    query_exponent: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    """How much less the like of a popular item weighs in a query."""
+    score_exponent: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    """Higher recommends more popular items."""
+    similar_items: Count | None = None
+    """Co-occurring items kept for each item; bounds the size of the model."""
+    neighbours: Count | None = None
+    """Nearest users asked by the ranker `neighbours`."""
+    trees: Count | None = None
+    """Annoy trees."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

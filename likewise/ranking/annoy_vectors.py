@@ -39,7 +39,9 @@ class AnnoyVectors:
         The same vectors, trees and seed give the same index. `jobs` threads build it (-1: one
         for each core).
         """
-        dimensions = max(vectors.shape[1], 1)
+        if not vectors.shape[1]:
+            vectors = np.zeros((len(vectors), 1), np.float32)  # Annoy knows no empty vectors
+        dimensions = vectors.shape[1]
         index = AnnoyIndex(dimensions, metric)
         index.set_seed(seed)
         for row, vector in enumerate(vectors):

@@ -1,50 +1,43 @@
-"""The linear rankers as one: a weighted sum of the spectral and the co-occurrence score.
+"""The ranker that serves by default: ridge regression on co-occurrence, whole spectrum, no training.
 
-Dense data wants the spectrum, sparse data co-occurrence; the recipe says how much of each. Both
-parts leave the build with unit root mean square, so that the share means the same on all data.
-A sum of linear maps is linear: contributions of single likes still add up to the score.
+With ``R = D_u^-a A D_i^-b`` and ``S = R'R`` the scores of likes x are ``x M``, where::
+
+    M = h(S) ~ V diag(h(e)) V' + t (S - V diag(e) V'),    h(e) = e / (e + lambda),   t = h(e_d) / e_d
+
+and (e, V) are the d largest eigenpairs of S. Inside them the filter h is exact: the ridge regression of
+items on items (EASE without its diagonal constraint; Steck, "Embarrassingly Shallow Autoencoders for Sparse
+Data", WWW 2019). The rest of the spectrum, which no truncated SVD can hold, is filtered by the line
+through h(e_d), and that part is what the factors leave of the sparse co-occurrence matrix (the linear
+filter of GF-CF; Shen et al., CIKM 2021). So dense data, with few strong directions, is ranked by its
+spectrum, and sparse data by co-occurrence, with no weight to choose.
+
+The model holds h as `spectrum` and the sparse part, cut to its strongest entries, as `cooccurrence`; a sum
+of linear maps is linear, so contributions of single likes add up to the score.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from likewise.ranking import cooccurrence, spectral
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from likewise.ids import ItemRow
     from likewise.ranking.model import FloatArray, Model
-    from likewise.ranking.recipe import Recipe
-
-
-def spectral_share(recipe: Recipe) -> np.float32:
-    """Return the weight of the spectral part; the co-occurrence part has the rest of 1."""
-    if recipe.ranker == "spectral":
-        return np.float32(1)
-    if recipe.ranker == "cooccurrence":
-        return np.float32(0)
-    return np.float32(recipe.spectral_weight)
 
 
 def scores(model: Model, likes: Any) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
-    share = spectral_share(model.recipe)
-    if share == 1:
-        return spectral.scores(model, likes)
-    scored: FloatArray = cooccurrence.scores(model, likes) * (1 - share)
-    if share > 0:
-        scored += spectral.scores(model, likes) * share
+    scored = spectral.scores(model, likes)
+    scored += cooccurrence.scores(model, likes)
     return scored
 
 
 def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
     """Return what each liked item [L] adds to one item's score; they sum up to the score."""
-    share = spectral_share(model.recipe)
-    shares: FloatArray = spectral.contributions(model, liked, item) * share
-    if share < 1:
-        shares += cooccurrence.contributions(model, liked, item) * (1 - share)
+    shares: FloatArray = spectral.contributions(model, liked, item)
+    shares += cooccurrence.contributions(model, liked, item)
     return shares

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from likewise.ranking import blend, spectral
+from likewise.ranking import spectral
 from likewise.ranking.top import best_columns
 
 if TYPE_CHECKING:
@@ -31,16 +31,15 @@ def best(
 
     `likes` is CSR [B, n]; `leave_out` and `counts` hold one entry a query.
     """
-    share = blend.spectral_share(model.recipe)
-    vectors = spectral.fold_in(model, likes) * share
-    linked = (likes @ model.cooccurrence).tocsr() * (1 - share)
+    vectors = spectral.fold_in(model, likes)
+    linked = (likes @ model.cooccurrence).tocsr()
     for query, (left_out, count) in enumerate(zip(leave_out, counts, strict=True)):
         wanted = max(_CANDIDATES, 4 * count) + len(left_out)
         rows = linked.indices[linked.indptr[query] : linked.indptr[query + 1]]
         values = linked.data[linked.indptr[query] : linked.indptr[query + 1]]
         strongest = best_columns(values, wanted)
         near = np.zeros(0, np.intp)
-        if share > 0:
+        if len(model.spectrum):
             near, _ = model.item_index.nearest(vectors[query], wanted)
         found = np.setdiff1d(np.union1d(rows[strongest], near), left_out)
         scores = (model.item_factors[found] @ vectors[query]) * model.score_weights[found]

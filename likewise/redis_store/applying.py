@@ -51,7 +51,7 @@ for i = positions + 1, #KEYS do
   at = last + 1
 end
 for i = 1, positions do
-  call('SET', i, ARGV[2 * i + 1])
+  if ARGV[2 * i + 1] ~= ARGV[2 * i] then call('SET', i, ARGV[2 * i + 1]) end
 end
 return {}
 """

@@ -62,7 +62,8 @@ class RedisStore:
             self._check_positions(advances)
             self._pipeline([(command, key, *members) for command, key, members in batch])
             for partition, advance in advances.items():
-                self._apply_at_once({partition: advance}, [])
+                if advance.next != advance.expected:
+                    self._apply_at_once({partition: advance}, [])
         else:
             self._apply_at_once(advances, batch)
 

@@ -1,0 +1,92 @@
+"""One build from end to end: snapshot, model, files, announcement."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from likewise.backoff import StoppedError
+from likewise.model_files import new_version, write_model
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from indexer.build import BuildReport
+    from indexer.interactions import Interactions
+    from indexer.progress import Progress
+    from indexer.snapshot import Snapshot
+    from likewise.model_files import Manifest
+    from likewise.models import Announcement
+    from likewise.ranking.model import Model
+
+T = TypeVar("T")
+
+
+class Built(NamedTuple):
+    """A model, and how its build went."""
+
+    model: Model
+    report: BuildReport
+
+
+class Build(Protocol):
+    """Makes a model of interactions, telling each step's name as it begins."""
+
+    def __call__(self, interactions: Interactions, on_step: Callable[[str], None]) -> Built: ...
+
+
+@dataclass(slots=True)
+class Cycle:
+    """Runs the steps of a build in order, told how to take a snapshot and how to announce.
+
+    Between two steps it looks at `stop`; within one it can't be interrupted.
+    """
+
+    directory: Path
+    build: Build
+    progress: Progress
+    stop: threading.Event
+    clock_ms: Callable[[], int]
+    """The time of day, since the epoch."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long each step of the last run took."""
+
+    def run(
+        self, take: Callable[[], Snapshot], announce: Callable[[Announcement], object]
+    ) -> Manifest:
+        """Return the manifest of a new model, when its files are durable and it is announced.
+
+        Raises:
+            StoppedError: `stop` was set before the last step.
+            ModelFileError: the disk does not take the model.
+        """
+        self.seconds = {}
+        snapshot = self._step("snapshot", take)
+        built = self._step("build", lambda: self.build(snapshot.interactions, self.progress.step))
+        manifest = self._step("write", lambda: self._write(snapshot, built))
+        self._step("announce", lambda: announce(manifest.announcement()))
+        return manifest
+
+    def _write(self, snapshot: Snapshot, built: Built) -> Manifest:
+        return write_model(
+            self.directory,
+            new_version(self.clock_ms()),
+            built.model,
+            snapshot_at_ms=snapshot.began_at_ms,
+            build={
+                "seconds": {"snapshot": self.seconds["snapshot"], **built.report.seconds},
+                "choice": built.report.choice,
+            },
+        )
+
+    def _step(self, name: str, work: Callable[[], T]) -> T:
+        if self.stop.is_set():
+            raise StoppedError
+        self.progress.step(name)
+        started_s = time.perf_counter()
+        result = work()
+        self.seconds[name] = round(time.perf_counter() - started_s, 3)
+        return result

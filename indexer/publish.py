@@ -1,0 +1,112 @@
+"""Announcing a model: to servers through Redis, to everybody on the compacted topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from likewise.errors import ModelFileError
+from likewise.model_files import newest_sound_version, prune, read_manifest, verify
+from likewise.models import TOPIC_KEY, decode_announcement, encode_announcement
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from likewise.model_files import Manifest
+    from likewise.models import Announcement
+    from likewise.store import LikeStore
+    from likewise.streams import Sink
+    from likewise.topics import Topics
+
+SEND_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Tells which of the versions in `directory` is the current one.
+
+    Every method raises `TransientError` when Redis or Kafka is out of reach; calling it again
+    is safe.
+    """
+
+    directory: Path
+    store: LikeStore
+    sink: Sink
+    topics: Topics
+
+    def announce(self, announcement: Announcement) -> None:
+        """Make this version the current one. Its files must be durable; blocks until confirmed.
+
+        Redis comes first, because servers read it; the topic follows.
+
+        Raises:
+            UndeliverableError: there is no models topic.
+        """
+        encoded = encode_announcement(announcement)
+        self.store.announce_model(encoded)
+        self.sink.send(self.topics.models, encoded, key=TOPIC_KEY).result(SEND_TIMEOUT_S)
+
+    def announce_unless_overtaken(self, announcement: Announcement) -> bool:
+        """Announce, unless a model of a later snapshot is current; return whether it did."""
+        current = self.announced()
+        if current is not None and current.snapshot_at_ms > announcement.snapshot_at_ms:
+            return False
+        self.announce(announcement)
+        return True
+
+    def announced(self) -> Announcement | None:
+        """Return the current announcement, or None where there is none that can be read."""
+        raw = self.store.model_announcement()
+        if raw is None:
+            return None
+        try:
+            return decode_announcement(raw)
+        except ModelFileError:
+            return None
+
+    def restore(self) -> Manifest | None:
+        """Announce the newest sound version if the announced one is not here; return it if so.
+
+        Redis may have lost the announcement, or the disk the version.
+        """
+        current = self.announced()
+        if current is not None and _is_sound(self.directory, current.version):
+            return None
+        newest = newest_sound_version(self.directory)
+        if newest is not None:
+            self.announce(newest.announcement())
+        return newest
+
+    def prune(self, keep: int) -> list[str]:
+        """Remove all versions but the newest `keep` and the announced one; return what went."""
+        current = self.announced()
+        version = None if current is None else current.version
+        return prune(self.directory, keep=keep, current=version)
+
+
+def use_version(
+    directory: Path, store: LikeStore, sink: Sink, topics: Topics, version: str
+) -> Announcement:
+    """Make a version on disk the current one, once it is verified; return its announcement.
+
+    It stays current until the next build is announced. To hold on to it for longer, stop the
+    indexer: what is built next is built from the likes of then, whatever is current.
+
+    Raises:
+        ModelFileError: the version is missing, incomplete, corrupt or of a newer format;
+            nothing was announced.
+        TransientError: Redis or Kafka is out of reach.
+    """
+    manifest = read_manifest(directory, version)
+    verify(directory, manifest)
+    announcement = manifest.announcement()
+    Publisher(directory, store, sink, topics).announce(announcement)
+    return announcement
+
+
+def _is_sound(directory: Path, version: str) -> bool:
+    try:
+        verify(directory, read_manifest(directory, version))
+    except ModelFileError:
+        return False
+    return True

@@ -1,0 +1,134 @@
+"""The indexer as a service, and as a single build: composed from settings and servers."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from indexer.build import BuildReport, build_model
+from indexer.cycle import Built, Cycle
+from indexer.progress import Progress, Unwatched
+from indexer.publish import Publisher
+from indexer.recipes import recipe_of
+from indexer.snapshot import Snapshot, read_all
+from indexer.worker import Indexer, IndexerStats, time_of_day_ms
+from likewise.backoff import StoppedError, retry
+from likewise.logs import get_logger
+from likewise.topics import Topics
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from indexer.cycle import Build
+    from indexer.interactions import Interactions
+    from likewise.errors import TransientError
+    from likewise.model_files import Manifest
+    from likewise.settings import ModelSettings, Settings
+    from likewise.store import LikeStore
+    from likewise.streams import Broker, Sink
+
+
+def run_indexer(
+    settings: Settings,
+    broker: Broker,
+    store: LikeStore,
+    stop: threading.Event,
+    *,
+    stats: IndexerStats | None = None,
+    progress: Progress | None = None,
+    on_start: Callable[[Indexer], None] = lambda indexer: None,
+) -> None:
+    """Keep the current model close to the likes until `stop` is set.
+
+    Servers that are not up yet are waited for. `stats` is filled as the work goes; `on_start` is
+    given the indexer before its first turn, to reach `Indexer.build_now`. Broker and store stay
+    open: they are the caller's.
+
+    Raises:
+        SettingsError: a server refuses our credentials, or a topic is missing and may not be made.
+        UndeliverableError: there is no models topic.
+    """
+
+    def note_failure(error: TransientError, wait_s: float) -> None:
+        get_logger().warning("trying again", reason=str(error), in_s=round(wait_s, 2))
+
+    try:
+        sink = retry(lambda: _sink(settings, broker), stop=stop, on_failure=note_failure)
+    except StoppedError:
+        return
+    with closing(sink):
+        indexer = Indexer(
+            settings.indexer,
+            _publisher(settings, store, sink),
+            building(settings.model),
+            stop=stop,
+            stats=stats,
+            progress=progress,
+        )
+        on_start(indexer)
+        indexer.run()
+
+
+def index_once(
+    settings: Settings,
+    broker: Broker,
+    store: LikeStore,
+    stop: threading.Event,
+    *,
+    progress: Progress | None = None,
+) -> tuple[Manifest, bool]:
+    """Build one model of everybody's likes; return its manifest and whether it is now current.
+
+    Works beside a running indexer without disturbing it: the marks of changed users are left to
+    that one, and where it has announced a model of a later snapshot meanwhile, that stays current.
+
+    Raises:
+        TransientError: Redis or Kafka is out of reach.
+        ModelFileError: the disk does not take the model.
+        StoppedError: `stop` was set; nothing was announced.
+        SettingsError: a server refuses our credentials, or a topic is missing and may not be made.
+    """
+    watched = progress or Unwatched()
+    chunk = settings.indexer.scan_chunk
+
+    def take() -> Snapshot:
+        began_at_ms = time_of_day_ms()
+        watched.expect(None)
+        interactions = read_all(store, chunk=chunk, progress=watched)
+        return Snapshot(interactions, began_at_ms, full=True, taken=[])
+
+    with closing(_sink(settings, broker)) as sink:
+        publisher = _publisher(settings, store, sink)
+        build = building(settings.model)
+        cycle = Cycle(publisher.directory, build, watched, stop, time_of_day_ms)
+        manifest = cycle.run(take, publisher.announce_unless_overtaken)
+        current = publisher.announced()
+        publisher.prune(settings.indexer.keep_versions)
+    return manifest, current is not None and current.version == manifest.version
+
+
+def building(settings: ModelSettings) -> Build:
+    """Return what builds a model as the settings say."""
+
+    def build(interactions: Interactions, on_step: Callable[[str], None]) -> Built:
+        report = BuildReport()
+        recipe = recipe_of(settings)
+        model = build_model(
+            interactions, recipe, seed=settings.seed, report=report, on_step=on_step
+        )
+        return Built(model, report)
+
+    return build
+
+
+def _sink(settings: Settings, broker: Broker) -> Sink:
+    if settings.kafka.create_topics:
+        topics = Topics(settings.kafka.topic_prefix)
+        broker.ensure_topics(topics.specs(settings.kafka.partitions))
+    return broker.sink()
+
+
+def _publisher(settings: Settings, store: LikeStore, sink: Sink) -> Publisher:
+    topics = Topics(settings.kafka.topic_prefix)
+    return Publisher(settings.model.directory, store, sink, topics)

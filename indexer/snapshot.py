@@ -1,0 +1,116 @@
+"""Snapshots of everybody's likes: the first reads all users, the next ones those that changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from indexer.interactions import Interactions, UserLikes, interactions_of, replace_users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from indexer.progress import Progress
+    from likewise.ids import UserId
+    from likewise.store import LikeStore
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The likes of all users, each user's as they were at some moment since `began_at_ms`."""
+
+    interactions: Interactions
+    began_at_ms: int
+    full: bool
+    """Whether every user was read, or only those that had changed."""
+    taken: list[UserId]
+    """The users that are no longer marked as changed, because this snapshot has their changes."""
+
+
+class Snapshots:
+    """Takes snapshots of one store, remembering the last so as to read only what changed.
+
+    For one thread. Right as long as nobody else takes the users marked as changed: whoever takes
+    over the lead calls `forget` first.
+    """
+
+    def __init__(
+        self, store: LikeStore, *, chunk: int, full_every: int, clock_ms: Callable[[], int]
+    ) -> None:
+        """Remember nothing yet; `chunk` users are read per round trip."""
+        self._store = store
+        self._chunk = chunk
+        self._full_every = full_every
+        self._clock_ms = clock_ms
+        self._last: Interactions | None = None
+        self._since_full = 0
+
+    def take(self, progress: Progress) -> Snapshot:
+        """Return what everybody likes, and take the marks of the users that have changed.
+
+        A user is unmarked before being read, so a change that comes meanwhile marks them again
+        and is in the next snapshot if it is not in this one.
+
+        Raises:
+            TransientError: the store is out of reach; marks may be lost, so the next is a full one.
+        """
+        last, self._last = self._last, None
+        full = last is None or self._since_full + 1 >= self._full_every
+        began_at_ms = self._clock_ms()
+        taken = self._take_marks()
+        if last is None or full:
+            progress.expect(None)
+            interactions = read_all(self._store, chunk=self._chunk, progress=progress)
+        else:
+            progress.expect(len(taken))
+            now = interactions_of(self._read(taken, progress))
+            interactions = replace_users(last, taken, now)
+        self._last = interactions
+        self._since_full = 0 if full else self._since_full + 1
+        return Snapshot(interactions, began_at_ms, full, taken)
+
+    def forget(self) -> None:
+        """Make the next snapshot a full one."""
+        self._last = None
+
+    def _take_marks(self) -> list[UserId]:
+        taken: dict[UserId, None] = {}
+        # As many as are marked now: under a steady stream of likes there is no end of them.
+        remaining = self._store.changed_count()
+        while remaining > 0:
+            some = self._store.take_changed(min(remaining, self._chunk))
+            if not some:
+                break
+            taken.update(dict.fromkeys(some))
+            remaining -= len(some)
+        return list(taken)
+
+    def _read(self, users: list[UserId], progress: Progress) -> Iterator[UserLikes]:
+        for start in range(0, len(users), self._chunk):
+            some = users[start : start + self._chunk]
+            yield UserLikes(some, self._store.likes(some))
+            progress.advance(len(some))
+
+
+def read_all(store: LikeStore, *, chunk: int, progress: Progress) -> Interactions:
+    """Return what every user likes, leaving the marks of changed users alone.
+
+    Raises:
+        TransientError: the store is out of reach.
+    """
+    return interactions_of(_read_all(store, chunk, progress))
+
+
+def _read_all(store: LikeStore, chunk: int, progress: Progress) -> Iterator[UserLikes]:
+    for users in _once_each(store.scan_users(chunk)):
+        yield UserLikes(users, store.likes(users))
+        progress.advance(len(users))
+
+
+def _once_each(chunks: Iterable[list[UserId]]) -> Iterator[list[UserId]]:
+    """Yield the chunks without users seen before: a scan may come upon a user twice."""
+    seen: set[UserId] = set()
+    for chunk in chunks:
+        new = list(dict.fromkeys(user for user in chunk if user not in seen))
+        seen.update(new)
+        yield new

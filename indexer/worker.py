@@ -1,0 +1,228 @@
+"""The indexer's loop: lead, and whenever enough has changed, build a model and announce it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from indexer.cycle import Cycle
+from indexer.leader import Leadership, LeadershipLostError, new_holder
+from indexer.progress import Progress, Unwatched
+from indexer.schedule import Schedule
+from indexer.snapshot import Snapshot, Snapshots
+from likewise.backoff import StoppedError, retry
+from likewise.errors import ModelFileError, TransientError
+from likewise.logs import get_logger
+from likewise.monitoring.pulse import Pulse
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from indexer.cycle import Build
+    from indexer.publish import Publisher
+    from likewise.models import Announcement
+    from likewise.settings import IndexerSettings
+
+T = TypeVar("T")
+
+TICK_S = 0.5
+"""How often an idle indexer looks for changes; also how long a request to build may wait."""
+
+
+def time_of_day_ms() -> int:
+    """Return the time of day in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class IndexerStats:
+    """What the indexer has done so far; only it writes, anybody may read."""
+
+    leads: bool = False
+    builds: int = 0
+    failures: int = 0
+    """Builds whose model could not be written."""
+    retries: int = 0
+    current: Announcement | None = None
+    """The model that this indexer built and announced last: its users, items and likes."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long each step of the last build took."""
+    pulse: Pulse = field(default_factory=Pulse)
+    """Ready: the servers answer, and there is a current model or another indexer sees to it."""
+
+
+class Indexer:
+    """Keeps the current model close to the likes. One of several leads, the others wait."""
+
+    def __init__(
+        self,
+        settings: IndexerSettings,
+        publisher: Publisher,
+        build: Build,
+        *,
+        stop: threading.Event,
+        stats: IndexerStats | None = None,
+        progress: Progress | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
+        clock_ms: Callable[[], int] = time_of_day_ms,
+    ) -> None:
+        """Do nothing yet; `stop` is what will end `run`. `clock_s` is monotonic."""
+        self.stats = stats or IndexerStats()
+        self._settings = settings
+        self._publisher = publisher
+        self._store = publisher.store
+        self._stop = stop
+        self._progress = progress or Unwatched()
+        self._schedule = Schedule(settings, clock_s)
+        self._leadership = Leadership(
+            self._store, holder=new_holder(), ttl_ms=settings.lease_ms, clock_s=clock_s
+        )
+        self._snapshots = Snapshots(
+            self._store,
+            chunk=settings.scan_chunk,
+            full_every=settings.full_snapshot_every,
+            clock_ms=clock_ms,
+        )
+        self._cycle = Cycle(publisher.directory, build, self._progress, stop, clock_ms)
+        self._term: int | None = None
+        self._waiting = False
+        self._asked = False
+        self._log = get_logger()
+
+    def run(self) -> None:
+        """Build whenever it is due, until told to stop; the step in hand is finished first.
+
+        Servers out of reach are waited for, and so is a disk that takes no model; each failure
+        is logged. Any other error ends the indexer.
+
+        Raises:
+            SettingsError: a server refuses our credentials.
+            UndeliverableError: there is no models topic.
+        """
+        with self._leadership.kept(), suppress(StoppedError):
+            while not self._stop.is_set():
+                self.run_once()
+                self._stop.wait(TICK_S)
+
+    def run_once(self) -> None:
+        """Build if this indexer leads and a build is due.
+
+        Raises:
+            StoppedError: it was told to stop.
+        """
+        term = self._lead()
+        if term is not None and self._is_due():
+            self._build(term)
+        self.stats.pulse.beat(ready=term is None or self.stats.current is not None)
+
+    def build_now(self) -> None:
+        """Ask for a build at once, or as soon as this indexer leads.
+
+        May be called from any thread, and in a signal handler.
+        """
+        self._asked = True
+
+    def _lead(self) -> int | None:
+        """Return the term in which this indexer leads, once it is ready to; None if another does."""
+        term = self._persist(self._leadership.lead)
+        self.stats.leads = term is not None
+        if term is None and not self._waiting:
+            self._log.info("another indexer leads; this one waits")
+        self._waiting = term is None
+        if term is not None and (term != self._term or self._was_emptied()):
+            self._take_over()
+            self._term = term
+        return term
+
+    def _was_emptied(self) -> bool:
+        """Whether Redis no longer knows the model that was announced: it has lost its memory."""
+        if self.stats.current is None:
+            return False
+        return self._persist(self._publisher.announced) is None
+
+    def _take_over(self) -> None:
+        # The marks of changed users may have been taken by somebody else, or never made.
+        self._snapshots.forget()
+        self._schedule.start_over()
+        self.stats.current = None
+        restored = self._persist(self._publisher.restore)
+        self._log.info("indexer leads", restored_version=restored and restored.version)
+
+    def _is_due(self) -> bool:
+        changed = self._persist(self._store.changed_count)
+        users = 0 if self.stats.current is None else self.stats.current.users
+        asked, self._asked = self._asked, False
+        reason = self._schedule.due(changed=changed, users=users, asked=asked)
+        if reason is not None:
+            self._log.info("build begins", reason=reason, changed_users=changed)
+        return reason is not None
+
+    def _build(self, term: int) -> None:
+        def take() -> Snapshot:
+            return self._persist(lambda: self._take(term))
+
+        def announce(announcement: Announcement) -> None:
+            self._persist(lambda: self._announce(term, announcement))
+
+        try:
+            manifest = self._cycle.run(take, announce)
+        except LeadershipLostError:
+            self._log.warning("the lead was lost during a build; its model is not announced")
+        except ModelFileError as error:
+            self._schedule.failed()
+            self.stats.failures += 1
+            self._log.error(
+                f"{error}; servers keep the current model; make room or mend the directory, "
+                f"the next build is in {self._settings.interval_s:g} s"
+            )
+        else:
+            self._schedule.built()
+            self._note(manifest.announcement())
+            self._prune()
+
+    def _take(self, term: int) -> Snapshot:
+        self._leadership.check(term)
+        snapshot = self._snapshots.take(self._progress)
+        if self._leadership.term != term:
+            # Who leads now may already have read everything, without these users' last changes.
+            self._store.mark_changed(snapshot.taken)
+            raise LeadershipLostError
+        return snapshot
+
+    def _announce(self, term: int, announcement: Announcement) -> None:
+        self._leadership.check(term)
+        self._publisher.announce(announcement)
+
+    def _note(self, announcement: Announcement) -> None:
+        self.stats.builds += 1
+        self.stats.current = announcement
+        self.stats.seconds = self._cycle.seconds
+        self._log.info(
+            "model announced",
+            version=announcement.version,
+            users=announcement.users,
+            items=announcement.items,
+            likes=announcement.likes,
+            seconds=self._cycle.seconds,
+        )
+
+    def _prune(self) -> None:
+        try:
+            removed = self._persist(lambda: self._publisher.prune(self._settings.keep_versions))
+        except OSError as error:
+            self._log.warning("old models were not removed", reason=str(error))
+        else:
+            if removed:
+                self._log.info("old models removed", versions=removed)
+
+    def _persist(self, attempt: Callable[[], T]) -> T:
+        """Return what the attempt returns, however long its server is out of reach."""
+        return retry(attempt, stop=self._stop, on_failure=self._note_failure)
+
+    def _note_failure(self, error: TransientError, wait_s: float) -> None:
+        self.stats.retries += 1
+        self.stats.pulse.beat(ready=False)
+        self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))

@@ -1,0 +1,72 @@
+"""One partition in memory, and a cursor that reads several as a Kafka consumer would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from likewise.streams import Record, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRecord:
+    """A `likewise.streams.Record`; `timestamp` is in ms since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(slots=True)
+class PartitionLog:
+    """The records of one partition; those before offset `first` are deleted."""
+
+    first: int = 0
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """The offset that the next record will get."""
+        return self.first + len(self.records)
+
+    def delete_before(self, offset: int) -> None:
+        """Drop the oldest records, as retention does; the others keep their offsets."""
+        first = min(max(offset, self.first), self.end)
+        del self.records[: first - self.first]
+        self.first = first
+
+
+class Cursor:
+    """Positions in several partitions; one outside a log goes to the log's oldest record."""
+
+    def __init__(self, logs: Mapping[TopicPartition, PartitionLog]) -> None:
+        self._logs = logs
+        self.offsets: dict[TopicPartition, int] = {}
+
+    def take(self, limit: int) -> list[Record]:
+        """Return up to `limit` next records, each partition's in order, and move past them."""
+        taken: list[Record] = []
+        for partition in list(self.offsets):
+            found = self._take_from(partition, limit - len(taken))
+            if found:
+                # To the back of the line: a busy partition must not starve the others.
+                self.offsets[partition] = self.offsets.pop(partition)
+            taken += found
+        return taken
+
+    def _take_from(self, partition: TopicPartition, limit: int) -> list[Record]:
+        log = self._logs.get(partition)
+        if log is None:
+            return []
+        offset = self.offsets[partition]
+        start = offset - log.first if log.first <= offset <= log.end else 0
+        found = log.records[start : start + limit]
+        self.offsets[partition] = log.first + start + len(found)
+        return found

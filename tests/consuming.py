@@ -1,0 +1,150 @@
+"""What the tests of the consumer share: settings, a stream of events and what it comes to."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from consumers.service import run_consumer
+from consumers.worker import ConsumerStats
+from likewise.events import Event, ForgetUser, Like, Unlike, encode_event, event_key
+from likewise.ids import ItemId, UserId
+from likewise.kafka_streams import KafkaBroker
+from likewise.redis_store import RedisStore
+from likewise.settings import ConsumerSettings, KafkaSettings, RedisSettings, Settings
+from likewise.topics import Topics
+from tests.conftest import IN_CONTAINERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from likewise.store import LikeStore
+    from likewise.streams import Broker, Sink, TopicPartition
+
+USERS = [UserId(f"user {number}") for number in range(60)]
+ITEMS = [ItemId(f"item {number}") for number in range(40)]
+PATIENCE_S = 40.0
+
+
+def settings_for(bootstrap_servers: str, redis_url: str, prefix: str) -> Settings:
+    """Return settings with the shortest session that the brokers of this run allow."""
+    return Settings(
+        kafka=KafkaSettings(
+            bootstrap_servers=bootstrap_servers,
+            topic_prefix=prefix,
+            partitions=3,
+            session_timeout_ms=6_000 if IN_CONTAINERS else 2_000,
+            heartbeat_interval_ms=500,
+            fetch_max_wait_ms=10,
+        ),
+        redis=RedisSettings(url=redis_url, key_prefix=prefix, timeout_s=2.0),
+        consumer=ConsumerSettings(max_records=200, poll_timeout_ms=50),
+    )
+
+
+def random_events(seed: int) -> Iterator[Event]:
+    """Yield likes, unlikes and an occasional forget_user, one in ten of them twice, without end."""
+    rng = random.Random(seed)
+    while True:
+        user_id, item_id = rng.choice(USERS), rng.choice(ITEMS)
+        chance = rng.random()
+        event: Event
+        if chance < 0.70:
+            event = Like(user_id, item_id)
+        elif chance < 0.98:
+            event = Unlike(user_id, item_id)
+        else:
+            event = ForgetUser(user_id)
+        yield event
+        if rng.random() < 0.1:
+            yield event
+
+
+def outcome_of(events: Iterable[Event]) -> dict[UserId, set[ItemId]]:
+    """Return what the events come to, applied one by one to plain sets."""
+    likes: dict[UserId, set[ItemId]] = {user_id: set() for user_id in USERS}
+    for event in events:
+        match event:
+            case Like(user_id, item_id):
+                likes[user_id].add(item_id)
+            case Unlike(user_id, item_id):
+                likes[user_id].discard(item_id)
+            case ForgetUser(user_id):
+                likes[user_id].clear()
+            case _:
+                raise AssertionError(event)
+    return likes
+
+
+def outcome_in(store: LikeStore) -> dict[UserId, set[ItemId]]:
+    """Return what the store holds of the same users."""
+    return dict(zip(USERS, store.likes(USERS), strict=True))
+
+
+def send(sink: Sink, topic: str, events: Iterable[Event]) -> None:
+    """Publish the events in their order, as an app would; return when the broker has them."""
+    for event in events:
+        sink.send(topic, encode_event(event), key=event_key(event))
+    sink.flush(30.0)
+
+
+def caught_up(broker: Broker, store: LikeStore, topic: str) -> bool:
+    """Whether everything in the topic is applied."""
+    ends = broker.end_offsets(broker.partitions(topic))
+    return store.positions(list(ends)) == [*ends.values()]
+
+
+def positions_sum(store: LikeStore, partitions: Sequence[TopicPartition]) -> int:
+    """Return how many events are applied."""
+    return sum(position or 0 for position in store.positions(partitions))
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
+    """Return once the condition holds; fail the test if it does not in time."""
+    deadline_s = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s: {what}"
+        pause.wait(0.02)
+
+
+@contextmanager
+def consuming(settings: Settings) -> Iterator[ConsumerStats]:
+    """Run a consumer in a thread; re-raise what it died of."""
+    stop, stats = threading.Event(), ConsumerStats()
+    deaths: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with (
+                closing(KafkaBroker(settings.kafka, client_id="consumer")) as broker,
+                closing(RedisStore(settings.redis)) as store,
+            ):
+                run_consumer(settings, broker, store, stop, stats=stats)
+        except Exception as death:  # noqa: BLE001 - handed to the test's own thread
+            deaths.append(death)
+
+    thread = threading.Thread(target=run, name="consumer")
+    thread.start()
+    try:
+        yield stats
+    finally:
+        stop.set()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+        if deaths:
+            raise deaths[0]
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[tuple[KafkaBroker, RedisStore]]:
+    """Connect to both servers, with the topics made."""
+    with (
+        closing(KafkaBroker(settings.kafka, client_id="test")) as broker,
+        closing(RedisStore(settings.redis)) as store,
+    ):
+        broker.ensure_topics(Topics(settings.kafka.topic_prefix).specs(settings.kafka.partitions))
+        yield broker, store

@@ -1,0 +1,426 @@
+"""What the port `Broker` promises, asked of the real one and of the one in memory alike."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from likewise.errors import UndeliverableError
+from likewise.kafka_streams import KafkaBroker
+from likewise.settings import KafkaSettings
+from likewise.streams import TopicPartition
+from likewise.testing import MemoryBroker
+from likewise.topics import TopicSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from likewise.streams import Broker, LogReader, Record, Source
+
+PATIENCE_S = 30.0
+TIMEOUT_S = 10.0
+
+
+@pytest.fixture(params=["memory", "kafka"])
+def broker(request: pytest.FixtureRequest, prefix: str) -> Iterator[Broker]:
+    made: Broker = (
+        MemoryBroker()
+        if request.param == "memory"
+        else KafkaBroker(
+            KafkaSettings(
+                bootstrap_servers=request.getfixturevalue("bootstrap_servers"),
+                topic_prefix=prefix,
+                session_timeout_ms=2_000,
+                heartbeat_interval_ms=500,
+                fetch_max_wait_ms=10,
+                request_timeout_ms=10_000,
+            )
+        )
+    )
+    with closing(made):
+        yield made
+
+
+@pytest.fixture
+def topic(broker: Broker, prefix: str) -> str:
+    name = f"{prefix}events"
+    broker.ensure_topics([TopicSpec(name, 3, {})])
+    return name
+
+
+@pytest.fixture
+def join(broker: Broker, topic: str) -> Iterator[Callable[..., Source]]:
+    """Make members of groups that leave them when the test is over."""
+    with ExitStack() as stack:
+
+        def join(group: str = "group", *, max_records: int = 100) -> Source:
+            source = broker.source(group, [topic], max_records=max_records)
+            return stack.enter_context(closing(source))
+
+        yield join
+
+
+def wait_until(holds: Callable[[], Any], description: str) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline_s, f"not within {PATIENCE_S} s: {description}"
+
+
+def publish(broker: Broker, topic: str, values: list[bytes], partition: int = 0) -> None:
+    with closing(broker.sink()) as sink:
+        deliveries = [sink.send(topic, value, partition=partition) for value in values]
+        for delivery in deliveries:
+            delivery.result(TIMEOUT_S)
+
+
+def collect(source: Source | LogReader, count: int) -> list[Record]:
+    """Poll until so many records have come; then none more may be on its way."""
+    records: list[Record] = []
+
+    def enough() -> bool:
+        records.extend(source.poll(100))
+        return len(records) >= count
+
+    wait_until(enough, f"{count} records")
+    records.extend(source.poll(50))
+    assert len(records) == count
+    return records
+
+
+def values(records: list[Record]) -> list[bytes | None]:
+    return [record.value for record in records]
+
+
+def numbered(count: int, start: int = 0) -> list[bytes]:
+    return [b"%d" % number for number in range(start, start + count)]
+
+
+# Sending and reading
+
+
+def test_a_partition_keeps_the_order_in_which_records_were_sent(broker: Broker, topic: str) -> None:
+    publish(broker, topic, numbered(250), partition=1)
+    with closing(broker.reader({TopicPartition(topic, 1): 0})) as reader:
+        records = collect(reader, 250)
+    assert values(records) == numbered(250)
+    assert [record.offset for record in records] == list(range(250))
+    assert {(record.topic, record.partition) for record in records} == {(topic, 1)}
+
+
+def test_a_delivery_says_where_the_record_stands(broker: Broker, topic: str) -> None:
+    with closing(broker.sink()) as sink:
+        assert sink.send(topic, b"a", partition=2).result(TIMEOUT_S) == (2, 0)
+        assert sink.send(topic, b"b", partition=2).result(TIMEOUT_S) == (2, 1)
+
+
+def test_equal_keys_go_to_the_same_partition_and_others_spread(broker: Broker, topic: str) -> None:
+    places: dict[bytes, set[int]] = {}
+    with closing(broker.sink()) as sink:
+        for _ in range(3):
+            for number in range(30):
+                key = b"user-%d" % number
+                place, _offset = sink.send(topic, b"x", key=key).result(TIMEOUT_S)
+                places.setdefault(key, set()).add(place)
+    assert all(len(partitions) == 1 for partitions in places.values())
+    assert set.union(*places.values()) == {0, 1, 2}
+
+
+def test_key_value_headers_and_time_arrive_as_they_were_sent(broker: Broker, topic: str) -> None:
+    headers = [("id", bytes(range(256))), ("empty", b""), ("id", b"again")]
+    before_ms = time.time_ns() // 1_000_000
+    with closing(broker.sink()) as sink:
+        sink.send(topic, b"\x00\xff", key=b"\xfe", headers=headers, partition=0).result(TIMEOUT_S)
+    with closing(broker.reader({TopicPartition(topic, 0): 0})) as reader:
+        (record,) = collect(reader, 1)
+    assert (record.key, record.value) == (b"\xfe", b"\x00\xff")
+    assert [tuple(header) for header in record.headers] == headers
+    assert before_ms <= record.timestamp <= time.time_ns() // 1_000_000
+
+
+@pytest.mark.parametrize("key", [None, b"k"])
+def test_a_null_value_stays_null(broker: Broker, topic: str, key: bytes | None) -> None:
+    with closing(broker.sink()) as sink:
+        sink.send(topic, None, key=key, partition=0).result(TIMEOUT_S)
+    with closing(broker.reader({TopicPartition(topic, 0): 0})) as reader:
+        (record,) = collect(reader, 1)
+    assert record.value is None
+
+
+def test_a_record_of_a_megabyte_goes_through_a_roomy_topic(broker: Broker, prefix: str) -> None:
+    name = f"{prefix}roomy"
+    broker.ensure_topics([TopicSpec(name, 1, {"max.message.bytes": str(4 * 1024 * 1024)})])
+    value = bytes(range(256)) * 4096 * 2
+    publish(broker, name, [value])
+    with closing(broker.reader({TopicPartition(name, 0): 0})) as reader:
+        (record,) = collect(reader, 1)
+    assert record.value == value
+
+
+def test_a_record_larger_than_any_topic_takes_is_refused_for_good(
+    broker: Broker, topic: str
+) -> None:
+    with closing(broker.sink()) as sink, pytest.raises(UndeliverableError):
+        sink.send(topic, bytes(5 * 1024 * 1024)).result(TIMEOUT_S)
+
+
+def test_sending_to_an_unknown_topic_is_refused_at_once_and_does_not_create_it(
+    broker: Broker, topic: str, prefix: str
+) -> None:
+    with closing(broker.sink()) as sink:
+        started_s = time.monotonic()
+        with pytest.raises(UndeliverableError):
+            sink.send(f"{prefix}nowhere", b"x").result(TIMEOUT_S)
+        assert time.monotonic() - started_s < 3.0
+        sink.send(topic, b"x").result(TIMEOUT_S)
+    assert broker.partitions(f"{prefix}nowhere") == []
+
+
+def test_sending_to_a_topic_works_once_it_was_created(broker: Broker, prefix: str) -> None:
+    name = f"{prefix}late"
+    with closing(broker.sink()) as sink:
+        with pytest.raises(UndeliverableError):
+            sink.send(name, b"x")
+        broker.ensure_topics([TopicSpec(name, 1, {})])
+
+        def sent() -> bool:
+            try:
+                return sink.send(name, b"x").result(TIMEOUT_S) == (0, 0)
+            except UndeliverableError:
+                return False
+
+        wait_until(sent, "the topic is known")
+
+
+@pytest.mark.parametrize("partition", [3, 2**31 - 1])
+def test_sending_to_an_unknown_partition_is_refused(
+    broker: Broker, topic: str, partition: int
+) -> None:
+    with closing(broker.sink()) as sink, pytest.raises(UndeliverableError):
+        sink.send(topic, b"x", partition=partition).result(TIMEOUT_S)
+
+
+def test_after_a_flush_everything_sent_is_in_the_log(broker: Broker, topic: str) -> None:
+    with closing(broker.sink(linger_ms=50)) as sink:
+        for value in numbered(300):
+            sink.send(topic, value, partition=0)
+        sink.flush(TIMEOUT_S)
+        assert broker.end_offsets([TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): 300}
+
+
+def test_closing_a_sink_sends_what_is_queued(broker: Broker, topic: str) -> None:
+    with closing(broker.sink(linger_ms=1_000)) as sink:
+        sink.send(topic, b"x", partition=0)
+    assert broker.end_offsets([TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): 1}
+
+
+def test_a_reader_starts_where_it_is_told_and_sees_what_comes_later(
+    broker: Broker, topic: str
+) -> None:
+    publish(broker, topic, numbered(10), partition=0)
+    publish(broker, topic, numbered(10), partition=2)
+    start = {TopicPartition(topic, 0): 7, TopicPartition(topic, 2): 10}
+    with closing(broker.reader(start)) as reader:
+        assert values(collect(reader, 3)) == [b"7", b"8", b"9"]
+        publish(broker, topic, [b"new"], partition=2)
+        assert values(collect(reader, 1)) == [b"new"]
+
+
+def test_an_empty_poll_returns_when_its_time_is_over(broker: Broker, topic: str) -> None:
+    with closing(broker.reader({TopicPartition(topic, 0): 0})) as reader:
+        reader.poll(10)
+        started_s = time.monotonic()
+        assert reader.poll(200) == []
+        assert 0.15 < time.monotonic() - started_s < 3.0
+
+
+# Topics
+
+
+def test_ensuring_topics_twice_leaves_them_as_they_are(broker: Broker, topic: str) -> None:
+    publish(broker, topic, [b"x"])
+    broker.ensure_topics([TopicSpec(topic, 7, {})])
+    assert broker.partitions(topic) == [TopicPartition(topic, number) for number in range(3)]
+    assert broker.end_offsets([TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): 1}
+
+
+def test_asking_for_an_unknown_topic_finds_nothing_and_does_not_create_it(
+    broker: Broker, prefix: str
+) -> None:
+    assert broker.partitions(f"{prefix}unknown") == []
+    assert broker.partitions(f"{prefix}unknown") == []
+
+
+def test_offsets_span_from_the_oldest_record_to_the_next_one(broker: Broker, topic: str) -> None:
+    partitions = broker.partitions(topic)
+    with closing(broker.sink(linger_ms=20)) as sink:  # all in one batch
+        for value in numbered(4):
+            sink.send(topic, value, partition=1)
+    assert list(broker.beginning_offsets(partitions).values()) == [0, 0, 0]
+    assert broker.end_offsets(partitions) == dict(zip(partitions, [0, 4, 0], strict=True))
+    assert broker.end_offsets([]) == {}
+
+
+# Groups
+
+
+def test_a_new_group_begins_with_the_oldest_record(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    for partition in range(3):
+        publish(broker, topic, numbered(5), partition)
+    member = join()
+    records = collect(member, 15)
+    for partition in range(3):
+        assert values([r for r in records if r.partition == partition]) == numbered(5)
+    assert member.assignment() == set(broker.partitions(topic))
+
+
+def test_a_poll_returns_no_more_records_than_asked_for(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(10))
+    member = join(max_records=4)
+    batches: list[int] = []
+    wait_until(
+        lambda: batches.append(len(member.poll(100))) or sum(batches) == 10,  # type: ignore[func-returns-value]
+        "10 records",
+    )
+    assert max(batches) == 4
+
+
+def test_the_next_member_goes_on_from_the_commit(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(10))
+    first = join()
+    collect(first, 10)
+    first.commit({TopicPartition(topic, 0): 6})
+    first.close()
+    assert values(collect(join(), 4)) == [b"6", b"7", b"8", b"9"]
+
+
+def test_what_was_not_committed_is_read_again(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(3))
+    first = join()
+    collect(first, 3)
+    first.close()
+    assert values(collect(join(), 3)) == numbered(3)
+
+
+def test_committed_offsets_can_be_asked_for_and_none_were_before(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    partitions = broker.partitions(topic)
+    assert broker.committed("group", partitions) == dict.fromkeys(partitions)
+    publish(broker, topic, numbered(2))
+    member = join()
+    collect(member, 2)
+    member.commit({partitions[0]: 2})
+    assert broker.committed("group", partitions) == dict(zip(partitions, [2, None, None]))  # noqa: B905 - three partitions, three values
+    assert broker.committed("others", partitions) == dict.fromkeys(partitions)
+
+
+def test_groups_read_independently_of_each_other(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(3))
+    for group in ("one", "two"):
+        assert values(collect(join(group), 3)) == numbered(3)
+
+
+def test_a_member_that_seeks_reads_from_there_and_other_partitions_go_on(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(5), partition=0)
+    publish(broker, topic, numbered(5), partition=1)
+    member = join()
+    collect(member, 10)
+    member.seek(TopicPartition(topic, 0), 3)
+    assert [(r.partition, r.value) for r in collect(member, 2)] == [(0, b"3"), (0, b"4")]
+    member.seek_to_beginning(TopicPartition(topic, 1))
+    assert [(r.partition, r.offset) for r in collect(member, 5)] == [(1, n) for n in range(5)]
+
+
+def test_seeking_a_partition_of_somebody_else_does_nothing(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(2))
+    member = join()
+    collect(member, 2)
+    member.seek(TopicPartition(topic, 99), 0)
+    member.seek_to_beginning(TopicPartition("no-such-topic", 0))
+    assert member.poll(50) == []
+
+
+def test_committing_a_partition_of_somebody_else_does_nothing(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    first, second = join(), join()
+    share_the_topic(broker, topic, [first, second])
+    others = next(iter(second.assignment()))
+    first.commit({others: 0})
+    assert broker.committed("group", [others]) == {others: None}
+
+
+def share_the_topic(broker: Broker, topic: str, members: list[Source]) -> None:
+    """Poll until the members share all partitions, each with some, none read by two."""
+
+    def shared() -> bool:
+        for member in members:
+            assert member.poll(50) == []
+        shares = [member.assignment() for member in members]
+        return (
+            all(shares)
+            and sum(map(len, shares)) == 3
+            and set.union(*shares) == set(broker.partitions(topic))
+        )
+
+    wait_until(shared, "the members share the partitions")
+
+
+def test_two_members_share_the_partitions_and_one_takes_over_when_the_other_leaves(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    first, second = join(), join()
+    share_the_topic(broker, topic, [first, second])
+    share = second.assignment()
+    for partition in range(3):
+        publish(broker, topic, [b"before"], partition)
+    collect(first, 3 - len(share))
+    for record in collect(second, len(share)):
+        second.commit({TopicPartition(record.topic, record.partition): record.offset + 1})
+    for partition in range(3):
+        publish(broker, topic, [b"after"], partition)
+    second.close()
+    seen: list[Record] = []
+
+    def taken_over() -> bool:
+        seen.extend(first.poll(100))
+        return {TopicPartition(r.topic, r.partition) for r in seen if r.value == b"after"} >= set(
+            broker.partitions(topic)
+        )
+
+    wait_until(taken_over, "the other member has read on from the commits")
+    assert not [
+        r for r in seen if r.value == b"before" and TopicPartition(topic, r.partition) in share
+    ]
+
+
+def test_a_member_that_only_keeps_alive_loses_nothing(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(5))
+    member = join(max_records=2)
+    batch: list[Record] = []
+    wait_until(lambda: batch.extend(member.poll(100)) or batch, "a batch")  # type: ignore[func-returns-value]
+    assert values(batch) == [b"0", b"1"]
+    publish(broker, topic, numbered(5, start=5))
+    for _ in range(30):
+        member.keep_alive()
+    member.commit({TopicPartition(topic, 0): 2})
+    assert values(collect(member, 8)) == numbered(8, start=2)

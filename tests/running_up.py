@@ -1,0 +1,142 @@
+"""`likewise up` as a process of its own, as a user has it, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from likewise.embedded import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+ROOT = Path(__file__).parents[1]
+PATIENCE_S = 60.0
+T = TypeVar("T")
+
+
+@dataclass
+class RunningUp:
+    """A run of `likewise up`, its ports, and what it has said so far."""
+
+    process: subprocess.Popen[str]
+    kafka_port: int
+    redis_port: int
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://127.0.0.1:{self.redis_port}/0"
+
+    def await_line(self, pattern: str, *, start: int = 0) -> re.Match[str]:
+        """Return the first match in the lines from `start` on, waiting for it."""
+
+        def match() -> re.Match[str] | None:
+            return next(
+                filter(None, (re.search(pattern, line) for line in self.lines[start:])), None
+            )
+
+        return wait_for(match, f"a line like {pattern!r} in:\n" + "\n".join(self.lines))
+
+
+def wait_for(look: Callable[[], T | None], what: str, *, timeout_s: float = PATIENCE_S) -> T:
+    """Return the first truthy result of `look`, asked again and again."""
+    deadline_s = time.monotonic() + timeout_s
+    while not (found := look()):
+        assert time.monotonic() < deadline_s, f"waited {timeout_s:g} s for {what}"
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def running_up(home: Path, *arguments: str) -> Iterator[RunningUp]:
+    """Run `likewise up` on free ports for the length of a `with` block, with `home` as its own."""
+    kafka_port, redis_port = free_port(), free_port()
+    command = [sys.executable, "-m", "likewise", "up", "--port-kafka", str(kafka_port)]
+    process = subprocess.Popen(
+        [*command, "--port-redis", str(redis_port), *arguments],
+        cwd=home,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    up = RunningUp(process, kafka_port, redis_port)
+    reading = threading.Thread(target=_read, args=[up], daemon=True)
+    reading.start()
+    started: list[int] = []
+    try:
+        yield up
+        started = descendants(process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
+            reading.join(10)
+            assert process.stdout is not None
+            process.stdout.close()
+    assert alive(started) == []
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return this process's environment without settings, and with a home of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
+    return {**kept, "XDG_STATE_HOME": str(home), "PYTHONPATH": str(ROOT)}
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the ids of the process's children, and theirs, as far as they live."""
+    parents = {child: parent for child, (_, parent) in _processes().items()}
+    found, unseen = [], [pid]
+    while unseen:
+        parent = unseen.pop()
+        children = [child for child, its_parent in parents.items() if its_parent == parent]
+        found += children
+        unseen += children
+    return found
+
+
+def alive(pids: Sequence[int]) -> list[str]:
+    """Return the command lines of those that still run; a zombie does not."""
+    running = _processes()
+    return [_command(pid) for pid in pids if pid in running and running[pid][0] not in ("Z", "X")]
+
+
+def _processes() -> dict[int, tuple[str, int]]:
+    """Return state and parent of each process, by its id."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:  # it ended meanwhile
+            continue
+        found[int(stat.parent.name)] = (state, int(parent))
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return str(pid)
+
+
+def _read(up: RunningUp) -> None:
+    assert up.process.stdout is not None
+    for line in up.process.stdout:
+        up.lines.append(line.rstrip("\n"))

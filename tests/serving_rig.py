@@ -1,0 +1,204 @@
+"""A server over fakes, with a clock that stands still, and block models whose answers are known."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from indexer.build import build_model
+from indexer.interactions import UserLikes, interactions_of
+from likewise.ids import ItemId, UserId
+from likewise.model_files import write_model
+from likewise.models import encode_announcement
+from likewise.ranking.recipe import Recipe
+from likewise.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
+from likewise.settings import ServingSettings
+from likewise.store import Advance, Changes, UserChange
+from likewise.streams import TopicPartition
+from likewise.testing import MemoryBroker, MemoryStore
+from likewise.topics import Topics, TopicSpec
+from serving.known_topics import KnownTopics
+from serving.model_holder import ModelHolder, load_model
+from serving.reply_topics import ReplyTopics
+from serving.stats import ServingStats
+from serving.store_view import StoreView
+from serving.worker import ServingWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from likewise.store import LikeStore
+    from likewise.streams import Record
+
+REPLIES = "app.replies"
+VERSION = "20260101T000000.000Z"
+BLOCKS = 12
+BLOCK_ITEMS = 5
+SNAPSHOT_AT_MS = 1_700_000_000_000
+
+
+def item(block: int, number: int, catalogue: str = "c") -> ItemId:
+    """Return the id of an item of a block."""
+    return ItemId(f"{catalogue}{block}.{number}")
+
+
+def block_items(block: int, catalogue: str = "c") -> set[ItemId]:
+    """Return all items of a block."""
+    return {item(block, number, catalogue) for number in range(BLOCK_ITEMS)}
+
+
+def likes_but_one(block: int, missing: int = 0) -> list[ItemId]:
+    """Return all items of a block but one: who likes them has to be given that one."""
+    return sorted(block_items(block) - {item(block, missing)})
+
+
+def write_block_model(directory: Path, version: str, *, blocks: int, catalogue: str = "c") -> bytes:
+    """Write a model whose users like their own block's items, each all but one; announce it so.
+
+    Who likes items of one block can only be given that block's items.
+    """
+    users = [
+        (
+            UserId(f"{block}/{missing}"),
+            block_items(block, catalogue) - {item(block, missing, catalogue)},
+        )
+        for block in range(blocks)
+        for missing in range(BLOCK_ITEMS)
+    ]
+    likes = UserLikes([user for user, _ in users], [likes for _, likes in users])
+    model = build_model(interactions_of([likes]), Recipe(rank=blocks))
+    manifest = write_model(directory, version, model, snapshot_at_ms=SNAPSHOT_AT_MS)
+    return encode_announcement(manifest.announcement())
+
+
+def like(store: LikeStore, user_id: str, items: Sequence[str] | set[ItemId]) -> None:
+    """Let the user like the items, now."""
+    change = UserChange(add={ItemId(one) for one in items})
+    store.apply(Changes(users={UserId(user_id): change}), {})
+
+
+class Rig:
+    """One deployment in memory; `worker.run_once()` is one turn of its server."""
+
+    def __init__(
+        self,
+        directory: Path,
+        version: str,
+        *,
+        partitions: int = 1,
+        settings: ServingSettings | None = None,
+        store: MemoryStore | None = None,
+    ) -> None:
+        self.now_ms = SNAPSHOT_AT_MS + 1_500
+        self.topics = Topics()
+        self.broker = MemoryBroker(clock_ms=lambda: self.now_ms)
+        self.broker.ensure_topics(self.topics.specs(partitions))
+        self.broker.ensure_topics([TopicSpec(REPLIES, 2, {})])
+        self.store = store or MemoryStore()
+        self.directory = directory
+        self.version = version
+        self.settings = settings or ServingSettings(poll_timeout_ms=1)
+        self.stop = threading.Event()
+        self._sink = self.broker.sink()
+        self.worker = self.new_worker()
+
+    def new_worker(self) -> ServingWorker:
+        """Return one more server of the group."""
+        known_topics = KnownTopics(self.broker, clock_s=lambda: self.now_ms / 1000)
+        return ServingWorker(
+            self.broker.source(
+                self.settings.group, [self.topics.requests], max_records=self.settings.max_batch
+            ),
+            self.broker.sink(),
+            StoreView(self.store, known_topics, self.topics.likes),
+            ModelHolder(self.directory, load_model(self.directory, self.version)),
+            ReplyTopics(known_topics, self.topics, self.settings.reply_topic_pattern),
+            self.topics,
+            self.settings,
+            stop=self.stop,
+            stats=ServingStats(),
+            clock_ms=lambda: self.now_ms,
+        )
+
+    def ask(
+        self,
+        body: dict[str, Any] | bytes | None,
+        *,
+        correlation: bytes | None = b"\x01",
+        reply_topic: str | None = REPLIES,
+        reply_partition: int | None = None,
+        partition: int | None = None,
+    ) -> None:
+        """Publish a request, as a Spring application does."""
+        headers = []
+        if correlation is not None:
+            headers.append((CORRELATION_HEADER, correlation))
+        if reply_topic is not None:
+            headers.append((REPLY_TOPIC_HEADER, reply_topic.encode()))
+        if reply_partition is not None:
+            headers.append(partition_header(reply_partition))
+        value = json.dumps(body).encode() if isinstance(body, dict) else body
+        self._sink.send(self.topics.requests, value, headers=headers, partition=partition)
+
+    def answer(self, body: dict[str, Any] | bytes | None, **how: Any) -> dict[str, Any]:
+        """Ask, let the server turn once, and return the one reply."""
+        before = len(self.replies())
+        self.ask(body, **how)
+        self.worker.run_once()
+        [reply] = self.replies()[before:]
+        return reply
+
+    def replies(self, topic: str = REPLIES) -> list[dict[str, Any]]:
+        """Return the bodies of all replies so far."""
+        return [json.loads(record.value or b"") for record in self.broker.records(topic)]
+
+    def dead_letters(self) -> list[Record]:
+        """Return all dead letters so far."""
+        return self.broker.records(self.topics.dead_letters)
+
+    def applied(self, partition: int, up_to: int) -> None:
+        """Move the position of a likes partition, as a consumer does."""
+        where = TopicPartition(self.topics.likes, partition)
+        [before] = self.store.positions([where])
+        self.store.apply(Changes(), {where: Advance(before, up_to)})
+
+    def committed(self, partition: int = 0) -> int | None:
+        """Return how far the group has committed the request topic."""
+        where = TopicPartition(self.topics.requests, partition)
+        return self.broker.committed(self.settings.group, [where])[where]
+
+
+def items_of(reply: dict[str, Any]) -> list[str]:
+    """Return the ids of the recommended items, best first."""
+    return [one["item_id"] for one in reply["items"]]
+
+
+def error_of(reply: dict[str, Any]) -> str:
+    """Return the code of an error reply."""
+    code: str = reply["error"]["code"]
+    return code
+
+
+@contextmanager
+def running(rig: Rig) -> Iterator[None]:
+    """Let the rig's worker run in a thread of its own, for the length of a `with` block."""
+    thread = threading.Thread(target=rig.worker.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        rig.stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    """Return as soon as it is so; fail where it is not in time."""
+    deadline_s = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline_s, f"not so within {timeout_s} s"
+        threading.Event().wait(0.002)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from likewise.errors import InvalidInputError, SettingsError
+from likewise.requests import ReplyRoute
+from likewise.testing import MemoryBroker
+from likewise.topics import Topics, TopicSpec
+from serving.known_topics import FOUND_FOR_S, MISSING_FOR_S, KnownTopics
+from serving.reply_topics import ReplyTopics
+
+if TYPE_CHECKING:
+    from likewise.streams import TopicPartition
+
+
+class CountingBroker(MemoryBroker):
+    """Counts how often it is asked for a topic."""
+
+    asked = 0
+
+    def partitions(self, topic: str) -> list[TopicPartition]:
+        self.asked += 1
+        return super().partitions(topic)
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def broker() -> CountingBroker:
+    broker = CountingBroker()
+    broker.ensure_topics([*Topics("a.").specs(1), TopicSpec("shop.replies", 2, {})])
+    return broker
+
+
+def refusal(broker: MemoryBroker, route: ReplyRoute, pattern: str = r".*") -> str | None:
+    """Return the code with which the route is refused, or None."""
+    try:
+        ReplyTopics(KnownTopics(broker), Topics("a."), pattern).check(route)
+    except InvalidInputError as error:
+        return error.code
+    return None
+
+
+def test_a_topic_that_exists_may_be_replied_to(broker: CountingBroker) -> None:
+    assert refusal(broker, ReplyRoute("shop.replies")) is None
+    assert refusal(broker, ReplyRoute("shop.replies", partition=1)) is None
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "a.likes", "a.likes.dead-letters", "a.recommendation-requests", "a.models",
+        "__consumer_offsets", "", ".", "..", "a b", "x" * 250, "a/b", "täst", "shop.replies\n",
+    ],
+)  # fmt: skip
+def test_topics_that_we_read_or_that_can_not_be_are_refused(
+    broker: CountingBroker, topic: str
+) -> None:
+    assert refusal(broker, ReplyRoute(topic)) == "reply_topic_refused"
+    assert broker.asked == 0
+
+
+def test_a_topic_has_to_match_the_pattern_as_a_whole(broker: CountingBroker) -> None:
+    assert refusal(broker, ReplyRoute("shop.replies"), r"shop") == "reply_topic_refused"
+    assert refusal(broker, ReplyRoute("shop.replies"), r"shop\..*") is None
+
+
+def test_the_default_reply_topic_is_allowed_whatever_the_pattern(broker: CountingBroker) -> None:
+    assert refusal(broker, ReplyRoute("a.recommendation-replies"), r"shop\..*") is None
+
+
+def test_a_topic_or_partition_that_does_not_exist_is_unknown(broker: CountingBroker) -> None:
+    assert refusal(broker, ReplyRoute("nowhere")) == "reply_topic_unknown"
+    assert refusal(broker, ReplyRoute("shop.replies", partition=2)) == "reply_topic_unknown"
+
+
+def test_a_pattern_that_is_no_regular_expression_is_told_with_the_setting(
+    broker: CountingBroker,
+) -> None:
+    with pytest.raises(SettingsError, match="LIKEWISE_SERVING_REPLY_TOPIC_PATTERN"):
+        ReplyTopics(KnownTopics(broker), Topics(), "(")
+
+
+def test_a_topic_once_found_is_asked_for_once_a_minute(broker: CountingBroker) -> None:
+    clock = Clock()
+    known = KnownTopics(broker, clock_s=clock)
+    for _ in range(100):
+        assert len(known.partitions("shop.replies")) == 2
+    assert broker.asked == 1
+    clock.now_s += FOUND_FOR_S
+    known.partitions("shop.replies")
+    assert broker.asked == 2
+
+
+def test_a_topic_made_after_it_was_missed_is_found_a_second_later(broker: CountingBroker) -> None:
+    clock = Clock()
+    known = KnownTopics(broker, clock_s=clock)
+    assert known.partitions("new") == []
+    broker.ensure_topics([TopicSpec("new", 1, {})])
+    assert known.partitions("new") == []
+    clock.now_s += MISSING_FOR_S
+    assert known.partitions("new") == [("new", 0)]
+
+
+def test_a_forgotten_topic_is_asked_for_again(broker: CountingBroker) -> None:
+    known = KnownTopics(broker, clock_s=Clock())
+    known.partitions("shop.replies")
+    known.forget("shop.replies")
+    known.forget("never seen")
+    known.partitions("shop.replies")
+    assert broker.asked == 2
+
+
+def test_what_is_remembered_of_topics_is_bounded(
+    broker: CountingBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.known_topics.MAX_REMEMBERED", 10)
+    known = KnownTopics(broker, clock_s=Clock())
+    for number in range(1000):
+        known.partitions(f"made up {number}")
+    assert len(known._seen) <= 10

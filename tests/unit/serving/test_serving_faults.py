@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from likewise.errors import (
+    SettingsError,
+    TransientError,
+)
+from likewise.topics import TopicSpec
+from tests.serving_rig import (
+    VERSION,
+    Rig,
+    item,
+    items_of,
+    like,
+    likes_but_one,
+    running,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_crash_before_the_commit_makes_a_successor_answer_again(rig: Rig) -> None:
+    rig.ask({"user_id": "u"})
+    rig.broker.fail_with(SettingsError("died here"), on="commit")
+    with pytest.raises(SettingsError):
+        rig.worker.run_once()
+    assert rig.committed() is None
+    rig.worker._source.close()
+    rig.new_worker().run_once()
+    assert [reply["user_id"] for reply in rig.replies()] == ["u", "u"]
+    assert rig.committed() == 1
+
+
+def test_a_store_out_of_reach_costs_time_and_no_request(rig: Rig) -> None:
+    like(rig.store, "u", likes_but_one(4))
+    rig.store.failure = TransientError("loading")
+    rig.ask({"user_id": "u", "count": 1})
+    with running(rig):
+        wait_until(lambda: rig.worker.stats.retries >= 2)
+        assert rig.replies() == []
+        assert rig.committed() is None
+        rig.store.failure = None
+        wait_until(lambda: rig.committed() == 1)
+    assert [items_of(reply) for reply in rig.replies()] == [[item(4, 0)]]
+
+
+def test_a_broker_out_of_reach_costs_time_and_no_request(rig: Rig) -> None:
+    rig.worker.run_once()
+    rig.ask({"user_id": "u"})
+    rig.broker.down = True
+    with running(rig):
+        wait_until(lambda: rig.worker.stats.retries >= 2)
+        rig.broker.down = False
+        wait_until(lambda: rig.committed() == 1)
+    assert [reply["user_id"] for reply in rig.replies()] == ["u"]
+
+
+@pytest.mark.parametrize("operation", ["poll", "send", "deliver", "commit"])
+def test_a_call_that_fails_once_is_made_again(rig: Rig, operation: Any) -> None:
+    rig.worker.run_once()
+    rig.broker.fail_with(TransientError("try again"), on=operation)
+    rig.ask({"user_id": "a"}) if operation != "send" else _ask_past_the_fault(rig, "a")
+    rig.worker.run_once()
+    assert {reply["user_id"] for reply in rig.replies()} == {"a"}
+    assert rig.committed() == 1
+    assert rig.worker.stats.retries == 1
+
+
+def _ask_past_the_fault(rig: Rig, user_id: str) -> None:
+    """The fault on `send` is meant for the server: it takes the first one that is sent."""
+    with pytest.raises(TransientError):
+        rig.ask({"user_id": user_id})
+    rig.ask({"user_id": user_id})
+    rig.broker.fail_with(TransientError("try again"), on="send")
+
+
+def test_only_replies_that_are_not_confirmed_are_sent_again(rig: Rig) -> None:
+    rig.worker.run_once()
+    for user_id in ("a", "b", "c"):
+        rig.ask({"user_id": user_id})
+    rig.broker.fail_with(TransientError("lost"), on="deliver")
+    rig.worker.run_once()
+    sent = sorted(reply["user_id"] for reply in rig.replies())
+    assert len(sent) == 4  # the one in doubt came twice, the others once
+    assert set(sent) == {"a", "b", "c"}
+    assert sum(rig.worker.stats.replies.values()) == 3
+
+
+def test_a_reply_topic_deleted_under_way_does_not_hold_up_the_others(rig: Rig) -> None:
+    rig.broker.ensure_topics([TopicSpec("shortlived", 1, {})])
+    rig.answer({"user_id": "before"})
+    rig.ask({"user_id": "u"}, reply_topic="shortlived")
+    rig.worker.run_once()
+    del rig.broker._topics["shortlived"]
+    rig.ask({"user_id": "u"}, reply_topic="shortlived")
+    rig.broker.fail_with(TransientError("no metadata within 30 s"), on="send")
+    rig.worker.run_once()
+    assert len(rig.dead_letters()) == 1
+    assert "items" in rig.answer({"user_id": "after"})
+
+
+def test_requests_of_partitions_lost_to_another_member_are_its_to_answer(
+    model_directory: Path,
+) -> None:
+    rig = Rig(model_directory, VERSION, partitions=2)
+    for partition in (0, 1):
+        rig.ask({"user_id": f"u{partition}", "after": "0:0"}, partition=partition)
+    rig.worker.run_once()
+    assert rig.worker.stats.waiting == 2
+    other = rig.new_worker()
+    workers = (rig.worker, other)
+    for _ in range(6):  # the group settles once every member has polled
+        for worker in workers:
+            worker.run_once()
+    assert [worker.stats.waiting for worker in workers] == [1, 1]
+    rig.applied(0, 1)
+    for _ in range(2):
+        for worker in workers:
+            worker.run_once()
+    assert sorted(reply["user_id"] for reply in rig.replies()) == ["u0", "u1"]
+    assert [rig.committed(0), rig.committed(1)] == [1, 1]
+
+
+def test_a_stop_while_the_store_is_out_of_reach_leaves_the_requests_to_a_successor(
+    rig: Rig,
+) -> None:
+    rig.store.failure = TransientError("loading")
+    rig.ask({"user_id": "u"})
+    with running(rig):
+        wait_until(lambda: rig.worker.stats.retries >= 1)
+    assert rig.committed() is None
+    rig.worker._source.close()
+    rig.store.failure = None
+    rig.stop.clear()
+    rig.new_worker().run_once()
+    assert [reply["user_id"] for reply in rig.replies()] == ["u"]

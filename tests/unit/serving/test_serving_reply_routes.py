@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from likewise.errors import (
+    SettingsError,
+)
+from likewise.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER
+from likewise.settings import ServingSettings
+from likewise.topics import TopicSpec
+from tests.serving_rig import (
+    REPLIES,
+    VERSION,
+    Rig,
+    error_of,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_headers_of_spring_kafka_come_back_byte_for_byte(rig: Rig) -> None:
+    correlation = b"\x00\x01\xff\x00" * 4
+    rig.ask({"user_id": "u"}, correlation=correlation, reply_partition=1)
+    rig.worker.run_once()
+    [record] = rig.broker.records(REPLIES)
+    assert record.headers == ((CORRELATION_HEADER, correlation),)
+    assert record.partition == 1
+
+
+def test_a_request_without_headers_is_answered_where_its_body_says(rig: Rig) -> None:
+    reply = rig.answer(
+        {"user_id": "u", "request_id": 7, "reply_to": REPLIES}, reply_topic=None, correlation=None
+    )
+    assert reply["request_id"] == "7"
+
+
+def test_a_request_that_names_no_topic_is_answered_on_the_default_one(rig: Rig) -> None:
+    rig.ask({"user_id": "u", "request_id": "r"}, reply_topic=None, correlation=b"c")
+    rig.worker.run_once()
+    [record] = rig.broker.records(rig.topics.replies)
+    assert record.headers == ((CORRELATION_HEADER, b"c"),)
+    assert json.loads(record.value or b"")["request_id"] == "r"
+
+
+@pytest.mark.parametrize(
+    ("named", "partition", "reason"),
+    [
+        ("likes", None, b"reply_topic_refused"),
+        ("recommendation-requests", None, b"reply_topic_refused"),
+        ("__consumer_offsets", None, b"reply_topic_refused"),
+        ("../etc", None, b"reply_topic_refused"),
+        ("nowhere", None, b"reply_topic_unknown"),
+        (REPLIES, 2, b"reply_topic_unknown"),
+        (REPLIES, 2**32 - 1, b"reply_topic_unknown"),
+    ],
+)
+def test_a_request_with_an_unusable_reply_topic_is_dead_lettered(
+    rig: Rig, named: str, partition: int | None, reason: bytes
+) -> None:
+    before = len(rig.broker.records("likes"))
+    rig.ask({"user_id": "u"}, reply_topic=named, reply_partition=partition)
+    assert rig.answer({"user_id": "beside"})["user_id"] == "beside"
+    [letter] = rig.dead_letters()
+    headers = dict(letter.headers)
+    assert headers["likewise_reason"] == reason
+    assert headers[REPLY_TOPIC_HEADER] == named.encode()
+    assert len(rig.broker.records("likes")) == before
+    assert rig.committed() == 2
+
+
+def test_a_reply_topic_outside_the_pattern_is_refused(model_directory: Path) -> None:
+    rig = Rig(
+        model_directory,
+        VERSION,
+        settings=ServingSettings(poll_timeout_ms=1, reply_topic_pattern=r"shop\..*"),
+    )
+    rig.ask({"user_id": "u"})
+    rig.worker.run_once()
+    assert dict(rig.dead_letters()[0].headers)["likewise_reason"] == b"reply_topic_refused"
+
+
+def test_a_reply_topic_that_we_may_not_write_to_stops_nothing(rig: Rig) -> None:
+    forbidden = SettingsError("not authorised to write to app.replies")
+    rig.ask({"user_id": "u"})
+    rig.broker.fail_with(forbidden, forbidden, on="send")
+    rig.worker.run_once()
+    assert dict(rig.dead_letters()[0].headers)["likewise_reason"] == b"reply_undeliverable"
+    assert "user_id" in rig.answer({"user_id": "next"})
+
+
+def test_a_reply_that_is_too_large_becomes_an_error_reply(rig: Rig) -> None:
+    rig.broker.ensure_topics([TopicSpec("narrow", 1, {"max.message.bytes": "300"})])
+    rig.ask({"user_id": "u", "count": 50}, reply_topic="narrow")
+    assert "error" not in rig.answer({"user_id": "beside"})
+    [reply] = rig.replies("narrow")
+    assert error_of(reply) == "reply_too_large"
+    assert reply["user_id"] == "u"
+
+
+def test_a_request_whose_reply_topic_takes_nothing_is_dead_lettered(rig: Rig) -> None:
+    rig.broker.ensure_topics([TopicSpec("shut", 1, {"max.message.bytes": "1"})])
+    rig.ask({"user_id": "u"}, reply_topic="shut")
+    assert "error" not in rig.answer({"user_id": "beside"})
+    assert dict(rig.dead_letters()[0].headers)["likewise_reason"] == b"reply_undeliverable"
+    assert rig.committed() == 2

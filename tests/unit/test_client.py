@@ -1,0 +1,392 @@
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from likewise import (
+    InvalidInputError,
+    Likewise,
+    LikewiseError,
+    Position,
+    ReplyError,
+    ReplyTimeoutError,
+    TransientError,
+)
+from likewise.errors import UndeliverableError
+from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, decode_event
+from likewise.ids import ItemId, UserId
+from likewise.replies import ErrorBody, ErrorReply
+from likewise.requests import CORRELATION_HEADER, REPLY_PARTITION_HEADER, REPLY_TOPIC_HEADER
+from likewise.testing import MemoryBroker
+from likewise.topics import Topics
+from tests.answering import answering, echo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from likewise.events import Event
+    from likewise.replies import Recommendations
+    from likewise.requests import Request
+
+TOPICS = Topics("shop.")
+U1, U2, I7, I8 = UserId("u1"), UserId("u2"), ItemId("i7"), ItemId("i8")
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    made = MemoryBroker()
+    made.ensure_topics(TOPICS.specs(partitions=4))
+    return made
+
+
+@pytest.fixture
+def client(broker: MemoryBroker) -> Iterator[Likewise]:
+    with Likewise(topic_prefix="shop.", timeout_s=20.0, broker=broker) as made:
+        yield made
+
+
+def events(broker: MemoryBroker) -> list[Event]:
+    return [decode_event(record) for record in broker.records(TOPICS.likes)]
+
+
+# Events
+
+
+@pytest.mark.parametrize(
+    ("publish", "event"),
+    [
+        (lambda client: client.like("u1", "i7"), Like(U1, I7)),
+        (lambda client: client.unlike("u1", "i7"), Unlike(U1, I7)),
+        (lambda client: client.forget("u1"), ForgetUser(U1)),
+        (lambda client: client.retire_item("i7"), RetireItem(I7)),
+        (lambda client: client.restore_item("i7"), RestoreItem(I7)),
+        (lambda client: client.like(42, 7), Like(UserId("42"), ItemId("7"))),
+    ],
+)
+def test_each_method_publishes_its_event_and_returns_where_it_stands(
+    broker: MemoryBroker,
+    client: Likewise,
+    publish: Callable[[Likewise], Position],
+    event: Event,
+) -> None:
+    position = publish(client)
+    (record,) = broker.records(TOPICS.likes)
+    assert decode_event(record) == event
+    assert position == Position(record.partition, record.offset)
+
+
+def test_the_likes_of_one_user_stay_in_order(broker: MemoryBroker, client: Likewise) -> None:
+    positions = [client.like("u1", item) for item in range(20)]
+    assert len({position.partition for position in positions}) == 1
+    assert [position.offset for position in positions] == list(range(20))
+
+
+def test_many_likes_are_published_in_order_and_counted(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    pairs = [(f"u{number % 7}", number) for number in range(500)]
+    assert client.like_many(pairs) == 500
+    for user in range(7):
+        liked = [
+            event.item_id
+            for event in events(broker)
+            if isinstance(event, Like) and event.user_id == f"u{user}"
+        ]
+        assert liked == [str(item) for name, item in pairs if name == f"u{user}"]
+
+
+def test_events_of_all_kinds_can_be_published_from_a_generator(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    sent: list[Event] = [Like(U1, I7), Unlike(U1, I7), ForgetUser(U1), Like(U1, I8)]
+    assert client.publish(event for event in sent) == 4
+    assert events(broker) == sent
+    assert client.publish([]) == 0
+
+
+def test_a_bulk_whose_delivery_fails_raises(broker: MemoryBroker, client: Likewise) -> None:
+    broker.fail_with(TransientError("no leader"), on="deliver")
+    with pytest.raises(TransientError, match="no leader"):
+        client.like_many([("u1", "i1"), ("u1", "i2")])
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 257, "é" * 129, "\ud800", None, 1.5, True, ["u1"], b"u"])
+def test_bad_ids_are_refused_at_once_and_nothing_is_sent(
+    broker: MemoryBroker, client: Likewise, bad: Any
+) -> None:
+    broker.down = True
+    calls: list[Callable[[], object]] = [
+        lambda: client.like(bad, "i7"),
+        lambda: client.like("u1", bad),
+        lambda: client.unlike("u1", bad),
+        lambda: client.forget(bad),
+        lambda: client.retire_item(bad),
+        lambda: client.like_many([(bad, "i7")]),
+        lambda: client.publish([Like(bad, I7)]),
+        lambda: client.similar(bad),
+        lambda: client.recommend(liked=[bad]),
+        lambda: client.recommend("u1", exclude=[bad]),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidInputError):
+            call()
+    broker.down = False
+    assert broker.records(TOPICS.likes) == broker.records(TOPICS.requests) == []
+
+
+# Questions
+
+
+def test_a_recommendation_comes_back_to_the_one_who_asked(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    with answering(broker, TOPICS):
+        answer = client.recommend("u1", count=3)
+    assert [item.item_id for item in answer.items] == ["u1-0", "u1-1", "u1-2"]
+    assert (answer.source, answer.model.version, answer.user_id) == ("model", "v1", "u1")
+
+
+def test_every_option_reaches_the_server(broker: MemoryBroker, client: Likewise) -> None:
+    with answering(broker, TOPICS) as seen:
+        client.recommend(
+            7, count=2, exclude=["a", 3], explain=True, after=Position(3, 1042), deadline_ms=250
+        )
+        client.recommend(liked=["i7", 9])
+        client.similar("i7", user_id="u1", count=4, exclude=["i8"], after=Position(0, 1))
+    asked, session, beside = seen
+    assert (asked.user_id, asked.count, asked.exclude) == ("7", 2, ("a", "3"))
+    assert (asked.explain, asked.after, asked.deadline_ms) == (True, Position(3, 1042), 250)
+    assert (session.user_id, session.liked, session.count) == (None, ("i7", "9"), 10)
+    assert (beside.similar_to, beside.user_id, beside.count) == ("i7", "u1", 4)
+    assert (beside.exclude, beside.after) == (("i8",), Position(0, 1))
+
+
+def test_an_empty_session_is_a_question_as_well(broker: MemoryBroker, client: Likewise) -> None:
+    with answering(broker, TOPICS) as seen:
+        client.recommend(liked=[])
+    assert seen[0].liked == ()
+
+
+def test_the_timeout_is_the_deadline_unless_one_is_given(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    with answering(broker, TOPICS) as seen:
+        client.recommend("u1")
+        client.recommend("u1", timeout_s=7.5)
+        client.recommend("u1", timeout_s=1e9)
+    assert [request.deadline_ms for request in seen] == [20_000, 7_500, 3_600_000]
+
+
+def test_a_request_names_where_its_reply_goes(broker: MemoryBroker, client: Likewise) -> None:
+    with answering(broker, TOPICS):
+        client.recommend("u1")
+        client.similar("i7")
+    first, second = sorted(broker.records(TOPICS.requests), key=lambda record: record.timestamp)
+    assert {first.key, second.key} == {b"u1", b"i7"}
+    headers = [dict(record.headers) for record in (first, second)]
+    assert [h[REPLY_TOPIC_HEADER] for h in headers] == [TOPICS.replies.encode()] * 2
+    assert [len(h[CORRELATION_HEADER]) for h in headers] == [16, 16]
+    assert headers[0][CORRELATION_HEADER] != headers[1][CORRELATION_HEADER]
+    (partition,) = {h[REPLY_PARTITION_HEADER] for h in headers}
+    assert int.from_bytes(partition, "big") in range(4)
+    assert {record.partition for record in broker.records(TOPICS.replies)} == {
+        int.from_bytes(partition, "big")
+    }
+
+
+def test_an_error_reply_raises_with_its_code(broker: MemoryBroker, client: Likewise) -> None:
+    def refuse(_request: Request) -> ErrorReply:
+        return ErrorReply(error=ErrorBody("unknown_item", "no item i9"))
+
+    with answering(broker, TOPICS, refuse), pytest.raises(ReplyError, match="no item i9") as caught:
+        client.similar("i9")
+    assert caught.value.code == "unknown_item"
+
+
+def test_without_a_server_the_timeout_names_topic_time_and_likely_cause(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    started_s = time.monotonic()
+    with pytest.raises(ReplyTimeoutError) as caught:
+        client.recommend("u1", timeout_s=0.2)
+    assert 0.2 <= time.monotonic() - started_s < 5.0
+    sentence = str(caught.value)
+    assert "shop.recommendation-replies" in sentence
+    assert "0.2 s" in sentence
+    assert "likewise serve" in sentence
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_late_and_foreign_replies_are_dropped(broker: MemoryBroker, client: Likewise) -> None:
+    held: list[Request] = []
+
+    def answer_the_second(request: Request) -> Recommendations | None:
+        held.append(request)
+        return None if len(held) == 1 else echo(request)
+
+    with answering(broker, TOPICS, answer_the_second):
+        with pytest.raises(ReplyTimeoutError):
+            client.recommend("slow", timeout_s=0.1)
+        (asked,) = broker.records(TOPICS.requests)
+        with closing(broker.sink()) as sink:
+            for partition in range(4):
+                sink.send(TOPICS.replies, b"late", headers=asked.headers, partition=partition)
+                sink.send(TOPICS.replies, b"foreign", headers=[(CORRELATION_HEADER, b"?")])
+                sink.send(TOPICS.replies, b"headerless", partition=partition)
+                sink.send(TOPICS.replies, None, partition=partition)
+        assert client.recommend("quick", count=1).items[0].item_id == "quick-0"
+
+
+def test_many_threads_share_a_client_and_each_gets_its_own_answer(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    def ask(number: int) -> bool:
+        answer = client.recommend(f"u{number}", count=1)
+        return answer.items[0].item_id == f"u{number}-0"
+
+    with answering(broker, TOPICS), ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(ask, range(200)))
+    assert sum(thread.name == "likewise-replies" for thread in threading.enumerate()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"count": 0}, "invalid_count"),
+        ({"count": 1001}, "invalid_count"),
+        ({"count": 2.5}, "wrong_type"),
+        ({"count": float("nan")}, "wrong_type"),
+        ({"deadline_ms": 0}, "invalid_deadline"),
+        ({"liked": ["i7"]}, "ambiguous_subject"),
+        ({"exclude": "i7"}, "wrong_type"),
+        ({"exclude": ["i"] * 10_001}, "too_large"),
+    ],
+)
+def test_bad_questions_are_refused_at_once(
+    broker: MemoryBroker, client: Likewise, options: dict[str, Any], code: str
+) -> None:
+    broker.down = True
+    with pytest.raises(InvalidInputError) as caught:
+        client.recommend("u1", **options)
+    assert caught.value.code == code
+
+
+def test_a_question_about_nobody_is_refused(client: Likewise) -> None:
+    with pytest.raises(InvalidInputError, match="user_id"):
+        client.recommend()
+
+
+# Trouble
+
+
+def test_a_broker_out_of_reach_is_a_transient_error_for_every_call(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    broker.down = True
+    for call in (
+        lambda: client.like("u1", "i7"),
+        lambda: client.like_many([("u1", "i7")]),
+        lambda: client.recommend("u1"),
+    ):
+        with pytest.raises(TransientError):
+            call()
+    broker.down = False
+    assert client.like("u1", "i7").offset == 0
+
+
+def test_topics_that_do_not_exist_are_named_with_the_mend() -> None:
+    with Likewise(broker=MemoryBroker()) as client:
+        with pytest.raises(UndeliverableError, match=r"topic likes.*likewise up"):
+            client.like("u1", "i7")
+        with pytest.raises(UndeliverableError, match=r"recommendation-replies.*likewise up"):
+            client.recommend("u1")
+
+
+def test_replies_are_read_again_after_the_broker_was_out_of_reach(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    with answering(broker, TOPICS):
+        client.recommend("u1")
+        broker.fail_with(*[TransientError("gone")] * 6, on="poll")
+        assert client.recommend("u2", count=1).items[0].item_id == "u2-0"
+
+
+def test_a_reply_topic_made_anew_is_read_from_its_beginning(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    with answering(broker, TOPICS):
+        for _ in range(5):
+            client.recommend("u1")
+        for partition in broker.partitions(TOPICS.replies):
+            with broker.changed:
+                broker.logs[partition].records.clear()
+        assert client.recommend("u2", count=1).items[0].item_id == "u2-0"
+
+
+def test_a_reading_thread_that_fails_for_good_says_so_instead_of_timing_out(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    with answering(broker, TOPICS):
+        client.recommend("u1")
+    broker.fail_with(LikewiseError("not allowed to read"), on="poll")
+    with pytest.raises(LikewiseError, match="not allowed to read"):
+        client.recommend("u1")
+
+
+def test_closing_ends_the_thread_and_whoever_waits_is_told(broker: MemoryBroker) -> None:
+    client = Likewise(topic_prefix="shop.", broker=broker)
+    failures: list[Exception] = []
+
+    def wait_for_a_reply() -> None:
+        try:
+            client.recommend("u1", timeout_s=60.0)
+        except LikewiseError as error:
+            failures.append(error)
+
+    asked = threading.Event()
+
+    def keep_silent(_request: Request) -> None:
+        asked.set()
+
+    with answering(broker, TOPICS, keep_silent):
+        waiting = threading.Thread(target=wait_for_a_reply)
+        waiting.start()
+        assert asked.wait(10)
+        client.close()
+        waiting.join(10)
+    assert [str(failure) for failure in failures] == ["the client was closed"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "likewise-replies"]
+
+
+def test_a_closed_client_can_be_closed_again_and_nothing_else(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    client.like("u1", "i7")
+    client.close()
+    client.close()
+    with pytest.raises(LikewiseError, match="closed"):
+        client.like("u1", "i8")
+    with pytest.raises(LikewiseError, match="closed"):
+        client.recommend("u1")
+    assert len(broker.records(TOPICS.likes)) == 1
+
+
+def test_a_client_that_was_never_used_connects_to_nothing_and_closes() -> None:
+    with Likewise("127.0.0.1:1", timeout_s=0.1):
+        pass
+
+
+def test_a_reply_topic_of_ones_own_is_used(broker: MemoryBroker) -> None:
+    broker.ensure_topics([spec._replace(name="mine") for spec in TOPICS.specs(1)[:1]])
+    with (
+        Likewise(topic_prefix="shop.", reply_topic="mine", broker=broker) as client,
+        answering(broker, TOPICS),
+    ):
+        client.recommend("u1")
+    assert len(broker.records("mine")) == 1
+    assert broker.records(TOPICS.replies) == []

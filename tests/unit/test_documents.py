@@ -1,0 +1,285 @@
+"""The documents agree with the code: every example is read, every list is compared."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer.main
+import yaml
+from jsonschema import Draft7Validator
+
+from likewise import __version__, settings
+from likewise.cli.app import app
+from likewise.dead_letters import DeadLetter, decode_dead_letter, encode_headers
+from likewise.errors import InvalidInputError, ReplyError
+from likewise.events import ACTIONS, decode_event
+from likewise.models import TOPIC_KEY, decode_announcement
+from likewise.replies import decode_reply
+from likewise.requests import (
+    CORRELATION_HEADER,
+    REPLY_PARTITION_HEADER,
+    REPLY_TOPIC_HEADER,
+    decode_request,
+)
+from likewise.settings_loader import setting_names
+from likewise.streams import TopicPartition
+from likewise.testing.memory_log import MemoryRecord
+from likewise.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+PROTOCOL = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "asyncapi.yaml").read_text(encoding="utf-8"))
+MESSAGES: dict[str, Any] = ASYNCAPI["components"]["messages"]
+
+
+def _decode_error(body: bytes) -> None:
+    with pytest.raises(ReplyError) as raised:
+        decode_reply(body)
+    assert raised.value.code != "invalid_reply"
+
+
+def _decode_event(body: bytes) -> None:
+    decode_event(_record(body))
+
+
+DECODERS: dict[str, Callable[[bytes], object]] = {
+    "event": _decode_event,
+    "request": decode_request,
+    "reply": decode_reply,
+    "error": _decode_error,
+    "announcement": decode_announcement,
+}
+SAID_BY_ASYNCAPI = {
+    "Event": "event",
+    "Request": "request",
+    "Recommendations": "reply",
+    "Error": "error",
+    "Announcement": "announcement",
+}
+
+
+def _record(value: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()) -> MemoryRecord:
+    return MemoryRecord("likes", 0, 0, 0, None, value, headers)
+
+
+def _asyncapi_examples() -> list[Any]:
+    return [
+        pytest.param(message, kind, example["payload"], id=f"{kind}-{example['name']}")
+        for message, kind in SAID_BY_ASYNCAPI.items()
+        for example in MESSAGES[message]["examples"]
+    ]
+
+
+def _protocol_examples() -> list[tuple[str, str]]:
+    return re.findall(r"^```json (\w+)\n(.*?)^```$", PROTOCOL, re.MULTILINE | re.DOTALL)
+
+
+# --- asyncapi.yaml ---------------------------------------------------------------------------
+
+
+def test_asyncapi_yaml_keeps_to_asyncapis_own_schema() -> None:
+    schema = json.loads(Path(__file__).with_name("asyncapi-3.0.0.schema.json").read_text())
+    assert [error.message for error in Draft7Validator(schema).iter_errors(ASYNCAPI)] == []
+
+
+def test_every_reference_in_asyncapi_yaml_leads_somewhere() -> None:
+    references = list(_references(ASYNCAPI))
+    assert references
+    for reference in references:
+        _follow(reference)
+
+
+@pytest.mark.parametrize(("message", "kind", "payload"), _asyncapi_examples())
+def test_an_example_in_asyncapi_yaml_fits_its_schema_and_is_read_by_the_code(
+    message: str, kind: str, payload: Any
+) -> None:
+    schema = _resolved(MESSAGES[message]["payload"])
+    assert [error.message for error in Draft7Validator(schema).iter_errors(payload)] == []
+    DECODERS[kind](json.dumps(payload).encode())
+
+
+def test_the_dead_letter_in_asyncapi_yaml_has_the_headers_that_the_code_writes() -> None:
+    declared = MESSAGES["DeadLetter"]["headers"]
+    letter = DeadLetter.of(_record(b"hello"), InvalidInputError("not_json", "no JSON"))
+    written = {name for name, _ in encode_headers(letter)}
+    assert set(declared["required"]) == written
+    assert set(declared["properties"]) == {name for name, _ in encode_headers(letter.truncated())}
+    for example in MESSAGES["DeadLetter"]["examples"]:
+        headers = tuple((name, value.encode()) for name, value in example["headers"].items())
+        found = decode_dead_letter(_record(example["payload"].encode(), headers))
+        assert found.source == TopicPartition("likes", 3)
+
+
+def test_asyncapi_yaml_names_the_topics_actions_headers_and_version_of_the_code() -> None:
+    topics = Topics()
+    assert {channel["address"] for channel in ASYNCAPI["channels"].values()} == {
+        spec.name for spec in topics.specs(1)
+    }
+    schemas = ASYNCAPI["components"]["schemas"]
+    assert set(schemas["Event"]["properties"]["action"]["enum"]) == ACTIONS
+    assert set(MESSAGES["Request"]["headers"]["properties"]) == {
+        CORRELATION_HEADER,
+        REPLY_TOPIC_HEADER,
+        REPLY_PARTITION_HEADER,
+    }
+    assert MESSAGES["Announcement"]["bindings"]["kafka"]["key"]["const"].encode() == TOPIC_KEY
+    assert ASYNCAPI["info"]["version"] == __version__
+
+
+def test_asyncapi_yaml_lists_the_codes_of_error_replies() -> None:
+    codes = ASYNCAPI["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]
+    assert set(codes["enum"]) == _documented_codes("Error replies")
+
+
+# --- docs/protocol.md ------------------------------------------------------------------------
+
+
+def test_docs_protocol_shows_every_kind_of_message() -> None:
+    assert {kind for kind, _ in _protocol_examples()} == set(DECODERS)
+
+
+@pytest.mark.parametrize(("kind", "body"), _protocol_examples())
+def test_an_example_in_docs_protocol_is_read_by_the_code(kind: str, body: str) -> None:
+    DECODERS[kind](body.encode())
+
+
+def test_docs_protocol_lists_every_code_that_the_code_can_give_and_no_other() -> None:
+    documented = _documented_codes("Error replies") | _documented_codes("Dead letters")
+    assert documented == _codes_in_the_source()
+
+
+# --- docs/operations.md and README.md --------------------------------------------------------
+
+
+def test_docs_operations_lists_every_setting_with_its_default() -> None:
+    documented = dict(re.findall(r"^\| `(\w+\.\w+)` \| (.*?) \|", OPERATIONS, re.MULTILINE))
+    assert list(documented) == [f"{table}.{name}" for table, name in setting_names()]
+    defaults = settings.Settings()
+    for dotted, shown in documented.items():
+        table, _, name = dotted.partition(".")
+        assert shown == _shown(getattr(getattr(defaults, table), name)), dotted
+
+
+def test_every_environment_variable_in_the_documents_is_a_setting() -> None:
+    settable = {f"LIKEWISE_{table}_{name}".upper() for table, name in setting_names()}
+    settable |= {"LIKEWISE_CONFIG", "LIKEWISE_TEST_SERVERS"}
+    settable |= {"LIKEWISE_REDIS_PASSWORD_FILE", "LIKEWISE_KAFKA_SASL_PASSWORD_FILE"}
+    files = [README, PROTOCOL, OPERATIONS, (ROOT / "docker-compose.yml").read_text()]
+    named = set(re.findall(r"\bLIKEWISE_[A-Z_]*[A-Z]\b", "\n".join(files)))
+    assert named
+    assert named <= settable
+
+
+def test_every_command_in_the_documents_exists() -> None:
+    commands = _commands()
+    documents = "\n".join([README, PROTOCOL, OPERATIONS])
+    named = set(re.findall(r"(?:^|`|exec \w+ )likewise ([a-z][a-z-]*)", documents, re.MULTILINE))
+    assert named
+    assert named <= commands
+
+
+def test_the_readme_names_every_command() -> None:
+    assert {command for command in _commands() if f"`{command}`" not in README} == set()
+
+
+def test_every_link_in_the_documents_leads_to_a_file() -> None:
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_every_make_target_in_the_documents_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documents = README + (ROOT / "CONTRIBUTING.md").read_text()
+    assert set(re.findall(r"\bmake ([a-z-]+)\b`", documents)) <= targets
+
+
+def test_the_changelog_has_an_entry_for_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version == __version__
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def _commands() -> set[str]:
+    group: Any = typer.main.get_command(app)
+    return set(group.commands)
+
+
+def _shown(value: object) -> str:
+    """Return a default as the table shows it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if str(value) else "(empty)"
+
+
+def _documented_codes(section: str) -> set[str]:
+    """Return the codes in the first column of the table in a section of docs/protocol.md."""
+    _, _, after = PROTOCOL.partition(f"\n## {section}\n")
+    assert after, section
+    return set(re.findall(r"^\| `(\w+)` \|", after.partition("\n## ")[0], re.MULTILINE))
+
+
+def _codes_in_the_source() -> set[str]:
+    """Return the first argument of every error that becomes a reply or a dead letter."""
+    wire = ("events", "ids", "positions", "requests")
+    paths = [ROOT / f"likewise/{name}.py" for name in wire] + sorted(
+        (ROOT / "serving").glob("*.py")
+    )
+    calls = [
+        node
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"InvalidInputError", "ErrorBody"}
+    ]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
+    }
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def _follow(reference: str) -> Any:
+    node: Any = ASYNCAPI
+    for step in reference.removeprefix("#/").split("/"):
+        node = node[step]
+    return node
+
+
+def _resolved(node: Any) -> Any:
+    """Return the schema with every reference replaced by what it leads to."""
+    if isinstance(node, dict):
+        if "$ref" in node:
+            return _resolved(_follow(node["$ref"]))
+        return {key: _resolved(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_resolved(value) for value in node]
+    return node

@@ -1,0 +1,296 @@
+"""Decoding is total: any bytes give an event, or the reason why they give none."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from likewise.errors import InvalidInputError
+from likewise.events import (
+    MAX_EVENT_BYTES,
+    Event,
+    ForgetUser,
+    Like,
+    RestoreItem,
+    RetireItem,
+    Unlike,
+    decode_event,
+    encode_event,
+    event_key,
+)
+from likewise.ids import ItemId, UserId
+
+ANN, FILM = UserId("u42"), ItemId("i7")
+LIKE = Like(ANN, FILM)
+
+user_ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=64).map(UserId)
+item_ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=64).map(ItemId)
+events: st.SearchStrategy[Event] = st.one_of(
+    st.builds(Like, user_ids, item_ids),
+    st.builds(Unlike, user_ids, item_ids),
+    st.builds(ForgetUser, user_ids),
+    st.builds(RetireItem, item_ids),
+    st.builds(RestoreItem, item_ids),
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+fields = ["user_id", "item_id", "action", "timestamp", "version", "specversion", "type", "data"]
+bodies = st.dictionaries(st.sampled_from(fields), json_values).map(lambda body: as_json(body))
+
+
+@dataclass(frozen=True)
+class ARecord:
+    """A record of the likes topic."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    topic: str = "likes"
+    partition: int = 0
+    offset: int = 0
+    timestamp: int = 0
+
+
+def as_json(body: object) -> bytes:
+    return json.dumps(body).encode()
+
+
+def test_a_user_and_an_item_are_enough_for_a_like() -> None:
+    assert decode_event(ARecord(b'{"user_id": "u42", "item_id": "i7"}')) == LIKE
+
+
+@pytest.mark.parametrize(
+    ("body", "event"),
+    [
+        ({"action": "like", "user_id": "u42", "item_id": "i7"}, LIKE),
+        ({"action": "unlike", "user_id": "u42", "item_id": "i7"}, Unlike(ANN, FILM)),
+        ({"action": "forget_user", "user_id": "u42"}, ForgetUser(ANN)),
+        ({"action": "forget_user", "user_id": "u42", "item_id": "i7"}, ForgetUser(ANN)),
+        ({"action": "retire_item", "item_id": "i7"}, RetireItem(FILM)),
+        ({"action": "restore_item", "item_id": "i7"}, RestoreItem(FILM)),
+    ],
+)
+def test_each_action_is_an_event_of_its_own(body: dict[str, object], event: Event) -> None:
+    assert decode_event(ARecord(as_json(body))) == event
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"colour": "red", "nested": {"deep": [1, 2]}},
+        {"timestamp": 1_700_000_000_000},
+        {"timestamp": 1.5},
+        {"timestamp": "2026-11-22T10:00:00Z"},
+        {"version": 1},
+        {"action": None},
+        {"type": {"ignored": "without specversion"}, "data": 3},
+    ],
+)
+def test_what_else_the_body_says_changes_nothing(more: dict[str, object]) -> None:
+    assert decode_event(ARecord(as_json({"user_id": "u42", "item_id": "i7", **more}))) == LIKE
+
+
+def test_integers_serve_as_ids() -> None:
+    assert decode_event(ARecord(b'{"user_id": 42, "item_id": -7}')) == Like(
+        UserId("42"), ItemId("-7")
+    )
+
+
+def test_an_id_may_have_256_bytes_and_no_more() -> None:
+    longest = "é" * 128
+    body = as_json({"user_id": longest, "item_id": "i"})
+    assert decode_event(ARecord(body)) == Like(UserId(longest), ItemId("i"))
+    assert refusal_of(as_json({"user_id": longest + "e", "item_id": "i"})) == "invalid_id"
+    assert refusal_of(as_json({"user_id": "u", "item_id": "x" * 257})) == "invalid_id"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (None, "null_value"),
+        (b"", "not_json"),
+        (b"like", "not_json"),
+        (b'{"user_id": "u", "item_id": "i"', "not_json"),
+        (b'{"user_id": "u", "item_id": "i"} {}', "not_json"),
+        (b'{"user_id": "\xff", "item_id": "i"}', "not_json"),
+        (b'\xff\xfe{\x00"\x00', "not_json"),
+        (b'{"user_id": "u", "item_id": "i", "timestamp": NaN}', "not_json"),
+        (b"null", "wrong_type"),
+        (b"[]", "wrong_type"),
+        (b'"like"', "wrong_type"),
+        (b'{"user_id": ["u"], "item_id": "i"}', "wrong_type"),
+        (b'{"user_id": {"id": "u"}, "item_id": "i"}', "wrong_type"),
+        (b'{"user_id": true, "item_id": "i"}', "wrong_type"),
+        (b'{"user_id": 1.5, "item_id": "i"}', "wrong_type"),
+        (b'{"user_id": "u", "item_id": "i", "action": 3}', "wrong_type"),
+        (b'{"user_id": "u", "item_id": "i", "version": "one"}', "wrong_type"),
+        (b'{"user_id": "u", "item_id": "i", "timestamp": []}', "wrong_type"),
+        (b"{}", "missing_field"),
+        (b'{"user_id": "u"}', "missing_field"),
+        (b'{"item_id": "i"}', "missing_field"),
+        (b'{"user_id": "u", "item_id": null}', "missing_field"),
+        (b'{"action": "forget_user", "item_id": "i"}', "missing_field"),
+        (b'{"action": "retire_item", "user_id": "u"}', "missing_field"),
+        (b'{"user_id": "", "item_id": "i"}', "invalid_id"),
+        (b'{"user_id": "u", "item_id": ""}', "invalid_id"),
+        (b'{"user_id": "\\ud800", "item_id": "i"}', "not_json"),
+        (b'{"user_id": "u", "item_id": "i", "action": "love"}', "unknown_action"),
+        (b'{"user_id": "u", "item_id": "i", "action": "LIKE"}', "unknown_action"),
+        (b'{"user_id": "u", "item_id": "i", "version": 2}', "unsupported_version"),
+        (b'{"user_id": "u", "item_id": "i", "version": 0}', "unsupported_version"),
+    ],
+)
+def test_an_event_that_breaks_the_contract_is_refused_with_its_reason(
+    value: bytes | None, code: str
+) -> None:
+    assert refusal_of(value) == code
+
+
+def test_an_event_of_a_megabyte_is_refused_unread() -> None:
+    assert refusal_of(as_json({"user_id": "u", "item_id": "x" * 1_000_000})) == "too_large"
+    padded = b'{"user_id": "u42", "item_id": "i7"}'.ljust(MAX_EVENT_BYTES)
+    assert decode_event(ARecord(padded)) == LIKE
+    assert refusal_of(padded + b" ") == "too_large"
+
+
+@pytest.mark.parametrize("field", ["user_id", "data", "type", "unknown"])
+def test_deep_nesting_is_refused_or_ignored_and_ends_nothing(field: str) -> None:
+    depth = 30_000
+    body = b'{"user_id":"u","item_id":"i","%s":%s%s}' % (
+        field.encode(),
+        b"[" * depth,
+        b"]" * depth,
+    )
+    refused_or_read(ARecord(body))
+
+
+@pytest.mark.parametrize("digits", [19, 20, 39, 257, 4_300, 4_301, 60_000])
+@pytest.mark.parametrize("field", ["user_id", "item_id", "version", "timestamp"])
+def test_huge_integers_are_refused_or_read_and_end_nothing(field: str, digits: int) -> None:
+    body = {"user_id": '"u"', "item_id": '"i"', field: "9" * digits}
+    text = ",".join(f'"{name}":{value}' for name, value in body.items())
+    refused_or_read(ARecord(f"{{{text}}}".encode()))
+
+
+def test_a_key_that_names_the_user_is_right_and_so_is_none() -> None:
+    body = as_json({"user_id": "u42", "item_id": "i7"})
+    assert decode_event(ARecord(body, key=b"u42")) == LIKE
+    assert decode_event(ARecord(body, key=None)) == LIKE
+
+
+@pytest.mark.parametrize("key", [b"somebody else", b"", b"\xff", b"i7", b"u42 "])
+def test_a_key_that_disagrees_with_the_body_is_refused(key: bytes) -> None:
+    body = as_json({"user_id": "u42", "item_id": "i7"})
+    assert refusal_of(body, key=key) == "key_mismatch"
+
+
+def test_items_are_retired_under_their_own_key() -> None:
+    body = as_json({"action": "retire_item", "item_id": "i7"})
+    assert decode_event(ARecord(body, key=b"i7")) == RetireItem(FILM)
+    assert refusal_of(body, key=b"u42") == "key_mismatch"
+
+
+def test_a_structured_cloud_event_is_read() -> None:
+    envelope = {
+        "specversion": "1.0",
+        "type": "com.example.shop.unlike",
+        "source": "/shop",
+        "id": "1",
+        "data": {"user_id": "u42", "item_id": "i7"},
+    }
+    assert decode_event(ARecord(as_json(envelope))) == Unlike(ANN, FILM)
+    envelope["data"] = {"user_id": "u42", "item_id": "i7", "action": "like"}
+    assert decode_event(ARecord(as_json(envelope))) == LIKE
+
+
+def test_a_binary_cloud_event_is_read() -> None:
+    headers = (("ce_specversion", b"1.0"), ("ce_type", b"com.example.forget_user"))
+    record = ARecord(as_json({"user_id": "u42"}), headers=headers)
+    assert decode_event(record) == ForgetUser(ANN)
+
+
+@pytest.mark.parametrize(
+    ("envelope", "code"),
+    [
+        ({"specversion": "0.3", "type": "like"}, "unsupported_version"),
+        ({"specversion": "1.0"}, "missing_field"),
+        ({"specversion": "1.0", "type": 3}, "missing_field"),
+        ({"specversion": "1.0", "type": "like"}, "not_json"),
+        ({"specversion": "1.0", "type": "like", "data": None}, "wrong_type"),
+        ({"specversion": "1.0", "type": "like", "data": "text"}, "wrong_type"),
+        ({"specversion": "1.0", "type": "com.example.love", "data": {}}, "unknown_action"),
+        ({"specversion": "1.0", "type": "like", "data": {}}, "missing_field"),
+    ],
+)
+def test_a_cloud_event_that_breaks_the_contract_is_refused(
+    envelope: dict[str, object], code: str
+) -> None:
+    assert refusal_of(as_json(envelope)) == code
+
+
+def test_a_header_without_a_value_is_no_trouble() -> None:
+    # Kafka knows null values in headers, whatever the type says.
+    null = cast("bytes", None)
+    body = as_json({"user_id": "u42", "item_id": "i7"})
+    assert decode_event(ARecord(body, headers=(("trace", null),))) == LIKE
+    headers = (("ce_specversion", null), ("ce_type", null))
+    assert refusal_of(body, headers=headers) == "unsupported_version"
+
+
+@given(events)
+def test_what_is_encoded_is_decoded_as_it_was(event: Event) -> None:
+    value = encode_event(event, timestamp_ms=1_700_000_000_000)
+    assert decode_event(ARecord(value, key=event_key(event))) == event
+
+
+@given(st.binary(max_size=200), st.none() | st.binary(max_size=20))
+def test_any_bytes_give_an_event_or_a_refusal(value: bytes, key: bytes | None) -> None:
+    refused_or_read(ARecord(value, key=key))
+
+
+@given(bodies, st.none() | st.binary(max_size=20))
+def test_any_json_gives_an_event_or_a_refusal(value: bytes, key: bytes | None) -> None:
+    refused_or_read(ARecord(value, key=key))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["ce_specversion", "ce_type", "x"]), st.binary())),
+    bodies,
+)
+def test_any_headers_give_an_event_or_a_refusal(
+    headers: list[tuple[str, bytes]], value: bytes
+) -> None:
+    refused_or_read(ARecord(value, headers=tuple(headers)))
+
+
+@given(events, st.data())
+def test_an_event_cut_short_is_never_read_as_another(event: Event, data: st.DataObject) -> None:
+    value = encode_event(event)
+    length = data.draw(st.integers(0, len(value) - 1))
+    assert refusal_of(value[:length]) == "not_json"
+
+
+def refusal_of(
+    value: bytes | None,
+    *,
+    key: bytes | None = None,
+    headers: tuple[tuple[str, bytes], ...] = (),
+) -> str:
+    with pytest.raises(InvalidInputError) as refused:
+        decode_event(ARecord(value, key=key, headers=headers))
+    return refused.value.code
+
+
+def refused_or_read(record: ARecord) -> None:
+    """Decode; fail on anything that is neither an event nor a reason."""
+    with suppress(InvalidInputError):
+        encode_event(decode_event(record))

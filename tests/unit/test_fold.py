@@ -1,0 +1,99 @@
+"""Folding a batch is the same as applying its events one by one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.fold import fold
+from likewise.events import Event, ForgetUser, Like, RestoreItem, RetireItem, Unlike
+from likewise.ids import ItemId, UserId
+from likewise.store import Changes, UserChange
+from likewise.testing import MemoryStore
+
+ANN, BOB = UserId("ann"), UserId("bob")
+A, B = ItemId("a"), ItemId("b")
+USERS = [ANN, BOB, UserId("eve")]
+
+users = st.sampled_from(USERS)
+items = st.sampled_from([A, B, ItemId("c")])
+events: st.SearchStrategy[Event] = st.one_of(
+    st.builds(Like, users, items),
+    st.builds(Unlike, users, items),
+    st.builds(ForgetUser, users),
+    st.builds(RetireItem, items),
+    st.builds(RestoreItem, items),
+)
+logs = st.lists(events, max_size=40)
+
+
+def test_no_events_are_no_changes() -> None:
+    assert fold([]) == Changes()
+
+
+@pytest.mark.parametrize(
+    ("batch", "change"),
+    [
+        ([Like(ANN, A)], UserChange(add={A})),
+        ([Like(ANN, A), Like(ANN, A)], UserChange(add={A})),
+        ([Like(ANN, A), Unlike(ANN, A), Like(ANN, A)], UserChange(add={A})),
+        ([Like(ANN, A), Unlike(ANN, A)], UserChange(remove={A})),
+        ([Unlike(ANN, A), Like(ANN, B)], UserChange(add={B}, remove={A})),
+        ([Like(ANN, A), ForgetUser(ANN)], UserChange(forget=True)),
+        ([ForgetUser(ANN), Like(ANN, A)], UserChange(forget=True, add={A})),
+    ],
+)
+def test_a_batch_comes_to_the_last_word_on_each_item(
+    batch: list[Event], change: UserChange
+) -> None:
+    assert fold(batch).users == {ANN: change}
+
+
+def test_users_are_kept_apart() -> None:
+    folded = fold([Like(ANN, A), ForgetUser(BOB), Like(BOB, B)])
+    assert folded.users == {
+        ANN: UserChange(add={A}),
+        BOB: UserChange(forget=True, add={B}),
+    }
+
+
+def test_the_last_word_on_an_item_s_retirement_counts() -> None:
+    folded = fold([RetireItem(A), RestoreItem(B), RestoreItem(A), RetireItem(B)])
+    assert (folded.retire, folded.restore) == ({B}, {A})
+
+
+@given(logs, logs)
+def test_a_folded_batch_equals_its_events_one_by_one(
+    before: list[Event], batch: list[Event]
+) -> None:
+    at_once, one_by_one = MemoryStore(), MemoryStore()
+    for store in (at_once, one_by_one):
+        store.apply(fold(before), {})
+    at_once.apply(fold(batch), {})
+    for event in batch:
+        one_by_one.apply(fold([event]), {})
+    assert state_of(at_once) == state_of(one_by_one)
+
+
+@given(logs, st.data())
+def test_any_suffix_applied_again_changes_nothing(log: list[Event], data: st.DataObject) -> None:
+    store = MemoryStore()
+    store.apply(fold(log), {})
+    expected = state_of(store)
+    for _ in range(2):
+        start = data.draw(st.integers(0, len(log)))
+        store.apply(fold(log[start:]), {})
+        assert state_of(store) == expected
+
+
+@given(logs)
+def test_what_is_added_is_not_removed(log: list[Event]) -> None:
+    folded = fold(log)
+    assert not folded.retire & folded.restore
+    for change in folded.users.values():
+        assert not change.add & change.remove
+
+
+def state_of(store: MemoryStore) -> object:
+    return store.likes(USERS), store.retired()[1]

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "numpy", "scipy", "sklearn", "annoy", "pandas", "pyarrow", "redis", "structlog", "typer", "rich",
+}  # fmt: skip
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport json, sys\nprint(json.dumps(list(sys.modules)))"
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, timeout=60, text=True
+    ).stdout
+    return {name.partition(".")[0] for name in json.loads(output)}
+
+
+@pytest.mark.parametrize("statement", ["import likewise.client", "from likewise import Likewise"])
+def test_an_app_that_imports_the_client_gets_no_numerical_library(statement: str) -> None:
+    modules = modules_after(statement)
+    assert "kafka" in modules
+    assert modules & HEAVY == set()
+
+
+def test_importing_the_package_alone_brings_no_kafka_library() -> None:
+    assert modules_after("import likewise") & (HEAVY | {"kafka", "msgspec"}) == set()
+
+
+def test_every_public_name_is_there_and_others_are_not() -> None:
+    import likewise
+
+    assert {name: getattr(likewise, name) for name in likewise.__all__}
+    with pytest.raises(AttributeError, match="no attribute 'Dislike'"):
+        _ = likewise.Dislike

@@ -1,0 +1,231 @@
+"""Model files: whole or not there, and never trusted without a look."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer.build import build_model
+from indexer.interactions import UserLikes, interactions_of
+from indexer.recipes import DEFAULTS
+from likewise.errors import ModelFileError
+from likewise.ids import ItemId, UserId
+from likewise.model_files import (
+    list_versions,
+    new_version,
+    newest_sound_version,
+    prune,
+    read_manifest,
+    read_model,
+    write_model,
+)
+from likewise.ranking.recommend import Query, recommend
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from likewise.ranking.model import Model
+    from likewise.ranking.recipe import RankerName
+
+VERSION = new_version(1_795_377_503_417)
+
+
+def small_model(ranker: RankerName = "blend", users: int = 30) -> Model:
+    likes = {
+        UserId(f"u{user}"): {ItemId(f"i{(user + step) % 12}") for step in range(4)}
+        for user in range(users)
+    }
+    interactions = interactions_of([UserLikes(list(likes), list(likes.values()))])
+    return build_model(interactions, DEFAULTS[ranker])
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    write_model(tmp_path, VERSION, small_model(), snapshot_at_ms=17)
+    return tmp_path
+
+
+def test_a_version_is_named_after_its_time() -> None:
+    assert VERSION == "20261122T195823.417Z"
+    assert new_version(1_795_377_503_418) > VERSION
+
+
+@pytest.mark.parametrize("ranker", ["blend", "spectral", "cooccurrence", "neighbours"])
+def test_a_model_read_back_answers_as_the_one_written(tmp_path: Path, ranker: RankerName) -> None:
+    model = small_model(ranker)
+    manifest = write_model(tmp_path, VERSION, model, snapshot_at_ms=17)
+    assert (manifest.users, manifest.items, manifest.likes) == (30, 12, 120)
+    queries = [Query({ItemId("i3"), ItemId("i4")}, {ItemId("i3")}, 5, explain=2)]
+    assert recommend(read_model(tmp_path, VERSION), queries) == recommend(model, queries)
+
+
+def test_an_empty_model_can_be_written_and_read(tmp_path: Path) -> None:
+    write_model(tmp_path, VERSION, small_model(users=0), snapshot_at_ms=17)
+    (answer,) = recommend(read_model(tmp_path, VERSION), [Query((), (), 5)])
+    assert answer.items == []
+
+
+def test_nothing_is_left_aside_after_a_write(written: Path) -> None:
+    assert [path.name for path in written.iterdir()] == [VERSION]
+
+
+def test_a_version_is_never_overwritten(written: Path) -> None:
+    before = read_manifest(written, VERSION)
+    with pytest.raises(ModelFileError, match=VERSION):
+        write_model(written, VERSION, small_model(users=5), snapshot_at_ms=18)
+    assert read_manifest(written, VERSION) == before
+
+
+def every_file() -> list[str]:
+    return sorted(
+        [
+            "item_ids.json",
+            "items.ann",
+            *(f"{name}.npy" for name in ("item_counts", "item_factors", "spectrum")),
+            *(f"{name}.npy" for name in ("query_weights", "score_weights")),
+            *(f"user_items.{name}.npy" for name in ("indptr", "indices")),
+            *(f"cooccurrence.{name}.npy" for name in ("indptr", "indices", "values")),
+        ]
+    )
+
+
+def test_the_manifest_names_every_file(written: Path) -> None:
+    assert sorted(read_manifest(written, VERSION).files) == every_file()
+
+
+@pytest.mark.parametrize("name", every_file())
+@pytest.mark.parametrize("damage", ["missing", "truncated", "one bit flipped", "longer"])
+def test_a_damaged_file_is_found_out(written: Path, name: str, damage: str) -> None:
+    path = written / VERSION / name
+    content = bytearray(path.read_bytes())
+    path.unlink()
+    if damage == "truncated":
+        path.write_bytes(content[:-1])
+    elif damage == "one bit flipped":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "longer":
+        path.write_bytes(content + b"\0")
+    with pytest.raises(ModelFileError, match=name):
+        read_model(written, VERSION)
+    assert newest_sound_version(written) is None
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(data=st.data())
+def test_a_manifest_of_any_bytes_gives_a_model_error_or_the_model(
+    written: Path, data: st.DataObject
+) -> None:
+    path = written / VERSION / "manifest.json"
+    good = path.read_bytes()
+    start = data.draw(st.integers(0, len(good) - 1))
+    end = data.draw(st.integers(start, len(good)))
+    path.write_bytes(good[:start] + data.draw(st.binary(max_size=20)) + good[end:])
+    try:
+        model = read_model(written, VERSION)
+    except ModelFileError:
+        pass
+    else:
+        assert len(model.item_ids) == 12
+    finally:
+        path.write_bytes(good)
+
+
+def test_a_model_of_a_newer_format_is_refused_with_the_mend(written: Path) -> None:
+    path = written / VERSION / "manifest.json"
+    content = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode({**content, "format": 99, "surprise": True}))
+    with pytest.raises(ModelFileError, match=r"format 99.*upgrade"):
+        read_model(written, VERSION)
+
+
+@pytest.mark.parametrize("version", ["", "..", "../etc", "/tmp", f"{VERSION}/..", "x" * 500, "a\0"])
+def test_a_version_is_never_a_path_to_elsewhere(written: Path, version: str) -> None:
+    with pytest.raises(ModelFileError, match="not a model version"):
+        read_model(written, version)
+
+
+def test_a_manifest_can_not_point_outside_its_directory(written: Path) -> None:
+    path = written / VERSION / "manifest.json"
+    content = msgspec.json.decode(path.read_bytes())
+    content["files"]["../../outside"] = content["files"]["items.ann"]
+    path.write_bytes(msgspec.json.encode(content))
+    with pytest.raises(ModelFileError, match="outside"):
+        read_model(written, VERSION)
+
+
+def test_versions_are_listed_newest_first_without_the_broken(tmp_path: Path) -> None:
+    model = small_model()
+    versions = [new_version(1_000_000 * n) for n in range(1, 5)]
+    for version in versions:
+        write_model(tmp_path, version, model, snapshot_at_ms=1)
+    (tmp_path / versions[2] / "manifest.json").write_bytes(b"{")
+    (tmp_path / "something else").mkdir()
+    found = [manifest.version for manifest in list_versions(tmp_path)]
+    assert found == [versions[3], versions[1], versions[0]]
+    assert list_versions(tmp_path / "nowhere") == []
+
+
+def test_pruning_keeps_the_newest_and_the_current(tmp_path: Path) -> None:
+    model = small_model()
+    versions = [new_version(1_000_000 * n) for n in range(1, 6)]
+    for version in versions:
+        write_model(tmp_path, version, model, snapshot_at_ms=1)
+    (tmp_path / ".aside-left-by-a-crash").mkdir()
+    assert sorted(prune(tmp_path, keep=2, current=versions[0])) == versions[1:3]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [versions[0], versions[3], versions[4]]
+
+
+def test_a_disk_that_fills_up_leaves_no_version_and_no_litter(tmp_path: Path) -> None:
+    # A limit on the size of files stands for the full disk: writes fail in the same place.
+    program = textwrap.dedent("""
+        import resource, sys
+        from pathlib import Path
+        from indexer.build import build_model
+        from indexer.interactions import UserLikes, interactions_of
+        from likewise.errors import ModelFileError
+        from likewise.model_files import new_version, write_model
+        from likewise.ranking.recipe import Recipe
+        users = [f"u{user}" for user in range(30)]
+        likes = [{f"i{(user + step) % 12}" for step in range(4)} for user in range(30)]
+        model = build_model(interactions_of([UserLikes(users, likes)]), Recipe())
+        for limit in (100, 300, 1000, 2000):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+            try:
+                write_model(Path(sys.argv[1]), new_version(1), model, snapshot_at_ms=1)
+            except ModelFileError as error:
+                assert "model.directory" in str(error), error
+            else:
+                raise SystemExit(f"written in spite of a limit of {limit} bytes")
+        assert list(Path(sys.argv[1]).iterdir()) == []
+        print("no litter")
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "no litter", done.stdout + done.stderr
+
+
+def test_a_directory_that_refuses_writes_is_named(tmp_path: Path) -> None:
+    taken = tmp_path / "models"
+    taken.write_text("a file where the directory should be")
+    with pytest.raises(ModelFileError, match=r"models \(model.directory\)"):
+        write_model(taken, VERSION, small_model(), snapshot_at_ms=1)
+
+
+def test_a_reader_keeps_its_model_when_the_version_is_removed(written: Path) -> None:
+    model = read_model(written, VERSION)
+    queries = [Query({ItemId("i3")}, (), 5)]
+    before = recommend(model, queries)
+    assert prune(written, keep=0, current=None) == [VERSION]
+    assert recommend(model, queries) == before
+    assert np.isfinite(model.item_factors).all()

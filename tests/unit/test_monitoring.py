@@ -1,0 +1,154 @@
+"""What a service tells over HTTP."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumers.worker import ConsumerStats
+from indexer.worker import IndexerStats
+from likewise.embedded import free_port
+from likewise.errors import SettingsError
+from likewise.models import Announcement
+from likewise.monitoring.endpoint import monitoring
+from likewise.monitoring.pulse import Pulse
+from likewise.settings import MonitoringSettings
+from serving.stats import ServingStats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@contextmanager
+def served(service: str, stats: object) -> Iterator[str]:
+    settings = MonitoringSettings(port=free_port())
+    with monitoring(settings, service, stats, longest_silence_s=60) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_a_service_is_alive_while_its_loop_turns() -> None:
+    clock = Clock()
+    pulse = Pulse(clock)
+    with served("consumer", ConsumerStats(pulse=pulse)) as url:
+        pulse.beat(ready=True)
+        assert get(f"{url}/healthz") == (200, "ok\n")
+        clock.now_s = 61
+        status, sentence = get(f"{url}/healthz")
+        assert status == 503
+        assert "has not turned for 61 s" in sentence
+        pulse.beat(ready=False)
+        assert get(f"{url}/healthz")[0] == 200
+
+
+def test_a_service_that_waits_for_its_servers_to_start_is_alive_but_not_ready() -> None:
+    clock = Clock()
+    with served("server", ServingStats(pulse=Pulse(clock))) as url:
+        clock.now_s = 3_600
+        assert get(f"{url}/healthz") == (200, "ok\n")
+        assert get(f"{url}/readyz") == (503, "the server is not ready\n")
+
+
+def test_a_service_is_ready_only_when_its_worker_says_so() -> None:
+    clock = Clock()
+    pulse = Pulse(clock)
+    with served("consumer", ConsumerStats(pulse=pulse)) as url:
+        assert get(f"{url}/readyz")[0] == 503
+        pulse.beat(ready=True)
+        assert get(f"{url}/readyz") == (200, "ready\n")
+        clock.now_s = 61
+        assert get(f"{url}/readyz")[0] == 503, "who has fallen silent is not ready"
+        pulse.beat(ready=False)
+        assert get(f"{url}/readyz")[0] == 503
+
+
+def test_the_metrics_of_a_consumer_follow_its_stats() -> None:
+    stats = ConsumerStats()
+    with served("consumer", stats) as url:
+        assert "likewise_consumer_events_applied_total 0.0" in get(f"{url}/metrics")[1]
+        stats.events_applied = 7
+        stats.pulse.beat(ready=True)
+        lines = get(f"{url}/metrics")[1].splitlines()
+    assert "likewise_consumer_events_applied_total 7.0" in lines
+    assert "likewise_consumer_ready 1.0" in lines
+    assert any(line.startswith("process_cpu_seconds_total ") for line in lines)
+
+
+def test_the_metrics_of_an_indexer_follow_its_stats() -> None:
+    stats = IndexerStats()
+    with served("indexer", stats) as url:
+        assert "likewise_indexer_model_users" not in get(f"{url}/metrics")[1]
+        stats.leads = True
+        stats.seconds = {"svd": 1.5}
+        stats.current = Announcement(
+            version="v", snapshot_at_ms=1, users=2, items=3, likes=4, ranker="blend"
+        )
+        lines = get(f"{url}/metrics")[1].splitlines()
+    assert "likewise_indexer_leads 1.0" in lines
+    assert 'likewise_indexer_build_seconds{step="svd"} 1.5' in lines
+    assert "likewise_indexer_model_users 2.0" in lines
+    assert "likewise_indexer_model_likes 4.0" in lines
+
+
+def test_the_metrics_of_a_server_follow_its_stats() -> None:
+    stats = ServingStats()
+    with served("server", stats) as url:
+        stats.replies.update(["model", "model", "unknown_item"])
+        stats.waiting = 3
+        stats.model_snapshot_at_ms = 1_500
+        stats.on_latency_s(0.03)
+        lines = get(f"{url}/metrics")[1].splitlines()
+    assert 'likewise_server_replies_total{outcome="model"} 2.0' in lines
+    assert 'likewise_server_replies_total{outcome="unknown_item"} 1.0' in lines
+    assert "likewise_server_waiting 3.0" in lines
+    assert "likewise_server_model_snapshot_timestamp_seconds 1.5" in lines
+    assert 'likewise_server_latency_seconds_bucket{le="0.02"} 0.0' in lines
+    assert 'likewise_server_latency_seconds_bucket{le="0.05"} 1.0' in lines
+
+
+def test_other_pages_are_not_found_and_the_answer_names_those_there_are() -> None:
+    with served("consumer", ConsumerStats()) as url:
+        status, sentence = get(f"{url}/")
+    assert status == 404
+    assert "/healthz" in sentence
+
+
+def test_port_0_listens_nowhere() -> None:
+    with monitoring(MonitoringSettings(port=0), "consumer", ConsumerStats()) as port:
+        assert port == 0
+
+
+def test_a_taken_port_is_an_error_of_the_settings() -> None:
+    with served("consumer", ConsumerStats()) as url:
+        settings = MonitoringSettings(port=int(url.rpartition(":")[2]))
+        with (
+            pytest.raises(SettingsError, match="LIKEWISE_MONITORING_PORT"),
+            monitoring(settings, "server", ServingStats()),
+        ):
+            pass
+
+
+def test_the_port_is_free_again_afterwards() -> None:
+    with served("consumer", ConsumerStats()) as url:
+        port = int(url.rpartition(":")[2])
+    with monitoring(MonitoringSettings(port=port), "server", ServingStats()) as again:
+        assert again == port

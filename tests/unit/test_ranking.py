@@ -1,0 +1,195 @@
+"""Known truths: what a ranker must say where the answer is beyond dispute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from indexer.build import build_model
+from indexer.interactions import UserLikes, interactions_of
+from indexer.recipes import DEFAULTS
+from likewise.ids import ItemId, ItemRow, UserId
+from likewise.ranking import blend, neighbours
+from likewise.ranking.recipe import RANKERS, RankerName, Recipe
+from likewise.ranking.recommend import Query, recommend, score_all
+from likewise.ranking.top import best_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from likewise.ranking.model import Model
+
+BLOCKS, USERS, ITEMS = 6, 20, 15
+
+
+def item(block: int, number: int) -> ItemId:
+    return ItemId(f"b{block}-i{number:02}")
+
+
+def block_likes() -> dict[UserId, set[ItemId]]:
+    """Users of one block like most of the block's items, and nothing else."""
+    rng = np.random.default_rng(1)
+    return {
+        UserId(f"b{block}-u{user}"): {
+            item(block, number) for number in np.flatnonzero(rng.random(ITEMS) < 0.6)
+        }
+        for block in range(BLOCKS)
+        for user in range(USERS)
+    }
+
+
+def model_of(likes: dict[UserId, set[ItemId]], recipe: Recipe) -> Model:
+    interactions = interactions_of([UserLikes(list(likes), list(likes.values()))])
+    return build_model(interactions, recipe, seed=3)
+
+
+@pytest.fixture(scope="module", params=RANKERS)
+def model(request: pytest.FixtureRequest) -> Model:
+    return model_of(block_likes(), DEFAULTS[request.param])
+
+
+def ids(answer: Sequence[object]) -> list[str]:
+    return [ranked.item_id for ranked in answer]  # type: ignore[attr-defined]  # RankedItem
+
+
+def test_users_of_one_block_are_given_the_rest_of_that_block(model: Model) -> None:
+    for block in range(BLOCKS):
+        liked = {item(block, number) for number in range(8)}
+        (answer,) = recommend(model, [Query(liked, liked, 7)])
+        assert set(ids(answer.items)) == {item(block, number) for number in range(8, ITEMS)}
+        assert answer.source == "model"
+
+
+def test_a_batch_is_answered_as_its_queries_alone(model: Model) -> None:
+    queries = [
+        Query(liked := {item(block, n) for n in range(1 + block)}, liked, 5 + block)
+        for block in range(BLOCKS)
+    ]
+    together = recommend(model, queries)
+    alone = [recommend(model, [query])[0] for query in queries]
+    assert [ids(answer.items) for answer in together] == [ids(answer.items) for answer in alone]
+
+
+def test_neither_banned_nor_retired_items_are_returned(model: Model) -> None:
+    liked = {item(0, n) for n in range(5)}
+    banned = liked | {item(0, 5)}
+    (answer,) = recommend(model, [Query(liked, banned, 1000)], retired={item(0, 6)})
+    assert len(answer.items) == BLOCKS * ITEMS - len(banned) - 1
+    assert not {*banned, item(0, 6)} & set(ids(answer.items))
+
+
+def test_without_known_likes_the_most_popular_items_come(model: Model) -> None:
+    counts = dict(zip(model.item_ids, model.item_counts, strict=True))
+    (answer,) = recommend(model, [Query({ItemId("never seen")}, set(), 10)])
+    assert answer.source == "popular"
+    found = [counts[ranked.item_id] for ranked in answer.items]
+    assert found == sorted(model.item_counts, reverse=True)[:10]
+    assert [ranked.score for ranked in answer.items] == found
+
+
+def test_answers_to_strangers_do_not_share_their_items(model: Model) -> None:
+    first, second = recommend(model, [Query((), (), 3), Query((), {item(0, 0)}, 4)])
+    assert len(first.items) == 3
+    assert len(second.items) == 4
+
+
+def test_contributions_add_up_to_the_score(model: Model) -> None:
+    liked = {item(2, n) for n in range(6)} | {item(3, 1)}
+    (answer,) = recommend(model, [Query(liked, liked, 5, explain=100)])
+    for ranked in answer.items:
+        assert {because for because, _ in ranked.because} == liked
+        assert sum(share for _, share in ranked.because) == pytest.approx(ranked.score, rel=1e-3)
+        shares = [share for _, share in ranked.because]
+        assert shares == sorted(shares, reverse=True)
+
+
+def test_an_explanation_names_no_more_likes_than_asked_for(model: Model) -> None:
+    liked = {item(2, n) for n in range(6)}
+    (answer,) = recommend(model, [Query(liked, liked, 5, explain=2)])
+    assert [len(ranked.because) for ranked in answer.items] == [2] * 5
+
+
+@pytest.mark.parametrize("ranker", ["blend", "spectral", "cooccurrence"])
+def test_candidates_give_the_answers_of_the_exact_scan(ranker: RankerName) -> None:
+    model = model_of(block_likes(), DEFAULTS[ranker])
+    queries = [
+        Query(liked := {item(block, n) for n in range(3 * part, 3 * part + 3)}, liked, 8)
+        for block in range(BLOCKS)
+        for part in range(4)
+    ]
+    exact = recommend(model, queries)
+    searched = recommend(model, queries, exact_items_limit=0)
+    for one, other in zip(exact, searched, strict=True):
+        assert ids(one.items) == ids(other.items)
+        scores = [ranked.score for ranked in one.items]
+        assert [ranked.score for ranked in other.items] == pytest.approx(scores, rel=1e-3)
+
+
+def test_the_blend_is_the_ridge_filter_of_the_whole_spectrum_where_the_rank_is_full() -> None:
+    likes = block_likes()
+    recipe = Recipe(rank=1000, ridge=2.0, score_exponent=0.0, similar_items=1000)
+    model = model_of(likes, recipe)
+    a = model.user_items.toarray().astype(np.float64)
+    r = a / np.sqrt(np.sqrt(a.sum(1)))[:, None] / np.sqrt(np.sqrt(a.sum(0)))[None, :]
+    s = r.T @ r
+    expected = s @ np.linalg.inv(s + 2.0 * np.eye(len(s)))
+    weighted = a * a.sum(0)[None, :] ** -recipe.query_exponent
+    np.fill_diagonal(expected, 0)
+    scores = score_all(model, model.user_items)
+    unliked = a == 0  # what a like adds to its own item is never used
+    assert scores[unliked] == pytest.approx((weighted @ expected)[unliked], abs=1e-4)
+
+
+def test_the_same_likes_in_another_order_give_the_same_model() -> None:
+    likes = block_likes()
+    backwards = dict(reversed(likes.items()))
+    one, other = model_of(likes, Recipe()), model_of(backwards, Recipe())
+    assert one.item_ids == other.item_ids
+    assert np.array_equal(one.item_factors, other.item_factors)
+    assert np.array_equal(one.cooccurrence.data, other.cooccurrence.data)
+
+
+@pytest.mark.parametrize("ranker", RANKERS)
+@pytest.mark.parametrize("users", [0, 1, 2])
+def test_a_tiny_store_gives_a_model_that_answers(ranker: RankerName, users: int) -> None:
+    likes = {UserId(f"u{n}"): {ItemId("a"), ItemId(f"i{n}")} for n in range(users)}
+    model = model_of(likes, DEFAULTS[ranker])
+    strangers, known = recommend(model, [Query((), (), 3), Query({ItemId("a")}, {ItemId("a")}, 3)])
+    assert len(strangers.items) == min(users + 1, 3) * (users > 0)
+    assert len(known.items) == users
+    assert ItemId("a") not in ids(known.items)
+
+
+def test_a_neighbours_contribution_is_what_its_like_adds_to_the_cosines() -> None:
+    model = model_of(block_likes(), DEFAULTS["neighbours"])
+    liked = np.array([model.item_rows[item(1, n)] for n in range(5)])
+    row = np.zeros((1, len(model.item_ids)), np.float32)
+    row[0, liked] = 1
+    target = ItemRow(model.item_rows[item(1, 9)])
+    whole = neighbours.scores(model, csr_array(row))[0, target]
+    assert neighbours.contributions(model, liked, target).sum() == pytest.approx(whole, rel=1e-3)
+    assert whole > 0
+
+
+def test_the_blend_gives_no_weight_to_a_direction_without_strength() -> None:
+    # Two equal items: the matrix has rank one, the second singular value is zero.
+    likes = {UserId(f"u{n}"): {ItemId("a"), ItemId("b")} for n in range(3)}
+    model = model_of(likes, Recipe(rank=2))
+    assert np.isfinite(blend.scores(model, model.user_items)).all()
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6, width=32) | st.just(-np.inf), max_size=60),
+    st.integers(1, 70),
+)
+def test_the_best_places_are_those_a_full_sort_gives(values: list[float], count: int) -> None:
+    scores = np.array(values, np.float32)
+    ranked = [n for n in np.argsort(-scores, kind="stable") if np.isfinite(scores[n])]
+    best = best_columns(scores, count)
+    assert scores[best].tolist() == scores[ranked[:count]].tolist()
+    assert len(set(best.tolist())) == len(best)

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from likewise.errors import SettingsError
+from likewise.settings import KafkaSettings, RedisSettings, Secret, Settings
+from likewise.settings_loader import environment_of, load_settings, setting_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HIDDEN = "hunter2-in-plain-sight"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def from_environ(**variables: str) -> Settings:
+    return load_settings(environ=variables)
+
+
+def sentence_of(environ: Mapping[str, str], **sources: object) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ=environ, **sources)  # type: ignore[arg-type] # file or options
+    return str(caught.value)
+
+
+# Sources and their order
+
+
+def test_without_any_source_the_defaults_hold() -> None:
+    assert load_settings(environ={}) == Settings()
+
+
+def test_variables_become_the_types_of_their_settings() -> None:
+    settings = from_environ(
+        LIKEWISE_KAFKA_PARTITIONS="12",
+        LIKEWISE_KAFKA_CREATE_TOPICS="false",
+        LIKEWISE_REDIS_TIMEOUT_S="2.5",
+        LIKEWISE_REDIS_KEY_PREFIX="a:",
+        LIKEWISE_KAFKA_SSL_CAFILE="/etc/ca.pem",
+        LIKEWISE_LOGGING_LEVEL="debug",
+        LIKEWISE_REDIS_PASSWORD=HIDDEN,
+    )
+    assert settings.kafka.partitions == 12
+    assert settings.kafka.create_topics is False
+    assert settings.redis.timeout_s == 2.5
+    assert settings.redis.key_prefix == "a:"
+    assert settings.kafka.ssl_cafile == Path("/etc/ca.pem")
+    assert settings.logging.level == "debug"
+    assert isinstance(settings.redis.password, Secret)
+    assert settings.redis.password.reveal() == HIDDEN
+
+
+def test_other_variables_of_the_environment_are_left_alone() -> None:
+    assert from_environ(PATH="/bin", KAFKA_PARTITIONS="x", LIKEWISE_TEST_SERVERS="") == Settings()
+
+
+def test_a_file_sets_what_it_names(tmp_path: Path) -> None:
+    file = tmp_path / "any.toml"
+    file.write_text('[redis]\nkey_prefix = "a:"\n[serving]\nmax_batch = 7\n', encoding="utf-8")
+    settings = load_settings(file=file, environ={})
+    assert (settings.redis.key_prefix, settings.serving.max_batch) == ("a:", 7)
+    assert settings.kafka == KafkaSettings()
+
+
+def test_a_file_in_the_working_directory_is_found_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "likewise.toml").write_text("[serving]\nmax_batch = 7\n", encoding="utf-8")
+    assert load_settings(environ={}).serving.max_batch == 7
+
+
+def test_a_variable_may_name_the_file_and_an_argument_goes_before_it(tmp_path: Path) -> None:
+    for name, batch in (("named", 7), ("given", 8)):
+        (tmp_path / name).write_text(f"[serving]\nmax_batch = {batch}\n", encoding="utf-8")
+    environ = {"LIKEWISE_CONFIG": str(tmp_path / "named")}
+    assert load_settings(environ=environ).serving.max_batch == 7
+    assert load_settings(environ=environ, file=tmp_path / "given").serving.max_batch == 8
+
+
+def test_options_go_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "likewise.toml"
+    file.write_text(
+        '[redis]\nkey_prefix = "file"\nurl = "redis://file"\n[serving]\nmax_batch = 1\n',
+        encoding="utf-8",
+    )
+    settings = load_settings(
+        environ={"LIKEWISE_REDIS_KEY_PREFIX": "environ", "LIKEWISE_REDIS_URL": "redis://environ"},
+        options={"redis.url": "redis://option", "serving.max_batch": None},
+    )
+    assert settings.redis.url == "redis://option"
+    assert settings.redis.key_prefix == "environ"
+    assert settings.serving.max_batch == 1
+
+
+def test_an_option_may_be_text_or_of_its_own_type() -> None:
+    for partitions in (3, "3"):
+        settings = load_settings(environ={}, options={"kafka.partitions": partitions})
+        assert settings.kafka.partitions == 3
+
+
+def test_every_setting_can_be_set_by_a_variable_of_its_name() -> None:
+    for table, name in setting_names():
+        default = getattr(getattr(Settings(), table), name)
+        text = "" if default is None else str(default)
+        settings = (
+            load_settings(environ={f"LIKEWISE_{table}_{name}".upper(): text or "PLAIN"})
+            if (text)
+            else Settings()
+        )
+        assert getattr(getattr(settings, table), name) == default
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("LIKEWISE_KAFKA_PARTITIONS", "many", ["'many'", "int"]),
+        ("LIKEWISE_KAFKA_PARTITIONS", "0", ["'0'", ">= 1"]),
+        ("LIKEWISE_KAFKA_PARTITIONS", "", ["''", "int"]),
+        ("LIKEWISE_INDEXER_CHANGED_SHARE", "1.5", ["'1.5'", "<= 1"]),
+        ("LIKEWISE_REDIS_TIMEOUT_S", "0", ["'0'", "> 0"]),
+        ("LIKEWISE_REDIS_TIMEOUT_S", "-1", ["'-1'", "> 0"]),
+        ("LIKEWISE_MONITORING_PORT", "70000", ["'70000'", "<= 65535"]),
+        ("LIKEWISE_LOGGING_LEVEL", "loud", ["'loud'"]),
+        ("LIKEWISE_KAFKA_CREATE_TOPICS", "maybe", ["'maybe'", "bool"]),
+        ("LIKEWISE_KAFKA_PARTITION", "3", ["did you mean `partitions`?"]),
+        ("LIKEWISE_REDIS_ZZZ", "3", ["there are", "key_prefix"]),
+        ("LIKEWISE_KAFK_PARTITIONS", "3", ["no such setting", "LIKEWISE_KAFKA_"]),
+        ("LIKEWISE_", "3", ["no such setting"]),
+        ("LIKEWISE_REDIS", "3", ["no such setting"]),
+    ],
+)
+def test_a_mistake_in_a_variable_names_it_the_value_and_the_mend(
+    variable: str, value: str, words: list[str]
+) -> None:
+    sentence = sentence_of({variable: value})
+    assert sentence.startswith(f"{variable}:")
+    for word in words:
+        assert word in sentence
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN"])
+def test_what_is_no_finite_number_of_seconds_is_refused(value: str) -> None:
+    assert "LIKEWISE_REDIS_TIMEOUT_S" in sentence_of({"LIKEWISE_REDIS_TIMEOUT_S": value})
+
+
+def test_a_mistake_in_an_option_names_it() -> None:
+    sentence = sentence_of({}, options={"serving.max_batch": 0})
+    assert sentence.startswith("option serving.max_batch:")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[redis]\nkey_prefix = 3\n", ["`key_prefix` in [redis]"]),
+        ("[redis]\nzzz = 3\n", ["`zzz` in [redis]", "there are"]),
+        ("[reddis]\nurl = 'x'\n", ["no table [reddis]", "[redis]"]),
+        ("url = 'x'\n", ["no table [url]"]),
+        ("[redis\n", ["not valid TOML"]),
+        ("[kafka]\npartitions = [1]\n", ["`partitions` in [kafka]", "[1]"]),
+    ],
+)
+def test_a_mistake_in_the_file_names_the_place(tmp_path: Path, text: str, words: list[str]) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(text, encoding="utf-8")
+    sentence = sentence_of({}, file=file)
+    for word in words:
+        assert word in sentence
+
+
+def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
+    assert "gone.toml can't be read: No such file" in sentence_of({}, file=tmp_path / "gone.toml")
+    assert "gone.toml" in sentence_of({"LIKEWISE_CONFIG": str(tmp_path / "gone.toml")})
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    assert "binary.toml is not valid TOML" in sentence_of({}, file=tmp_path / "binary.toml")
+
+
+# Secrets
+
+
+def test_a_secret_shows_itself_only_when_told_to() -> None:
+    secret = Secret(HIDDEN)
+    for shown in (
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret:>40}",
+        f"{secret!r}",
+        "%s" % secret,
+    ):
+        assert HIDDEN not in shown
+        assert "********" in shown
+    assert secret.reveal() == HIDDEN
+    assert type(secret.reveal()) is str
+    assert secret == HIDDEN
+
+
+def test_an_empty_secret_is_seen_to_be_empty() -> None:
+    assert (repr(Secret("")), str(Secret(""))) == ("''", "")
+
+
+def test_settings_can_be_printed_without_their_secrets() -> None:
+    settings = from_environ(LIKEWISE_REDIS_PASSWORD=HIDDEN, LIKEWISE_KAFKA_SASL_PASSWORD=HIDDEN)
+    assert HIDDEN not in repr(settings)
+    assert HIDDEN not in str(settings)
+
+
+def test_a_secret_can_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(f"{HIDDEN}\n", encoding="utf-8")
+    for environ, file in (
+        ({"LIKEWISE_REDIS_PASSWORD_FILE": str(tmp_path / "password")}, None),
+        ({}, tmp_path / "likewise.toml"),
+    ):
+        if file is not None:
+            file.write_text(f'[redis]\npassword_file = "{tmp_path}/password"\n', encoding="utf-8")
+        password = load_settings(environ=environ, file=file).redis.password
+        assert password is not None
+        assert password.reveal() == HIDDEN
+
+
+def test_a_secret_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    sentence = sentence_of({"LIKEWISE_REDIS_PASSWORD_FILE": str(tmp_path / "gone")})
+    assert sentence.startswith("LIKEWISE_REDIS_PASSWORD_FILE:")
+    assert "gone" in sentence
+
+
+def test_only_secrets_can_stand_in_files() -> None:
+    assert "no such setting" in sentence_of({"LIKEWISE_REDIS_URL_FILE": "x"})
+
+
+def test_a_secret_of_the_wrong_type_is_not_told(tmp_path: Path) -> None:
+    file = tmp_path / "likewise.toml"
+    file.write_text(f'[redis]\npassword = ["{HIDDEN}"]\n', encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file=file, environ={})
+    assert "`password` in [redis]" in str(caught.value)
+    assert HIDDEN not in "".join(traceback.format_exception(caught.value))
+
+
+# Between processes
+
+
+def test_settings_survive_the_way_through_an_environment() -> None:
+    settings = Settings(
+        kafka=KafkaSettings(partitions=3, create_topics=False, ssl_cafile=Path("/ca.pem")),
+        redis=RedisSettings(key_prefix="a:", password=Secret(HIDDEN), timeout_s=1.5),
+    )
+    variables = environment_of(settings)
+    assert load_settings(environ=variables) == settings
+    assert set(variables) == {
+        "LIKEWISE_KAFKA_PARTITIONS",
+        "LIKEWISE_KAFKA_CREATE_TOPICS",
+        "LIKEWISE_KAFKA_SSL_CAFILE",
+        "LIKEWISE_REDIS_KEY_PREFIX",
+        "LIKEWISE_REDIS_PASSWORD",
+        "LIKEWISE_REDIS_TIMEOUT_S",
+    }
+
+
+def test_the_environment_of_the_process_is_read_when_asked_not_at_import() -> None:
+    code = (
+        "import os, likewise.settings_loader as loader\n"
+        "os.environ['LIKEWISE_SERVING_MAX_BATCH'] = '7'\n"
+        "assert loader.load_settings().serving.max_batch == 7"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+names = st.sampled_from([f"LIKEWISE_{table}_{name}".upper() for table, name in setting_names()])
+# As in a real environment: no NUL, and bytes that are no UTF-8 come as lone surrogates.
+texts = st.text(st.characters(exclude_characters="\0"), max_size=20) | st.sampled_from(
+    ["0", "1", "-1", "1e400", "nan", "true", "auto", "PLAINTEXT", "null", "\udcff"]
+)
+any_names = names | st.text("ABCDEFGHIKLMNOPRSTVW_", max_size=20).map("LIKEWISE_{}".format)
+
+
+@given(st.dictionaries(any_names.filter(lambda name: name != "LIKEWISE_CONFIG"), texts, max_size=4))
+def test_any_environment_gives_settings_or_a_settings_error(environ: dict[str, str]) -> None:
+    try:
+        settings = load_settings(environ=environ)
+    except SettingsError as error:
+        assert any(str(error).startswith(f"{name}:") for name in environ)  # noqa: PT017 - either is right
+    else:
+        assert isinstance(settings, Settings)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_file_gives_settings_or_a_settings_error(content: bytes) -> None:
+    file = Path("any.toml")
+    file.write_bytes(content)
+    try:
+        settings = load_settings(file=file, environ={})
+    except SettingsError:
+        return
+    assert isinstance(settings, Settings)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from likewise.errors import TransientError, UndeliverableError
+from likewise.kafka_streams.topic_sizes import TopicSizes
+
+
+class Cluster:
+    """Topics with their sizes, a clock, and how often was asked."""
+
+    def __init__(self, **sizes: int) -> None:
+        self.sizes = sizes
+        self.now_s = 0.0
+        self.asked = 0
+        self.down = False
+        self.known = TopicSizes(self.ask, clock_s=lambda: self.now_s)
+
+    def ask(self, topic: str) -> int:
+        self.asked += 1
+        if self.down:
+            raise TransientError("down")
+        return self.sizes.get(topic, 0)
+
+
+def test_a_topic_that_is_there_is_asked_for_once_in_thirty_seconds() -> None:
+    cluster = Cluster(likes=3)
+    for now_s in (0.0, 0.1, 29.0, 31.0, 32.0):
+        cluster.now_s = now_s
+        cluster.known.check("likes", 2)
+    assert cluster.asked == 2
+
+
+def test_a_topic_that_is_not_there_is_asked_for_again_after_a_second() -> None:
+    cluster = Cluster()
+    for _ in range(5):
+        with pytest.raises(UndeliverableError, match="there is no topic likes"):
+            cluster.known.check("likes")
+    assert cluster.asked == 1
+    cluster.sizes["likes"] = 1
+    cluster.now_s = 1.1
+    cluster.known.check("likes")
+
+
+def test_a_partition_that_was_added_is_found_after_a_second() -> None:
+    cluster = Cluster(likes=3)
+    with pytest.raises(UndeliverableError, match="3 partitions, none with number 3"):
+        cluster.known.check("likes", 3)
+    cluster.sizes["likes"] = 4
+    cluster.now_s = 1.1
+    cluster.known.check("likes", 3)
+
+
+def test_a_negative_partition_is_refused() -> None:
+    with pytest.raises(UndeliverableError):
+        Cluster(likes=3).known.check("likes", -1)
+
+
+def test_a_known_topic_is_trusted_while_the_broker_is_out_of_reach() -> None:
+    cluster = Cluster(likes=3)
+    cluster.known.check("likes")
+    cluster.down, cluster.now_s = True, 60.0
+    cluster.known.check("likes")
+    with pytest.raises(TransientError):
+        cluster.known.check("other")
+
+
+def test_made_up_topics_do_not_pile_up() -> None:
+    cluster = Cluster()
+    for number in range(5_000):
+        with pytest.raises(UndeliverableError):
+            cluster.known.check(f"made-up-{number}")
+    assert len(cluster.known._sizes) <= 1_000

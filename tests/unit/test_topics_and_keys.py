@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import fnmatch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from likewise.ids import UserId
+from likewise.keys import Keys
+from likewise.topics import Topics
+
+prefixes = st.text(max_size=8)
+users = st.text(min_size=1, max_size=20).map(UserId)
+
+
+def test_the_topics_have_the_names_that_the_protocol_promises() -> None:
+    assert [spec.name for spec in Topics().specs(partitions=6)] == [
+        "likes",
+        "recommendation-requests",
+        "recommendation-replies",
+        "likes.dead-letters",
+        "models",
+    ]
+
+
+def test_a_prefix_stands_before_every_topic() -> None:
+    plain, prefixed = Topics().specs(6), Topics("shop.").specs(6)
+    assert [spec.name for spec in prefixed] == [f"shop.{spec.name}" for spec in plain]
+
+
+def test_only_the_models_topic_is_compacted_and_only_busy_topics_are_wide() -> None:
+    specs = {spec.name: spec for spec in Topics().specs(partitions=6)}
+    compacted = [name for name, spec in specs.items() if "cleanup.policy" in spec.config]
+    assert compacted == ["models"]
+    assert {name for name, spec in specs.items() if spec.partitions == 1} == {
+        "likes.dead-letters",
+        "models",
+    }
+
+
+@pytest.mark.parametrize("topic", ["recommendation-replies", "mine", "a.b_c-1", "x" * 249])
+def test_replies_may_go_to_any_legal_topic(topic: str) -> None:
+    assert Topics().may_be_replied_to(topic)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "", ".", "..", "a b", "é", "a/b", "mine\n", "x" * 250, "__consumer_offsets",
+        "likes", "likes.dead-letters", "recommendation-requests", "models",
+    ],
+)  # fmt: skip
+def test_replies_never_go_to_what_likewise_reads_nor_to_internal_or_illegal_topics(
+    topic: str,
+) -> None:
+    assert not Topics().may_be_replied_to(topic)
+
+
+def test_the_topics_of_another_deployment_are_ordinary_topics() -> None:
+    assert Topics("shop.").may_be_replied_to("likes")
+    assert not Topics("shop.").may_be_replied_to("shop.likes")
+
+
+# Keys
+
+
+def test_a_users_likes_stand_where_the_product_promises() -> None:
+    assert Keys().likes(UserId("u42")) == "likes:u42"
+
+
+@given(prefixes, users)
+def test_the_user_is_read_back_from_the_key(prefix: str, user: UserId) -> None:
+    keys = Keys(prefix)
+    assert keys.user_of(keys.likes(user)) == user
+
+
+@given(prefixes, users)
+def test_the_pattern_finds_every_set_of_likes_and_no_bookkeeping(prefix: str, user: UserId) -> None:
+    keys = Keys(prefix)
+    assert matches(keys.likes_pattern, keys.likes(user))
+    for other in (
+        keys.position("likes", 3),
+        keys.changed,
+        keys.retired,
+        keys.retired_version,
+        keys.model,
+        keys.lease("indexer"),
+    ):
+        assert other.startswith(prefix)
+        assert not matches(keys.likes_pattern, other)
+
+
+@pytest.mark.parametrize("prefix", ["a*:", "a?:", "[ab]:", "a\\:"])
+def test_glob_characters_in_a_prefix_stand_for_themselves(prefix: str) -> None:
+    pattern = Keys(prefix).likes_pattern
+    assert matches(pattern, f"{prefix}likes:u1")
+    assert not matches(pattern, "aX:likes:u1")
+    assert not matches(pattern, "a:likes:u1")
+
+
+def test_no_two_keys_are_the_same() -> None:
+    keys = Keys("shop:")
+    names = [
+        keys.likes(UserId("u1")),
+        keys.position("likes", 0),
+        keys.position("likes", 1),
+        keys.position("other", 0),
+        keys.changed,
+        keys.retired,
+        keys.retired_version,
+        keys.model,
+        keys.lease("indexer"),
+        keys.lease("other"),
+    ]
+    assert len(set(names)) == len(names)
+
+
+def matches(pattern: str, key: str) -> bool:
+    """Whether Redis' glob matches; as in `fnmatch`, with backslash as the escape."""
+    translated = ""
+    escaped = False
+    for character in pattern:
+        if not escaped and character == "\\":
+            escaped = True
+            continue
+        translated += f"[{character}]" if escaped and character != "]" else character
+        escaped = False
+    return fnmatch.fnmatchcase(key, translated)
