@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from indexer.service import run_indexer
+from indexer.worker import IndexerStats
+from likewise.composition import BUILD_SILENCE_S, surroundings
 from likewise.errors import LikewiseError
-from likewise.kafka_streams import KafkaBroker
-from likewise.logs import configure_logging
-from likewise.redis_store import RedisStore
-from likewise.service import stop_on_signals
 from likewise.settings_loader import load_settings
 
 if TYPE_CHECKING:
@@ -29,14 +26,9 @@ def main() -> int:
         # Until there is an indexer to ask, the signal must not end the process.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         settings = load_settings()
-        configure_logging(settings.logging, service="indexer")
-        broker = KafkaBroker(settings.kafka, client_id="likewise-indexer")
-        with (
-            stop_on_signals() as stop,
-            closing(broker),
-            closing(RedisStore(settings.redis)) as store,
-        ):
-            run_indexer(settings, broker, store, stop, on_start=build_on_signal)
+        stats = IndexerStats()
+        with surroundings(settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as given:
+            run_indexer(*given, stats=stats, on_start=build_on_signal)
     except LikewiseError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -36,72 +36,95 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """The normalised matrix and its largest singular values and vectors."""
+    """What costs time and depends on few numbers of a recipe: its exponents, rank and kind."""
 
-    normalised: Any
-    """R, CSR float32 [m, n]."""
     eigenvalues: FloatArray
     """[d] of R'R, falling: the squares of R's singular values."""
     vectors: FloatArray
-    """[n, d] right singular vectors."""
+    """[n, d] right singular vectors of R."""
+    sparse_part: Any
+    """CSR [n, n]: R'R, or what the vectors leave of it, cut to its strongest entries."""
+
+
+class Steps:
+    """Names, announces and times the steps of a build."""
+
+    def __init__(
+        self,
+        report: BuildReport | None = None,
+        on_step: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        self.report = report or BuildReport()
+        self._on_step = on_step
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Announce the step, and add the seconds it takes to the report."""
+        self._on_step(name)
+        started_s = time.perf_counter()
+        yield
+        taken_s = time.perf_counter() - started_s
+        self.report.seconds[name] = round(self.report.seconds.get(name, 0.0) + taken_s, 3)
 
 
 def build_model(
-    interactions: Interactions,
-    recipe: Recipe,
-    *,
-    seed: int = 0,
-    report: BuildReport | None = None,
-    on_step: Callable[[str], None] = lambda step: None,
+    interactions: Interactions, recipe: Recipe, *, seed: int = 0, steps: Steps | None = None
 ) -> Model:
     """Return the model of these interactions; the same input gives the same model.
 
     An empty or tiny store gives an empty or tiny model, which answers with popular items.
-    `on_step` is told the name of each step as it begins.
     """
-    steps = _Steps(report or BuildReport(), on_step)
-    with steps("svd"):
-        factors = factorise(interactions.user_items, recipe, seed=seed)
+    steps = steps or Steps()
+    factors = factorise(interactions.user_items, recipe, seed=seed, steps=steps)
     return assemble(interactions, factors, recipe, seed=seed, steps=steps)
 
 
-def factorise(user_items: Any, recipe: Recipe, *, seed: int) -> Factors:
-    """Return R and its factors under the recipe's exponents and rank."""
-    normalised = normalise(user_items, recipe.user_exponent, recipe.item_exponent)
-    values, vectors = truncated_svd(normalised, recipe.rank, seed=seed)
-    return Factors(normalised, values**2, vectors)
+def factorise(user_items: Any, recipe: Recipe, *, seed: int, steps: Steps) -> Factors:
+    """Return the factors of R under the recipe's exponents, rank and kind of ranker."""
+    with steps("svd"):
+        normalised = normalise(user_items, recipe.user_exponent, recipe.item_exponent)
+        values, vectors = truncated_svd(normalised, recipe.rank, seed=seed)
+    eigenvalues = values**2
+    n_items = user_items.shape[1]
+    sparse_part = sparse.csr_array((n_items, n_items), dtype=np.float32)
+    with steps("co-occurrence"):
+        if recipe.ranker == "cooccurrence":
+            sparse_part = cooccurrence(normalised, keep=recipe.similar_items)
+        elif recipe.ranker == "blend":
+            sparse_part = residual(normalised, eigenvalues, vectors, keep=recipe.similar_items)
+    return Factors(eigenvalues, vectors, sparse_part)
 
 
 def assemble(
-    interactions: Interactions, factors: Factors, recipe: Recipe, *, seed: int, steps: _Steps
+    interactions: Interactions, factors: Factors, recipe: Recipe, *, seed: int, steps: Steps
 ) -> Model:
-    """Return the model that the factors give under the recipe."""
+    """Return the model that the factors give under the recipe.
+
+    They may be of more vectors than the recipe's rank: the first ones are taken.
+    """
     user_items = interactions.user_items
     degrees = item_degrees(user_items)
-    spectrum, tail = filtered(factors.eigenvalues, recipe)
-    query_weights = _power(degrees, -recipe.query_exponent)
-    score_weights = _power(degrees, recipe.score_exponent)
-    with steps("co-occurrence"):
-        similar = _similar(factors, tail, recipe)
-        rows = np.repeat(np.arange(len(degrees)), np.diff(similar.indptr))
-        similar.data *= np.float32(tail) * query_weights[rows] * score_weights[similar.indices]
+    spectrum, tail = filtered(factors.eigenvalues[: recipe.rank], recipe)
+    vectors = np.ascontiguousarray(factors.vectors[:, : recipe.rank])
+    query_weights = power(degrees, -recipe.query_exponent)
+    score_weights = power(degrees, recipe.score_exponent)
     with steps("annoy"):
-        items = factors.vectors * score_weights[:, None]
+        items = vectors * score_weights[:, None]
         item_index = AnnoyVectors.build(items, metric="dot", trees=recipe.trees, seed=seed)
         user_index = None
         if recipe.ranker == "neighbours":
-            users = user_items.multiply(query_weights[None, :]).tocsr() @ factors.vectors
+            users = user_items.multiply(query_weights[None, :]).tocsr() @ vectors
             user_index = AnnoyVectors.build(users, metric="angular", trees=recipe.trees, seed=seed)
     return Model(
         recipe=recipe,
         item_ids=interactions.item_ids,
         item_counts=degrees.astype(np.int32),
         user_items=user_items,
-        item_factors=factors.vectors,
+        item_factors=vectors,
         spectrum=spectrum,
         query_weights=query_weights,
         score_weights=score_weights,
-        cooccurrence=similar,
+        cooccurrence=_weighted(factors.sparse_part, tail, query_weights, score_weights),
         item_index=item_index,
         user_index=user_index,
     )
@@ -123,33 +146,19 @@ def filtered(eigenvalues: FloatArray, recipe: Recipe) -> tuple[FloatArray, float
 _TINY = np.finfo(np.float32).tiny
 
 
-def _similar(factors: Factors, tail: float, recipe: Recipe) -> Any:
-    """Return the sparse part of the model, before its weights, CSR [n, n]."""
-    n_items = len(factors.vectors)
-    if not tail:
-        return sparse.csr_array((n_items, n_items), dtype=np.float32)
-    if recipe.ranker == "cooccurrence":
-        return cooccurrence(factors.normalised, keep=recipe.similar_items)
-    return residual(
-        factors.normalised, factors.eigenvalues, factors.vectors, keep=recipe.similar_items
-    )
-
-
-class _Steps:
-    """Names, announces and times the steps of a build."""
-
-    def __init__(self, report: BuildReport, on_step: Callable[[str], None]) -> None:
-        self._report = report
-        self._on_step = on_step
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        self._on_step(name)
-        started_s = time.perf_counter()
-        yield
-        self._report.seconds[name] = round(time.perf_counter() - started_s, 3)
-
-
-def _power(degrees: Any, exponent: float) -> FloatArray:
+def power(degrees: Any, exponent: float) -> FloatArray:
+    """Return ``d^exponent`` of each degree, float32; a degree of 0 counts as 1."""
     powers: FloatArray = np.maximum(degrees, 1).astype(np.float32) ** np.float32(exponent)
     return powers
+
+
+def _weighted(
+    similar: Any, tail: float, query_weights: FloatArray, score_weights: FloatArray
+) -> Any:
+    """Return ``diag(query_weights) (tail similar) diag(score_weights)``; empty where tail is 0."""
+    if not tail:
+        return sparse.csr_array(similar.shape, dtype=np.float32)
+    rows = np.repeat(np.arange(similar.shape[0]), np.diff(similar.indptr))
+    values = similar.data * query_weights[rows] * score_weights[similar.indices]
+    weighted = values * np.float32(tail)
+    return sparse.csr_array((weighted, similar.indices, similar.indptr), shape=similar.shape)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from indexer.build import BuildReport, build_model
+from indexer.build import Steps, build_model
+from indexer.choice import build_best
 from indexer.cycle import Built, Cycle
 from indexer.progress import Progress, Unwatched
 from indexer.publish import Publisher
@@ -112,12 +113,12 @@ def building(settings: ModelSettings) -> Build:
     """Return what builds a model as the settings say."""
 
     def build(interactions: Interactions, on_step: Callable[[str], None]) -> Built:
-        report = BuildReport()
-        recipe = recipe_of(settings)
-        model = build_model(
-            interactions, recipe, seed=settings.seed, report=report, on_step=on_step
-        )
-        return Built(model, report)
+        steps = Steps(on_step=on_step)
+        if settings.ranker == "auto":
+            model = build_best(interactions, settings, steps=steps)
+        else:
+            model = build_model(interactions, recipe_of(settings), seed=settings.seed, steps=steps)
+        return Built(model, steps.report)
 
     return build
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ _USER_INDEX = "users.ann"
 _VECTORS = ("item_counts", "item_factors", "spectrum", "query_weights", "score_weights")
 _VERSION = re.compile(r"\d{8}T\d{6}\.\d{3}Z(-[0-9a-f]{4})?")
 _ASIDE = ".aside-"
+_ABANDONED_AFTER_S = 3_600
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -219,7 +221,10 @@ def prune(directory: Path, *, keep: int, current: str | None) -> list[str]:
     it: the files live on until it lets go.
     """
     for left in directory.glob(f"{_ASIDE}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        # A younger one may be another build's, in the midst of writing.
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_S:
+                shutil.rmtree(left, ignore_errors=True)
     removed = [name for name in _version_names(directory)[keep:] if name != current]
     for name in removed:
         # The manifest goes first: a half-removed version is no version any more.

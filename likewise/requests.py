@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
@@ -114,7 +114,7 @@ def encode_request(
     body: dict[str, object] = {
         name: value
         for name, value in msgspec.structs.asdict(request).items()
-        if value not in (None, (), False)
+        if value is not None and value is not False and value != ()
     }
     if request.liked is not None:
         body["liked"] = request.liked  # an empty session is a question as well
@@ -127,15 +127,20 @@ def encode_request(
     return msgspec.json.encode(body)
 
 
-def reply_route(record: Record) -> ReplyRoute | None:
-    """Return where the record asks to be answered, or None where it does not say.
+@overload
+def reply_route(record: Record, default_topic: str) -> ReplyRoute: ...
+@overload
+def reply_route(record: Record, default_topic: None = None) -> ReplyRoute | None: ...
+def reply_route(record: Record, default_topic: str | None = None) -> ReplyRoute | None:
+    """Return where the record asks to be answered; where it does not say, the default, or None.
 
     Headers (those of Spring Kafka's ReplyingKafkaTemplate) go before the body's `reply_to`.
     Works on requests that `decode_request` refuses, and never raises.
     """
     headers = dict(record.headers)
     in_body = _route_in(record.value)
-    topic = _text(headers.get(REPLY_TOPIC_HEADER)) or _string(in_body.reply_to)
+    named = _text(headers.get(REPLY_TOPIC_HEADER)) or _string(in_body.reply_to)
+    topic = named or default_topic
     if topic is None:
         return None
     return ReplyRoute(

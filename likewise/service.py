@@ -24,7 +24,8 @@ def stop_on_signals() -> Iterator[threading.Event]:
     before = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
+        # In a thread: the signal may find this one inside `stop.wait`, holding the event's lock.
+        threading.Thread(target=stop.set, name="stop").start()
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
 

@@ -90,12 +90,18 @@ class Source(Protocol):
     def poll(self, timeout_ms: int) -> list[Record]:
         """Return the next records, each partition's in order; empty after `timeout_ms`.
 
+        A client library may reconnect by itself: then it is empty during an outage, too.
+
         Raises:
             TransientError: the broker is out of reach.
         """
 
     def assignment(self) -> set[TopicPartition]:
-        """Return the partitions that this member reads now; changes only within `poll`."""
+        """Return the partitions that this member reads now.
+
+        Changes only within `poll` and `keep_alive`. Each change starts what is assigned at the
+        committed offset, and a member may keep a partition through one.
+        """
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on reading an assigned partition from this offset; others are left alone."""

@@ -92,10 +92,11 @@ class Rig:
         partitions: int = 1,
         settings: ServingSettings | None = None,
         store: MemoryStore | None = None,
+        broker: type[MemoryBroker] = MemoryBroker,
     ) -> None:
         self.now_ms = SNAPSHOT_AT_MS + 1_500
         self.topics = Topics()
-        self.broker = MemoryBroker(clock_ms=lambda: self.now_ms)
+        self.broker = broker(clock_ms=lambda: self.now_ms)
         self.broker.ensure_topics(self.topics.specs(partitions))
         self.broker.ensure_topics([TopicSpec(REPLIES, 2, {})])
         self.store = store or MemoryStore()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
+from consumers.worker import ConsumerStats
 from likewise.cli.app import app
 from likewise.cli.exit_codes import FAILED, MISSING_EXTRA, OUT_OF_REACH, USAGE, exit_code_of
 from likewise.cli.output import duration, size
@@ -25,6 +26,8 @@ from likewise.errors import (
     SettingsError,
     TransientError,
 )
+from likewise.monitoring.endpoint import monitoring
+from likewise.settings import MonitoringSettings
 from likewise.settings_loader import setting_names
 
 if TYPE_CHECKING:
@@ -221,6 +224,17 @@ def test_health_without_a_port_says_what_to_set() -> None:
 
 def test_health_of_nobody_is_bad() -> None:
     assert run("health", "--port", str(free_port())).exit_code == FAILED
+
+
+def test_health_and_readiness_are_asked_for_apart() -> None:
+    stats = ConsumerStats()
+    settings = MonitoringSettings(port=free_port())
+    with monitoring(settings, "consumer", stats):
+        asked = run("health", LIKEWISE_MONITORING_PORT=str(settings.port))
+        assert (asked.exit_code, asked.stdout) == (0, "ok\n")
+        assert run("health", "--ready", "--port", str(settings.port)).exit_code == FAILED
+        stats.pulse.beat(ready=True)
+        assert run("health", "--ready", "--port", str(settings.port)).exit_code == 0
 
 
 def test_json_of_a_build_goes_only_with_a_build() -> None:

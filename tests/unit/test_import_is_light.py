@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import likewise
 
 HEAVY = {
     "numpy", "scipy", "sklearn", "annoy", "pandas", "pyarrow", "redis", "structlog", "typer", "rich",
@@ -14,7 +18,12 @@ HEAVY = {
 def modules_after(statement: str) -> set[str]:
     code = f"{statement}\nimport json, sys\nprint(json.dumps(list(sys.modules)))"
     output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, timeout=60, text=True
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(likewise.__file__).parents[1])},
+        capture_output=True,
+        check=True,
+        timeout=60,
+        text=True,
     ).stdout
     return {name.partition(".")[0] for name in json.loads(output)}
 
@@ -31,8 +40,6 @@ def test_importing_the_package_alone_brings_no_kafka_library() -> None:
 
 
 def test_every_public_name_is_there_and_others_are_not() -> None:
-    import likewise
-
     assert {name: getattr(likewise, name) for name in likewise.__all__}
     with pytest.raises(AttributeError, match="no attribute 'Dislike'"):
         _ = likewise.Dislike

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -180,9 +181,11 @@ def test_pruning_keeps_the_newest_and_the_current(tmp_path: Path) -> None:
     for version in versions:
         write_model(tmp_path, version, model, snapshot_at_ms=1)
     (tmp_path / ".aside-left-by-a-crash").mkdir()
+    os.utime(tmp_path / ".aside-left-by-a-crash", (0, 0))
+    (tmp_path / ".aside-being-written").mkdir()
     assert sorted(prune(tmp_path, keep=2, current=versions[0])) == versions[1:3]
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == [versions[0], versions[3], versions[4]]
+    assert left == [".aside-being-written", versions[0], versions[3], versions[4]]
 
 
 def test_a_disk_that_fills_up_leaves_no_version_and_no_litter(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def block_likes() -> dict[UserId, set[ItemId]]:
     rng = np.random.default_rng(1)
     return {
         UserId(f"b{block}-u{user}"): {
-            item(block, number) for number in np.flatnonzero(rng.random(ITEMS) < 0.6)
+            item(block, int(number)) for number in np.flatnonzero(rng.random(ITEMS) < 0.6)
         }
         for block in range(BLOCKS)
         for user in range(USERS)

@@ -8,6 +8,7 @@ from likewise.errors import (
     SettingsError,
     TransientError,
 )
+from likewise.testing import MemoryBroker, MemoryStore
 from likewise.topics import TopicSpec
 from tests.serving_rig import (
     VERSION,
@@ -21,7 +22,13 @@ from tests.serving_rig import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from likewise.ids import UserId
+    from likewise.store import Lookup
+    from likewise.streams import TopicPartition
+    from serving.worker import ServingWorker
 
 
 def test_a_crash_before_the_commit_makes_a_successor_answer_again(rig: Rig) -> None:
@@ -91,17 +98,31 @@ def test_only_replies_that_are_not_confirmed_are_sent_again(rig: Rig) -> None:
     assert sum(rig.worker.stats.replies.values()) == 3
 
 
-def test_a_reply_topic_deleted_under_way_does_not_hold_up_the_others(rig: Rig) -> None:
+def test_a_reply_topic_deleted_under_way_does_not_hold_up_the_others(
+    model_directory: Path,
+) -> None:
+    class BrokerThatWaitsForTopics(MemoryBroker):
+        """Takes as temporary, as a Kafka producer does, that there is no such topic."""
+
+        def choose_partition(
+            self, topic: str, key: bytes | None, wanted: int | None
+        ) -> TopicPartition:
+            if not self.partitions_of(topic):
+                raise TransientError("no metadata within 30 s")
+            return super().choose_partition(topic, key, wanted)
+
+    rig = Rig(model_directory, VERSION, broker=BrokerThatWaitsForTopics)
     rig.broker.ensure_topics([TopicSpec("shortlived", 1, {})])
-    rig.answer({"user_id": "before"})
     rig.ask({"user_id": "u"}, reply_topic="shortlived")
     rig.worker.run_once()
     del rig.broker._topics["shortlived"]
     rig.ask({"user_id": "u"}, reply_topic="shortlived")
-    rig.broker.fail_with(TransientError("no metadata within 30 s"), on="send")
-    rig.worker.run_once()
-    assert len(rig.dead_letters()) == 1
-    assert "items" in rig.answer({"user_id": "after"})
+    rig.ask({"user_id": "beside"})
+    with running(rig):
+        wait_until(lambda: rig.committed() == 3)
+    assert [reply["user_id"] for reply in rig.replies()] == ["beside"]
+    [letter] = rig.dead_letters()
+    assert dict(letter.headers)["likewise_reason"] == b"reply_topic_unknown"
 
 
 def test_requests_of_partitions_lost_to_another_member_are_its_to_answer(
@@ -139,3 +160,70 @@ def test_a_stop_while_the_store_is_out_of_reach_leaves_the_requests_to_a_success
     rig.stop.clear()
     rig.new_worker().run_once()
     assert [reply["user_id"] for reply in rig.replies()] == ["u"]
+
+
+def test_a_request_kept_through_a_rebalance_is_answered_once(model_directory: Path) -> None:
+    rig = Rig(model_directory, VERSION, partitions=2)
+    rig.ask({"user_id": "u", "after": "0:0"}, partition=0)
+    rig.worker.run_once()
+    rig.applied(0, 1)
+    rig.worker.run_once()  # sees that it is applied; the next turn answers
+    rig.new_worker().run_once()
+    rig.worker.run_once()  # joins again, keeps the partition and reads the request once more
+    rig.worker.run_once()
+    assert [reply["user_id"] for reply in rig.replies()] == ["u"]
+    assert rig.committed(0) == 1
+
+
+class StoreWithAHitch(MemoryStore):
+    """Calls what is to happen while the worker that answers u0 waits for the store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hitches: list[Callable[[], None]] = []
+
+    def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
+        if self.hitches and "u0" in users:
+            self.hitches.pop(0)()
+        return super().lookup(users, partitions)
+
+
+def test_the_commits_of_whoever_took_over_a_partition_stand(model_directory: Path) -> None:
+    def other_goes_ahead() -> None:
+        for _ in range(2):
+            rig.ask({"user_id": "u1"}, partition=1)
+            other.run_once()
+
+    rig, other = two_workers_with_a_hitch(model_directory, other_goes_ahead)
+    rig.worker.run_once()
+    assert [rig.committed(0), rig.committed(1)] == [1, 3]
+
+
+def test_a_partition_that_went_and_came_back_is_committed(model_directory: Path) -> None:
+    rig, other = two_workers_with_a_hitch(model_directory, lambda: None)
+    rig.worker.run_once()
+    assert [rig.committed(0), rig.committed(1)] == [1, None]
+    other._source.close()
+    rig.worker.run_once()
+    assert [rig.committed(0), rig.committed(1)] == [1, 1]
+
+
+def two_workers_with_a_hitch(
+    model_directory: Path, meanwhile: Callable[[], None]
+) -> tuple[Rig, ServingWorker]:
+    """Return a rig whose worker, in its first turn, loses partition 1 to the other worker.
+
+    It has read one request from each partition by then; `meanwhile` happens after that.
+    """
+
+    def other_joins() -> None:
+        other.run_once()
+        raise TransientError("meanwhile the worker keeps its membership alive")
+
+    store = StoreWithAHitch()
+    rig = Rig(model_directory, VERSION, partitions=2, store=store)
+    other = rig.new_worker()
+    for partition in (0, 1):
+        rig.ask({"user_id": f"u{partition}"}, partition=partition)
+    store.hitches += [other_joins, meanwhile]
+    return rig, other

@@ -1,0 +1,28 @@
+"""`python -m serving`: one server, set up by file and environment, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import sys
+
+from likewise.composition import surroundings
+from likewise.errors import LikewiseError
+from likewise.settings_loader import load_settings
+from serving.service import run_server
+from serving.stats import ServingStats
+
+
+def main() -> int:
+    """Return the exit code: 0 after a stop, 2 where settings have to be mended."""
+    try:
+        settings = load_settings()
+        stats = ServingStats()
+        with surroundings(settings, "server", stats) as given:
+            run_server(*given, stats=stats)
+    except LikewiseError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

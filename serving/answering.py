@@ -1,0 +1,106 @@
+"""From understood requests to replies: what ranks, what is left out, what is said.
+
+Pure, but for the log line about a request that breaks the ranking.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from likewise.logs import get_logger
+from likewise.ranking.recommend import Query, recommend
+from likewise.replies import Because, ErrorBody, ModelStamp, Recommendations, RecommendedItem
+from serving.outgoing import Reply, error_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from likewise.ranking.recommend import Ranked
+    from serving.incoming import Asked
+    from serving.model_holder import ServedModel
+    from serving.store_view import Known
+
+
+def answer(
+    served: ServedModel, batch: Sequence[Asked], known: Known, *, explain_limit: int, now_ms: int
+) -> list[Reply]:
+    """Return one reply for each request, in no particular order.
+
+    Nothing that the user likes now, that the request excludes, or that is retired is in it.
+    """
+    replies = []
+    ready: list[tuple[Asked, Query]] = []
+    for asked in batch:
+        problem = _problem(served, asked, known)
+        if problem is None:
+            ready.append((asked, _query(asked, known, explain_limit)))
+        else:
+            replies.append(error_reply(asked, problem))
+    stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
+    return replies + _rank(served, ready, known, stamp)
+
+
+def _problem(served: ServedModel, asked: Asked, known: Known) -> ErrorBody | None:
+    request = asked.request
+    if request.similar_to is not None and request.similar_to not in served.model.item_rows:
+        return ErrorBody("unknown_item", "the model does not know the item in `similar_to`")
+    if request.user_id is not None and request.user_id not in known.likes:
+        return _internal_error()
+    return None
+
+
+def _query(asked: Asked, known: Known, explain_limit: int) -> Query:
+    request = asked.request
+    likes_now = known.likes[request.user_id] if request.user_id is not None else ()
+    if request.similar_to is not None:
+        liked = frozenset([request.similar_to])
+    elif request.liked is not None:
+        liked = frozenset(request.liked)
+    else:
+        liked = frozenset(likes_now)
+    return Query(
+        liked=liked,
+        banned=liked.union(likes_now, request.exclude),
+        count=request.count,
+        explain=explain_limit if request.explain else 0,
+    )
+
+
+def _rank(
+    served: ServedModel, ready: Sequence[tuple[Asked, Query]], known: Known, stamp: ModelStamp
+) -> list[Reply]:
+    """Rank all at once; if that fails, each alone, so that only the one at fault gets an error."""
+    if not ready:
+        return []
+    try:
+        ranked = recommend(served.model, [query for _, query in ready], known.retired)
+    except Exception:  # noqa: BLE001  # one request must never cost the others their answers
+        get_logger().exception("ranking failed", requests=len(ready), model=served.version)
+        if len(ready) == 1:
+            return [error_reply(ready[0][0], _internal_error())]
+        return [reply for one in ready for reply in _rank(served, [one], known, stamp)]
+    return [_reply(asked, answer, stamp) for (asked, _), answer in zip(ready, ranked, strict=True)]
+
+
+def _reply(asked: Asked, ranked: Ranked, stamp: ModelStamp) -> Reply:
+    explain = asked.request.explain
+    items = tuple(
+        RecommendedItem(
+            item.item_id,
+            item.score,
+            tuple(Because(*share) for share in item.because) if explain else None,
+        )
+        for item in ranked.items
+    )
+    body = Recommendations(
+        items=items,
+        source=ranked.source,
+        model=stamp,
+        user_id=asked.request.user_id,
+        request_id=asked.route.request_id,
+    )
+    return Reply(asked.record, asked.route, body)
+
+
+def _internal_error() -> ErrorBody:
+    return ErrorBody("internal", "the server failed on this request; its log says more")

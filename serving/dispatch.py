@@ -1,0 +1,115 @@
+"""Sending one batch's replies and dead letters until the broker has confirmed every one."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from likewise.dead_letters import DeadLetter, send_dead_letters
+from likewise.errors import InvalidInputError, SettingsError, TransientError, UndeliverableError
+from likewise.replies import ErrorBody, encode_reply
+from likewise.requests import reply_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from likewise.streams import Delivery, Sink
+    from serving.outgoing import Reply
+    from serving.reply_topics import ReplyTopics
+
+CONFIRMATION_TIMEOUT_S = 30.0
+
+
+class Dispatch:
+    """One batch on its way out. No reply that can't be sent holds up the others.
+
+    A reply that the broker refuses is replaced by a short error; where that is refused as well,
+    or the reply topic can't be used, the request's record becomes a dead letter.
+    """
+
+    def __init__(
+        self,
+        outgoing: Iterable[Reply | DeadLetter],
+        sink: Sink,
+        reply_topics: ReplyTopics,
+        dead_letters_topic: str,
+    ) -> None:
+        self.confirmed: list[Reply] = []
+        self.dead_letters: list[DeadLetter] = []
+        self._sink = sink
+        self._reply_topics = reply_topics
+        self._dead_letters_topic = dead_letters_topic
+        self._replies: list[Reply] = []
+        self._failure: TransientError | None = None
+        for one in outgoing:
+            if isinstance(one, DeadLetter):
+                self.dead_letters.append(one)
+            else:
+                self._replies.append(one)
+
+    def attempt(self) -> None:
+        """Return once the broker has everything.
+
+        Raises:
+            TransientError: some of it is not confirmed; call again, and only that is sent again.
+            SettingsError: the broker lets us write no dead letters.
+        """
+        while self._replies:
+            self._send_replies()
+        if self.dead_letters:
+            send_dead_letters(self._sink, self._dead_letters_topic, self.dead_letters)
+
+    def _send_replies(self) -> None:
+        replies, self._replies = self._replies, []
+        self._failure = None
+        flying: list[tuple[Reply, Delivery]] = []
+        for reply in replies:
+            if self._failure is not None:  # the next would block just as long
+                self._replies.append(reply)
+                continue
+            with self._failing_alone(reply):
+                flying.append((reply, self._start(reply)))
+        deadline_s = time.monotonic() + CONFIRMATION_TIMEOUT_S
+        for reply, delivery in flying:
+            with self._failing_alone(reply):
+                delivery.result(max(deadline_s - time.monotonic(), 0.0))
+                self.confirmed.append(reply)
+        if self._failure is not None:
+            raise self._failure
+
+    def _start(self, reply: Reply) -> Delivery:
+        self._reply_topics.check(reply.route)
+        return self._sink.send(
+            reply.route.topic,
+            encode_reply(reply.body),
+            key=reply.key,
+            headers=reply_headers(reply.route),
+            partition=reply.route.partition,
+        )
+
+    @contextmanager
+    def _failing_alone(self, reply: Reply) -> Iterator[None]:
+        try:
+            yield
+        except TransientError as error:
+            self._failure = error
+            # The topic may have been deleted; the next attempt has to know.
+            self._reply_topics.forget(reply.route)
+            self._replies.append(reply)
+        except InvalidInputError as reason:
+            self.dead_letters.append(DeadLetter.of(reply.record, reason))
+        except (UndeliverableError, SettingsError) as error:
+            # A SettingsError may concern this topic alone: its owner may not let us write to it.
+            self._reply_topics.forget(reply.route)
+            self._replace(reply, error)
+
+    def _replace(self, reply: Reply, error: Exception) -> None:
+        if reply.is_substitute:
+            reason = InvalidInputError("reply_undeliverable", str(error))
+            self.dead_letters.append(DeadLetter.of(reply.record, reason))
+            return
+        too_large = ErrorBody(
+            "reply_too_large", "the reply topic does not take so large a reply; lower `count`"
+        )
+        self._replies.append(reply.substitute(too_large))

@@ -1,0 +1,51 @@
+"""How far the request topic may be committed: never past a request without its reply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serving.incoming import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from likewise.streams import Record, TopicPartition
+
+
+class Progress:
+    """What was read of each assigned partition, and what was committed of it."""
+
+    def __init__(self) -> None:
+        self._read: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
+
+    def note_read(self, records: Iterable[Record]) -> None:
+        """Remember how far these records reach."""
+        for record in records:
+            partition, offset = place_of(record)
+            self._read[partition] = offset + 1
+
+    def keep_only(self, assigned: Collection[TopicPartition]) -> None:
+        """Forget the partitions that are another member's now."""
+        for lost in self._read.keys() - set(assigned):
+            del self._read[lost]
+            self._committed.pop(lost, None)
+
+    def to_commit(self, oldest_waiting: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return the next offset of each partition that has come further.
+
+        All that was read has its reply, except what waits: from there on a successor reads.
+        """
+        reached = {
+            partition: min(read, oldest_waiting.get(partition, read))
+            for partition, read in self._read.items()
+        }
+        return {
+            partition: offset
+            for partition, offset in reached.items()
+            if self._committed.get(partition) != offset
+        }
+
+    def note_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Remember what needs no commit any more."""
+        self._committed.update(offsets)

@@ -1,0 +1,69 @@
+"""Where replies may go: what a requester may name, and whether it exists."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from likewise.errors import InvalidInputError, SettingsError
+
+if TYPE_CHECKING:
+    from likewise.requests import ReplyRoute
+    from likewise.topics import Topics
+    from serving.known_topics import KnownTopics
+
+
+class ReplyTopics:
+    """Tells usable reply routes from others before anything is sent.
+
+    A producer blocks for long on a topic that does not exist, and a requester must not make the
+    server write where others take it at its word.
+    """
+
+    def __init__(self, known: KnownTopics, topics: Topics, pattern: str) -> None:
+        """Allow topics that match the pattern as a whole; the default reply topic always is.
+
+        Raises:
+            SettingsError: the pattern is no regular expression.
+        """
+        self._known = known
+        self._topics = topics
+        try:
+            self._pattern = re.compile(pattern)
+        except re.error as error:
+            raise SettingsError(
+                f"serving.reply_topic_pattern (LIKEWISE_SERVING_REPLY_TOPIC_PATTERN): {pattern!r} "
+                f"is no regular expression: {error}"
+            ) from error
+
+    def check(self, route: ReplyRoute) -> None:
+        """Return if a reply can go there.
+
+        Raises:
+            InvalidInputError: the topic is refused (`reply_topic_refused`), or it or its
+                partition does not exist (`reply_topic_unknown`).
+            TransientError: the broker is out of reach.
+        """
+        if not self._is_allowed(route.topic):
+            raise InvalidInputError(
+                "reply_topic_refused", f"replies may not be sent to topic {route.topic[:249]!r}"
+            )
+        partitions = self._known.partitions(route.topic)
+        if not partitions:
+            raise InvalidInputError(
+                "reply_topic_unknown", f"there is no reply topic {route.topic!r}"
+            )
+        if route.partition is not None and (route.topic, route.partition) not in partitions:
+            raise InvalidInputError(
+                "reply_topic_unknown",
+                f"reply topic {route.topic!r} has no partition {route.partition}",
+            )
+
+    def forget(self, route: ReplyRoute) -> None:
+        """Ask the broker about the topic again: sending to it went wrong."""
+        self._known.forget(route.topic)
+
+    def _is_allowed(self, topic: str) -> bool:
+        if topic == self._topics.replies:
+            return True
+        return self._topics.may_be_replied_to(topic) and self._pattern.fullmatch(topic) is not None

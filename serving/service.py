@@ -1,0 +1,90 @@
+"""The server as a service: a model waited for, group joined, requests answered until the stop."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeVar
+
+from likewise.backoff import StoppedError, retry
+from likewise.logs import get_logger
+from likewise.topics import Topics
+from serving.known_topics import KnownTopics
+from serving.model_holder import ModelHolder, wait_for_first_model
+from serving.reply_topics import ReplyTopics
+from serving.store_view import StoreView
+from serving.worker import ServingWorker
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from likewise.errors import TransientError
+    from likewise.settings import Settings
+    from likewise.store import LikeStore
+    from likewise.streams import Broker
+    from serving.stats import ServingStats
+
+T = TypeVar("T")
+
+
+def run_server(
+    settings: Settings,
+    broker: Broker,
+    store: LikeStore,
+    stop: threading.Event,
+    *,
+    stats: ServingStats | None = None,
+) -> None:
+    """Answer requests until `stop` is set; servers that are not up yet are waited for.
+
+    Until there is a model the group is not joined: requests wait in the topic. `stats` is filled
+    as the work goes. Broker and store stay open: they are the caller's.
+
+    Raises:
+        SettingsError: a server refuses our credentials, a topic is missing and may not be made,
+            or the reply topic pattern is no regular expression.
+        ForeignDataError: Redis holds something else under our keys.
+    """
+    topics = Topics(settings.kafka.topic_prefix)
+    known_topics = KnownTopics(broker)
+    reply_topics = ReplyTopics(known_topics, topics, settings.serving.reply_topic_pattern)
+    store_view = StoreView(store, known_topics, topics.likes)
+
+    def persist(attempt: Callable[[], T]) -> T:
+        return retry(attempt, stop=stop, on_failure=_note_failure)
+
+    try:
+        if settings.kafka.create_topics:
+            persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
+        first = wait_for_first_model(settings.model.directory, store, stop)
+        with (
+            closing(ModelHolder(settings.model.directory, first)) as models,
+            closing(persist(broker.sink)) as sink,
+            closing(
+                persist(
+                    lambda: broker.source(
+                        settings.serving.group,
+                        [topics.requests],
+                        max_records=settings.serving.max_batch,
+                    )
+                )
+            ) as source,
+        ):
+            worker = ServingWorker(
+                source,
+                sink,
+                store_view,
+                models,
+                reply_topics,
+                topics,
+                settings.serving,
+                stop=stop,
+                stats=stats,
+            )
+            worker.run()
+    except StoppedError:
+        return
+
+
+def _note_failure(error: TransientError, wait_s: float) -> None:
+    get_logger().warning("trying again", reason=str(error), in_s=round(wait_s, 2))

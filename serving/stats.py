@@ -1,0 +1,46 @@
+"""What a server has done so far, for monitoring."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from likewise.monitoring.pulse import Pulse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serving.outgoing import Reply
+
+
+def _ignore(_seconds: float) -> None:
+    pass
+
+
+@dataclass(slots=True)
+class ServingStats:
+    """What a worker has done so far; only it writes, anybody may read.
+
+    `on_latency_s` is called, in the worker's thread, with the seconds from each request's
+    timestamp to its reply.
+    """
+
+    replies: Counter[str] = field(default_factory=Counter)
+    """Replies by outcome: `model`, `popular`, or the code of an error."""
+    batches: int = 0
+    dead_letters: int = 0
+    retries: int = 0
+    waiting: int = 0
+    """Requests that wait for their `after` now."""
+    model_version: str | None = None
+    model_snapshot_at_ms: int | None = None
+    pulse: Pulse = field(default_factory=Pulse)
+    """Ready: partitions of the request topic are ours, and there is a model."""
+    on_latency_s: Callable[[float], None] = _ignore
+
+    def count(self, reply: Reply, *, now_ms: int) -> None:
+        """Count a reply that the broker has confirmed."""
+        self.replies[reply.outcome] += 1
+        if reply.record.timestamp > 0:
+            self.on_latency_s(max(now_ms - reply.record.timestamp, 0) / 1000)

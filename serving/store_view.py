@@ -1,0 +1,74 @@
+"""What a batch of requests needs from the store, in one round trip."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from likewise.errors import ForeignDataError
+from likewise.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from likewise.ids import ItemId, UserId
+    from likewise.store import LikeStore, Lookup
+    from likewise.streams import TopicPartition
+    from serving.known_topics import KnownTopics
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store said of the users of one batch.
+
+    A user who is not in `likes` has a key in Redis that likewise did not write. `positions` says
+    how far each partition of the likes topic is applied, by partition number; the likes are at
+    least as new.
+    """
+
+    likes: Mapping[UserId, Collection[ItemId]]
+    positions: Sequence[int | None]
+    retired: Collection[ItemId]
+    announcement: bytes | None
+
+
+class StoreView:
+    """Reads the store for batches; keeps the retired items until they change."""
+
+    def __init__(self, store: LikeStore, known_topics: KnownTopics, likes_topic: str) -> None:
+        self._store = store
+        self._known_topics = known_topics
+        self._likes_topic = likes_topic
+        self._retired_version: int | None = None
+        self._retired: Collection[ItemId] = frozenset()
+
+    def look_up(self, users: Collection[UserId]) -> Known:
+        """Return what the store knows now; each user's likes stand under that user alone.
+
+        Raises:
+            TransientError: the store or the broker is out of reach; calling again is safe.
+            ForeignDataError: a key that concerns more than one user is not likewise's.
+        """
+        wanted = sorted(set(users))
+        partitions = self._known_topics.partitions(self._likes_topic)
+        try:
+            lookup = self._store.lookup(wanted, partitions)
+            likes = dict(zip(wanted, lookup.likes, strict=True))
+        except ForeignDataError as error:
+            get_logger().error("a user's key is not likewise's", reason=str(error))
+            lookup, likes = self._one_by_one(wanted, partitions)
+        if lookup.retired_version != self._retired_version:
+            self._retired_version, self._retired = self._store.retired()
+        return Known(likes, lookup.positions, self._retired, lookup.model_announcement)
+
+    def _one_by_one(
+        self, users: Sequence[UserId], partitions: Sequence[TopicPartition]
+    ) -> tuple[Lookup, dict[UserId, set[ItemId]]]:
+        """Return all that can be read: one bad key must not cost the other users their answers."""
+        lookup = self._store.lookup([], partitions)  # the positions before the likes, as ever
+        likes = {}
+        for user_id in users:
+            with suppress(ForeignDataError):
+                [likes[user_id]] = self._store.likes([user_id])
+        return lookup, likes

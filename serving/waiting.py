@@ -1,0 +1,112 @@
+"""Requests that wait for their like to be applied (`after`), and when any request is due.
+
+`judge` is pure; `Waiting` only keeps what it judged to wait.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from likewise.replies import ErrorBody
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from likewise.streams import TopicPartition
+    from serving.incoming import Asked
+
+MAX_WAITING = 10_000
+
+
+class Standing(Enum):
+    """What is to be done with a request that is no error."""
+
+    READY = auto()
+    WAITING = auto()
+
+
+def judge(
+    asked: Asked, positions: Sequence[int | None], *, now_ms: int, after_timeout_ms: int
+) -> Standing | ErrorBody:
+    """Return whether a request is ready, has to wait, or gets an error.
+
+    `positions` says how far each partition of the likes topic is applied, by partition number.
+    """
+    deadline_at_ms = asked.deadline_at_ms
+    if deadline_at_ms is not None and now_ms >= deadline_at_ms:
+        late_ms = now_ms - deadline_at_ms
+        return ErrorBody("deadline_exceeded", f"the deadline had passed {late_ms} ms before")
+    after = asked.request.after
+    if after is None:
+        return Standing.READY
+    if after.partition >= len(positions):
+        return ErrorBody(
+            "invalid_position",
+            f"`after` is {after}, but the likes topic has {len(positions)} partitions",
+        )
+    applied = positions[after.partition]
+    if applied is not None and applied > after.offset:
+        return Standing.READY
+    if deadline_at_ms is None and now_ms >= asked.received_at_ms + after_timeout_ms:
+        return ErrorBody(
+            "after_timeout",
+            f"the event at {after} was not applied within {after_timeout_ms} ms "
+            f"(the partition is applied up to {applied or 0}); is a consumer running?",
+        )
+    return Standing.WAITING
+
+
+class Waiting:
+    """The requests that wait, each until it is released; bounded."""
+
+    def __init__(self, limit: int = MAX_WAITING) -> None:
+        self._limit = limit
+        self._held: dict[tuple[TopicPartition, int], Asked] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, place: object) -> bool:
+        return place in self._held
+
+    def hold(self, asked: Asked) -> bool:
+        """Keep a request, also one that is kept already; False where there is no more room."""
+        if asked.place not in self._held and len(self._held) >= self._limit:
+            return False
+        self._held[asked.place] = asked
+        return True
+
+    def release(self, asked: Asked) -> None:
+        """Let go of a request that gets its reply; nothing happens for one that never waited."""
+        self._held.pop(asked.place, None)
+
+    def due(
+        self,
+        positions: Sequence[int | None],
+        *,
+        now_ms: int,
+        after_timeout_ms: int,
+        limit: int,
+    ) -> list[Asked]:
+        """Return up to `limit` requests that wait no longer, oldest first; they stay held."""
+        due = []
+        for asked in self._held.values():
+            verdict = judge(asked, positions, now_ms=now_ms, after_timeout_ms=after_timeout_ms)
+            if verdict is not Standing.WAITING:
+                due.append(asked)
+                if len(due) == limit:
+                    break
+        return due
+
+    def keep_only(self, assigned: Collection[TopicPartition]) -> None:
+        """Forget the requests of partitions that are another member's now: it reads them again."""
+        for place in [place for place in self._held if place[0] not in assigned]:
+            del self._held[place]
+
+    def oldest_offsets(self) -> dict[TopicPartition, int]:
+        """Return the lowest offset that waits in each partition in which any does."""
+        oldest: dict[TopicPartition, int] = {}
+        for partition, offset in self._held:
+            oldest[partition] = min(offset, oldest.get(partition, offset))
+        return oldest

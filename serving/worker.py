@@ -1,0 +1,246 @@
+"""The server's loop: poll, read, look up, rank, send, commit.
+
+Requests are answered at least once: offsets are committed when the broker has the replies, and
+never past a request that still waits. Killed at any instant, a successor answers what is open.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from likewise.backoff import StoppedError, retry
+from likewise.logs import get_logger
+from likewise.replies import ErrorBody
+from serving.answering import answer
+from serving.dispatch import Dispatch
+from serving.incoming import Asked, place_of, read_request
+from serving.outgoing import error_reply, refusal
+from serving.progress import Progress
+from serving.stats import ServingStats
+from serving.waiting import Standing, Waiting, judge
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable, Sequence
+
+    from likewise.dead_letters import DeadLetter
+    from likewise.errors import TransientError
+    from likewise.settings import ServingSettings
+    from likewise.streams import Record, Sink, Source
+    from likewise.topics import Topics
+    from serving.model_holder import ModelHolder
+    from serving.outgoing import Reply
+    from serving.reply_topics import ReplyTopics
+    from serving.store_view import Known, StoreView
+
+T = TypeVar("T")
+
+# Short, so that an answer follows the like it waits for at once.
+POLL_TIMEOUT_WHILE_WAITING_MS = 5
+# Somebody waits for each answer: after an outage the next try must not be far.
+LONGEST_RETRY_S = 2.0
+
+
+def now_ms() -> int:
+    """Return the milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class ServingWorker:
+    """Answers the requests of its partitions, as one member of a consumer group.
+
+    Any number of workers share the partitions. Source and sink stay open: they are the caller's.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Sink,
+        store_view: StoreView,
+        models: ModelHolder,
+        reply_topics: ReplyTopics,
+        topics: Topics,
+        settings: ServingSettings,
+        *,
+        stop: threading.Event,
+        stats: ServingStats | None = None,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        """Take up the parts; `stop` is what will end `run`."""
+        self.stats = stats or ServingStats()
+        self._source = source
+        self._sink = sink
+        self._store_view = store_view
+        self._models = models
+        self._reply_topics = reply_topics
+        self._topics = topics
+        self._settings = settings
+        self._stop = stop
+        self._clock_ms = clock_ms
+        self._log = get_logger()
+        self._waiting = Waiting()
+        self._progress = Progress()
+        self._positions: Sequence[int | None] = ()
+        self._next_look_s = 0.0
+
+    def run(self) -> None:
+        """Answer until told to stop; then finish the batch in hand.
+
+        Servers out of reach are waited for. What is still open when the stop comes is left to
+        the next member, whole.
+
+        Raises:
+            SettingsError: a server refuses our credentials or lacks a setting.
+            ForeignDataError: Redis holds something else under our keys.
+        """
+        self._log.info(
+            "serving",
+            topic=self._topics.requests,
+            group=self._settings.group,
+            model=self._models.current().version,
+        )
+        try:
+            while not self._stop.is_set():
+                self.run_once()
+        except StoppedError:
+            self._log.warning("stopped while a server was out of reach; nothing is lost")
+
+    def run_once(self) -> None:
+        """Do one turn of the loop: everything that one poll brings, and what no longer waits."""
+        served = self._models.current()
+        self.stats.model_version = served.version
+        self.stats.model_snapshot_at_ms = served.snapshot_at_ms
+        asked, outgoing = self._read(self._poll())
+        asked += self._due()
+        if asked or self._look_is_due():
+            known = self._look_up(asked)
+            ready, errors = self._sort_out(asked, known)
+            outgoing += errors
+            outgoing += answer(
+                served,
+                ready,
+                known,
+                explain_limit=self._settings.explain_limit,
+                now_ms=self._clock_ms(),
+            )
+        self._send(outgoing)
+        self._commit()
+
+    def _poll(self) -> list[Record]:
+        """Return the next records; what was lost with a rebalance is forgotten."""
+        timeout_ms = self._settings.poll_timeout_ms
+        if self._waiting:
+            timeout_ms = 0 if self._due() else POLL_TIMEOUT_WHILE_WAITING_MS
+        polled = self._persist(lambda: self._source.poll(timeout_ms))
+        assigned = self._source.assignment()
+        self.stats.pulse.beat(ready=bool(assigned))
+        self._waiting.keep_only(assigned)
+        self._progress.keep_only(assigned)
+        self._progress.note_read(polled)
+        # A rebalance may hand out once more what has waited here all the time.
+        return [record for record in polled if place_of(record) not in self._waiting]
+
+    def _read(self, records: Iterable[Record]) -> tuple[list[Asked], list[Reply | DeadLetter]]:
+        asked: list[Asked] = []
+        refused: list[Reply | DeadLetter] = []
+        for record in records:
+            read = read_request(
+                record,
+                default_reply_topic=self._topics.replies,
+                received_at_ms=self._clock_ms(),
+            )
+            if isinstance(read, Asked):
+                asked.append(read)
+            else:
+                refused.append(refusal(read))
+        return asked, refused
+
+    def _due(self) -> list[Asked]:
+        """Return what has waited and, as far as the last look shows, need not any longer."""
+        return self._waiting.due(
+            self._positions,
+            now_ms=self._clock_ms(),
+            after_timeout_ms=self._settings.after_timeout_ms,
+            limit=self._settings.max_batch,
+        )
+
+    def _look_is_due(self) -> bool:
+        return bool(self._waiting) or time.monotonic() >= self._next_look_s
+
+    def _look_up(self, asked: Iterable[Asked]) -> Known:
+        """Return what the store knows of the users who ask, now; see also which model is meant."""
+        users = {one.request.user_id for one in asked if one.request.user_id is not None}
+        known = self._persist(lambda: self._store_view.look_up(users))
+        self._positions = known.positions
+        self._next_look_s = time.monotonic() + self._settings.model_check_interval_s
+        self._models.see(known.announcement)
+        return known
+
+    def _sort_out(self, asked: Iterable[Asked], known: Known) -> tuple[list[Asked], list[Reply]]:
+        """Return what can be answered and what gets an error; the rest waits."""
+        ready: list[Asked] = []
+        errors: list[Reply] = []
+        for one in asked:
+            verdict = judge(
+                one,
+                known.positions,
+                now_ms=self._clock_ms(),
+                after_timeout_ms=self._settings.after_timeout_ms,
+            )
+            if verdict is Standing.WAITING and self._waiting.hold(one):
+                continue
+            self._waiting.release(one)
+            if verdict is Standing.READY:
+                ready.append(one)
+            else:
+                error = verdict if isinstance(verdict, ErrorBody) else _overloaded()
+                errors.append(error_reply(one, error))
+        return ready, errors
+
+    def _send(self, outgoing: Sequence[Reply | DeadLetter]) -> None:
+        """Return once the broker has every reply and dead letter."""
+        self.stats.waiting = len(self._waiting)
+        if not outgoing:
+            return
+        dispatch = Dispatch(outgoing, self._sink, self._reply_topics, self._topics.dead_letters)
+        self._persist(dispatch.attempt)
+        if letters := dispatch.dead_letters:
+            self._log.warning(
+                "requests that can't be replied to go to the dead letters",
+                count=len(letters),
+                first=f"{letters[0].source.partition}:{letters[0].offset}",
+                reason=f"{letters[0].code}: {letters[0].detail}",
+            )
+        self.stats.batches += 1
+        self.stats.dead_letters += len(letters)
+        for reply in dispatch.confirmed:
+            self.stats.count(reply, now_ms=self._clock_ms())
+
+    def _commit(self) -> None:
+        # What went to others while a server was waited for is theirs to commit; should it come
+        # back, it is read and committed again.
+        self._progress.keep_only(self._source.assignment())
+        offsets = self._progress.to_commit(self._waiting.oldest_offsets())
+        if offsets:
+            self._persist(lambda: self._source.commit(offsets))
+            self._progress.note_committed(offsets)
+
+    def _persist(self, attempt: Callable[[], T]) -> T:
+        """Return what the attempt returns, however long its server is out of reach."""
+        return retry(
+            attempt,
+            stop=self._stop,
+            on_failure=self._note_failure,
+            while_waiting=self._source.keep_alive,
+            longest_s=LONGEST_RETRY_S,
+        )
+
+    def _note_failure(self, error: TransientError, wait_s: float) -> None:
+        self.stats.retries += 1
+        self.stats.pulse.beat(ready=False)
+        self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))
+
+
+def _overloaded() -> ErrorBody:
+    return ErrorBody("overloaded", "too many requests wait for their `after` already")

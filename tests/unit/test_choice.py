@@ -1,0 +1,110 @@
+"""`ranker=auto`: what is held out stays out, and the default yields only to something better."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from indexer.build import Steps, assemble, factorise
+from indexer.choice import best_of, build_best, candidates, held_out_gains, hold_out
+from indexer.interactions import Interactions, UserLikes, interactions_of
+from indexer.recipes import DEFAULTS
+from likewise.ids import ItemId, UserId
+from likewise.ranking.recommend import Query, recommend
+from likewise.settings import ModelSettings
+
+
+def likes_of_many(users: int = 400, seed: int = 0) -> Interactions:
+    """Users of ten tastes, each with a few of the taste's twenty items and one item of chance."""
+    rng = np.random.default_rng(seed)
+    names = [UserId(f"u{user}") for user in range(users)]
+    likes = [
+        {ItemId(f"t{user % 10}-{n}") for n in rng.permutation(20)[:8]}
+        | {ItemId(f"t{rng.integers(10)}-{rng.integers(20)}")}
+        for user in range(users)
+    ]
+    return interactions_of([UserLikes(names, likes)])
+
+
+def test_one_like_is_held_out_of_each_user_in_the_sample() -> None:
+    whole = likes_of_many().user_items
+    held_out = hold_out(whole, seed=1)
+    difference = (whole - held_out.rest).tocoo()
+    difference.eliminate_zeros()
+    taken = sorted(zip(difference.row, difference.col, strict=True))
+    assert taken == sorted(zip(held_out.users, held_out.items, strict=True))
+    assert len(set(held_out.users)) == len(held_out.users) == round(whole.nnz / 100)
+
+
+def test_no_user_is_left_without_likes() -> None:
+    few = sparse.csr_array(np.tril(np.ones((300, 4), np.float32)))
+    held_out = hold_out(few, seed=1)
+    assert np.diff(held_out.rest.indptr)[held_out.users].min() >= 2
+
+
+def test_the_same_seed_holds_out_the_same_likes() -> None:
+    whole = likes_of_many().user_items
+    assert np.array_equal(hold_out(whole, seed=5).items, hold_out(whole, seed=5).items)
+    assert not np.array_equal(hold_out(whole, seed=5).users, hold_out(whole, seed=6).users)
+
+
+def test_likes_held_out_rank_high_where_taste_is_plain_and_low_where_it_is_not() -> None:
+    recipe = DEFAULTS["blend"]
+    plain = hold_out(likes_of_many().user_items, seed=1)
+    shuffled = plain._replace(items=np.random.default_rng(0).integers(0, 200, len(plain.items)))
+    factors = factorise(plain.rest, recipe, seed=0, steps=Steps())
+    assert held_out_gains(plain, factors, recipe).mean() > 0.3
+    assert held_out_gains(shuffled, factors, recipe).mean() < 0.25
+
+
+def test_the_gain_is_that_of_the_rank_the_serving_code_gives() -> None:
+    interactions = likes_of_many()
+    held_out = hold_out(interactions.user_items, seed=2)
+    rest = Interactions(held_out.rest, interactions.user_ids, interactions.item_ids)
+    settings = ModelSettings(ranker="auto")
+    recipe = candidates(settings)[0]
+    factors = factorise(held_out.rest, recipe, seed=0, steps=Steps())
+    gains = held_out_gains(held_out, factors, recipe)
+    model = assemble(rest, factors, recipe, seed=0, steps=Steps())
+    for user, item, gain in zip(held_out.users, held_out.items, gains, strict=True):
+        liked = {interactions.item_ids[row] for row in held_out.rest[[user]].indices}
+        (answer,) = recommend(model, [Query(liked, liked, 200)])
+        rank = [one.item_id for one in answer.items].index(interactions.item_ids[item]) + 1
+        assert gain == pytest.approx(1 / np.log2(1 + rank))
+
+
+def test_the_default_stays_unless_another_is_clearly_better() -> None:
+    rng = np.random.default_rng(0)
+    default = rng.random(500).astype(np.float32)
+    noise = (default + rng.normal(0, 0.3, 500)).astype(np.float32)
+    level = noise - noise.mean() + default.mean() + np.float32(0.001)
+    assert best_of(np.stack([default, level])) == 0
+    assert best_of(np.stack([default, level, default + np.float32(0.1)])) == 2
+
+
+def test_numbers_given_in_the_settings_are_in_every_candidate() -> None:
+    tried = candidates(ModelSettings(ridge=7.0, similar_items=33))
+    assert {recipe.ridge for recipe in tried} == {7.0}
+    assert {recipe.similar_items for recipe in tried} == {33}
+    assert len(tried) == len(set(tried)) > 1
+
+
+def test_the_choice_is_accounted_for() -> None:
+    steps = Steps()
+    model = build_best(likes_of_many(), ModelSettings(), steps=steps)
+    choice = steps.report.choice
+    assert choice is not None
+    tried = candidates(ModelSettings())
+    assert len(choice["tried"]) == len(tried)
+    assert tried[choice["chosen"]] == model.recipe
+    assert choice["held_out_likes"] > 30
+    assert {"svd", "co-occurrence", "choice", "annoy"} == set(steps.report.seconds)
+
+
+@pytest.mark.parametrize("users", [0, 1, 5])
+def test_too_few_likes_to_hold_any_out_give_the_default(users: int) -> None:
+    steps = Steps()
+    model = build_best(likes_of_many(users), ModelSettings(), steps=steps)
+    assert model.recipe == DEFAULTS["blend"]
+    assert steps.report.choice is None

@@ -1,0 +1,84 @@
+"""docker-compose.yml keeps what the data and the services rely on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.containers import KAFKA_IMAGE, REDIS_IMAGE
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OURS = ["consumer", "indexer", "server"]
+
+
+def test_the_servers_are_the_ones_that_the_tests_run_against() -> None:
+    assert SERVICES["kafka"]["image"] == KAFKA_IMAGE
+    assert SERVICES["redis"]["image"] == REDIS_IMAGE
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_says_whether_it_is_healthy_and_comes_back_after_a_crash(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_start_when_kafka_and_redis_are_healthy(name: str) -> None:
+    assert SERVICES[name]["depends_on"] == {
+        "kafka": {"condition": "service_healthy"},
+        "redis": {"condition": "service_healthy"},
+    }
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_can_be_scaled(name: str) -> None:
+    assert not {"container_name", "ports", "hostname"} & SERVICES[name].keys()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_can_write_nothing_but_models_and_have_no_privileges(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("volumes", []) in ([], ["models:/var/lib/likewise/models"])
+
+
+def test_indexer_and_server_share_the_models() -> None:
+    assert SERVICES["indexer"]["volumes"] == SERVICES["server"]["volumes"]
+    assert "LIKEWISE_MODEL_DIRECTORY=/var/lib/likewise/models" in (ROOT / "Dockerfile").read_text()
+
+
+def test_kafka_and_redis_keep_their_data_on_volumes() -> None:
+    directory = SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
+    assert SERVICES["kafka"]["volumes"] == [f"kafka:{directory}"]
+    assert SERVICES["redis"]["volumes"] == ["redis:/data"]
+    assert COMPOSE["volumes"].keys() == {"kafka", "redis", "models"}
+
+
+def test_redis_writes_an_append_only_file_and_never_evicts() -> None:
+    command = SERVICES["redis"]["command"]
+    options = dict(zip(command[::2], command[1::2], strict=True))
+    assert options["--appendonly"] == "yes"
+    assert options["--maxmemory-policy"] == "noeviction"
+
+
+def test_only_kafka_is_published_and_only_to_this_host() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"kafka": ["127.0.0.1:${KAFKA_HOST_PORT:-9092}:9092"]}
+
+
+def test_kafka_tells_clients_the_address_that_they_came_by() -> None:
+    environment = SERVICES["kafka"]["environment"]
+    advertised = environment["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    inside = SERVICES["server"]["environment"]["LIKEWISE_KAFKA_BOOTSTRAP_SERVERS"]
+    assert advertised == [f"CONTAINERS://{inside}", "HOST://localhost:${KAFKA_HOST_PORT:-9092}"]
+
+
+def test_a_misspelt_topic_is_not_made() -> None:
+    assert SERVICES["kafka"]["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"

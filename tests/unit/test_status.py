@@ -1,0 +1,107 @@
+"""What `status` reads off the servers, against fakes."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from likewise.errors import TransientError
+from likewise.events import Like, encode_event, event_key
+from likewise.ids import ItemId, UserId
+from likewise.models import Announcement, encode_announcement
+from likewise.settings import Settings
+from likewise.status import status_of
+from likewise.store import Advance, Changes, UserChange
+from likewise.streams import TopicPartition
+from likewise.testing import MemoryBroker, MemoryStore
+from likewise.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SETTINGS = Settings()
+TOPICS = Topics()
+
+
+def publish(broker: MemoryBroker, likes: int) -> None:
+    with closing(broker.sink()) as sink:
+        for number in range(likes):
+            event = Like(UserId(f"u{number}"), ItemId("i"))
+            sink.send(TOPICS.likes, encode_event(event), key=event_key(event)).result(1)
+
+
+def test_an_empty_deployment_without_topics_has_nothing_and_lacks_nothing() -> None:
+    found = status_of(SETTINGS, MemoryBroker(), MemoryStore())
+    assert found.unreachable == []
+    assert found.kafka is not None
+    assert (found.kafka.likes.partitions, found.kafka.likes.lag) == (0, 0)
+    assert (found.kafka.dead_letters, found.kafka.not_applied) == (0, 0)
+    assert found.redis is not None
+    assert (found.redis.users, found.redis.likes, found.redis.model) == (0, 0, None)
+
+
+def test_what_was_never_read_is_all_behind() -> None:
+    broker = MemoryBroker()
+    broker.ensure_topics(TOPICS.specs(3))
+    publish(broker, 7)
+    found = status_of(SETTINGS, broker, MemoryStore())
+    assert found.kafka is not None
+    assert (found.kafka.likes.records, found.kafka.likes.lag) == (7, 7)
+    assert found.kafka.not_applied == 7
+
+
+def test_lag_counts_from_the_commit_and_not_applied_from_the_positions_in_redis() -> None:
+    broker, store = MemoryBroker(), MemoryStore()
+    broker.ensure_topics(TOPICS.specs(1))
+    publish(broker, 7)
+    partition = TopicPartition(TOPICS.likes, 0)
+    with closing(broker.source(SETTINGS.consumer.group, [TOPICS.likes], max_records=10)) as source:
+        source.poll(1_000)
+        source.commit({partition: 2})
+    store.apply(Changes(), {partition: Advance(None, 5)})
+    found = status_of(SETTINGS, broker, store)
+    assert found.kafka is not None
+    assert found.kafka.likes.lag == 5
+    assert found.kafka.not_applied == 2
+
+
+def test_likes_users_and_the_model_are_counted_exactly() -> None:
+    store = MemoryStore()
+    likes = {UserId("a"): {ItemId("x"), ItemId("y")}, UserId("b"): {ItemId("x")}}
+    changes = {user_id: UserChange(add=items) for user_id, items in likes.items()}
+    store.apply(Changes(users=changes, retire={ItemId("z")}), {})
+    announced = Announcement(
+        version="v", snapshot_at_ms=1, users=2, items=2, likes=3, ranker="blend"
+    )
+    store.announce_model(encode_announcement(announced))
+    found = status_of(SETTINGS, MemoryBroker(), store).redis
+    assert found is not None
+    assert (found.users, found.likes, found.retired_items, found.changed_users) == (2, 3, 1, 2)
+    assert found.model == announced
+
+
+def test_a_user_that_a_scan_names_twice_counts_once() -> None:
+    class Repeating(MemoryStore):
+        def scan_users(self, chunk: int) -> Iterator[list[UserId]]:
+            for users in super().scan_users(chunk):
+                yield users
+                yield users
+
+    store = Repeating()
+    store.apply(Changes(users={UserId("a"): UserChange(add={ItemId("x")})}), {})
+    found = status_of(SETTINGS, MemoryBroker(), store).redis
+    assert found is not None
+    assert (found.users, found.likes) == (1, 1)
+
+
+def test_without_redis_kafka_is_still_told_of() -> None:
+    broker, store = MemoryBroker(), MemoryStore()
+    broker.ensure_topics(TOPICS.specs(2))
+    publish(broker, 3)
+    store.failure = TransientError("Redis is out of reach")
+    found = status_of(SETTINGS, broker, store)
+    assert found.redis is None
+    assert found.unreachable == ["Redis is out of reach"]
+    assert found.kafka is not None
+    assert found.kafka.likes.lag == 3
+    assert found.kafka.not_applied is None
