@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from likewise.settings import IndexerSettings
 
-Reason = Literal["first", "asked", "retry", "share changed", "interval over"]
+Reason = Literal["first", "asked", "first likes", "retry", "share changed", "interval over"]
 
 
 class Schedule:
@@ -26,13 +26,15 @@ class Schedule:
         """Return why a build is due now, or None.
 
         `changed` users of `users` in the last model changed since; times count from the end of
-        the last build. What failed is tried again after the interval, whether or not anything
+        the last build. An empty model is replaced at the first like. What failed is tried again after the interval, whether or not anything
         changed since; otherwise, without a change nothing is due but what is asked for.
         """
         if self._last_end_s is None:
             return "first"
         if asked:
             return "asked"
+        if not users and changed and not self._failed:
+            return "first likes"
         waited_s = self._clock_s() - self._last_end_s
         if waited_s >= self._settings.interval_s:
             return "retry" if self._failed else "interval over" if changed else None

@@ -35,7 +35,7 @@ class Secret(str):
 
 Count = Annotated[int, Meta(ge=1)]
 Milliseconds = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -100,7 +100,7 @@ class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     interval_s: Seconds = 60.0
     """Build when anything changed and the last build is so long ago."""
-    min_interval_s: Seconds = 5.0
+    min_interval_s: Seconds = 2.0
     """Never build more often than this."""
     changed_share: Share = 0.05
     """Build before the interval is over when this share of the users has changed."""

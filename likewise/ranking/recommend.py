@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Up to here scoring every item costs less than an approximate search; docs/benchmarks.md.
 EXACT_ITEMS_LIMIT = 50_000
+# Of the strongest contribution: what is below is not worth naming.
+_NEGLIGIBLE = 1e-3
 # Bounds the memory of one block of dense scores to 64 MiB.
 _SCORES_PER_BLOCK = 16 * 1024 * 1024
 
@@ -142,9 +144,11 @@ def _items(
 def _because(
     model: Model, liked: NDArray[np.intp], item: ItemRow, limit: int
 ) -> tuple[tuple[ItemId, float], ...]:
+    """Return the likes that speak for the item, strongest first, without rounding errors."""
     ranker = neighbours if model.recipe.ranker == "neighbours" else blend
     shares = ranker.contributions(model, liked, item)
-    strongest = np.argsort(-shares, kind="stable")[:limit]
+    speaking = np.flatnonzero(shares > _NEGLIGIBLE * np.abs(shares).max())
+    strongest = speaking[np.argsort(-shares[speaking], kind="stable")][:limit]
     return tuple((model.item_ids[liked[place]], float(shares[place])) for place in strongest)
 
 

@@ -234,7 +234,9 @@ def _documented_codes(section: str) -> set[str]:
     """Return the codes in the first column of the table in a section of docs/protocol.md."""
     _, _, after = PROTOCOL.partition(f"\n## {section}\n")
     assert after, section
-    return set(re.findall(r"^\| `(?!likewise_)(\w+)` \|", after.partition("\n## ")[0], re.MULTILINE))
+    return set(
+        re.findall(r"^\| `(?!likewise_)(\w+)` \|", after.partition("\n## ")[0], re.MULTILINE)
+    )
 
 
 def _codes_in_the_source() -> set[str]:

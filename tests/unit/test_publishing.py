@@ -79,5 +79,5 @@ def test_waiting_ends_when_every_partition_is_applied() -> None:
 
 
 def test_waiting_for_consumers_that_do_not_run_ends_with_the_likely_cause() -> None:
-    with pytest.raises(TransientError, match="3 events.*likewise consume"):
+    with pytest.raises(TransientError, match=r"3 events.*likewise consume"):
         wait_until_applied(MemoryStore(), {FIRST: 3}, standstill_timeout_s=0.1)

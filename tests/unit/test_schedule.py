@@ -55,11 +55,18 @@ def test_many_changes_do_not_wait_for_the_interval(schedule: Schedule, clock: Cl
     assert schedule.due(changed=10, users=100) == "share changed"
 
 
-def test_the_first_user_of_an_empty_store_is_a_large_share(
+def test_an_empty_model_is_replaced_at_the_first_like(schedule: Schedule) -> None:
+    assert schedule.due(changed=0, users=0) is None
+    assert schedule.due(changed=1, users=0) == "first likes"
+
+
+def test_a_failed_build_of_the_first_likes_waits_for_the_interval(
     schedule: Schedule, clock: Clock
 ) -> None:
-    clock.now_s += 5
-    assert schedule.due(changed=1, users=0) == "share changed"
+    schedule.failed()
+    assert schedule.due(changed=1, users=0) is None
+    clock.now_s += 60
+    assert schedule.due(changed=1, users=0) == "retry"
 
 
 def test_what_is_asked_for_is_due_at_once(schedule: Schedule) -> None:
