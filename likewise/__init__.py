@@ -1,23 +1,55 @@
 """likewise: an open event-driven recommender.
 
-Apps use `Likewise`, the client; everything else is imported from its own module.
+Apps use `Likewise`, the client, with what it takes, returns and raises; everything else is
+imported from its own module.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from likewise.client import Likewise
+    from likewise.errors import (
+        InvalidInputError,
+        LikewiseError,
+        ReplyError,
+        ReplyTimeoutError,
+        TransientError,
+    )
+    from likewise.positions import Position
+    from likewise.replies import Recommendations, RecommendedItem
 
 __version__ = "0.1.0"
-__all__ = ["Likewise", "__version__"]
+__all__ = [
+    "InvalidInputError",
+    "Likewise",
+    "LikewiseError",
+    "Position",
+    "Recommendations",
+    "RecommendedItem",
+    "ReplyError",
+    "ReplyTimeoutError",
+    "TransientError",
+    "__version__",
+]
+
+# The client brings a Kafka library; `import likewise` alone stays cheap.
+_HOMES = {
+    "InvalidInputError": "likewise.errors",
+    "Likewise": "likewise.client",
+    "LikewiseError": "likewise.errors",
+    "Position": "likewise.positions",
+    "Recommendations": "likewise.replies",
+    "RecommendedItem": "likewise.replies",
+    "ReplyError": "likewise.errors",
+    "ReplyTimeoutError": "likewise.errors",
+    "TransientError": "likewise.errors",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # The client brings a Kafka library; `import likewise` alone stays cheap.
-    if name == "Likewise":
-        from likewise.client import Likewise
-
-        return Likewise
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -68,7 +68,6 @@ class ErrorReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _AnyReply(msgspec.Struct):
-    items: msgspec.Raw | None = None
     error: ErrorBody | None = None
 
 

@@ -38,21 +38,28 @@ def load_settings(
     Raises:
         SettingsError: a source can't be read, names an unknown setting, or a value is unusable.
     """
-    tables = _from_file(file, environ)
-    origins = {
-        (table, name): f"`{name}` in [{table}] of the settings file"
-        for table, values in tables.items()
-        for name in values
-    }
-    for table, name, variable, value in _from_environ(environ):
-        tables.setdefault(table, {})[name] = value
-        origins[table, name] = variable
-    for dotted, option in (options or {}).items():
-        if option is not None:
-            table, _, name = dotted.partition(".")
-            tables.setdefault(table, {})[name] = option
-            origins[table, name] = f"option {dotted}"
+    tables, origins = _gather(file, environ, options or {})
     return Settings(**{table: _convert(table, tables.get(table, {}), origins) for table in _TABLES})
+
+
+def setting_origins(
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    options: Mapping[str, object] | None = None,
+) -> dict[str, str]:
+    """Return, by dotted name, where each setting that is given was given, in words.
+
+    The arguments are those of `load_settings`; what only has its default is not among them.
+
+    Raises:
+        SettingsError: a source can't be read.
+    """
+    _, origins = _gather(file, environ, options or {})
+    return {
+        f"{table}.{name}".removesuffix(_FILE_SUFFIX): said
+        for (table, name), said in origins.items()
+    }
 
 
 def setting_names() -> list[tuple[str, str]]:
@@ -76,6 +83,27 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 _TABLES: dict[str, Any] = get_type_hints(Settings)
+
+
+def _gather(
+    file: Path | None, environ: Mapping[str, str], options: Mapping[str, object]
+) -> tuple[Tables, dict[tuple[str, str], str]]:
+    """Return what the sources give, the last word of each setting, and who has it."""
+    tables = _from_file(file, environ)
+    origins = {
+        (table, name): f"`{name}` in [{table}] of the settings file"
+        for table, values in tables.items()
+        for name in values
+    }
+    for table, name, variable, value in _from_environ(environ):
+        tables.setdefault(table, {})[name] = value
+        origins[table, name] = variable
+    for dotted, option in options.items():
+        if option is not None:
+            table, _, name = dotted.partition(".")
+            tables.setdefault(table, {})[name] = option
+            origins[table, name] = f"option {dotted}"
+    return tables, origins
 
 
 def _from_file(file: Path | None, environ: Mapping[str, str]) -> Tables:
@@ -130,15 +158,15 @@ def _value(origin: str, value: object, hint: object, *, secret: bool) -> object:
     try:
         # strict=False: environment variables are text, "8" has to serve as a number.
         return msgspec.convert(value, hint, strict=False, dec_hook=_from_text)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         shown = Secret(value) if secret else value
         raise SettingsError(f"{origin}: {shown!r} can't be used: {error}") from error
 
 
 def _from_text(kind: type, value: object) -> object:
-    if kind in (Path, Secret):
-        return kind(str(value))
-    raise NotImplementedError(f"no conversion to {kind}")  # msgspec turns it into its own error
+    if kind in (Path, Secret) and isinstance(value, str | Path):
+        return kind(value)
+    raise TypeError("Expected `str`")  # msgspec makes its own error of it
 
 
 def _secrets(kind: Any) -> set[str]:

@@ -158,7 +158,7 @@ class ServerProcess(ABC):
     def _spawn(self, command: list[str], log: int) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603 - no shell, and the command is ours
-                self._leashed(command),
+                leashed(command, self.stop_signal),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -199,15 +199,21 @@ class ServerProcess(ABC):
             raise EmbeddedServerError(self.name, reason, command=command) from error
         return log
 
-    def _leashed(self, command: list[str]) -> list[str]:
-        if sys.platform != "linux":
-            return command
-        python = [sys.executable, "-I", "-S", str(_LEASH)]
-        return [*python, str(os.getpid()), str(int(self.stop_signal)), *command]
-
     def _port_taken(self, command: list[str]) -> PortTakenError:
         reason = f"somebody else listens on {HOST}:{self.port}"
         return PortTakenError(self.name, reason, command=command)
+
+
+def leashed(command: list[str], death_signal: signal.Signals) -> list[str]:
+    """Return a command whose process gets the signal when the calling thread ends; Linux only.
+
+    Elsewhere it is the command itself, which then outlives a parent that is killed. `command`
+    begins with an absolute path.
+    """
+    if sys.platform != "linux":
+        return command
+    python = [sys.executable, "-I", "-S", str(_LEASH)]
+    return [*python, str(os.getpid()), str(int(death_signal)), *command]
 
 
 def _environment() -> dict[str, str]:

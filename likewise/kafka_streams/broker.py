@@ -1,0 +1,186 @@
+"""A Kafka cluster: makes sources, readers and sinks, and answers questions about topics."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import kafka
+from kafka import errors as kafka_errors
+
+from likewise.kafka_streams.connection import MAX_RECORD_BYTES, Connection
+from likewise.kafka_streams.reading import KafkaReader, KafkaSource, native
+from likewise.kafka_streams.sending import KafkaSink
+from likewise.kafka_streams.topic_sizes import TopicSizes
+from likewise.streams import TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from likewise.settings import KafkaSettings
+    from likewise.topics import TopicSpec
+
+
+class KafkaBroker:
+    """A `likewise.streams.Broker` over a Kafka cluster. Connects when first asked something.
+
+    Thread-safe. While the cluster is out of reach, making a source, reader or sink fails at once
+    or after `request_timeout_ms`; those that were made before reconnect by themselves, and their
+    `poll` returns nothing meanwhile.
+    """
+
+    def __init__(self, settings: KafkaSettings, *, client_id: str = "likewise") -> None:
+        self._connection = Connection(settings, client_id)
+        self._admin: Any = None
+        self._admin_lock = threading.Lock()
+        self._sizes = TopicSizes(lambda topic: len(self.partitions(topic)))
+
+    def source(self, group: str, topics: Iterable[str], *, max_records: int) -> KafkaSource:
+        """See `Broker.source`.
+
+        Raises:
+            TransientError: the cluster is out of reach.
+        """
+        settings = self._connection.settings
+        with self._connection.errors("joining the consumer group"):
+            self._connection.require_reachable()
+            consumer = kafka.KafkaConsumer(
+                *topics,
+                group_id=self._connection.group(group),
+                max_poll_records=max_records,
+                session_timeout_ms=settings.session_timeout_ms,
+                heartbeat_interval_ms=settings.heartbeat_interval_ms,
+                **self._reading(),
+            )
+        return KafkaSource(consumer, self._connection)
+
+    def reader(self, start: Mapping[TopicPartition, int]) -> KafkaReader:
+        """See `Broker.reader`."""
+        return self._read(start)
+
+    def sink(self, *, linger_ms: int = 0) -> KafkaSink:
+        """See `Broker.sink`."""
+        with self._connection.errors("connecting"):
+            self._connection.require_reachable()
+            producer = kafka.KafkaProducer(
+                acks="all",
+                # An idempotent producer never recovers from a broker that lost its state. With one
+                # request in flight the order holds as well, and what is written twice counts once.
+                enable_idempotence=False,
+                max_in_flight_requests_per_connection=1,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+                compression_type="lz4",
+                linger_ms=linger_ms,
+                batch_size=128 * 1024,
+                max_request_size=MAX_RECORD_BYTES,
+                max_block_ms=self._connection.settings.request_timeout_ms,
+                **self._connection.options,
+            )
+        return KafkaSink(producer, self._connection, self._sizes)
+
+    def ensure_topics(self, specs: Iterable[TopicSpec]) -> None:
+        """See `Broker.ensure_topics`. Blocks until the new topics have leaders."""
+        with self._connection.errors("creating topics"):
+            existing = self._partition_numbers()
+            missing = {spec.name: spec for spec in specs if spec.name not in existing}
+            for spec in missing.values():
+                with suppress(kafka_errors.TopicAlreadyExistsError):  # another service was quicker
+                    self._create(spec)
+            if missing:
+                self._ask(lambda admin: admin.wait_for_topics(list(missing)))
+
+    def partitions(self, topic: str) -> list[TopicPartition]:
+        """See `Broker.partitions`. Never creates the topic."""
+        with self._connection.errors(f"asking for topic {topic}"):
+            numbers = self._partition_numbers().get(topic, [])
+        return [TopicPartition(topic, number) for number in numbers]
+
+    def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See `Broker.beginning_offsets`."""
+        return self._offsets(partitions, kafka.OffsetSpec.EARLIEST)
+
+    def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See `Broker.end_offsets`."""
+        listed = self._offsets(partitions, kafka.OffsetSpec.LATEST)
+        # Tansu counts the last batch as one record there; a fetch tells where the log really ends.
+        with closing(self._read(listed, fetch_max_wait_ms=1)) as reader:
+            return reader.end_offsets(self._connection.settings.request_timeout_ms)
+
+    def committed(
+        self, group: str, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int | None]:
+        """See `Broker.committed`."""
+        name = self._connection.group(group)
+        wanted = list(partitions)
+        with self._connection.errors(f"asking for the offsets of group {name}"):
+            asked = {name: [native(partition) for partition in wanted]}
+            found = self._ask(lambda admin: admin.list_group_offsets(asked)).get(name, {})
+        offsets = {partition: found.get(native(partition)) for partition in wanted}
+        return {
+            partition: None if at is None or at.offset < 0 else int(at.offset)
+            for partition, at in offsets.items()
+        }
+
+    def close(self) -> None:
+        """See `Broker.close`."""
+        with self._admin_lock:
+            if self._admin is not None:
+                self._admin.close()
+                self._admin = None
+
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
+        # One question at a time: while the first of several connects, kafka-python fails the others.
+        with self._admin_lock:
+            if self._admin is None:
+                self._connection.require_reachable()
+                self._admin = kafka.KafkaAdminClient(**self._connection.options)
+            return question(self._admin)
+
+    def _read(self, start: Mapping[TopicPartition, int], **options: Any) -> KafkaReader:
+        with self._connection.errors("reading"):
+            self._connection.require_reachable()
+            consumer = kafka.KafkaConsumer(**{**self._reading(), **options})
+            partitions = {native(partition): offset for partition, offset in start.items()}
+            consumer.assign(list(partitions))
+            for partition, offset in partitions.items():
+                consumer.seek(partition, offset)
+        return KafkaReader(consumer, self._connection)
+
+    def _reading(self) -> dict[str, Any]:
+        return {
+            **self._connection.options,
+            "auto_offset_reset": "earliest",
+            "enable_auto_commit": False,
+            "allow_auto_create_topics": False,
+            "metrics_enabled": False,
+            "fetch_max_wait_ms": self._connection.settings.fetch_max_wait_ms,
+            "max_partition_fetch_bytes": MAX_RECORD_BYTES,
+        }
+
+    def _partition_numbers(self) -> dict[str, list[int]]:
+        # All topics are asked for: naming one makes Tansu create it, whatever the request says.
+        return {
+            description["name"]: sorted(
+                partition["partition_index"] for partition in description["partitions"]
+            )
+            for description in self._ask(lambda admin: admin.describe_topics())
+            if not description["error_code"]
+        }
+
+    def _create(self, spec: TopicSpec) -> None:
+        creation = {
+            "num_partitions": spec.partitions,
+            "replication_factor": self._connection.settings.replication_factor,
+            "configs": spec.config,
+        }
+        self._ask(lambda admin: admin.create_topics({spec.name: creation}))
+
+    def _offsets(self, partitions: Iterable[TopicPartition], at: Any) -> dict[TopicPartition, int]:
+        wanted = {native(partition): at for partition in partitions}
+        if not wanted:
+            return {}
+        with self._connection.errors("asking for offsets"):
+            found = self._ask(lambda admin: admin.list_partition_offsets(wanted))
+        return {TopicPartition(*partition): offset.offset for partition, offset in found.items()}
