@@ -44,18 +44,21 @@ class RunningUp:
         """Return the first match in the lines from `start` on, waiting for it."""
 
         def match() -> re.Match[str] | None:
-            return next(
-                filter(None, (re.search(pattern, line) for line in self.lines[start:])), None
-            )
+            found = (re.search(pattern, line) for line in self.lines[start:])
+            return next(filter(None, found), None)
 
-        return wait_for(match, f"a line like {pattern!r} in:\n" + "\n".join(self.lines))
+        return wait_for(match, lambda: f"a line like {pattern!r} in:\n" + "\n".join(self.lines))
 
 
-def wait_for(look: Callable[[], T | None], what: str, *, timeout_s: float = PATIENCE_S) -> T:
+def wait_for(
+    look: Callable[[], T | None], what: str | Callable[[], str], *, timeout_s: float = PATIENCE_S
+) -> T:
     """Return the first truthy result of `look`, asked again and again."""
     deadline_s = time.monotonic() + timeout_s
     while not (found := look()):
-        assert time.monotonic() < deadline_s, f"waited {timeout_s:g} s for {what}"
+        assert time.monotonic() < deadline_s, (
+            f"waited {timeout_s:g} s for {what if isinstance(what, str) else what()}"
+        )
         time.sleep(0.05)
     return found
 

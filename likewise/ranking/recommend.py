@@ -1,6 +1,7 @@
 """From a batch of queries to ranked items: fold in, score, leave out, take the best, explain.
 
-Pure: no I/O, no clock. The services and `likewise evaluate` all rank through `recommend`.
+Pure: no I/O, no clock. The services rank through `recommend`, `likewise evaluate` through
+`recommend_rows`, which is the same without ids.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ EXACT_ITEMS_LIMIT = 50_000
 _NEGLIGIBLE = 1e-3
 # Bounds the memory of one block of dense scores to 64 MiB.
 _SCORES_PER_BLOCK = 16 * 1024 * 1024
+_NO_ROWS = np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,26 @@ class Ranked(NamedTuple):
     source: Literal["model", "popular"]
 
 
+class RowQuery(NamedTuple):
+    """A query in rows of one model's tables: each array sorted, no row twice."""
+
+    liked: NDArray[np.intp]
+    banned: NDArray[np.intp]
+    limit: int
+    """How many items to return; as many as there are, at most."""
+
+
+class RankedRows(NamedTuple):
+    """The rows of an answer and their scores, best first.
+
+    The first `known` ones the model has evidence for; after them come popular items.
+    """
+
+    rows: NDArray[np.intp]
+    scores: FloatArray
+    known: int
+
+
 def recommend(
     model: Model,
     queries: Sequence[Query],
@@ -70,23 +92,38 @@ def recommend(
     answered with the most popular items; so is the rest of an answer for which the model has
     no evidence (their score is 0).
     """
-    liked = [_rows(model, query.liked) for query in queries]
-    retired_rows = _rows(model, retired)
-    answers = [Ranked([], "popular") for _ in queries]
-    known = [number for number, rows in enumerate(liked) if len(rows)]
-    for block in _blocks(known, model, exact_items_limit):
-        best = _best(
-            model,
-            [liked[n] for n in block],
-            [queries[n] for n in block],
-            retired_rows,
-            exact=len(model.item_ids) <= exact_items_limit,
-        )
-        for number, (rows, scores) in zip(block, best, strict=True):
-            items = _items(model, queries[number], liked[number], rows, scores)
-            answers[number] = Ranked(items, "model")
+    asked = [
+        RowQuery(_rows(model, query.liked), _rows(model, query.banned), query.count)
+        for query in queries
+    ]
+    answers = recommend_rows(
+        model, asked, _rows(model, retired), exact_items_limit=exact_items_limit
+    )
     return [
-        _fill_up(model, query, answer, retired_rows)
+        Ranked(_items(model, liked, answer, query.explain), "model" if len(liked) else "popular")
+        for query, (liked, _, _), answer in zip(queries, asked, answers, strict=True)
+    ]
+
+
+def recommend_rows(
+    model: Model,
+    queries: Sequence[RowQuery],
+    retired: NDArray[np.intp] = _NO_ROWS,
+    *,
+    exact_items_limit: int = EXACT_ITEMS_LIMIT,
+) -> list[RankedRows]:
+    """Return what `recommend` does, rows in and rows out; `retired` is sorted, too."""
+    exact = len(model.item_ids) <= exact_items_limit
+    answers = [RankedRows(_NO_ROWS, np.zeros(0, np.float32), 0)] * len(queries)
+    known = [number for number, query in enumerate(queries) if len(query.liked)]
+    for block in _blocks(known, model, exact_items_limit):
+        best = _best(model, [queries[number] for number in block], retired, exact=exact)
+        for number, (rows, scores) in zip(block, best, strict=True):
+            evident = scores != 0.0
+            rows, scores = rows[evident], scores[evident]
+            answers[number] = RankedRows(rows, scores, len(rows))
+    return [
+        _fill_up(model, query, answer, retired)
         for query, answer in zip(queries, answers, strict=True)
     ]
 
@@ -99,45 +136,36 @@ def score_all(model: Model, likes: Any) -> FloatArray:
 
 
 def _best(
-    model: Model,
-    liked: list[NDArray[np.intp]],
-    queries: list[Query],
-    retired_rows: NDArray[np.intp],
-    *,
-    exact: bool,
+    model: Model, queries: list[RowQuery], retired: NDArray[np.intp], *, exact: bool
 ) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
     """Yield, for each query, the rows of its best items and their scores, best first."""
-    likes = _as_csr(liked, len(model.item_ids))
-    banned = [_rows(model, query.banned) for query in queries]
+    likes = _as_csr([query.liked for query in queries], len(model.item_ids))
     if not exact and model.recipe.ranker != "neighbours":
-        leave_out = [np.union1d(rows, retired_rows) for rows in banned]
-        yield from candidates.best(model, likes, leave_out, [query.count for query in queries])
+        leave_out = [np.union1d(query.banned, retired) for query in queries]
+        yield from candidates.best(model, likes, leave_out, [query.limit for query in queries])
         return
     scores = score_all(model, likes)
-    scores[:, retired_rows] = -np.inf
-    for row, columns in enumerate(banned):
-        scores[row, columns] = -np.inf
+    scores[:, retired] = -np.inf
     for row, query in enumerate(queries):
-        columns = best_columns(scores[row], query.count)
+        scores[row, query.banned] = -np.inf
+        columns = best_columns(scores[row], query.limit)
         yield columns, scores[row, columns]
 
 
 def _items(
-    model: Model,
-    query: Query,
-    liked: NDArray[np.intp],
-    rows: NDArray[np.intp],
-    scores: FloatArray,
+    model: Model, liked: NDArray[np.intp], answer: RankedRows, explain: int
 ) -> list[RankedItem]:
-    """Return the items that the model has evidence for."""
+    """Return the answer with ids; what the model has no evidence for is not explained."""
+    explained = answer.known if explain else 0
     return [
         RankedItem(
             model.item_ids[row],
-            float(score),
-            _because(model, liked, ItemRow(int(row)), query.explain) if query.explain else (),
+            score,
+            _because(model, liked, ItemRow(row), explain) if place < explained else (),
         )
-        for row, score in zip(rows, scores, strict=True)
-        if score != 0.0
+        for place, (row, score) in enumerate(
+            zip(answer.rows.tolist(), answer.scores.tolist(), strict=True)
+        )
     ]
 
 
@@ -152,25 +180,24 @@ def _because(
     return tuple((model.item_ids[liked[place]], float(shares[place])) for place in strongest)
 
 
-def _fill_up(model: Model, query: Query, answer: Ranked, retired_rows: NDArray[np.intp]) -> Ranked:
+def _fill_up(
+    model: Model, query: RowQuery, answer: RankedRows, retired: NDArray[np.intp]
+) -> RankedRows:
     """Return the answer with popular items after its own, up to the count asked for."""
-    missing = query.count - len(answer.items)
+    missing = query.limit - len(answer.rows)
     if missing <= 0:
         return answer
-    given = [item.item_id for item in answer.items]
-    left_out = {*_rows(model, query.banned), *_rows(model, query.liked), *_rows(model, given)}
-    left_out.update(retired_rows)
+    left_out = {*query.banned.tolist(), *query.liked.tolist(), *answer.rows.tolist()}
+    left_out.update(retired.tolist())
     wanted = (row for row in model.popular_rows if row not in left_out)
+    popular = np.fromiter(islice(wanted, missing), np.intp)
     # After ranked items a popularity would not compare with their scores.
-    popular = [
-        RankedItem(
-            model.item_ids[row],
-            float(model.item_counts[row]) if answer.source == "popular" else 0.0,
-            (),
-        )
-        for row in islice(wanted, missing)
-    ]
-    return Ranked(answer.items + popular, answer.source)
+    scores = np.zeros(len(popular)) if len(query.liked) else model.item_counts[popular]
+    return RankedRows(
+        np.concatenate([answer.rows, popular]),
+        np.concatenate([answer.scores, scores]).astype(np.float32),
+        answer.known,
+    )
 
 
 def _rows(model: Model, item_ids: Collection[ItemId]) -> NDArray[np.intp]:

@@ -1,0 +1,152 @@
+"""The Typer application: global options, and the name of every command."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from likewise import __version__
+from likewise.cli import (
+    ask,
+    configuration,
+    dead_letters,
+    events,
+    exporting,
+    health,
+    importing,
+    models,
+    services,
+    status,
+    up,
+    verify,
+)
+from likewise.cli.context import CommandLine
+from likewise.cli.demo.command import demo
+from likewise.cli.exit_codes import exit_code_of
+from likewise.cli.output import complain
+from likewise.errors import LikewiseError
+
+
+class _Group(TyperGroup):
+    """Turns our own errors into one sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LikewiseError as error:
+            if ctx.ensure_object(CommandLine).debug:
+                traceback.print_exc()
+            complain(str(error))
+            raise typer.Exit(exit_code_of(error)) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"likewise {__version__}")
+        raise typer.Exit
+
+
+_Option = typer.Option
+_SETTINGS = "Settings (also in likewise.toml and as LIKEWISE_… variables)"
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        _Option(metavar="FILE", help="Settings file; default: likewise.toml if there is one."),
+    ] = None,
+    bootstrap_servers: Annotated[
+        str | None,
+        _Option(metavar="HOST:PORT", help="Where Kafka is.", rich_help_panel=_SETTINGS),
+    ] = None,
+    redis_url: Annotated[
+        str | None, _Option(metavar="URL", help="Where Redis is.", rich_help_panel=_SETTINGS)
+    ] = None,
+    topic_prefix: Annotated[
+        str | None,
+        _Option(help="Put before every topic and group name.", rich_help_panel=_SETTINGS),
+    ] = None,
+    key_prefix: Annotated[
+        str | None, _Option(help="Put before every Redis key.", rich_help_panel=_SETTINGS)
+    ] = None,
+    models: Annotated[
+        Path | None,
+        _Option(metavar="DIR", help="Where model versions stand.", rich_help_panel=_SETTINGS),
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        _Option(help="What services log.", rich_help_panel=_SETTINGS),
+    ] = None,
+    debug: Annotated[
+        bool, _Option("--debug", help="Show the traceback of an error as well.")
+    ] = False,
+    version: Annotated[
+        bool,
+        _Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """An open event-driven recommender: likes in over Kafka, recommendations out, live.
+
+    Start with `likewise demo`, or `likewise up` and, in another terminal:
+
+    ```
+    likewise like u1 i1
+    likewise recommend u1
+    ```
+    """
+    context.obj = CommandLine(
+        file=config,
+        options={
+            "kafka.bootstrap_servers": bootstrap_servers,
+            "kafka.topic_prefix": topic_prefix,
+            "redis.url": redis_url,
+            "redis.key_prefix": key_prefix,
+            "model.directory": models,
+            "logging.level": log_level,
+        },
+        debug=debug,
+    )
+
+
+# The help shows panels and commands in this order.
+_APPS = "Likes and recommendations"
+_SERVICES = "Services"
+_OPERATORS = "Operation"
+
+app.command(rich_help_panel=_APPS)(demo)
+app.command(rich_help_panel=_APPS)(events.like)
+app.command(rich_help_panel=_APPS)(events.unlike)
+app.command(rich_help_panel=_APPS)(events.forget)
+app.command(rich_help_panel=_APPS)(events.retire)
+app.command(rich_help_panel=_APPS)(events.restore)
+app.command(rich_help_panel=_APPS)(ask.recommend)
+app.command(rich_help_panel=_APPS)(ask.similar)
+app.command("import", rich_help_panel=_APPS)(importing.import_likes)
+app.command(rich_help_panel=_APPS)(exporting.export)
+
+app.command(rich_help_panel=_SERVICES)(up.up)
+app.command(rich_help_panel=_SERVICES)(services.consume)
+app.command(rich_help_panel=_SERVICES)(services.index)
+app.command(rich_help_panel=_SERVICES)(services.serve)
+
+app.command(rich_help_panel=_OPERATORS)(status.status)
+app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)
+app.command(rich_help_panel=_OPERATORS)(verify.verify)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_OPERATORS)
+app.command(rich_help_panel=_OPERATORS)(health.health)
+app.command(rich_help_panel=_OPERATORS)(configuration.config)

@@ -1,0 +1,133 @@
+"""`recommend` and `similar`: asked over the topics, as any app would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from likewise.cli.context import CommandLine, command_line
+from likewise.cli.options import Json
+from likewise.cli.output import duration, print_json, stdout, table
+from likewise.positions import Position
+
+if TYPE_CHECKING:
+    from likewise.client import Likewise
+    from likewise.replies import Recommendations, RecommendedItem
+
+Count = Annotated[int, typer.Option("--count", "-n", help="How many items.")]
+Exclude = Annotated[str, typer.Option(metavar="A,B,…", help="Items to leave out.")]
+After = Annotated[
+    str | None,
+    typer.Option(metavar="POSITION", help="Answer only once this event counts; see `like`."),
+]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds to wait.")]
+
+
+def recommend(
+    context: typer.Context,
+    user: Annotated[str | None, typer.Argument(metavar="[USER]", help="The user's id.")] = None,
+    liked: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,…", help="Instead of a user: what an anonymous visitor likes."),
+    ] = None,
+    count: Count = 10,
+    exclude: Exclude = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which likes speak for each item.")
+    ] = False,
+    after: After = None,
+    timeout_s: Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Recommend items to a user, best first.
+
+    ```
+    likewise recommend u1
+    likewise recommend u1 --explain --count 5
+    likewise recommend --liked i1,i2 --exclude i3 --json
+    ```
+
+    Where no answer comes in time, the exit code is 4.
+    """
+    if (user is None) == (liked is None):
+        raise typer.BadParameter("name a USER or say --liked, one of the two")
+    with _client(command_line(context)) as client:
+        answer = client.recommend(
+            user,
+            liked=None if liked is None else _listed(liked),
+            count=count,
+            exclude=_listed(exclude),
+            explain=explain,
+            after=None if after is None else Position.parse(after),
+            timeout_s=timeout_s,
+        )
+    _print(answer, as_json=as_json)
+
+
+def similar(
+    context: typer.Context,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="The item's id.")],
+    user: Annotated[
+        str | None, typer.Option(help="Leave out what this user likes already.")
+    ] = None,
+    count: Count = 10,
+    exclude: Exclude = "",
+    after: After = None,
+    timeout_s: Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Find items that are liked by those who like this one, best first.
+
+    likewise similar i1
+    likewise similar i1 --user u1 --count 5
+    """
+    with _client(command_line(context)) as client:
+        answer = client.similar(
+            item,
+            user_id=user,
+            count=count,
+            exclude=_listed(exclude),
+            after=None if after is None else Position.parse(after),
+            timeout_s=timeout_s,
+        )
+    _print(answer, as_json=as_json)
+
+
+def _client(cli: CommandLine) -> Likewise:
+    from likewise.client import Likewise
+
+    return Likewise(settings=cli.settings.kafka)
+
+
+def _listed(ids: str) -> list[str]:
+    return [item.strip() for item in ids.split(",") if item.strip()]
+
+
+def _print(answer: Recommendations, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    out = stdout()
+    if answer.items:
+        explained = any(item.because is not None for item in answer.items)
+        rows = table("#rank", "item", "#score", *(["because of"] if explained else []))
+        for rank, item in enumerate(answer.items, start=1):
+            cells = [str(rank), escape(item.item_id), f"{item.score:.4g}"]
+            rows.add_row(*cells, *([_because(item)] if explained else []))
+        out.print(rows)
+    else:
+        out.print("nothing to recommend")
+    out.print(f"[dim]{_origin(answer)}[/]")
+
+
+def _because(item: RecommendedItem) -> str:
+    return ", ".join(
+        f"{escape(because.item_id)} ({because.contribution:.3g})" for because in item.because or ()
+    )
+
+
+def _origin(answer: Recommendations) -> str:
+    by = {"model": "ranked by model", "popular": "popular items of model"}[answer.source]
+    return f"{by} {answer.model.version}, {duration(answer.model.age_s)} old"

@@ -1,0 +1,148 @@
+"""The demo's own servers and services, in a private directory, gone without a trace afterwards."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec
+from likewise.cli.up import child_environment
+from likewise.embedded import embedded_servers, free_port
+from likewise.embedded.process import leashed
+from likewise.errors import LikewiseError, TransientError
+from likewise.kafka_streams import KafkaBroker
+from likewise.redis_store import RedisStore
+from likewise.settings import KafkaSettings, ModelSettings, RedisSettings, Settings
+from likewise.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from likewise.embedded.servers import EmbeddedServers
+
+_READY_TIMEOUT_S = 60.0
+_BUILD_TIMEOUT_S = 300.0
+_POLL_INTERVAL_S = 0.05
+_KEPT_LINES = 20
+
+
+@dataclass
+class Deployment:
+    """Everything that runs, and the way to it."""
+
+    servers: EmbeddedServers
+    settings: Settings
+    broker: KafkaBroker
+    store: RedisStore
+    services: dict[str, Service]
+    log: deque[str]
+
+    @property
+    def topics(self) -> Topics:
+        """The topics of this deployment."""
+        return Topics(self.settings.kafka.topic_prefix)
+
+    def await_ready(self, name: str) -> None:
+        """Return once the service says that it can work.
+
+        Raises:
+            TransientError: it does not in time.
+        """
+        deadline_s = time.monotonic() + _READY_TIMEOUT_S
+        while not self.services[name].ready():
+            if time.monotonic() > deadline_s:
+                raise TransientError(f"the {name} is not ready after {_READY_TIMEOUT_S:g} s")
+            self.services[name].tend()
+            time.sleep(_POLL_INTERVAL_S)
+
+    def build_model(self) -> dict[str, Any]:
+        """Run `likewise index --once` and return what it says of the model.
+
+        Raises:
+            LikewiseError: no model came of it; the sentence has the indexer's last words.
+        """
+        command = [sys.executable, "-m", "likewise", "index", "--once", "--json"]
+        built = subprocess.run(  # noqa: S603 - no shell, and the command is ours
+            leashed(command, signal.SIGTERM),
+            env=child_environment(self.settings, 0),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+            timeout=_BUILD_TIMEOUT_S,
+            check=False,
+        )
+        if built.returncode != 0:
+            last_words = "\n".join(built.stderr.splitlines()[-_KEPT_LINES:])
+            raise LikewiseError(f"the build ended with code {built.returncode}:\n{last_words}")
+        manifest: dict[str, Any] = json.loads(built.stdout)
+        return manifest
+
+
+@contextmanager
+def deployment() -> Iterator[Deployment]:
+    """Run servers, a consumer and a server for the length of a `with` block.
+
+    The server answers once there is a model. What the services have logged last is shown when the
+    block ends in an error. Only in the main thread.
+
+    Raises:
+        EmbeddedServerError: a server did not start.
+        MissingExtraError: the extra `embedded` is not installed.
+    """
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="likewise-demo-")))
+        servers = stack.enter_context(embedded_servers(directory))
+        settings = _settings(servers, directory)
+        broker = stack.enter_context(closing(KafkaBroker(settings.kafka, client_id="demo")))
+        store = stack.enter_context(closing(RedisStore(settings.redis)))
+        broker.ensure_topics(Topics().specs(settings.kafka.partitions))
+        log: deque[str] = deque(maxlen=_KEPT_LINES)
+        services = {
+            name: Service(_spec(settings, name, command), lambda who, line: log.append(line))
+            for name, command in (("consumer", "consume"), ("server", "serve"))
+        }
+        stack.callback(_end, services)
+        for service in services.values():
+            service.start()
+        try:
+            yield Deployment(servers, settings, broker, store, services, log)
+        except LikewiseError:
+            sys.stderr.writelines(f"{line}\n" for line in log)
+            raise
+
+
+def _settings(servers: EmbeddedServers, directory: Path) -> Settings:
+    return Settings(
+        kafka=KafkaSettings(
+            bootstrap_servers=servers.bootstrap_servers,
+            # What suits the embedded broker; see docs/operations.md.
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_000,
+            fetch_max_wait_ms=10,
+        ),
+        redis=RedisSettings(url=servers.redis_url),
+        model=ModelSettings(directory=directory / "models"),
+    )
+
+
+def _spec(settings: Settings, name: str, command: str) -> ServiceSpec:
+    port = free_port()
+    return ServiceSpec(name, [command], child_environment(settings, port), port)
+
+
+def _end(services: dict[str, Service]) -> None:
+    for service in services.values():
+        service.ask_to_stop()
+    deadline_s = time.monotonic() + STOP_TIMEOUT_S
+    for service in services.values():
+        service.await_end(deadline_s)

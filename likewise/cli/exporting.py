@@ -1,0 +1,92 @@
+"""`export`: what every user likes now, as a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from likewise.cli.context import command_line
+from likewise.cli.options import Json
+from likewise.cli.output import print_json, progress, stdout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from likewise.store import LikeStore
+
+    Pair = tuple[str, str]
+
+_USERS_AT_ONCE = 1_000
+
+
+def export(
+    context: typer.Context,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where to; `-` is standard output (CSV).")
+    ],
+    kind: Annotated[
+        Literal["csv", "parquet"] | None,
+        typer.Option("--format", help="Default: Parquet for FILE.parquet, else CSV."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the likes of all users as rows of user_id, item_id, sorted by both.
+
+    The file appears when it is complete; until then an older one stays. Likes that change meanwhile
+    may or may not be in it. Export, import and export again give the same file.
+
+    ```
+    likewise export likes.csv.gz
+    likewise export - | sort | uniq -c
+    ```
+    """
+    from likewise.like_files.writing import csv_writer, format_of, writing_likes
+
+    if file == "-" and (as_json or kind == "parquet"):
+        raise typer.BadParameter("standard output takes the CSV and nothing else")
+    with command_line(context).store() as store:
+        if file == "-":
+            _to_stdout(store, csv_writer)
+            return
+        path = Path(file)
+        with writing_likes(path, kind or format_of(path)) as write:
+            users, likes = _write_all(store, write)
+    if as_json:
+        print_json({"file": file, "users": users, "likes": likes})
+    else:
+        stdout().print(f"{likes:,} likes of {users:,} users in {file}")
+
+
+def _to_stdout(
+    store: LikeStore, csv_writer: Callable[..., Callable[[Sequence[Pair]], None]]
+) -> None:
+    try:
+        _write_all(store, csv_writer(sys.stdout))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `export - | head`: the reader has enough. Python would complain again at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write_all(store: LikeStore, write: Callable[[Sequence[Pair]], None]) -> tuple[int, int]:
+    """Write all pairs; return how many users and likes there were."""
+    users = sorted({user for chunk in store.scan_users(_USERS_AT_ONCE) for user in chunk})
+    likes = 0
+    with progress() as bars:
+        bar = bars.add_task("exporting", total=len(users))
+        for start in range(0, len(users), _USERS_AT_ONCE):
+            chunk = users[start : start + _USERS_AT_ONCE]
+            items = store.likes(chunk)
+            pairs = [
+                (user, item)
+                for user, liked in zip(chunk, items, strict=True)
+                for item in sorted(liked)
+            ]
+            write(pairs)
+            likes += len(pairs)
+            bars.advance(bar, len(chunk))
+    return len(users), likes

@@ -1,0 +1,22 @@
+"""The way of every publishing command to the likes topic."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from likewise.cli.context import CommandLine
+    from likewise.streams import Sink
+
+
+@contextmanager
+def likes_sink(cli: CommandLine, *, linger_ms: int = 0) -> Iterator[Sink]:
+    """Give a sender for the length of a `with` block, with the topics made where they may be."""
+    with cli.broker() as broker:
+        if cli.settings.kafka.create_topics:
+            broker.ensure_topics(cli.topics.specs(cli.settings.kafka.partitions))
+        with closing(broker.sink(linger_ms=linger_ms)) as sink:
+            yield sink

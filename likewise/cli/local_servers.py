@@ -1,0 +1,163 @@
+"""The servers of `likewise up`: the user's own, or embedded ones where none are named."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from likewise.store import Advance, Changes
+from likewise.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from likewise.cli.context import CommandLine
+    from likewise.embedded import ServerProcess
+    from likewise.settings import Settings
+
+KAFKA_PORT = 9092
+REDIS_PORT = 6379
+_PREFIX = "up-"
+
+# How Tansu likes it: it holds a join for half the session timeout, and answers a fetch over
+# several partitions only after the longest wait.
+_TANSU = {
+    "session_timeout_ms": 6_000,
+    "heartbeat_interval_ms": 1_000,
+    "fetch_max_wait_ms": 10,
+}
+
+
+@dataclass
+class LocalServers:
+    """The servers that were started, and the settings that lead to them."""
+
+    settings: Settings
+    directory: Path
+    embedded: list[ServerProcess] = field(default_factory=list)
+    descriptions: list[str] = field(default_factory=list)
+    exports: dict[str, str] = field(default_factory=dict)
+    """Variables that other terminals have to set, to find what is not where they look."""
+
+
+@contextmanager
+def local_servers(
+    cli: CommandLine, *, data: Path | None, kafka_port: int | None, redis_port: int | None
+) -> Iterator[LocalServers]:
+    """Run a broker and a Redis for the length of a `with` block, each unless settings name one.
+
+    Without a port the usual one is taken if it is free, else any other. Files are in `data`, or
+    in a private directory that is removed again.
+
+    Raises:
+        EmbeddedServerError: one did not start.
+        MissingExtraError: the extra `embedded` is not installed.
+    """
+    from likewise.embedded import EmbeddedBroker, EmbeddedRedis, port_or_free
+
+    with ExitStack() as stack:
+        directory = data or stack.enter_context(_private_directory())
+        servers = LocalServers(cli.settings, directory.absolute())
+        if "redis.url" not in cli.origins:
+            redis = EmbeddedRedis(
+                servers.directory / "redis", port=redis_port or port_or_free(REDIS_PORT)
+            )
+            stack.enter_context(redis)
+            servers.descriptions.append(f"{redis.description} on {redis.url}")
+            _use(servers, redis, usual_port=REDIS_PORT, table="redis", url=redis.url)
+        if "kafka.bootstrap_servers" not in cli.origins:
+            broker = EmbeddedBroker(
+                servers.directory / "kafka", port=kafka_port or port_or_free(KAFKA_PORT)
+            )
+            stack.enter_context(broker)
+            where = broker.bootstrap_servers
+            servers.descriptions.append(f"{broker.description} on {where}")
+            _use(servers, broker, usual_port=KAFKA_PORT, table="kafka", bootstrap_servers=where)
+            given = {name.removeprefix("kafka.") for name in cli.origins}
+            _set(servers, "kafka", **{name: _TANSU[name] for name in _TANSU.keys() - given})
+            _forget_positions(servers.settings)
+        if "model.directory" not in cli.origins:
+            models = servers.directory / "models"
+            _set(servers, "model", directory=models)
+            servers.exports["LIKEWISE_MODEL_DIRECTORY"] = str(models)
+        yield servers
+
+
+def _use(
+    servers: LocalServers, server: ServerProcess, *, usual_port: int, table: str, **address: str
+) -> None:
+    servers.embedded.append(server)
+    _set(servers, table, **address)
+    if server.port != usual_port:
+        servers.exports |= {
+            f"LIKEWISE_{table}_{name}".upper(): value for name, value in address.items()
+        }
+
+
+def _set(servers: LocalServers, table: str, **values: object) -> None:
+    changed = msgspec.structs.replace(getattr(servers.settings, table), **values)
+    servers.settings = msgspec.structs.replace(servers.settings, **{table: changed})
+
+
+def _forget_positions(settings: Settings) -> None:
+    """Set the applied positions back to 0: the embedded broker is new, and so is its log.
+
+    A position left from the last run would hide the first events of this one.
+    """
+    from likewise.kafka_streams import KafkaBroker
+    from likewise.redis_store import RedisStore
+
+    topics = Topics(settings.kafka.topic_prefix)
+    with (
+        closing(KafkaBroker(settings.kafka)) as broker,
+        closing(RedisStore(settings.redis)) as store,
+    ):
+        broker.ensure_topics(topics.specs(settings.kafka.partitions))
+        partitions = broker.partitions(topics.likes)
+        left = zip(partitions, store.positions(partitions), strict=True)
+        advances = {partition: Advance(position, 0) for partition, position in left if position}
+        if advances:
+            store.apply(Changes(), advances)
+
+
+@contextmanager
+def _private_directory() -> Iterator[Path]:
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    state = Path(home, "likewise")
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sweep(state)
+    with (
+        tempfile.TemporaryDirectory(prefix=_PREFIX, dir=state) as directory,
+        _locked(Path(directory)),
+    ):
+        yield Path(directory)
+
+
+def _sweep(state: Path) -> None:
+    """Remove what runs that were killed have left behind."""
+    for left in state.glob(f"{_PREFIX}*"):
+        with suppress(OSError), _locked(left):  # one that is locked is in use
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the directory for the length of a `with` block, or until this process ends.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

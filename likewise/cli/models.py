@@ -1,0 +1,192 @@
+"""`models list | use | prune`: the model versions on disk, and which one is current."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from likewise.cli.context import CommandLine, command_line
+from likewise.cli.options import Json
+from likewise.cli.output import complain, duration, print_json, size, stdout, table
+from likewise.errors import ModelFileError, TransientError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from likewise.model_files import Manifest
+
+app = typer.Typer(no_args_is_help=True, help="Show, choose and remove model versions.")
+
+
+class ModelRow(msgspec.Struct, frozen=True):
+    """One version, as `list` shows it."""
+
+    version: str
+    current: bool
+    """Whether Redis names it; false for all when Redis is out of reach."""
+    snapshot_at_ms: int
+    ranker: str
+    users: int
+    items: int
+    likes: int
+    bytes: int
+    sound: bool | None
+    """Whether its files are what the manifest says; None when that was not checked."""
+
+
+@app.command("list")
+def list_models(
+    context: typer.Context,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every file's checksum as well.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the model versions, newest first; the current one has a star.
+
+    likewise models list
+    likewise models list --verify --json
+    """
+    cli = command_line(context)
+    directory = cli.settings.model.directory
+    current = _current(cli)
+    rows = [_row(directory, manifest, current, verify) for manifest in _versions(directory)]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        _print_table(rows)
+    else:
+        stdout().print(
+            f"no models in {directory}; build one with: likewise index --once", markup=False
+        )
+
+
+@app.command()
+def use(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="As `likewise models list` shows it.")],
+) -> None:
+    """Make a version on disk the current one; servers take it up within a second.
+
+    It stays so until the indexer announces its next build.
+
+    ```
+    likewise models use 20260131T120000.000Z
+    ```
+    """
+    from contextlib import closing
+
+    from indexer.publish import use_version
+
+    cli = command_line(context)
+    with cli.broker() as broker, cli.store() as store:
+        broker.ensure_topics(cli.topics.specs(cli.settings.kafka.partitions))
+        with closing(broker.sink()) as sink:
+            use_version(cli.settings.model.directory, store, sink, cli.topics, version)
+    stdout().print(f"{version} is the current model")
+
+
+@app.command()
+def prune(
+    context: typer.Context,
+    keep: Annotated[
+        int | None,
+        typer.Option(min=1, help="Newest versions to keep; default: indexer.keep_versions."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove old model versions; never the current one.
+
+    likewise models prune --keep 2 --dry-run
+    """
+    from likewise.model_files import prune as remove
+
+    cli = command_line(context)
+    directory = cli.settings.model.directory
+    kept = cli.settings.indexer.keep_versions if keep is None else keep
+    # Not knowing the current one would be the way to remove it: Redis has to answer.
+    current = _announced(cli)
+    if dry_run:
+        names = [manifest.version for manifest in _versions(directory)[kept:]]
+        removed = [name for name in names if name != current]
+    else:
+        removed = remove(directory, keep=kept, current=current)
+    if as_json:
+        print_json(removed)
+        return
+    for name in removed:
+        stdout().print(f"{'would remove' if dry_run else 'removed'} {name}")
+    if not removed:
+        stdout().print("nothing to remove")
+
+
+def _versions(directory: Path) -> list[Manifest]:
+    from likewise.model_files import list_versions
+
+    return list_versions(directory)
+
+
+def _announced(cli: CommandLine) -> str | None:
+    from likewise.models import decode_announcement
+
+    with cli.store() as store:
+        raw = store.model_announcement()
+    try:
+        return None if raw is None else decode_announcement(raw).version
+    except ModelFileError:
+        return None
+
+
+def _current(cli: CommandLine) -> str | None:
+    """Return the current version, or None, with a complaint, where nobody can say."""
+    try:
+        return _announced(cli)
+    except TransientError as error:
+        complain(f"which model is current is not known: {error}")
+        return None
+
+
+def _row(directory: Path, manifest: Manifest, current: str | None, verify: bool) -> ModelRow:
+    return ModelRow(
+        version=manifest.version,
+        current=manifest.version == current,
+        snapshot_at_ms=manifest.snapshot_at_ms,
+        ranker=manifest.recipe.ranker,
+        users=manifest.users,
+        items=manifest.items,
+        likes=manifest.likes,
+        bytes=sum(file.bytes for file in manifest.files.values()),
+        sound=_is_sound(directory, manifest) if verify else None,
+    )
+
+
+def _is_sound(directory: Path, manifest: Manifest) -> bool:
+    from likewise.model_files import verify
+
+    try:
+        verify(directory, manifest)
+    except ModelFileError:
+        return False
+    return True
+
+
+def _print_table(rows: list[ModelRow]) -> None:
+    shown = table("", "version", "#age", "ranker", "#users", "#items", "#likes", "#size", "files")
+    verdicts = {None: "", True: "sound", False: "[red]broken[/]"}
+    for row in rows:
+        shown.add_row(
+            "*" if row.current else "",
+            row.version,
+            duration(time.time() - row.snapshot_at_ms / 1000),
+            row.ranker,
+            f"{row.users:,}",
+            f"{row.items:,}",
+            f"{row.likes:,}",
+            size(row.bytes),
+            verdicts[row.sound],
+        )
+    stdout().print(shown)

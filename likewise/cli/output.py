@@ -1,0 +1,82 @@
+"""What commands print: results on standard output, progress and complaints on standard error.
+
+With `--json`, standard output holds JSON and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_WIDTH_OF_A_PIPE = 200
+"""Where there is no terminal, a table is not cut to the 80 columns one would have."""
+
+
+def stdout() -> Console:
+    """Return a console for results; without colours where it is no terminal."""
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=_WIDTH_OF_A_PIPE if piped else None, highlight=False)
+
+
+def stderr() -> Console:
+    """Return a console for everything that is not the result."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def complain(sentence: str) -> None:
+    """Print one red sentence on standard error; what looks like markup in it is text."""
+    stderr().print(f"likewise: {sentence}", style="red", markup=False)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value, indented; structs and dataclasses become objects."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str)))
+
+
+def print_json_line(value: object) -> None:
+    """Print one JSON value on a line of its own, for streams of them."""
+    typer.echo(msgspec.json.encode(value, enc_hook=str))
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """Return a plain table; columns whose name starts with `#` are numbers, set to the right."""
+    made = Table(title=title, box=None, title_justify="left", pad_edge=False, header_style="bold")
+    for column in columns:
+        right: Any = "right" if column.startswith("#") else "left"
+        made.add_column(column.removeprefix("#"), justify=right)
+    return made
+
+
+def progress(*columns: Any) -> Progress:
+    """Return progress bars on standard error, which show nothing where that is no terminal."""
+    from rich.progress import Progress
+
+    return Progress(*columns, console=stderr(), disable=not sys.stderr.isatty(), transient=True)
+
+
+def duration(seconds: float) -> str:
+    """Return how long that is, for people: "0.4 s", "12 s", "3 min", "5 h", "2 d"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    for unit_s, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def size(n_bytes: int) -> str:
+    """Return how large that is, for people: "512 B", "3.1 MB"."""
+    amount, units = float(n_bytes), iter(("B", "kB", "MB", "GB"))
+    unit = next(units)
+    while amount >= 1000 and (larger := next(units, None)):
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"

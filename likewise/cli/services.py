@@ -1,0 +1,128 @@
+"""`consume`, `index` and `serve`: one service each, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from likewise.cli.context import CommandLine, command_line
+from likewise.cli.options import Json
+from likewise.service import stop_on_signals
+
+if TYPE_CHECKING:
+    from likewise.model_files import Manifest
+    from likewise.settings import Settings
+
+
+def consume(context: typer.Context) -> None:
+    """Apply likes from Kafka to Redis, until Ctrl-C.
+
+    Run as many as there are partitions; they share the work. A second Ctrl-C ends it at once,
+    and nothing is lost by that.
+
+    ```
+    likewise consume
+    likewise --bootstrap-servers kafka:9092 --redis-url redis://redis consume
+    ```
+    """
+    from consumers.service import run_consumer
+    from consumers.worker import ConsumerStats
+    from likewise.composition import surroundings
+
+    stats = ConsumerStats()
+    with surroundings(command_line(context).settings, "consumer", stats) as given:
+        run_consumer(*given, stats=stats)
+
+
+def serve(context: typer.Context) -> None:
+    """Answer requests for recommendations, until Ctrl-C.
+
+    Run as many as there are partitions; they share the work.
+
+    ```
+    likewise serve
+    likewise --models /var/lib/likewise/models serve
+    ```
+    """
+    from likewise.composition import surroundings
+    from serving.service import run_server
+    from serving.stats import ServingStats
+
+    stats = ServingStats()
+    with surroundings(command_line(context).settings, "server", stats) as given:
+        run_server(*given, stats=stats)
+
+
+def index(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Build one model now, then end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Build models from the likes in Redis, whenever enough has changed, until Ctrl-C.
+
+    Several may run: one builds, the others stand by. SIGUSR1 asks for a build at once. With
+    `--once` a model is built beside a running indexer, which it does not disturb.
+
+    ```
+    likewise index
+    likewise index --once --json
+    ```
+    """
+    if as_json and not once:
+        raise typer.BadParameter("--json goes with --once")
+    if once:
+        _index_once(command_line(context), as_json=as_json)
+    else:
+        _index(command_line(context).settings)
+
+
+def _index(settings: Settings) -> None:
+    from indexer.__main__ import build_on_signal
+    from indexer.service import run_indexer
+    from indexer.worker import IndexerStats
+    from likewise.composition import BUILD_SILENCE_S, surroundings
+
+    # Until there is an indexer to ask, the signal must not end the process.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    stats = IndexerStats()
+    with surroundings(settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as given:
+        run_indexer(*given, stats=stats, on_start=build_on_signal)
+
+
+def _index_once(cli: CommandLine, *, as_json: bool) -> None:
+    from indexer.service import index_once
+    from likewise.backoff import StoppedError
+    from likewise.cli.build_progress import build_progress
+
+    with (
+        stop_on_signals() as stop,
+        cli.broker() as broker,
+        cli.store() as store,
+        build_progress() as progress,
+    ):
+        try:
+            manifest, current = index_once(cli.settings, broker, store, stop, progress=progress)
+        except StoppedError as stopped:
+            raise KeyboardInterrupt from stopped
+    _print_build(manifest, current=current, as_json=as_json)
+
+
+def _print_build(manifest: Manifest, *, current: bool, as_json: bool) -> None:
+    from likewise.cli.output import print_json, stdout
+
+    seconds: dict[str, float] = manifest.build["seconds"]
+    if as_json:
+        built = manifest.announcement()
+        print_json(
+            {name: getattr(built, name) for name in built.__struct_fields__}
+            | {"current": current, "seconds": seconds}
+        )
+        return
+    now = "now current" if current else "not current: a newer one was announced meanwhile"
+    console = stdout()
+    console.print(f"[bold]{manifest.version}[/] ({now})")
+    console.print(f"users   {manifest.users:,}\nitems   {manifest.items:,}")
+    console.print(f"likes   {manifest.likes:,}\nranker  {manifest.recipe.ranker}")
+    console.print("took    " + ", ".join(f"{step} {took:g} s" for step, took in seconds.items()))

@@ -1,0 +1,80 @@
+"""`status`: how a deployment is, on one screen."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from likewise.cli.context import command_line
+from likewise.cli.exit_codes import OUT_OF_REACH
+from likewise.cli.options import Json
+from likewise.cli.output import complain, duration, print_json, stdout, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from likewise.status import KafkaStatus, Lag, RedisStatus, Status
+
+
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show lag, users, likes, dead letters and the current model.
+
+    The exit code is 4 when Kafka or Redis is out of reach.
+
+    ```
+    likewise status
+    likewise status --json | jq .kafka.likes.lag
+    ```
+    """
+    from likewise.status import status_of
+
+    cli = command_line(context)
+    with cli.broker() as broker, cli.store() as store:
+        found = status_of(cli.settings, broker, store)
+    if as_json:
+        print_json(found)
+    else:
+        stdout().print(_table(found, now_s=time.time()))
+    for sentence in found.unreachable:
+        complain(sentence)
+    if found.unreachable:
+        raise typer.Exit(OUT_OF_REACH)
+
+
+def _table(found: Status, *, now_s: float) -> Table:
+    rows = table("", "")
+    rows.show_header = False
+    if found.kafka is not None:
+        _add_kafka(rows, found.kafka)
+    if found.redis is not None:
+        _add_redis(rows, found.redis, now_s)
+    return rows
+
+
+def _add_kafka(rows: Table, kafka: KafkaStatus) -> None:
+    for lag in (kafka.likes, kafka.requests):
+        rows.add_row(f"[bold]{lag.topic}[/]", _lag(lag))
+    if kafka.not_applied is not None:
+        rows.add_row("not in Redis yet", f"{kafka.not_applied:,} events")
+    rows.add_row("dead letters", f"{kafka.dead_letters:,}")
+
+
+def _lag(lag: Lag) -> str:
+    if not lag.partitions:
+        return "the topic does not exist yet"
+    return (
+        f"{lag.lag:,} behind, {lag.records:,} records in {lag.partitions} partitions ({lag.group})"
+    )
+
+
+def _add_redis(rows: Table, redis: RedisStatus, now_s: float) -> None:
+    rows.add_row("[bold]users[/]", f"{redis.users:,} with {redis.likes:,} likes")
+    rows.add_row("retired items", f"{redis.retired_items:,}")
+    rows.add_row("[bold]model[/]", redis.model.version if redis.model else "none yet")
+    if redis.model is not None:
+        rows.add_row("age", duration(now_s - redis.model.snapshot_at_ms / 1000))
+        rows.add_row("ranker", redis.model.ranker)
+        rows.add_row("items", f"{redis.model.items:,}")
+    rows.add_row("changed since", f"{redis.changed_users:,} users")

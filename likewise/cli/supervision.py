@@ -1,0 +1,170 @@
+"""Services as child processes: started, watched, started again, ended together."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.cli.exit_codes import MISSING_EXTRA, USAGE
+from likewise.cli.health import ask
+from likewise.embedded.process import leashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+STOP_TIMEOUT_S = 15.0
+_TURN_S = 0.2
+_FIRST_DELAY_S = 0.5
+_LONGEST_DELAY_S = 30.0
+_STEADY_S = 60.0
+"""A service that has lived so long starts again without delay."""
+_FINAL = (USAGE, MISSING_EXTRA)
+"""Exit codes after which another start would only end in the same way."""
+
+
+class ServiceSpec(NamedTuple):
+    """What a service is called, what starts it, and where it tells how it is."""
+
+    name: str
+    arguments: Sequence[str]
+    """Of `python -m likewise`."""
+    environment: Mapping[str, str]
+    monitoring_port: int
+
+
+class ServiceEndedError(Exception):
+    """A service can't run as it is set up; it has said why itself."""
+
+    def __init__(self, name: str, exit_code: int) -> None:
+        super().__init__(f"{name} ended with exit code {exit_code}")
+        self.exit_code = exit_code
+
+
+class Service:
+    """One service as a child process, which is told of line by line.
+
+    It has a session of its own, so that Ctrl-C reaches it only through its parent, and gets
+    SIGTERM when its parent is killed.
+    """
+
+    def __init__(self, spec: ServiceSpec, tell: Callable[[str, str], None]) -> None:
+        """Start nothing yet. `tell` is given the service's name and a line, in any thread."""
+        self.name = spec.name
+        self._spec = spec
+        self._tell = tell
+        self._child: subprocess.Popen[str] | None = None
+        self._started_s = 0.0
+        self._delay_s = _FIRST_DELAY_S
+        self._start_at_s: float | None = None
+
+    def start(self) -> None:
+        """Start the process; only in a thread that lives as long as it shall."""
+        command = [sys.executable, "-m", "likewise", *self._spec.arguments]
+        self._child = subprocess.Popen(  # noqa: S603 - no shell, and the command is ours
+            leashed(command, signal.SIGTERM),
+            env=dict(self._spec.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._started_s = time.monotonic()
+        self._start_at_s = None
+        reading = threading.Thread(
+            target=self._read, args=[self._child], name=f"log of {self.name}", daemon=True
+        )
+        reading.start()
+
+    def tend(self) -> None:
+        """Start the process again if it has ended and its delay is over.
+
+        Raises:
+            ServiceEndedError: it ended with an exit code that another start would not change.
+        """
+        if self._start_at_s is not None:
+            if time.monotonic() >= self._start_at_s:
+                self.start()
+        elif self._child is not None and (status := self._child.poll()) is not None:
+            if status in _FINAL:
+                raise ServiceEndedError(self.name, status)
+            self._schedule(status)
+
+    def ready(self) -> bool:
+        """Whether the service says that it can work."""
+        return self._running() and ask(self._spec.monitoring_port, "/readyz")[0]
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, on which a service finishes the batch in hand."""
+        if self._child is not None and self._running():
+            self._child.terminate()
+
+    def await_end(self, deadline_s: float) -> None:
+        """Return when the process has ended; after the deadline (monotonic) it is killed."""
+        if self._child is None:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(max(deadline_s - time.monotonic(), 0))
+            return
+        self._tell(self.name, "did not end in time and is killed; nothing is lost by that")
+        self._child.kill()
+        self._child.wait()
+
+    def _running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def _schedule(self, status: int) -> None:
+        lived_s = time.monotonic() - self._started_s
+        if lived_s >= _STEADY_S:
+            self._delay_s = _FIRST_DELAY_S
+        how = f"by signal {-status}" if status < 0 else f"with exit code {status}"
+        self._tell(self.name, f"ended {how}; starting it again in {self._delay_s:g} s")
+        self._start_at_s = time.monotonic() + self._delay_s
+        self._delay_s = min(self._delay_s * 2, _LONGEST_DELAY_S)
+
+    def _read(self, child: subprocess.Popen[str]) -> None:
+        assert child.stdout is not None  # noqa: S101 - a pipe was asked for
+        with child.stdout as lines:
+            for line in lines:
+                self._tell(self.name, line.rstrip("\n"))
+
+
+def run_services(
+    services: Sequence[Service],
+    stop: threading.Event,
+    *,
+    on_ready: Callable[[], None],
+    check: Callable[[], None],
+) -> None:
+    """Keep the services running until `stop` is set, then end them all.
+
+    `on_ready` is called once, when all of them are ready for the first time; `check` with every
+    turn, and what it raises ends the services too. Blocks; only in the main thread.
+
+    Raises:
+        ServiceEndedError: one can't run as it is set up; the others have been ended.
+    """
+    try:
+        for service in services:
+            service.start()
+        waiting_for = list(services)
+        while not stop.wait(_TURN_S):
+            check()
+            for service in services:
+                service.tend()
+            if waiting_for:
+                waiting_for = [service for service in waiting_for if not service.ready()]
+                if not waiting_for:
+                    on_ready()
+    finally:
+        for service in services:
+            service.ask_to_stop()
+        deadline_s = time.monotonic() + STOP_TIMEOUT_S
+        for service in services:
+            service.await_end(deadline_s)

@@ -1,0 +1,164 @@
+"""`up`: everything that likewise needs, in one terminal, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from likewise.cli.context import command_line
+from likewise.cli.output import complain, stdout
+from likewise.errors import LikewiseError, SettingsError
+from likewise.service import stop_on_signals
+from likewise.settings_loader import CONFIG_VARIABLE, ENV_PREFIX, environment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from likewise.cli.local_servers import LocalServers
+    from likewise.cli.supervision import ServiceSpec
+    from likewise.settings import Settings
+
+_COLOURS = {"consumer": "cyan", "indexer": "yellow", "server": "green", "up": "bold"}
+_NAME_WIDTH = 10
+
+
+def up(
+    context: typer.Context,
+    port_kafka: Annotated[
+        int | None, typer.Option(help="Port of the embedded broker; default: 9092 if it is free.")
+    ] = None,
+    port_redis: Annotated[
+        int | None, typer.Option(help="Port of the embedded Redis; default: 6379 if it is free.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep likes and models here; default: nothing is kept."),
+    ] = None,
+    consumers: Annotated[int, typer.Option(min=1, help="How many consumers.")] = 1,
+    servers: Annotated[int, typer.Option(min=1, help="How many servers.")] = 1,
+) -> None:
+    """Run all services, and the servers they need, until Ctrl-C.
+
+    A Kafka-compatible broker and Redis are started on this machine, each unless a setting says
+    where one is. With `--data` the likes in Redis and the models outlive this run; the
+    broker's log never does, it is in memory.
+
+    ```
+    likewise up
+    likewise up --data ~/likes --consumers 2
+    likewise --bootstrap-servers kafka:9092 --redis-url redis://redis up
+    ```
+    """
+    from likewise.cli.local_servers import local_servers
+    from likewise.cli.supervision import Service, ServiceEndedError, run_services
+
+    cli = command_line(context)
+    _check_counts(cli.settings, consumers, servers)
+    with (
+        stop_on_signals() as stop,
+        local_servers(cli, data=data, kafka_port=port_kafka, redis_port=port_redis) as local,
+    ):
+        tell = _teller(stop.set)
+        _introduce(local, tell)
+        services = [Service(spec, tell) for spec in _services(local.settings, consumers, servers)]
+        try:
+            run_services(
+                services,
+                stop,
+                on_ready=lambda: _say_ready(local, tell),
+                check=lambda: _check_servers(local),
+            )
+        except ServiceEndedError as error:
+            complain(str(error))
+            raise typer.Exit(error.exit_code) from error
+        tell("up", "stopped")
+
+
+def _check_counts(settings: Settings, consumers: int, servers: int) -> None:
+    if max(consumers, servers) > settings.kafka.partitions:
+        raise SettingsError(
+            f"{max(consumers, servers)} can't share kafka.partitions = "
+            f"{settings.kafka.partitions} partitions; set LIKEWISE_KAFKA_PARTITIONS higher"
+        )
+
+
+def _services(settings: Settings, consumers: int, servers: int) -> Iterator[ServiceSpec]:
+    from likewise.cli.supervision import ServiceSpec
+    from likewise.embedded import free_port
+
+    kinds = {
+        "consumer": ("consume", consumers),
+        "indexer": ("index", 1),
+        "server": ("serve", servers),
+    }
+    for kind, (command, count) in kinds.items():
+        for number in range(1, count + 1):
+            port = free_port()
+            name = kind if count == 1 else f"{kind}-{number}"
+            yield ServiceSpec(name, [command], child_environment(settings, port), port)
+
+
+def child_environment(settings: Settings, monitoring_port: int) -> dict[str, str]:
+    """Return a child's environment: ours, with these settings and from no other source."""
+    own = {
+        "monitoring": msgspec.structs.replace(
+            settings.monitoring, host="127.0.0.1", port=monitoring_port
+        ),
+        "model": msgspec.structs.replace(
+            settings.model, directory=settings.model.directory.absolute()
+        ),
+    }
+    if settings.logging.format == "auto":
+        own["logging"] = msgspec.structs.replace(settings.logging, format="console")
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)
+    }
+    return (
+        inherited
+        | environment_of(msgspec.structs.replace(settings, **own))
+        # A likewise.toml in this directory has been read; it must not overrule what came after.
+        | {CONFIG_VARIABLE: os.devnull, "PYTHONUNBUFFERED": "1"}
+    )
+
+
+def _teller(on_broken_pipe: Callable[[], None]) -> Callable[[str, str], None]:
+    """Return what prints a line of a service below the others, behind the service's name."""
+    console = stdout()
+
+    def tell(name: str, line: str) -> None:
+        colour = _COLOURS[name.partition("-")[0]]
+        try:
+            text = Text.assemble((f"{name:<{_NAME_WIDTH}} ", colour), Text.from_ansi(line))
+            console.print(text, soft_wrap=True)
+        except (OSError, SystemExit):  # whoever read our output has gone (Rich exits, then)
+            on_broken_pipe()
+
+    return tell
+
+
+def _introduce(local: LocalServers, tell: Callable[[str, str], None]) -> None:
+    for description in local.descriptions:
+        tell("up", description)
+    tell("up", f"models in {local.settings.model.directory}")
+    tell("up", "starting the services; the first join of a group takes a few seconds")
+
+
+def _say_ready(local: LocalServers, tell: Callable[[str, str], None]) -> None:
+    tell("up", "ready. In another terminal:")
+    for variable, value in local.exports.items():
+        tell("up", f"    export {variable}={quote(value)}")
+    for example in ("like u1 i1", "like u2 i1", "like u2 i2", "recommend u1", "status"):
+        tell("up", f"    likewise {example}")
+    tell("up", "Ctrl-C ends everything")
+
+
+def _check_servers(local: LocalServers) -> None:
+    for server in local.embedded:
+        if not server.running:
+            raise LikewiseError(f"{server.name} has ended; its log is {server.log_path}")

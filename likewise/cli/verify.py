@@ -1,0 +1,149 @@
+"""`verify`: holds Redis against the log, and mends it where it is told to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from likewise.cli.context import command_line
+from likewise.cli.exit_codes import FAILED
+from likewise.cli.options import Json
+from likewise.cli.output import complain, print_json, progress, stdout, table
+from likewise.errors import LikewiseError, PositionMovedError
+
+if TYPE_CHECKING:
+    from likewise.replay import Difference
+    from likewise.verification import Verification, Verifier
+
+_SHOWN_USERS = 10
+_SHOWN_ITEMS = 5
+
+
+def verify(
+    context: typer.Context,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Write what the log says where Redis is wrong.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Replay the likes topic into memory and compare it with Redis; exit code 1 if they differ.
+
+    Redis names the position up to which each partition is applied; the log is replayed to there.
+    So services may run meanwhile, and events that are not applied yet are no difference. Where the
+    topic's retention has removed events, likes that only they could explain are counted apart.
+
+    `--repair` touches only what is proven wrong, and never undoes an event that a consumer
+    applies meanwhile: it then stops and says so. Stop the consumers where that keeps happening.
+
+    ```
+    likewise verify
+    likewise verify --repair --json
+    ```
+    """
+    from likewise.verification import Verifier
+
+    cli = command_line(context)
+    with cli.broker() as broker, cli.store() as store:
+        if not broker.partitions(cli.topics.likes):
+            raise LikewiseError(f"there is no topic {cli.topics.likes}: nothing to compare with")
+        verifier = Verifier(broker, store, cli.topics.likes)
+        found = _run(verifier)
+        repaired = _repair(verifier) if repair else None
+    if as_json:
+        print_json(_as_json(found, repaired))
+    else:
+        _print(found, repaired)
+    mended = repair and not found.beyond_log and not found.unsettled
+    if not (found.equal or mended):
+        raise typer.Exit(FAILED)
+
+
+def _run(verifier: Verifier) -> Verification:
+    with progress() as bars:
+        bar = bars.add_task("replaying the log", total=None)
+        return verifier.run(lambda read, total: bars.update(bar, completed=read, total=total))
+
+
+def _repair(verifier: Verifier) -> int:
+    try:
+        return verifier.repair()
+    except PositionMovedError as error:
+        raise LikewiseError(
+            "a consumer applied events while Redis was to be repaired, so it was left as it is "
+            "from there on; run it again, or stop the consumers before"
+        ) from error
+
+
+def _as_json(found: Verification, repaired: int | None) -> dict[str, Any]:
+    return {
+        "equal": found.equal,
+        "events": found.events,
+        "invalid_events": found.invalid,
+        "unapplied_events": found.lag,
+        "users": found.users,
+        "differing_users": {
+            user: _difference(found.differences[user]) for user in found.wrong_users
+        },
+        "retired": _difference(found.retired),
+        "log_begins_at": {
+            str(partition.partition): at for partition, at in found.beginnings.items()
+        },
+        "unproven_users": sum(bool(each.unproven) for each in found.differences.values()),
+        "beyond_log": {str(partition.partition): at for partition, at in found.beyond_log.items()},
+        "unsettled_users": sorted(found.unsettled),
+        "repaired_users": repaired,
+    }
+
+
+def _difference(found: Difference) -> dict[str, list[Any]]:
+    return {"missing": sorted(found.missing), "extra": sorted(found.extra)}
+
+
+def _print(found: Verification, repaired: int | None) -> None:
+    out = stdout()
+    out.print(
+        f"{found.events:,} events replayed ({found.invalid:,} not understood, {found.lag:,} not "
+        f"applied yet), {found.users:,} users compared"
+    )
+    _print_limits(found)
+    if found.wrong_users or found.retired.proven:
+        _print_differences(found)
+    if repaired is not None:
+        out.print(f"repaired {repaired:,} users")
+    elif found.equal:
+        out.print("[green]Redis holds what the log says.[/]")
+
+
+def _print_limits(found: Verification) -> None:
+    """Say what the comparison could not tell."""
+    for (topic, number), at in found.beginnings.items():
+        complain(f"{topic}/{number} begins at {at}: what came before can't be verified")
+    if unproven := sum(bool(each.unproven) for each in found.differences.values()):
+        complain(f"{unproven:,} users have likes that this log can neither prove nor refute")
+    for (topic, number), at in found.beyond_log.items():
+        complain(
+            f"{topic}/{number} ends before {at}, which Redis says is applied: it was made anew"
+        )
+    if found.unsettled:
+        complain(f"{len(found.unsettled):,} users changed too often to be compared; run it again")
+
+
+def _print_differences(found: Verification) -> None:
+    rows = table("user", "#missing", "#extra", "for example")
+    if found.retired.proven:
+        rows.add_row("(retired items)", *_cells(found.retired))
+    for user in found.wrong_users[:_SHOWN_USERS]:
+        rows.add_row(escape(user), *_cells(found.differences[user]))
+    out = stdout()
+    out.print(f"[red]{len(found.wrong_users):,} users differ[/]; the first of them:")
+    out.print(rows)
+
+
+def _cells(found: Difference) -> tuple[str, str, str]:
+    shown = [f"-{item}" for item in sorted(found.missing)] + [
+        f"+{item}" for item in sorted(found.extra)
+    ]
+    examples = ", ".join(shown[:_SHOWN_ITEMS])
+    return str(len(found.missing)), str(len(found.extra)), escape(examples)

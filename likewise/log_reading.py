@@ -1,0 +1,59 @@
+"""Reading a stretch of a topic, from known offsets to known offsets, outside any consumer group."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from likewise.errors import TransientError
+from likewise.streams import TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from likewise.streams import Broker, Record
+
+SILENCE_TIMEOUT_S = 30.0
+_POLL_TIMEOUT_MS = 500
+
+
+def read_between(
+    broker: Broker,
+    start: Mapping[TopicPartition, int],
+    end: Mapping[TopicPartition, int],
+    *,
+    silence_timeout_s: float = SILENCE_TIMEOUT_S,
+) -> Iterator[list[Record]]:
+    """Yield the records from `start` up to, but without, `end`; each partition's in order.
+
+    The record before each end has to be there still, or one after it.
+
+    Raises:
+        TransientError: no record came for `silence_timeout_s` although some are left.
+    """
+    unread = {partition: at for partition, at in start.items() if at < end[partition]}
+    if not unread:
+        return
+    with closing(broker.reader(unread)) as reader:
+        heard_at_s = time.monotonic()
+        while unread:
+            records = reader.poll(_POLL_TIMEOUT_MS)
+            if records:
+                heard_at_s = time.monotonic()
+            elif time.monotonic() - heard_at_s > silence_timeout_s:
+                raise TransientError(
+                    f"{_named(unread)}: no record came for {silence_timeout_s:g} s"
+                )
+            yield [record for record in records if record.offset < end[_partition(record)]]
+            for record in records:
+                if record.offset + 1 >= end[_partition(record)]:
+                    unread.pop(_partition(record), None)
+
+
+def _partition(record: Record) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)
+
+
+def _named(partitions: Mapping[TopicPartition, int]) -> str:
+    return ", ".join(f"{topic}/{number}" for topic, number in sorted(partitions))

@@ -1,0 +1,185 @@
+"""`likewise up`, used as a stranger would: plain clients, signals, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+from kafka import KafkaConsumer, KafkaProducer
+
+from tests.running_up import PATIENCE_S, alive, descendants, environment, running_up, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.running_up import RunningUp
+
+pytestmark = pytest.mark.timeout(180)
+
+CATS = [f"cat {number}" for number in range(4)]
+DOGS = [f"dog {number}" for number in range(4)]
+
+
+def publish(up: RunningUp, likes: dict[str, list[str]]) -> None:
+    with closing(KafkaProducer(bootstrap_servers=up.bootstrap_servers)) as producer:
+        for user, items in likes.items():
+            for item in items:
+                body = json.dumps({"user_id": user, "item_id": item}).encode()
+                producer.send("likes", body, key=user.encode())
+        producer.flush()
+
+
+def ask(up: RunningUp, body: dict[str, Any]) -> dict[str, Any]:
+    """Send a request as Spring's ReplyingKafkaTemplate does, and return its reply."""
+    correlation = os.urandom(16)
+    with (
+        closing(KafkaProducer(bootstrap_servers=up.bootstrap_servers)) as producer,
+        closing(
+            KafkaConsumer(
+                "recommendation-replies",
+                bootstrap_servers=up.bootstrap_servers,
+                auto_offset_reset="earliest",
+                consumer_timeout_ms=PATIENCE_S * 1_000,
+            )
+        ) as consumer,
+    ):
+        producer.send(
+            "recommendation-requests",
+            json.dumps(body).encode(),
+            headers=[
+                ("kafka_correlationId", correlation),
+                ("kafka_replyTopic", b"recommendation-replies"),
+            ],
+        )
+        producer.flush()
+        for record in consumer:
+            if ("kafka_correlationId", correlation) in record.headers:
+                reply: dict[str, Any] = json.loads(record.value)
+                return reply
+    raise AssertionError("no reply came")
+
+
+def likes_of(up: RunningUp, user: str) -> set[str]:
+    with closing(redis.Redis.from_url(up.redis_url, decode_responses=True)) as client:
+        return {str(item) for item in client.smembers(f"likes:{user}")}
+
+
+def likewise(up: RunningUp, home: Path, *arguments: str) -> str:
+    servers = ["--bootstrap-servers", up.bootstrap_servers, "--redis-url", up.redis_url]
+    return subprocess.run(
+        [sys.executable, "-m", "likewise", *servers, *arguments],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+
+
+def test_plain_clients_get_right_answers_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    with running_up(tmp_path) as up:
+        up.await_line(r"^up +ready\.")
+        # Two blocks of taste; each user lacks one item of their own block.
+        likes = {f"c{number}": [*CATS[:number], *CATS[number + 1 :]] for number in range(4)}
+        likes |= {f"d{number}": [*DOGS[:number], *DOGS[number + 1 :]] for number in range(4)}
+        publish(up, likes)
+        wait_for(
+            lambda: all(likes_of(up, user) == set(items) for user, items in likes.items()),
+            "the likes to be in Redis",
+        )
+        up.await_line(r"^server .*model taken over", start=0)
+        wait_for(
+            lambda: (
+                json.loads(likewise(up, tmp_path, "status", "--json"))["redis"]["model"]["users"]
+                == len(likes)
+            ),
+            "a model of all users",
+        )
+        wait_for(
+            lambda: (
+                [item["item_id"] for item in ask(up, {"user_id": "c1", "count": 1})["items"]]
+                == ["cat 1"]
+            ),
+            "the cat that c1 does not have yet",
+        )
+
+        started = descendants(up.process.pid)
+        assert len(started) >= 5, "two servers and three services"
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(30) == 0
+        assert alive(started) == []
+        assert list((tmp_path / "likewise").iterdir()) == [], "the private directory is gone"
+
+
+def test_everything_dies_with_up_even_when_it_is_killed(tmp_path: Path) -> None:
+    with running_up(tmp_path) as up:
+        up.await_line(r"^up +ready\.")
+        started = descendants(up.process.pid)
+        assert len(started) >= 5
+        up.process.kill()
+        up.process.wait()
+        wait_for(lambda: not alive(started), "the children to end", timeout_s=15)
+    (left,) = (tmp_path / "likewise").iterdir()
+    with running_up(tmp_path) as up:
+        up.await_line("models in")
+        assert not left.exists(), "the next run removes what the killed one could not"
+
+
+def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
+    with running_up(tmp_path) as up:
+        up.await_line(r"^up +ready\.")
+        said = len(up.lines)
+        (consumer,) = [
+            pid for pid in descendants(up.process.pid) if alive([pid])[0].endswith("consume ")
+        ]
+        os.kill(consumer, signal.SIGKILL)
+        up.await_line(r"^consumer +ended by signal 9; starting it again", start=said)
+        publish(up, {"u": ["i"]})
+        wait_for(lambda: likes_of(up, "u") == {"i"}, "the like, by the new consumer")
+
+
+def test_kept_data_is_there_again_and_hides_no_new_event(tmp_path: Path) -> None:
+    kept = str(tmp_path / "kept")
+    with running_up(tmp_path, "--data", kept) as up:
+        up.await_line("starting the services")
+        publish(up, {"u": [f"old {number}" for number in range(50)]})
+        wait_for(lambda: len(likes_of(up, "u")) == 50, "the likes of the first run")
+    with running_up(tmp_path, "--data", kept) as up:
+        # Before a consumer can look: by then the log is longer than what was applied before.
+        up.await_line("starting the services")
+        publish(up, {"u": [f"new {number}" for number in range(60)]})
+        wait_for(lambda: len(likes_of(up, "u")) == 110, "the likes of both runs")
+
+
+def test_settings_that_no_service_can_run_with_end_it_with_their_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "likewise.toml").write_text('[serving]\nreply_topic_pattern = "("\n')
+    with running_up(tmp_path) as up:
+        assert up.process.wait(PATIENCE_S) == 2
+        up.await_line(r"reply_topic_pattern")
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with running_up(tmp_path) as first:
+        first.await_line(r"on 127.0.0.1:")
+        with running_up(tmp_path, "--port-kafka", str(first.kafka_port)) as second:
+            assert second.process.wait(PATIENCE_S) == 1
+            second.await_line(rf"somebody else listens on 127.0.0.1:{first.kafka_port}")
+
+
+def test_an_embedded_server_that_dies_ends_everything(tmp_path: Path) -> None:
+    with running_up(tmp_path) as up:
+        up.await_line(r"^up +ready\.")
+        (broker,) = [pid for pid in descendants(up.process.pid) if "tansu" in alive([pid])[0]]
+        started = descendants(up.process.pid)
+        os.kill(broker, signal.SIGKILL)
+        assert up.process.wait(60) == 1
+        up.await_line(r"The embedded broker has ended; its log is")
+        wait_for(lambda: not alive(started), "the children to end", timeout_s=15)
