@@ -1,0 +1,69 @@
+# `make help` says what there is. Everything works in .venv, which is made when it is first needed.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+IMAGE ?= likewise:latest
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-containers check format lock image clean
+
+help: ## say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=python3.12 chooses the Python for .venv; PYTEST_ARGS='-k redis' is handed to pytest."
+
+install: $(VENV)/installed ## make .venv with the locked dependencies and likewise itself
+
+demo: $(VENV)/installed ## run the whole path on embedded servers: real likes in, recommendations out
+	$(BIN)/likewise demo
+
+test: $(VENV)/installed ## run every test, against embedded servers (Tansu and Redis)
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-containers: $(VENV)/installed ## run the tests that talk to servers against Apache Kafka and Redis in Docker
+	LIKEWISE_TEST_SERVERS=containers $(BIN)/pytest tests/contract tests/integration tests/e2e $(PYTEST_ARGS)
+
+check: $(VENV)/installed ## format, lint, types, import rules, unit tests: before every commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+format: $(VENV)/installed ## format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The second lock is the part of the first that the container image needs, at the same versions.
+# pip takes them as they are; uv is used only to write them, because it resolves for all Pythons.
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade)
+
+lock: $(VENV)/installed ## pin the dependencies anew after a change to pyproject.toml (UPGRADE=1: the newest of each)
+	$(LOCK) --extra dev --output-file requirements.lock
+	$(LOCK) --extra server --constraint requirements.lock --output-file requirements-server.lock
+
+image: ## build the container image, likewise:latest
+	docker build --tag $(IMAGE) .
+
+clean: ## remove .venv and every cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+# Rebuilt whenever a dependency changed. Hashes are checked for all that the lock names; likewise
+# itself is installed in place, so that an edit counts at once.
+$(VENV)/installed: requirements.lock pyproject.toml
+	@missing=$$(.ci/prerequisites $(PYTHON)) && test -z "$$missing" || { \
+		echo "Some things are missing to install from source. On Debian, as root:" >&2; \
+		echo "  apt-get install" $$missing >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+		echo "likewise needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is another one;" >&2; \
+		echo "name one of those: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Installing the locked dependencies into $(VENV) (a minute or so the first time)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
