@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BULK_LINGER_MS = 20
 """What to make the sink with: larger batches are worth more than a quick first event."""
 
-CONFIRMATION_TIMEOUT_S = 60.0
+CONFIRMATION_TIMEOUT_S = 30.0
 _MAX_UNCONFIRMED = 20_000
 _SHOWN_FAILURES = 5
 
@@ -50,7 +50,7 @@ class BulkPublisher:
         An event that the broker refuses is only counted.
 
         Raises:
-            TransientError: the broker takes no more; this event was not sent.
+            TransientError: the broker takes no more, or confirms none; it is useless to go on.
         """
         value = encode_event(event, timestamp_ms=timestamp_ms)
         try:
@@ -60,12 +60,21 @@ class BulkPublisher:
             return
         self._unconfirmed.append(delivery)
         if len(self._unconfirmed) >= _MAX_UNCONFIRMED:
-            self._confirm(_MAX_UNCONFIRMED // 2)
+            self._make_room()
 
     def finish(self) -> Published:
-        """Return once every event is confirmed or counted as failed; within about a minute."""
+        """Return once every event is confirmed or counted as failed; within half a minute."""
         self._confirm(0)
         return self.published
+
+    def _make_room(self) -> None:
+        before = self.published.confirmed
+        self._confirm(_MAX_UNCONFIRMED // 2)
+        if self.published.confirmed == before:
+            raise TransientError(
+                f"the broker has confirmed none of {_MAX_UNCONFIRMED // 2:,} events within "
+                f"{CONFIRMATION_TIMEOUT_S:g} s: {self.published.failures[0]}"
+            )
 
     def _confirm(self, leave: int) -> None:
         # One deadline for all: with the broker gone, each would use up its own.

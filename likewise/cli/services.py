@@ -95,7 +95,9 @@ def _index_once(cli: CommandLine, *, as_json: bool) -> None:
     from indexer.service import index_once
     from likewise.backoff import StoppedError
     from likewise.cli.build_progress import build_progress
+    from likewise.logs import configure_logging
 
+    configure_logging(cli.settings.logging, service="indexer")  # to stderr: stdout is for data
     with (
         stop_on_signals() as stop,
         cli.broker() as broker,

@@ -60,6 +60,17 @@ def test_a_broker_that_takes_no_more_ends_the_publishing(broker: MemoryBroker) -
     assert publisher.finish().confirmed == 1
 
 
+def test_a_broker_that_confirms_none_ends_the_publishing(broker: MemoryBroker) -> None:
+    publisher = BulkPublisher(broker.sink(), TOPIC)
+    broker.fail_with(*[TransientError("gone")] * 20_000, on="deliver")
+    for _ in range(19_999):
+        publisher.publish(LIKES[0])
+    with pytest.raises(TransientError, match=r"confirmed none of 10,000 events.*gone"):
+        publisher.publish(LIKES[0])
+    published = publisher.finish()
+    assert (published.confirmed, published.failed) == (0, 20_000)
+
+
 def test_nothing_published_is_applied_at_once() -> None:
     wait_until_applied(MemoryStore(), {})
 
