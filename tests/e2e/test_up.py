@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.running_up import RunningUp
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 CATS = [f"cat {number}" for number in range(4)]
 DOGS = [f"dog {number}" for number in range(4)]
