@@ -56,11 +56,11 @@ def candidates(settings: ModelSettings) -> list[Recipe]:
     blend = DEFAULTS["blend"]
     recipes = [blend]
     for ridge, query, score in (
-        (3.0, 0.35, 0.1),
-        (30.0, 0.35, 0.1),
+        (3.0, 0.35, 0.15),
+        (30.0, 0.35, 0.15),
         (10.0, 0.15, 0.0),
         (30.0, 0.15, 0.0),
-        (10.0, 0.35, 0.2),
+        (10.0, 0.35, 0.1),
         (20.0, 0.5, 0.2),
         (1_000.0, 0.35, 0.1),
     ):
@@ -68,7 +68,7 @@ def candidates(settings: ModelSettings) -> list[Recipe]:
             structs.replace(blend, ridge=ridge, query_exponent=query, score_exponent=score)
         )
     recipes += [
-        structs.replace(blend, ranker="spectral", rank=rank, ridge=ridge, query_exponent=0.0)
+        structs.replace(DEFAULTS["spectral"], rank=rank, ridge=ridge)
         for rank, ridge in ((64, 3.0), (128, 3.0), (128, 10.0), (256, 10.0))
     ]
     given = [with_given(recipe, settings) for recipe in recipes]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DEFAULTS: dict[RankerName, Recipe] = {
     "blend": Recipe(),
-    "spectral": Recipe(ranker="spectral", rank=128, query_exponent=0.0),
+    "spectral": Recipe(ranker="spectral", rank=128, query_exponent=0.0, score_exponent=0.1),
     "cooccurrence": Recipe(
         ranker="cooccurrence",
         rank=0,

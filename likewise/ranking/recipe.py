@@ -29,7 +29,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """lambda in the filter ``s^2 / (s^2 + lambda)``: directions weaker than it count for little."""
     query_exponent: float = 0.35
     """A like weighs d_i^-q in the query, beyond what R does."""
-    score_exponent: float = 0.1
+    score_exponent: float = 0.15
     """A score is multiplied by d_i^c: higher favours popular items."""
     similar_items: int = 100
     """Co-occurring items kept for each item."""
