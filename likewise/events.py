@@ -12,6 +12,7 @@ import msgspec
 
 from likewise.errors import InvalidInputError
 from likewise.ids import ItemId, UserId, parse_item_id, parse_user_id
+from likewise.json_input import decode_json
 
 if TYPE_CHECKING:
     from likewise.streams import Record
@@ -90,8 +91,6 @@ def decode_event(record: Record) -> Event:
     Raises:
         InvalidInputError: the record breaks the wire contract. Nothing else is ever raised.
     """
-    if record.value is None:
-        raise InvalidInputError("null_value", "the record has no value")
     body = _decode_body(record.value)
     kind = _binary_mode_type(record)
     if body.specversion is not None:
@@ -141,17 +140,8 @@ def event_key(event: Event) -> bytes:
     return _subject(event).encode()
 
 
-def _decode_body(raw: bytes) -> _Body:
-    if len(raw) > MAX_EVENT_BYTES:
-        raise InvalidInputError("too_large", f"the event is longer than {MAX_EVENT_BYTES} bytes")
-    try:
-        return _decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        raise InvalidInputError("wrong_type", str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInputError("not_json", str(error)) from error
-    except RecursionError as error:
-        raise InvalidInputError("too_deep", "the JSON is nested too deeply") from error
+def _decode_body(raw: bytes | None) -> _Body:
+    return decode_json(_decoder, raw, what="event", max_bytes=MAX_EVENT_BYTES)
 
 
 def _binary_mode_type(record: Record) -> str | None:
@@ -188,10 +178,11 @@ def _subject(event: Event) -> str:
 
 def _check_key(key: bytes | None, event: Event) -> None:
     """Refuse a key that names someone else: such an event would be out of the user's order."""
-    if key is None:
+    subject = _subject(event)
+    if key is None or key == subject.encode():
         return
-    if key != _subject(event).encode():
+    if key != _encoder.encode(subject):  # clients with a JSON serialiser quote their keys
         shown = key[:64].decode(errors="replace")
         raise InvalidInputError(
-            "key_mismatch", f"the record's key {shown!r} is not {_subject(event)[:64]!r}"
+            "key_mismatch", f"the record's key {shown!r} is not {subject[:64]!r}"
         )

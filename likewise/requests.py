@@ -8,6 +8,7 @@ import msgspec
 
 from likewise.errors import InvalidInputError
 from likewise.ids import ItemId, UserId, parse_item_id, parse_user_id
+from likewise.json_input import decode_json
 from likewise.positions import Position
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def decode_request(value: bytes | None) -> Request:
     Raises:
         InvalidInputError: the value breaks the wire contract. Nothing else is ever raised.
     """
-    body = _decode_body(value)
+    body = decode_json(_body_decoder, value, what="request", max_bytes=MAX_REQUEST_BYTES)
     if body.version != 1:
         raise InvalidInputError("unsupported_version", f"version {body.version} is not 1")
     if not 1 <= body.count <= MAX_COUNT:
@@ -161,23 +162,6 @@ def reply_headers(route: ReplyRoute) -> list[tuple[str, bytes]]:
 def partition_header(partition: int) -> tuple[str, bytes]:
     """Return the header that asks for a reply on one partition (4 bytes, big-endian)."""
     return (REPLY_PARTITION_HEADER, partition.to_bytes(4, "big"))
-
-
-def _decode_body(value: bytes | None) -> _Body:
-    if value is None:
-        raise InvalidInputError("null_value", "the record has no value")
-    if len(value) > MAX_REQUEST_BYTES:
-        raise InvalidInputError(
-            "too_large", f"the request is longer than {MAX_REQUEST_BYTES} bytes"
-        )
-    try:
-        return _body_decoder.decode(value)
-    except msgspec.ValidationError as error:
-        raise InvalidInputError("wrong_type", str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInputError("not_json", str(error)) from error
-    except RecursionError as error:
-        raise InvalidInputError("too_deep", "the JSON is nested too deeply") from error
 
 
 def _check_subject(request: Request) -> None:

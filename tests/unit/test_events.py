@@ -185,6 +185,7 @@ def test_a_key_that_names_the_user_is_right_and_so_is_none() -> None:
     body = as_json({"user_id": "u42", "item_id": "i7"})
     assert decode_event(ARecord(body, key=b"u42")) == LIKE
     assert decode_event(ARecord(body, key=None)) == LIKE
+    assert decode_event(ARecord(body, key=b'"u42"')) == LIKE
 
 
 @pytest.mark.parametrize("key", [b"somebody else", b"", b"\xff", b"i7", b"u42 "])

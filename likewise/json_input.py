@@ -1,0 +1,35 @@
+"""Reading JSON from strangers: whatever the bytes, a typed value or an `InvalidInputError`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from likewise.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from msgspec.json import Decoder
+
+T = TypeVar("T")
+
+
+def decode_json(decoder: Decoder[T], raw: bytes | None, *, what: str, max_bytes: int) -> T:
+    """Return what the decoder reads; `what` names the message in errors.
+
+    Raises:
+        InvalidInputError: there is no value, it is too long, not JSON, too deeply nested, or of
+            other types than the decoder's. Nothing else is ever raised.
+    """
+    if raw is None:
+        raise InvalidInputError("null_value", "the record has no value")
+    if len(raw) > max_bytes:
+        raise InvalidInputError("too_large", f"the {what} is longer than {max_bytes} bytes")
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise InvalidInputError("wrong_type", str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError("not_json", str(error)) from error
+    except RecursionError as error:
+        raise InvalidInputError("too_deep", "the JSON is nested too deeply") from error
