@@ -23,8 +23,10 @@ demo: $(VENV)/installed ## run the whole path on embedded servers: real likes in
 test: $(VENV)/installed ## run every test, against embedded servers (Tansu and Redis)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
+# `up` and `demo` are left out: they bring their own servers, the embedded ones.
 test-containers: $(VENV)/installed ## run the tests that talk to servers against Apache Kafka and Redis in Docker
-	LIKEWISE_TEST_SERVERS=containers $(BIN)/pytest tests/contract tests/integration tests/e2e $(PYTEST_ARGS)
+	LIKEWISE_TEST_SERVERS=containers $(BIN)/pytest tests/contract tests/integration tests/e2e \
+		--ignore tests/e2e/test_up.py --ignore tests/e2e/test_demo.py $(PYTEST_ARGS)
 
 check: $(VENV)/installed ## format, lint, types, import rules, unit tests: before every commit
 	$(BIN)/ruff format --check .

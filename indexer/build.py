@@ -85,14 +85,21 @@ def factorise(user_items: Any, recipe: Recipe, *, seed: int, steps: Steps) -> Fa
         normalised = normalise(user_items, recipe.user_exponent, recipe.item_exponent)
         values, vectors = truncated_svd(normalised, recipe.rank, seed=seed)
     eigenvalues = values**2
-    n_items = user_items.shape[1]
-    sparse_part = sparse.csr_array((n_items, n_items), dtype=np.float32)
     with steps("co-occurrence"):
-        if recipe.ranker == "cooccurrence":
-            sparse_part = cooccurrence(normalised, keep=recipe.similar_items)
-        elif recipe.ranker == "blend":
-            sparse_part = residual(normalised, eigenvalues, vectors, keep=recipe.similar_items)
-    return Factors(eigenvalues, vectors, sparse_part)
+        similar = sparse_part(normalised, eigenvalues, vectors, recipe)
+    return Factors(eigenvalues, vectors, similar)
+
+
+def sparse_part(
+    normalised: Any, eigenvalues: FloatArray, vectors: FloatArray, recipe: Recipe
+) -> Any:
+    """Return the sparse part that goes with these vectors under the recipe's kind of ranker."""
+    if recipe.ranker == "cooccurrence":
+        return cooccurrence(normalised, keep=recipe.similar_items)
+    if recipe.ranker == "blend":
+        return residual(normalised, eigenvalues, vectors, keep=recipe.similar_items)
+    n_items = normalised.shape[1]
+    return sparse.csr_array((n_items, n_items), dtype=np.float32)
 
 
 def assemble(
@@ -124,7 +131,7 @@ def assemble(
         spectrum=spectrum,
         query_weights=query_weights,
         score_weights=score_weights,
-        cooccurrence=_weighted(factors.sparse_part, tail, query_weights, score_weights),
+        cooccurrence=weighted(factors.sparse_part, tail, query_weights, score_weights),
         item_index=item_index,
         user_index=user_index,
     )
@@ -152,7 +159,7 @@ def power(degrees: Any, exponent: float) -> FloatArray:
     return powers
 
 
-def _weighted(
+def weighted(
     similar: Any, tail: float, query_weights: FloatArray, score_weights: FloatArray
 ) -> Any:
     """Return ``diag(query_weights) (tail similar) diag(score_weights)``; empty where tail is 0."""

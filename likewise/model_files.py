@@ -6,12 +6,13 @@ A version is `manifest.json` (what is in it, and a SHA-256 of every file), table
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from likewise.ranking.model import Model
 from likewise.ranking.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FORMAT = 1
 """Grows when a reader of today could not read the files any more."""
@@ -39,7 +40,6 @@ _USER_INDEX = "users.ann"
 _VECTORS = ("item_counts", "item_factors", "spectrum", "query_weights", "score_weights")
 _VERSION = re.compile(r"\d{8}T\d{6}\.\d{3}Z(-[0-9a-f]{4})?")
 _ASIDE = ".aside-"
-_ABANDONED_AFTER_S = 3_600
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -101,24 +101,14 @@ def write_model(
     aside = directory / f"{_ASIDE}{version}-{os.getpid()}"
     try:
         aside.mkdir(parents=True)
-        _write_tables(aside, model)
-        manifest = Manifest(
-            format=FORMAT,
-            version=version,
-            snapshot_at_ms=snapshot_at_ms,
-            users=model.user_items.shape[0],
-            items=len(model.item_ids),
-            likes=int(model.user_items.nnz),
-            rank=model.item_factors.shape[1],
-            recipe=model.recipe,
-            build=dict(build or {}),
-            files={path.name: _entry(path) for path in sorted(aside.iterdir())},
-        )
-        (aside / _MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        for path in aside.iterdir():
-            _fsync(path)
-        _fsync(aside)
-        aside.rename(directory / version)
+        with _locked(aside):
+            _write_tables(aside, model)
+            manifest = _manifest(aside, version, model, snapshot_at_ms, build or {})
+            (aside / _MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+            for path in aside.iterdir():
+                _fsync(path)
+            _fsync(aside)
+            aside.rename(directory / version)
         _fsync(directory)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -221,10 +211,9 @@ def prune(directory: Path, *, keep: int, current: str | None) -> list[str]:
     it: the files live on until it lets go.
     """
     for left in directory.glob(f"{_ASIDE}*"):
-        # A younger one may be another build's, in the midst of writing.
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_S:
-                shutil.rmtree(left, ignore_errors=True)
+        # Whoever still writes to it holds its lock; a crash lets go of it.
+        with suppress(OSError), _locked(left):
+            shutil.rmtree(left, ignore_errors=True)
     removed = [name for name in _version_names(directory)[keep:] if name != current]
     for name in removed:
         # The manifest goes first: a half-removed version is no version any more.
@@ -238,6 +227,24 @@ def _version_names(directory: Path) -> list[str]:
         return []
     names = (path.name for path in directory.iterdir() if path.is_dir())
     return sorted((name for name in names if _VERSION.fullmatch(name)), reverse=True)
+
+
+def _manifest(
+    path: Path, version: str, model: Model, snapshot_at_ms: int, build: Mapping[str, Any]
+) -> Manifest:
+    """Return what the files in `path`, all written, have to say of themselves."""
+    return Manifest(
+        format=FORMAT,
+        version=version,
+        snapshot_at_ms=snapshot_at_ms,
+        users=model.user_items.shape[0],
+        items=len(model.item_ids),
+        likes=int(model.user_items.nnz),
+        rank=model.item_factors.shape[1],
+        recipe=model.recipe,
+        build=dict(build),
+        files={file.name: _entry(file) for file in sorted(path.iterdir())},
+    )
 
 
 def _write_tables(path: Path, model: Model) -> None:
@@ -287,6 +294,21 @@ def _entry(path: Path) -> FileEntry:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileEntry(path.stat().st_size, digest)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the directory's lock, which nobody else may hold.
+
+    Raises:
+        OSError: somebody does, or there is no such directory.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _fsync(path: Path) -> None:

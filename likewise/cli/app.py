@@ -14,6 +14,7 @@ from likewise.cli import (
     ask,
     configuration,
     dead_letters,
+    evaluating,
     events,
     exporting,
     health,
@@ -146,6 +147,7 @@ app.command(rich_help_panel=_SERVICES)(services.serve)
 
 app.command(rich_help_panel=_OPERATORS)(status.status)
 app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)
+app.command(rich_help_panel=_OPERATORS)(evaluating.evaluate)
 app.command(rich_help_panel=_OPERATORS)(verify.verify)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(health.health)

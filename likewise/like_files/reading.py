@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 import zlib
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -15,7 +16,7 @@ from likewise.like_files.errors import LikeFileError
 from likewise.like_files.rows import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
 CHUNK_ROWS = 50_000
@@ -86,12 +87,13 @@ def _read_csv(path: Path, columns: Columns, chunk_rows: int) -> Iterator[Chunk]:
 def _csv_rows(frame: pd.DataFrame, present: dict[str, str], skipped: list[int]) -> Iterator[Row]:
     filled = frame.dropna(how="all")
     filled = filled.astype(object).where(filled.notna(), None)
-    fields = {name: filled[column] for name, column in present.items()}
-    for index, values in zip(filled.index, zip(*fields.values(), strict=True), strict=True):
+    lines = []
+    for index in filled.index:
         line = index + 2  # the header is line 1
         for skipped_line in skipped:
             line += skipped_line <= line
-        yield Row(line, **dict(zip(fields, values, strict=True)))
+        lines.append(line)
+    return _rows(lines, {name: filled[column] for name, column in present.items()})
 
 
 def _read_parquet(path: Path, columns: Columns, chunk_rows: int) -> Iterator[Chunk]:
@@ -100,12 +102,16 @@ def _read_parquet(path: Path, columns: Columns, chunk_rows: int) -> Iterator[Chu
         total, read = file.metadata.num_rows, 0
         for batch in file.iter_batches(chunk_rows, columns=list(present.values())):
             fields = [batch.column(column).to_pylist() for column in present.values()]
-            rows = [
-                Row(read + number, **dict(zip(present, values, strict=True)))
-                for number, values in enumerate(zip(*fields, strict=True), start=1)
-            ]
+            lines = range(read + 1, read + 1 + batch.num_rows)
+            rows = list(_rows(lines, dict(zip(present, fields, strict=True))))
             read += len(rows)
             yield Chunk(rows, read / total)
+
+
+def _rows(lines: Sequence[int], fields: dict[str, Iterable[object]]) -> Iterator[Row]:
+    """Return the rows that these columns make; a field without a column is None."""
+    columns = [fields.get(name, repeat(None)) for name in Row._fields[1:]]
+    return map(Row, lines, *columns)
 
 
 def _present(path: Path, columns: Columns, found: Sequence[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from likewise.errors import ModelFileError
 
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 def scores(model: Model, likes: Any) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
     index = _user_index(model)
-    folded = _fold_in(model, likes)
-    scored = np.zeros(likes.shape, np.float32)
-    for query, vector in enumerate(folded):
-        rows, cosines = index.nearest(vector, model.recipe.neighbours)
-        scored[query] = model.user_items[rows].T @ cosines
-    return scored
+    found = [index.nearest(vector, model.recipe.neighbours) for vector in _fold_in(model, likes)]
+    rows, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    ends = np.cumsum([0, *(len(nearest) for nearest, _ in found)])
+    shape = (len(found), model.user_items.shape[0])
+    weights = sparse.csr_array((cosines, rows, ends), shape=shape)
+    return np.asarray((weights @ model.user_items).toarray(), np.float32)
 
 
 def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:

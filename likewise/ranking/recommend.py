@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from likewise.ranking.model import FloatArray, Model
 
-# Up to here scoring every item costs less than an approximate search; docs/benchmarks.md.
+# Up to here scoring every item is cheap enough to need no approximate search.
 EXACT_ITEMS_LIMIT = 50_000
 # Of the strongest contribution: what is below is not worth naming.
 _NEGLIGIBLE = 1e-3

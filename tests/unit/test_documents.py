@@ -241,7 +241,7 @@ def _documented_codes(section: str) -> set[str]:
 
 def _codes_in_the_source() -> set[str]:
     """Return the first argument of every error that becomes a reply or a dead letter."""
-    wire = ("events", "ids", "positions", "requests")
+    wire = ("events", "ids", "json_input", "positions", "requests")
     paths = [ROOT / f"likewise/{name}.py" for name in wire] + sorted(
         (ROOT / "serving").glob("*.py")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -181,9 +182,11 @@ def test_pruning_keeps_the_newest_and_the_current(tmp_path: Path) -> None:
     for version in versions:
         write_model(tmp_path, version, model, snapshot_at_ms=1)
     (tmp_path / ".aside-left-by-a-crash").mkdir()
-    os.utime(tmp_path / ".aside-left-by-a-crash", (0, 0))
     (tmp_path / ".aside-being-written").mkdir()
+    writing = os.open(tmp_path / ".aside-being-written", os.O_RDONLY)
+    fcntl.flock(writing, fcntl.LOCK_EX)
     assert sorted(prune(tmp_path, keep=2, current=versions[0])) == versions[1:3]
+    os.close(writing)
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [".aside-being-written", versions[0], versions[3], versions[4]]
 

@@ -193,3 +193,14 @@ def test_the_best_places_are_those_a_full_sort_gives(values: list[float], count:
     best = best_columns(scores, count)
     assert scores[best].tolist() == scores[ranked[:count]].tolist()
     assert len(set(best.tolist())) == len(best)
+
+
+@given(st.integers(0, 3000), st.integers(1, 9), st.integers(0, 99))
+def test_the_best_of_many_are_those_a_full_sort_gives(length: int, count: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    scores = draw.integers(-40, 40, length).astype(np.float32)  # with ties
+    scores[draw.random(length) < 0.2] = -np.inf
+    best = best_columns(scores, count)
+    expected = np.sort(scores[np.isfinite(scores)])[::-1][:count]
+    assert scores[best].tolist() == expected.tolist()
+    assert len(set(best.tolist())) == len(best)

@@ -1,0 +1,36 @@
+"""Confidence intervals by resampling users (Efron, "Bootstrap Methods", 1979)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RESAMPLES = 1_000
+CONFIDENCE = 0.95
+
+
+def resampled_means(
+    values: NDArray[np.float64], *, seed: int, resamples: int = RESAMPLES
+) -> NDArray[np.float64]:
+    """Return the means [resamples, columns] of users drawn with replacement from `values`.
+
+    `values` is [users, columns]. The same number of users and the same seed draw the same users,
+    so that the differences of two such results are paired.
+    """
+    users = len(values)
+    draw = np.random.default_rng(seed)
+    means = np.empty((resamples, values.shape[1]))
+    for number in range(resamples):
+        times_drawn = np.bincount(draw.integers(users, size=users), minlength=users)
+        means[number] = times_drawn @ values
+    return means / max(users, 1)
+
+
+def intervals(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the percentile interval of each column, [2, columns]: low and high."""
+    tail = (1 - CONFIDENCE) / 2
+    return np.quantile(means, [tail, 1 - tail], axis=0)

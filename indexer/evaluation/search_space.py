@@ -1,0 +1,100 @@
+"""Which recipes a search tries, and in which order: what matters most comes first.
+
+The grids span what was best on six data sets (docs/ranking.md), and a step beyond on each side.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from msgspec import structs
+
+from indexer.recipes import DEFAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from likewise.ranking.recipe import Recipe
+
+    Stage = Callable[[Recipe], list[Recipe]]
+
+RANKS = (64, 128, 256, 512)
+# Exponents of R. Each pair costs a factorisation of its own, and seldom gains much over the first.
+OTHER_EXPONENTS = ((0.35, 0.35), (0.15, 0.25), (0.5, 0.5), (0.35, 0.5), (0.0, 0.0))
+_RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+_QUERY_EXPONENTS = (0.0, 0.15, 0.35, 0.5)
+_SCORE_EXPONENTS = (0.0, 0.1, 0.2)
+_FINER = (0.5, 0.7, 1.4, 2.0)
+_NEIGHBOURS = (50, 100, 200)
+_STEPS_NEARBY = 8
+
+
+def first_stages(largest_rank: int, *, seed: int) -> list[Stage]:
+    """Return the stages of a first search; each is given the best recipe so far.
+
+    All their recipes can be tried on the factors of one blend of the largest rank.
+    """
+    ranks = [rank for rank in RANKS if rank <= largest_rank]
+    steps = nearby(largest_rank, np.random.default_rng(seed))
+    return [
+        lambda best: _vary(best, ranker=("blend", "spectral"), ridge=_RIDGES),
+        weights,
+        lambda best: _vary(best, rank=ranks),
+        finer_ridges,
+        weights,
+        lambda best: _vary(best, ranker=("blend", "spectral")),
+        steps,
+        steps,
+        steps,
+        neighbour_recipes,
+    ]
+
+
+def finer_ridges(best: Recipe) -> list[Recipe]:
+    """Return the recipe with ridges around its own."""
+    return _vary(best, ridge=[round(best.ridge * factor, 3) for factor in _FINER])
+
+
+def weights(best: Recipe) -> list[Recipe]:
+    """Return the recipe with other weights of popular items, in queries and in scores."""
+    return _vary(best, query_exponent=_QUERY_EXPONENTS, score_exponent=_SCORE_EXPONENTS)
+
+
+def similarity_recipes(best: Recipe) -> list[Recipe]:
+    """Return recipes of plain co-occurrence, all on the same factors; `best` is not looked at."""
+    return weights(DEFAULTS["cooccurrence"])
+
+
+def neighbour_recipes(best: Recipe) -> list[Recipe]:
+    """Return recipes of nearest users, on the factors of the best."""
+    plain = structs.replace(best, ranker="neighbours", query_exponent=0.0, score_exponent=0.0)
+    return _vary(plain, rank=sorted({64, best.rank}), neighbours=_NEIGHBOURS)
+
+
+def nearby(largest_rank: int, draw: np.random.Generator) -> Stage:
+    """Return a stage of recipes random steps away from the best, on the same factors."""
+    ranks = [rank for rank in RANKS if rank <= largest_rank]
+
+    def stage(best: Recipe) -> list[Recipe]:
+        return [
+            structs.replace(
+                best,
+                rank=best.rank if draw.random() < 0.7 else int(draw.choice(ranks)),
+                ridge=round(float(best.ridge * np.exp(draw.normal(0, 0.4))), 3),
+                query_exponent=round(float(best.query_exponent + draw.normal(0, 0.07)), 3),
+                score_exponent=round(float(best.score_exponent + draw.normal(0, 0.05)), 3),
+            )
+            for _ in range(_STEPS_NEARBY)
+        ]
+
+    return stage
+
+
+def _vary(recipe: Recipe, **grids: Sequence[Any]) -> list[Recipe]:
+    """Return the recipe with every combination of these values of its fields."""
+    return [
+        structs.replace(recipe, **dict(zip(grids, values, strict=True)))
+        for values in product(*grids.values())
+    ]

@@ -1,0 +1,104 @@
+"""Trying many recipes on one factorisation: what changes between them is weights and filters.
+
+The vectors of the largest rank serve all smaller ones. The sparse part of a blend is what exactly its
+vectors leave of the co-occurrence, so there is one for each rank, made when it is first asked for:
+a part made for more vectors would rank otherwise once it is cut.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from indexer.build import Factors, Steps, assemble, filtered, power, sparse_part, weighted
+from indexer.evaluation.metrics import METRICS, per_user
+from indexer.evaluation.ranking import rank
+from indexer.progress import Unwatched
+from indexer.svd import item_degrees, normalise, truncated_svd
+from likewise.ranking.annoy_vectors import AnnoyVectors
+from likewise.ranking.model import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from indexer.evaluation.held_out import HeldOut
+    from likewise.ranking.recipe import Recipe
+
+
+class Trial(NamedTuple):
+    """A recipe and how it did on the validation likes of some users."""
+
+    recipe: Recipe
+    recall: float
+    ndcg: float
+
+    @property
+    def score(self) -> float:
+        """What the search maximises."""
+        return (self.recall + self.ndcg) / 2
+
+
+class Workbench:
+    """The factors of one matrix, on which recipes of its exponents and of no larger rank are tried."""
+
+    def __init__(
+        self, held_out: HeldOut, base: Recipe, largest_rank: int, *, k: int, seed: int
+    ) -> None:
+        """Factorise the matrix that `base` says, which may take long."""
+        self._held_out = held_out
+        self._k = k
+        self._seed = seed
+        self._liked = held_out.liked()
+        user_items = held_out.fit.user_items
+        self._degrees = item_degrees(user_items)
+        self._normalised = normalise(user_items, base.user_exponent, base.item_exponent)
+        values, self._vectors = truncated_svd(self._normalised, largest_rank, seed=seed)
+        self._eigenvalues = values**2
+        self._sparse_parts: dict[tuple[str, int, int], Any] = {}
+
+    def try_out(self, recipe: Recipe, users: NDArray[np.intp]) -> Trial:
+        """Return how the recipe ranks for these users of the measurement, by the exact scan."""
+        lists = rank(
+            self._model(recipe),
+            [self._liked[user] for user in users],
+            k=self._k,
+            progress=Unwatched(),
+            exact_items_limit=len(self._held_out.fit.item_ids),
+        )
+        means = per_user(lists.top, self._held_out, users).mean(axis=0)
+        by_name = dict(zip(METRICS, means.tolist(), strict=True))
+        return Trial(recipe, by_name["recall"], by_name["ndcg"])
+
+    def _model(self, recipe: Recipe) -> Model:
+        fit, factors = self._held_out.fit, self._factors(recipe)
+        if recipe.ranker == "neighbours":
+            return assemble(fit, factors, recipe, seed=self._seed, steps=Steps())
+        query_weights = power(self._degrees, -recipe.query_exponent)
+        score_weights = power(self._degrees, recipe.score_exponent)
+        spectrum, tail = filtered(factors.eigenvalues, recipe)
+        return Model(
+            recipe=recipe,
+            item_ids=fit.item_ids,
+            item_counts=self._degrees.astype(np.int32),
+            user_items=fit.user_items,
+            item_factors=factors.vectors,
+            spectrum=spectrum,
+            query_weights=query_weights,
+            score_weights=score_weights,
+            cooccurrence=weighted(factors.sparse_part, tail, query_weights, score_weights),
+            item_index=_NO_INDEX,
+            user_index=None,
+        )
+
+    def _factors(self, recipe: Recipe) -> Factors:
+        eigenvalues = self._eigenvalues[: recipe.rank]
+        vectors = np.ascontiguousarray(self._vectors[:, : recipe.rank])
+        key = (recipe.ranker, recipe.rank, recipe.similar_items)
+        if key not in self._sparse_parts:
+            self._sparse_parts[key] = sparse_part(self._normalised, eigenvalues, vectors, recipe)
+        return Factors(eigenvalues, vectors, self._sparse_parts[key])
+
+
+# The exact scan never looks at it.
+_NO_INDEX = AnnoyVectors(None, dimensions=1, metric="dot")

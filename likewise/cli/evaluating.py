@@ -1,0 +1,195 @@
+"""`evaluate`: how good the recommendations are, measured on likes held out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from likewise.cli.build_progress import build_progress
+from likewise.cli.context import CommandLine, command_line
+from likewise.cli.evaluation_tables import print_evaluation
+from likewise.cli.options import Json
+from likewise.cli.output import complain, print_json
+from likewise.errors import LikewiseError
+
+if TYPE_CHECKING:
+    from indexer.evaluation.likes import LikeTable
+    from indexer.evaluation.sources import Read
+    from indexer.evaluation.splits import Division
+    from indexer.evaluation.tuning import Tuning
+    from indexer.progress import Progress
+    from likewise.like_files.reading import Columns
+
+
+def evaluate(
+    context: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]", exists=True, dir_okay=False, help="CSV, CSV.gz or Parquet."
+        ),
+    ] = None,
+    from_redis: Annotated[
+        bool, typer.Option("--from-redis", help="Take what everybody likes now.")
+    ] = False,
+    from_topic: Annotated[
+        bool, typer.Option("--from-topic", help="Take the likes topic, with its times.")
+    ] = False,
+    k: Annotated[int, typer.Option("--k", min=1, help="Length of the lists.")] = 20,
+    ranker: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this one, beside what serves; may be repeated."),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Users for all but what serves and what is tuned; 0: all.")
+    ] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
+    user_column: Annotated[str, typer.Option(help="Column of the user ids.")] = "user_id",
+    item_column: Annotated[str, typer.Option(help="Column of the item ids.")] = "item_id",
+    timestamp_column: Annotated[
+        str, typer.Option(help="Column of times (s or ms since 1970, or ISO 8601), if any.")
+    ] = "timestamp",
+    split_column: Annotated[
+        str, typer.Option(help="Column that says train, valid or test, if any.")
+    ] = "split",
+    tune: Annotated[
+        bool, typer.Option("--tune", help="First search for better settings, on valid.")
+    ] = False,
+    budget: Annotated[
+        str, typer.Option(metavar="TIME", help="How long the search may take: 90s, 5m, 1h.")
+    ] = "5m",
+    settings_out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Where to write the settings that --tune found."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a report with plots as well.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure every ranker on likes held out, through the code that serves.
+
+    A column `split` (train, valid, test) is taken as it is; without one, each user's last likes are
+    held out, or random ones where there are no times. Models are fitted on train and valid. The
+    model that serves is built as the settings say; docs/ranking.md has the definitions.
+
+    `--tune` fits on train and searches on valid; the test likes are looked at once, afterwards.
+
+    ```
+    likewise evaluate likes.csv.gz
+    likewise evaluate --from-redis --json
+    likewise evaluate likes.parquet --ranker neighbours --ranker popular --report report.html
+    likewise evaluate likes.csv.gz --tune --budget 5m --settings-out tuned.toml
+    likewise --config tuned.toml index
+    ```
+    """
+    from indexer.evaluation.account import as_json as account_of
+    from indexer.evaluation.evaluate import Options
+    from indexer.evaluation.evaluate import evaluate as measure
+    from indexer.evaluation.splits import divide
+    from likewise.like_files.reading import Columns
+
+    cli = command_line(context)
+    if [file is not None, from_redis, from_topic].count(True) != 1:
+        raise typer.BadParameter("name one source: FILE, --from-redis or --from-topic")
+    names, budget_s = _names(ranker), _seconds(budget)
+    columns = Columns(user_column, item_column, timestamp_column, split=split_column)
+    _check_settings_out(settings_out, tune)
+    with build_progress() as progress:
+        progress.step("reading")
+        read, source = _read(cli, file, columns, progress, from_redis=from_redis)
+        division = divide(read.likes, seed=seed)
+        tuning = _tune(read.likes, division, k, seed, budget_s, progress) if tune else None
+        if tuning is not None and settings_out is not None:
+            _write_settings(settings_out, tuning, source, k)
+        extra = {} if tuning is None else {"tuned": tuning.best.recipe}
+        options = Options(k=k, rankers=names, sample=sample or None, seed=seed, extra=extra)
+        found = measure(read.likes, division, cli.settings.model, options, progress)
+    account = account_of(found, read, source, tuning)
+    if report is not None:
+        _write_report(report, account)
+    if as_json:
+        print_json(account)
+        return
+    if read.bad:
+        complain(f"{read.bad:,} bad rows were left out, the first: {read.first_bad}")
+    print_evaluation(account)
+
+
+def _names(given: list[str] | None) -> tuple[str, ...]:
+    from indexer.evaluation.contenders import NAMES
+
+    unknown = sorted(set(given or ()) - set(NAMES))
+    if unknown:
+        raise typer.BadParameter(f"no ranker {unknown[0]!r}; there are {', '.join(NAMES)}")
+    return tuple(given) if given else NAMES
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", text.strip())
+    if not found or not float(found[1]):
+        raise typer.BadParameter(f"{text!r} is no time; write it as 90s, 5m or 1h")
+    return float(found[1]) * {"s": 1, "": 1, "m": 60, "h": 3_600}[found[2]]
+
+
+def _check_settings_out(path: Path | None, tune: bool) -> None:
+    from indexer.evaluation.settings_file import check_settings_file
+
+    if path is None:
+        return
+    if not tune:
+        raise typer.BadParameter("--settings-out is where --tune writes: name both")
+    check_settings_file(path)
+
+
+def _read(
+    cli: CommandLine, file: Path | None, columns: Columns, progress: Progress, *, from_redis: bool
+) -> tuple[Read, str]:
+    """Return the likes, and what to call where they came from."""
+    from indexer.evaluation import sources
+    from likewise.like_files.reading import read_rows
+
+    if file is not None:
+        return sources.likes_of_file(read_rows(file, columns), progress), str(file)
+    if from_redis:
+        chunk = cli.settings.indexer.scan_chunk
+        with cli.store() as store:
+            return sources.likes_of_store(store, chunk=chunk, progress=progress), "Redis"
+    topic = cli.topics.likes
+    with cli.broker() as broker:
+        return sources.likes_of_topic(broker, topic, progress), f"topic {topic}"
+
+
+def _tune(
+    likes: LikeTable, division: Division, k: int, seed: int, budget_s: float, progress: Progress
+) -> Tuning:
+    from indexer.evaluation.held_out import hold_out
+    from indexer.evaluation.likes import Part
+    from indexer.evaluation.tuning import tune
+
+    held_out = hold_out(likes, division.parts, fit=[Part.TRAIN], wanted=Part.VALID)
+    return tune(held_out, k=k, seed=seed, budget_s=budget_s, progress=progress)
+
+
+def _write_settings(path: Path, tuning: Tuning, source: str, k: int) -> None:
+    from indexer.evaluation.settings_file import settings_toml, write_settings_file
+
+    best, default = tuning.best, tuning.default
+    remarks = [
+        f"Found by `likewise evaluate --tune` on {source}, in {tuning.trials} trials.",
+        f"On the validation likes of {tuning.users} users: recall@{k} {best.recall:.4f}, "
+        f"nDCG@{k} {best.ndcg:.4f}; untuned {default.recall:.4f}, {default.ndcg:.4f}.",
+    ]
+    write_settings_file(path, settings_toml(best.recipe, remarks))
+
+
+def _write_report(path: Path, account: dict[str, object]) -> None:
+    from indexer.evaluation.report import as_html
+
+    try:
+        path.write_text(as_html(account), encoding="utf-8")
+    except OSError as error:
+        raise LikewiseError(f"{path} can't be written: {error.strerror}") from error

@@ -1,0 +1,107 @@
+"""An evaluation as tables on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likewise.cli.output import duration, stdout, table
+
+
+def print_evaluation(account: dict[str, Any]) -> None:
+    """Print the JSON account of an evaluation for people; a star marks what serves."""
+    out = stdout()
+    _print_data(account)
+    out.print(_rankers(account))
+    out.print()
+    out.print(_groups(account))
+    out.print()
+    _print_approximation(account)
+    if account["tuning"] is not None:
+        _print_tuning(account)
+
+
+def _print_data(account: dict[str, Any]) -> None:
+    data, settings = account["data"], account["settings"]
+    out = stdout()
+    out.print(
+        f"{data['source']}: {data['likes']:,} likes of {data['users']:,} users and "
+        f"{data['items']:,} items; {data['train']:,} train, {data['valid']:,} valid, "
+        f"{data['test']:,} test (split: {data['split']})",
+        markup=False,
+    )
+    out.print(
+        f"Fitted on {settings['fitted_on']}; lists of {settings['k']}; in brackets the "
+        f"{settings['confidence']:.0%} interval over users.\n",
+        markup=False,
+    )
+
+
+def _rankers(account: dict[str, Any]) -> Any:
+    k = account["settings"]["k"]
+    shown = table(
+        "", "ranker", f"#recall@{k}", "", f"#nDCG@{k}", "", "#hit rate", "#MRR", "#coverage",
+        "#novelty", "#popular", "#users", "#build", "#ms/query",
+    )  # fmt: skip
+    for name, figures in account["rankers"].items():
+        shown.add_row(
+            "*" if name == account["default"] else "",
+            name,
+            f"{figures[f'recall@{k}']:.4f}",
+            _interval(figures, f"recall@{k}"),
+            f"{figures[f'ndcg@{k}']:.4f}",
+            _interval(figures, f"ndcg@{k}"),
+            f"{figures[f'hit_rate@{k}']:.3f}",
+            f"{figures[f'mrr@{k}']:.3f}",
+            f"{figures[f'coverage@{k}']:.1%}",
+            f"{figures[f'novelty@{k}']:.2f}",
+            f"{figures[f'popular_share@{k}']:.1%}",
+            f"{figures['users']:,}",
+            duration(figures["build_s"]),
+            f"{figures['ms_per_query']:.2f}",
+        )
+    return shown
+
+
+def _interval(figures: dict[str, Any], metric: str) -> str:
+    low, high = figures["intervals"][metric]
+    return f"[dim]\\[{low:.4f}, {high:.4f}][/]"
+
+
+def _groups(account: dict[str, Any]) -> Any:
+    k = account["settings"]["k"]
+    groups = account["rankers"][account["default"]]["groups"]
+    ranges = [tuple(group["likes"]) for group in groups]
+    headings = (f"#{low}–{high} likes" for low, high in ranges)
+    shown = table("nDCG by activity", *headings)
+    shown.add_row("users", *(f"{group['users']:,}" for group in groups))
+    for name, figures in account["rankers"].items():
+        by_range = {tuple(group["likes"]): group for group in figures["groups"]}
+        cells = (by_range.get(each, {}).get(f"ndcg@{k}") for each in ranges)
+        shown.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
+    return shown
+
+
+def _print_approximation(account: dict[str, Any]) -> None:
+    cost = account["approximation"]
+    searched, exact = cost["approximate_ms_per_query"], cost["exact_ms_per_query"]
+    stdout().print(
+        f"The approximate search finds {cost['recall']:.1%} of the exact lists, in "
+        f"{searched:.2f} ms a query against {exact:.2f} ms; the {cost['serves']} one serves "
+        f"{account['default']} here.",
+        markup=False,
+    )
+
+
+def _print_tuning(account: dict[str, Any]) -> None:
+    tuning, k = account["tuning"], account["settings"]["k"]
+    tuned, untuned = tuning["tuned"], tuning["untuned"]
+    out = stdout()
+    out.print(
+        f"\nTuned in {tuning['trials']} trials and {duration(tuning['spent_s'])} on {tuning['on']}, "
+        f"{tuning['users']:,} users: recall@{k} {tuned[f'recall@{k}']:.4f} (untuned "
+        f"{untuned[f'recall@{k}']:.4f}), nDCG@{k} {tuned[f'ndcg@{k}']:.4f} "
+        f"({untuned[f'ndcg@{k}']:.4f}).",
+        markup=False,
+    )
+    numbers = ", ".join(f"{name} {value}" for name, value in tuned["recipe"].items())
+    out.print(f"The settings: {numbers}.", markup=False)
