@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
     from likewise.settings import KafkaSettings
     from likewise.topics import TopicSpec
+
+
+# A group whose leader did not know of a topic's partitions when it shared them out stays without
+# them until its metadata is refreshed; new partitions are noticed as late. kafka-python's 5 min are long.
+_METADATA_MAX_AGE_MS = 10_000
+# Metadata of a new topic reaches a broker after the topic itself.
+_METADATA_PATIENCE_S = 5.0
+_METADATA_POLL_S = 0.05
 
 
 class KafkaBroker:
@@ -46,13 +55,16 @@ class KafkaBroker:
         with self._connection.errors("joining the consumer group"):
             self._connection.require_reachable()
             consumer = kafka.KafkaConsumer(
-                *topics,
                 group_id=self._connection.group(group),
                 max_poll_records=max_records,
                 session_timeout_ms=settings.session_timeout_ms,
                 heartbeat_interval_ms=settings.heartbeat_interval_ms,
+                metadata_max_age_ms=_METADATA_MAX_AGE_MS,
                 **self._reading(),
             )
+            wanted = list(topics)
+            _learn_of(consumer, wanted)
+            consumer.subscribe(wanted)
         return KafkaSource(consumer, self._connection)
 
     def reader(self, start: Mapping[TopicPartition, int]) -> KafkaReader:
@@ -184,3 +196,11 @@ class KafkaBroker:
         with self._connection.errors("asking for offsets"):
             found = self._ask(lambda admin: admin.list_partition_offsets(wanted))
         return {TopicPartition(*partition): offset.offset for partition, offset in found.items()}
+
+
+def _learn_of(consumer: Any, topics: Iterable[str]) -> None:
+    """Return once the consumer knows the topics' partitions, or after a few seconds without."""
+    deadline_s = time.monotonic() + _METADATA_PATIENCE_S
+    for topic in topics:
+        while not consumer.partitions_for_topic(topic) and time.monotonic() < deadline_s:
+            time.sleep(_METADATA_POLL_S)
