@@ -107,7 +107,8 @@ def assemble(
 ) -> Model:
     """Return the model that the factors give under the recipe.
 
-    They may be of more vectors than the recipe's rank: the first ones are taken.
+    They may be of more vectors than the recipe's rank, where it uses no sparse part: the first
+    ones are taken then. A sparse part is what just these vectors leave.
     """
     user_items = interactions.user_items
     degrees = item_degrees(user_items)

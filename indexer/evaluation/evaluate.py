@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
 
-SAMPLE = 10_000
-"""Users that contenders are measured on, beside the one that serves, which ranks for all."""
+SAMPLE = 5_000
+"""Users that contenders are measured on, but for what serves, what is tuned, and the original."""
+ORIGINAL = "neighbours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def evaluate(
     """Return how everything that is asked for does on the test likes, fitted on all others."""
     held_out = hold_out(likes, division.parts, fit=(Part.TRAIN, Part.VALID), wanted=Part.TEST)
     everybody = np.arange(len(held_out.user_rows))
+    for_everybody = {ORIGINAL, *options.extra}
     sample = _sample(len(everybody), options)
     liked = held_out.liked()
     served = contenders.serving(held_out.fit, settings, progress)
@@ -82,7 +84,7 @@ def evaluate(
     progress.step("approximate against exact")
     cost = approximation(served.model, liked, k=options.k, seed=options.seed, progress=progress)
     for contender in _others(held_out, served, options, progress):
-        users = everybody if contender.name in options.extra else sample
+        users = everybody if contender.name in for_everybody else sample
         measured.append(measure(contender, users))
     progress.step("confidence intervals")
     return Evaluation(

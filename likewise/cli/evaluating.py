@@ -44,8 +44,11 @@ def evaluate(
         typer.Option(metavar="NAME", help="Only this one, beside what serves; may be repeated."),
     ] = None,
     sample: Annotated[
-        int, typer.Option(min=0, help="Users for all but what serves and what is tuned; 0: all.")
-    ] = 10_000,
+        int,
+        typer.Option(
+            min=0, help="Users to measure rankers and baselines on that only compare; 0: all."
+        ),
+    ] = 5_000,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
     user_column: Annotated[str, typer.Option(help="Column of the user ids.")] = "user_id",
     item_column: Annotated[str, typer.Option(help="Column of the item ids.")] = "item_id",

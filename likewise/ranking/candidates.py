@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from likewise.ranking.model import FloatArray, Model
 
-# Candidates from each part, beyond those that are left out: enough for recall@20 of .95 and more.
+# Candidates from each part, beyond those that are left out. On data sets of 17,000 to 41,000 items
+# they held .83 to .99 of the exact 20 best: docs/ranking.md.
 _CANDIDATES = 400
 
 

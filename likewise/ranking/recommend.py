@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from likewise.ranking.model import FloatArray, Model
 
-# Up to here scoring every item is cheap enough to need no approximate search.
-EXACT_ITEMS_LIMIT = 50_000
+# Up to here scoring every item costs no more than the search for candidates, about 3 ms a query.
+EXACT_ITEMS_LIMIT = 200_000
 # Of the strongest contribution: what is below is not worth naming.
 _NEGLIGIBLE = 1e-3
 # Bounds the memory of one block of dense scores to 64 MiB.

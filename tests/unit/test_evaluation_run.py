@@ -105,10 +105,11 @@ def test_the_same_seed_gives_the_same_figures() -> None:
         assert one.coverage == other.coverage
 
 
-def test_a_sample_limits_the_others_and_never_what_serves() -> None:
-    found = evaluation(sample=10, rankers=("spectral", "popular"))
+def test_a_sample_limits_the_others_and_neither_what_serves_nor_the_original() -> None:
+    found = evaluation(sample=10, rankers=("spectral", "neighbours", "popular"))
     users = {one.name: one.figures.users for one in found.summaries}
-    assert users == {"blend": BLOCKS * USERS, "spectral": 10, "popular": 10}
+    everybody = BLOCKS * USERS
+    assert users == {"blend": everybody, "spectral": 10, "neighbours": everybody, "popular": 10}
 
 
 def test_without_a_ranker_named_only_what_serves_is_measured_and_auto_says_what_it_tried() -> None:
