@@ -49,7 +49,9 @@ def demo(
     from likewise.cli.demo.films import load_film_likes
     from likewise.cli.demo.story import Story
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in good order
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Both end it in good order. A shell starts background jobs with Ctrl-C ignored.
+        signal.signal(number, signal.default_int_handler)
     started_s = time.monotonic()
     film_likes = load_film_likes(events)
     story = Story(_console(silent=as_json), film_likes)
