@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import threading
-import time
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from consumers.service import run_consumer
@@ -17,16 +16,16 @@ from likewise.redis_store import RedisStore
 from likewise.settings import ConsumerSettings, KafkaSettings, RedisSettings, Settings
 from likewise.topics import Topics
 from tests.conftest import IN_CONTAINERS
+from tests.services import in_a_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from likewise.store import LikeStore
     from likewise.streams import Broker, Sink, TopicPartition
 
 USERS = [UserId(f"user {number}") for number in range(60)]
 ITEMS = [ItemId(f"item {number}") for number in range(40)]
-PATIENCE_S = 40.0
 
 
 def settings_for(bootstrap_servers: str, redis_url: str, prefix: str) -> Settings:
@@ -102,41 +101,12 @@ def positions_sum(store: LikeStore, partitions: Sequence[TopicPartition]) -> int
     return sum(position or 0 for position in store.positions(partitions))
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
-    """Return once the condition holds; fail the test if it does not in time."""
-    deadline_s = time.monotonic() + timeout_s
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s: {what}"
-        pause.wait(0.02)
-
-
 @contextmanager
 def consuming(settings: Settings) -> Iterator[ConsumerStats]:
     """Run a consumer in a thread; re-raise what it died of."""
-    stop, stats = threading.Event(), ConsumerStats()
-    deaths: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with (
-                closing(KafkaBroker(settings.kafka, client_id="consumer")) as broker,
-                closing(RedisStore(settings.redis)) as store,
-            ):
-                run_consumer(settings, broker, store, stop, stats=stats)
-        except Exception as death:  # noqa: BLE001 - handed to the test's own thread
-            deaths.append(death)
-
-    thread = threading.Thread(target=run, name="consumer")
-    thread.start()
-    try:
+    stats = ConsumerStats()
+    with in_a_thread(settings, "consumer", partial(run_consumer, settings, stats=stats)):
         yield stats
-    finally:
-        stop.set()
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
-        if deaths:
-            raise deaths[0]
 
 
 @contextmanager

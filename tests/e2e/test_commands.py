@@ -26,7 +26,8 @@ from likewise.settings import ModelSettings
 from likewise.settings_loader import environment_of
 from likewise.store import Changes, UserChange
 from likewise.topics import Topics
-from tests.consuming import caught_up, opened, settings_for, wait_until
+from tests.consuming import caught_up, opened, settings_for
+from tests.services import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

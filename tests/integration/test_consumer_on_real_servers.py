@@ -35,8 +35,8 @@ from tests.consuming import (
     random_events,
     send,
     settings_for,
-    wait_until,
 )
+from tests.services import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -27,7 +27,8 @@ from likewise.settings_loader import environment_of
 from likewise.store import Changes, UserChange
 from likewise.streams import TopicPartition
 from likewise.topics import Topics
-from tests.consuming import opened, settings_for, wait_until
+from tests.consuming import opened, settings_for
+from tests.services import wait_until
 from tests.tables import assert_identical
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,16 +25,16 @@ from likewise.topics import Topics, TopicSpec
 from serving.service import run_server
 from serving.stats import ServingStats
 from tests.conftest import IN_CONTAINERS
+from tests.services import PATIENCE_S, in_a_thread, wait_until
 from tests.serving_rig import error_of, item, items_of, like, likes_but_one, write_block_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from likewise.streams import Record
 
 OLD, NEW = "20260101T000000.000Z", "20260101T000001.000Z"
-PATIENCE_S = 40.0
 PARTITIONS = 2
 
 
@@ -123,29 +122,9 @@ def app(settings: Settings) -> Iterator[Requester]:
 @contextmanager
 def serving(settings: Settings) -> Iterator[ServingStats]:
     """Run a server in a thread; re-raise what it died of."""
-    stop, stats = threading.Event(), ServingStats()
-    deaths: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with (
-                closing(KafkaBroker(settings.kafka, client_id="server")) as broker,
-                closing(RedisStore(settings.redis)) as store,
-            ):
-                run_server(settings, broker, store, stop, stats=stats)
-        except Exception as death:  # noqa: BLE001  # handed to the test's own thread
-            deaths.append(death)
-
-    thread = threading.Thread(target=run, name="server")
-    thread.start()
-    try:
+    stats = ServingStats()
+    with in_a_thread(settings, "server", partial(run_server, settings, stats=stats)):
         yield stats
-    finally:
-        stop.set()
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
-        if deaths:
-            raise deaths[0]
 
 
 def test_a_request_waits_for_the_first_model_and_is_then_answered_as_spring_expects(
@@ -256,10 +235,3 @@ def a_server_process(settings: Settings, directory: Path) -> Iterator[subprocess
             yield process
         finally:
             process.kill()
-
-
-def wait_until(is_so: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline_s, f"not within {PATIENCE_S:g} s: {what}"
-        threading.Event().wait(0.005)
