@@ -54,7 +54,10 @@ class KafkaBroker:
         settings = self._connection.settings
         with self._connection.errors("joining the consumer group"):
             self._connection.require_reachable()
+            wanted = list(topics)
+            self._await_metadata(wanted)
             consumer = kafka.KafkaConsumer(
+                *wanted,
                 group_id=self._connection.group(group),
                 max_poll_records=max_records,
                 session_timeout_ms=settings.session_timeout_ms,
@@ -62,9 +65,6 @@ class KafkaBroker:
                 metadata_max_age_ms=_METADATA_MAX_AGE_MS,
                 **self._reading(),
             )
-            wanted = list(topics)
-            _learn_of(consumer, wanted)
-            consumer.subscribe(wanted)
         return KafkaSource(consumer, self._connection)
 
     def reader(self, start: Mapping[TopicPartition, int]) -> KafkaReader:
@@ -171,6 +171,13 @@ class KafkaBroker:
             "max_partition_fetch_bytes": MAX_RECORD_BYTES,
         }
 
+    def _await_metadata(self, topics: Iterable[str]) -> None:
+        """Return once the cluster tells the topics' partitions, or after a few seconds without."""
+        deadline_s = time.monotonic() + _METADATA_PATIENCE_S
+        for topic in topics:
+            while not self.partitions(topic) and time.monotonic() < deadline_s:
+                time.sleep(_METADATA_POLL_S)
+
     def _partition_numbers(self) -> dict[str, list[int]]:
         # All topics are asked for: naming one makes Tansu create it, whatever the request says.
         return {
@@ -196,11 +203,3 @@ class KafkaBroker:
         with self._connection.errors("asking for offsets"):
             found = self._ask(lambda admin: admin.list_partition_offsets(wanted))
         return {TopicPartition(*partition): offset.offset for partition, offset in found.items()}
-
-
-def _learn_of(consumer: Any, topics: Iterable[str]) -> None:
-    """Return once the consumer knows the topics' partitions, or after a few seconds without."""
-    deadline_s = time.monotonic() + _METADATA_PATIENCE_S
-    for topic in topics:
-        while not consumer.partitions_for_topic(topic) and time.monotonic() < deadline_s:
-            time.sleep(_METADATA_POLL_S)
