@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from likewise.topics import TopicSpec
 
 
-# A group whose leader did not know of a topic's partitions when it shared them out stays without
-# them until its metadata is refreshed; new partitions are noticed as late. kafka-python's 5 min are long.
+# New partitions are noticed with the next refresh of the metadata; kafka-python's 5 min are long.
 _METADATA_MAX_AGE_MS = 10_000
-# Metadata of a new topic reaches a broker after the topic itself.
+# A group leader that does not know a topic's partitions when it shares them out assigns none, and
+# may never do so again. Of a new topic brokers tell a moment after they made it.
 _METADATA_PATIENCE_S = 5.0
 _METADATA_POLL_S = 0.05
 
@@ -55,7 +55,6 @@ class KafkaBroker:
         with self._connection.errors("joining the consumer group"):
             self._connection.require_reachable()
             wanted = list(topics)
-            self._await_metadata(wanted)
             consumer = kafka.KafkaConsumer(
                 *wanted,
                 group_id=self._connection.group(group),
@@ -65,6 +64,7 @@ class KafkaBroker:
                 metadata_max_age_ms=_METADATA_MAX_AGE_MS,
                 **self._reading(),
             )
+            _learn_of(consumer, wanted)  # before the first poll, with which it joins
         return KafkaSource(consumer, self._connection)
 
     def reader(self, start: Mapping[TopicPartition, int]) -> KafkaReader:
@@ -171,13 +171,6 @@ class KafkaBroker:
             "max_partition_fetch_bytes": MAX_RECORD_BYTES,
         }
 
-    def _await_metadata(self, topics: Iterable[str]) -> None:
-        """Return once the cluster tells the topics' partitions, or after a few seconds without."""
-        deadline_s = time.monotonic() + _METADATA_PATIENCE_S
-        for topic in topics:
-            while not self.partitions(topic) and time.monotonic() < deadline_s:
-                time.sleep(_METADATA_POLL_S)
-
     def _partition_numbers(self) -> dict[str, list[int]]:
         # All topics are asked for: naming one makes Tansu create it, whatever the request says.
         return {
@@ -203,3 +196,11 @@ class KafkaBroker:
         with self._connection.errors("asking for offsets"):
             found = self._ask(lambda admin: admin.list_partition_offsets(wanted))
         return {TopicPartition(*partition): offset.offset for partition, offset in found.items()}
+
+
+def _learn_of(consumer: Any, topics: Iterable[str]) -> None:
+    """Return once the consumer knows its topics' partitions, or after a few seconds without."""
+    deadline_s = time.monotonic() + _METADATA_PATIENCE_S
+    for topic in topics:
+        while not consumer.partitions_for_topic(topic) and time.monotonic() < deadline_s:
+            time.sleep(_METADATA_POLL_S)
