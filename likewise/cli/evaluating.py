@@ -11,7 +11,7 @@ import typer
 from likewise.cli.build_progress import build_progress
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.evaluation_tables import print_evaluation
-from likewise.cli.options import Json
+from likewise.cli.options import ItemColumn, Json, TimestampColumn, UserColumn
 from likewise.cli.output import complain, print_json
 from likewise.errors import LikewiseError
 
@@ -50,11 +50,9 @@ def evaluate(
         ),
     ] = 5_000,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
-    user_column: Annotated[str, typer.Option(help="Column of the user ids.")] = "user_id",
-    item_column: Annotated[str, typer.Option(help="Column of the item ids.")] = "item_id",
-    timestamp_column: Annotated[
-        str, typer.Option(help="Column of times (s or ms since 1970, or ISO 8601), if any.")
-    ] = "timestamp",
+    user_column: UserColumn = "user_id",
+    item_column: ItemColumn = "item_id",
+    timestamp_column: TimestampColumn = "timestamp",
     split_column: Annotated[
         str, typer.Option(help="Column that says train, valid or test, if any.")
     ] = "split",

@@ -12,7 +12,7 @@ import typer
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.exit_codes import FAILED
 from likewise.cli.likes_sink import likes_sink
-from likewise.cli.options import Json
+from likewise.cli.options import ItemColumn, Json, TimestampColumn, UserColumn
 from likewise.cli.output import complain, duration, print_json, progress, stdout
 from likewise.errors import LikewiseError
 
@@ -30,11 +30,9 @@ def import_likes(
         Path,
         typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV, CSV.gz or Parquet."),
     ],
-    user_column: Annotated[str, typer.Option(help="Column of the user ids.")] = "user_id",
-    item_column: Annotated[str, typer.Option(help="Column of the item ids.")] = "item_id",
-    timestamp_column: Annotated[
-        str, typer.Option(help="Column of times (s or ms since 1970, or ISO 8601), if any.")
-    ] = "timestamp",
+    user_column: UserColumn = "user_id",
+    item_column: ItemColumn = "item_id",
+    timestamp_column: TimestampColumn = "timestamp",
     action_column: Annotated[
         str, typer.Option(help="Column that says `like`, `unlike`…, if any.")
     ] = "action",
