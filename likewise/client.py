@@ -141,6 +141,8 @@ class Likewise:
         count: int = DEFAULT_COUNT,
         exclude: Iterable[Id] = (),
         explain: bool = False,
+        diversity: float = 0.0,
+        novelty: float = 0.0,
         after: Position | None = None,
         deadline_ms: int | None = None,
         timeout_s: float | None = None,
@@ -148,8 +150,10 @@ class Likewise:
         """Return up to `count` items for a user, or for what an anonymous visitor `liked`, best first.
 
         Items that the user likes, or that `exclude` names, are not among them. `explain` says which
-        likes speak for each item. `after` waits until the event at that position is applied. After
-        `deadline_ms` (by default, the timeout) no server works on the answer any more.
+        likes speak for each item. `diversity` puts items further back that are like those before
+        them, `novelty` popular ones; both go from 0 to 1. `after` waits until the event at that
+        position is applied. After `deadline_ms` (by default, the timeout) no server works on the
+        answer any more.
 
         >>> likewise.recommend("u42", count=3, explain=True)
         >>> likewise.recommend(liked=["i7", "i9"], exclude=["i1"])
@@ -164,6 +168,8 @@ class Likewise:
             count=count,
             exclude=_item_ids("exclude", exclude),
             explain=explain,
+            diversity=diversity,
+            novelty=novelty,
             after=after,
             deadline_ms=deadline_ms,
         )
@@ -176,6 +182,8 @@ class Likewise:
         user_id: Id | None = None,
         count: int = DEFAULT_COUNT,
         exclude: Iterable[Id] = (),
+        diversity: float = 0.0,
+        novelty: float = 0.0,
         after: Position | None = None,
         deadline_ms: int | None = None,
         timeout_s: float | None = None,
@@ -191,6 +199,8 @@ class Likewise:
             similar_to=_item_id(item_id),
             count=count,
             exclude=_item_ids("exclude", exclude),
+            diversity=diversity,
+            novelty=novelty,
             after=after,
             deadline_ms=deadline_ms,
         )

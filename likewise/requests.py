@@ -39,6 +39,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     count: int = DEFAULT_COUNT
     exclude: tuple[ItemId, ...] = ()
     explain: bool = False
+    diversity: float = 0.0
+    """From 0 to 1: how much an item counts less that is like those before it."""
+    novelty: float = 0.0
+    """From 0 to 1: how much popular items count less."""
     after: Position | None = None
     deadline_ms: int | None = None
 
@@ -61,6 +65,8 @@ class _Body(msgspec.Struct):
     count: int = DEFAULT_COUNT
     exclude: list[str | int] = []
     explain: bool = False
+    diversity: float = 0.0
+    novelty: float = 0.0
     after: str | None = None
     deadline_ms: int | None = None
     version: int = 1
@@ -92,6 +98,9 @@ def decode_request(value: bytes | None) -> Request:
         raise InvalidInputError(
             "invalid_deadline", f"`deadline_ms` must be from 1 to {MAX_DEADLINE_MS}"
         )
+    for name, share in (("diversity", body.diversity), ("novelty", body.novelty)):
+        if not 0 <= share <= 1:
+            raise InvalidInputError(f"invalid_{name}", f"`{name}` must be from 0 to 1")
     request = Request(
         user_id=None if body.user_id is None else parse_user_id(body.user_id),
         liked=None if body.liked is None else _item_ids("liked", body.liked),
@@ -101,6 +110,8 @@ def decode_request(value: bytes | None) -> Request:
         count=body.count,
         exclude=_item_ids("exclude", body.exclude),
         explain=body.explain,
+        diversity=body.diversity,
+        novelty=body.novelty,
         after=None if body.after is None else Position.parse(body.after),
         deadline_ms=body.deadline_ms,
     )
@@ -117,6 +128,9 @@ def encode_request(
         for name, value in msgspec.structs.asdict(request).items()
         if value is not None and value is not False and value != ()
     }
+    for share in ("diversity", "novelty"):
+        if body[share] == 0:
+            del body[share]
     if request.liked is not None:
         body["liked"] = request.liked  # an empty session is a question as well
     if request.after is not None:

@@ -15,9 +15,9 @@ from serving.outgoing import Reply, error_reply
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from likewise.model_holder import ServedModel
     from likewise.ranking.recommend import Ranked
     from serving.incoming import Asked
-    from serving.model_holder import ServedModel
     from serving.store_view import Known
 
 
@@ -63,6 +63,8 @@ def _query(asked: Asked, known: Known, explain_limit: int) -> Query:
         banned=liked.union(likes_now, request.exclude),
         count=request.count,
         explain=explain_limit if request.explain else 0,
+        diversity=request.diversity,
+        novelty=request.novelty,
     )
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, typer.Option("--count", "-n", help="How many items.")]
 Exclude = Annotated[str, typer.Option(metavar="A,B,…", help="Items to leave out.")]
+Diversity = Annotated[
+    float, typer.Option(min=0, max=1, help="How much items count less that repeat those before.")
+]
+Novelty = Annotated[float, typer.Option(min=0, max=1, help="How much popular items count less.")]
 After = Annotated[
     str | None,
     typer.Option(metavar="POSITION", help="Answer only once this event counts; see `like`."),
@@ -37,6 +41,8 @@ def recommend(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which likes speak for each item.")
     ] = False,
+    diversity: Diversity = 0.0,
+    novelty: Novelty = 0.0,
     after: After = None,
     timeout_s: Timeout = 10.0,
     as_json: Json = False,
@@ -47,6 +53,7 @@ def recommend(
     likewise recommend u1
     likewise recommend u1 --explain --count 5
     likewise recommend --liked i1,i2 --exclude i3 --json
+    likewise recommend u1 --diversity 0.3 --novelty 0.1
     ```
 
     Where no answer comes in time, the exit code is 4.
@@ -60,6 +67,8 @@ def recommend(
             count=count,
             exclude=_listed(exclude),
             explain=explain,
+            diversity=diversity,
+            novelty=novelty,
             after=None if after is None else Position.parse(after),
             timeout_s=timeout_s,
         )
@@ -74,6 +83,8 @@ def similar(
     ] = None,
     count: Count = 10,
     exclude: Exclude = "",
+    diversity: Diversity = 0.0,
+    novelty: Novelty = 0.0,
     after: After = None,
     timeout_s: Timeout = 10.0,
     as_json: Json = False,
@@ -89,6 +100,8 @@ def similar(
             user_id=user,
             count=count,
             exclude=_listed(exclude),
+            diversity=diversity,
+            novelty=novelty,
             after=None if after is None else Position.parse(after),
             timeout_s=timeout_s,
         )

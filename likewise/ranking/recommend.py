@@ -15,6 +15,8 @@ from scipy import sparse
 
 from likewise.ids import ItemId, ItemRow
 from likewise.ranking import blend, candidates, neighbours
+from likewise.ranking.diversity import diversified, pool_size
+from likewise.ranking.novelty import factors
 from likewise.ranking.top import best_columns
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 
     from likewise.ranking.model import FloatArray, Model
 
-# Up to here scoring every item costs no more than the search for candidates, about 3 ms a query.
-EXACT_ITEMS_LIMIT = 200_000
+# Up to here scoring every item costs no more than the search for candidates: docs/ranking.md.
+EXACT_ITEMS_LIMIT = 100_000
 # Of the strongest contribution: what is below is not worth naming.
 _NEGLIGIBLE = 1e-3
 # Bounds the memory of one block of dense scores to 64 MiB.
@@ -42,10 +44,17 @@ class Query:
     count: int
     explain: int = 0
     """How many of the likes to name for each item; 0 for none."""
+    diversity: float = 0.0
+    """From 0 to 1: how much an item counts less that is like those before it."""
+    novelty: float = 0.0
+    """From 0 to 1: how much popular items count less."""
 
 
 class RankedItem(NamedTuple):
-    """One item of an answer; `because` names likes and their contributions, strongest first."""
+    """One item of an answer; `because` names likes and their contributions, strongest first.
+
+    The score is what novelty has made of it; diversity changes the order alone.
+    """
 
     item_id: ItemId
     score: float
@@ -66,10 +75,12 @@ class RowQuery(NamedTuple):
     banned: NDArray[np.intp]
     limit: int
     """How many items to return; as many as there are, at most."""
+    diversity: float = 0.0
+    novelty: float = 0.0
 
 
 class RankedRows(NamedTuple):
-    """The rows of an answer and their scores, best first.
+    """The rows of an answer and their scores, best first; with diversity, in the order to show.
 
     The first `known` ones the model has evidence for; after them come popular items.
     """
@@ -93,15 +104,23 @@ def recommend(
     no evidence (their score is 0).
     """
     asked = [
-        RowQuery(_rows(model, query.liked), _rows(model, query.banned), query.count)
+        RowQuery(
+            _rows(model, query.liked),
+            _rows(model, query.banned),
+            query.count,
+            query.diversity,
+            query.novelty,
+        )
         for query in queries
     ]
     answers = recommend_rows(
         model, asked, _rows(model, retired), exact_items_limit=exact_items_limit
     )
     return [
-        Ranked(_items(model, liked, answer, query.explain), "model" if len(liked) else "popular")
-        for query, (liked, _, _), answer in zip(queries, asked, answers, strict=True)
+        Ranked(
+            _items(model, rows, answer, query.explain), "model" if len(rows.liked) else "popular"
+        )
+        for query, rows, answer in zip(queries, asked, answers, strict=True)
     ]
 
 
@@ -119,8 +138,6 @@ def recommend_rows(
     for block in _blocks(known, model, exact_items_limit):
         best = _best(model, [queries[number] for number in block], retired, exact=exact)
         for number, (rows, scores) in zip(block, best, strict=True):
-            evident = scores != 0.0
-            rows, scores = rows[evident], scores[evident]
             answers[number] = RankedRows(rows, scores, len(rows))
     return [
         _fill_up(model, query, answer, retired)
@@ -138,30 +155,63 @@ def score_all(model: Model, likes: Any) -> FloatArray:
 def _best(
     model: Model, queries: list[RowQuery], retired: NDArray[np.intp], *, exact: bool
 ) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
-    """Yield, for each query, the rows of its best items and their scores, best first."""
+    """Yield, for each query, the rows of its items and their scores, in the order to show.
+
+    Only items that the model has evidence for, which are those of a score other than 0.
+    """
     likes = _as_csr([query.liked for query in queries], len(model.item_ids))
-    if not exact and model.recipe.ranker != "neighbours":
-        leave_out = [np.union1d(query.banned, retired) for query in queries]
-        yield from candidates.best(model, likes, leave_out, [query.limit for query in queries])
-        return
+    found = (_scanned if exact else _searched)(model, likes, queries, retired)
+    for query, (rows, scores) in zip(queries, found, strict=True):
+        evident = scores != 0.0
+        rows, scores = rows[evident], scores[evident]
+        if query.diversity:
+            order = diversified(model, rows, scores, count=query.limit, diversity=query.diversity)
+            rows, scores = rows[order], scores[order]
+        yield rows, scores
+
+
+def _scanned(
+    model: Model, likes: Any, queries: list[RowQuery], retired: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
+    """Yield the best of all items, best first: as many as the query needs to choose from."""
     scores = score_all(model, likes)
     scores[:, retired] = -np.inf
     for row, query in enumerate(queries):
         scores[row, query.banned] = -np.inf
-        columns = best_columns(scores[row], query.limit)
+        if query.novelty:
+            scores[row] *= factors(model.item_counts, scores[row], query.novelty)
+        columns = best_columns(scores[row], _needed(query))
         yield columns, scores[row, columns]
 
 
-def _items(
-    model: Model, liked: NDArray[np.intp], answer: RankedRows, explain: int
-) -> list[RankedItem]:
+def _searched(
+    model: Model, likes: Any, queries: list[RowQuery], retired: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
+    """Yield the best of the candidates of a large catalogue; novelty chooses among a pool."""
+    banned = [query.banned for query in queries]
+    needed = [pool_size(query.limit) if query.novelty else _needed(query) for query in queries]
+    found = candidates.best(model, likes, banned, retired, needed)
+    for query, (rows, scores) in zip(queries, found, strict=True):
+        if not query.novelty:
+            yield rows, scores
+            continue
+        weighted = scores * factors(model.item_counts[rows], scores, query.novelty)
+        places = best_columns(weighted, _needed(query))
+        yield rows[places], weighted[places]
+
+
+def _needed(query: RowQuery) -> int:
+    return pool_size(query.limit) if query.diversity else query.limit
+
+
+def _items(model: Model, query: RowQuery, answer: RankedRows, explain: int) -> list[RankedItem]:
     """Return the answer with ids; what the model has no evidence for is not explained."""
     explained = answer.known if explain else 0
     return [
         RankedItem(
             model.item_ids[row],
             score,
-            _because(model, liked, ItemRow(row), explain) if place < explained else (),
+            _because(model, query, ItemRow(row), score, explain) if place < explained else (),
         )
         for place, (row, score) in enumerate(
             zip(answer.rows.tolist(), answer.scores.tolist(), strict=True)
@@ -170,14 +220,17 @@ def _items(
 
 
 def _because(
-    model: Model, liked: NDArray[np.intp], item: ItemRow, limit: int
+    model: Model, query: RowQuery, item: ItemRow, score: float, limit: int
 ) -> tuple[tuple[ItemId, float], ...]:
     """Return the likes that speak for the item, strongest first, without rounding errors."""
     ranker = neighbours if model.recipe.ranker == "neighbours" else blend
-    shares = ranker.contributions(model, liked, item)
+    shares = ranker.contributions(model, query.liked, item)
+    if query.novelty:
+        signed = np.array([score], np.float32)
+        shares = shares * factors(model.item_counts[[item]], signed, query.novelty)
     speaking = np.flatnonzero(shares > _NEGLIGIBLE * np.abs(shares).max())
     strongest = speaking[np.argsort(-shares[speaking], kind="stable")][:limit]
-    return tuple((model.item_ids[liked[place]], float(shares[place])) for place in strongest)
+    return tuple((model.item_ids[query.liked[place]], float(shares[place])) for place in strongest)
 
 
 def _fill_up(
@@ -190,12 +243,21 @@ def _fill_up(
     left_out = {*query.banned.tolist(), *query.liked.tolist(), *answer.rows.tolist()}
     left_out.update(retired.tolist())
     wanted = (row for row in model.popular_rows if row not in left_out)
-    popular = np.fromiter(islice(wanted, missing), np.intp)
-    # After ranked items a popularity would not compare with their scores.
-    scores = np.zeros(len(popular)) if len(query.liked) else model.item_counts[popular]
+    if len(query.liked):
+        popular = np.fromiter(islice(wanted, missing), np.intp)
+        # After ranked items a popularity would not compare with their scores.
+        scores = np.zeros(len(popular), np.float32)
+    else:
+        popular = np.fromiter(islice(wanted, _needed(query)), np.intp)
+        scores = model.popularity[popular].astype(np.float32)
+        if query.diversity:
+            order = diversified(
+                model, popular, scores, count=query.limit, diversity=query.diversity
+            )
+            popular, scores = popular[order], scores[order]
     return RankedRows(
         np.concatenate([answer.rows, popular]),
-        np.concatenate([answer.scores, scores]).astype(np.float32),
+        np.concatenate([answer.scores, scores]).astype(np.float32, copy=False),
         answer.known,
     )
 

@@ -1,0 +1,74 @@
+"""Requests that ask for diversity or novelty, beside others in one batch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from likewise.requests import CORRELATION_HEADER
+from tests.serving_rig import (
+    BLOCK_ITEMS,
+    REPLIES,
+    Rig,
+    block_items,
+    error_of,
+    item,
+    items_of,
+    like,
+)
+
+TWO_TASTES = [item(1, 0), item(1, 1), item(2, 0)]
+
+
+def scores_of(reply: dict[str, Any]) -> list[float]:
+    return [one["score"] for one in reply["items"]]
+
+
+def test_a_diverse_answer_takes_from_every_taste_and_keeps_the_scores(rig: Rig) -> None:
+    like(rig.store, "u", TWO_TASTES)
+    plain = rig.answer({"user_id": "u", "count": 7})
+    diverse = rig.answer({"user_id": "u", "count": 2, "diversity": 0.9})
+    assert set(items_of(plain)[:3]) <= block_items(1)
+    one, other = items_of(diverse)
+    assert one in block_items(1)
+    assert other in block_items(2)
+    scores = dict(zip(items_of(plain), scores_of(plain), strict=True))
+    assert scores_of(diverse) == pytest.approx([scores[one], scores[other]])
+
+
+def test_nothing_asked_for_is_the_answer_of_always(rig: Rig) -> None:
+    like(rig.store, "u", TWO_TASTES)
+    plain = rig.answer({"user_id": "u", "count": 7})
+    zeros = rig.answer({"user_id": "u", "count": 7, "diversity": 0, "novelty": 0.0})
+    assert zeros == plain
+
+
+def test_requests_of_one_batch_get_what_each_asked_for(rig: Rig) -> None:
+    like(rig.store, "u", TWO_TASTES)
+    asked: list[dict[str, Any]] = [
+        {"user_id": "u", "count": 2},
+        {"user_id": "u", "count": 2, "diversity": 0.9},
+        {"user_id": "u", "count": 2, "novelty": 1, "explain": True},
+        {"similar_to": item(3, 0), "count": 2, "diversity": 0.5},
+        {"user_id": "stranger", "count": 5, "diversity": 1},
+        {"user_id": "u", "diversity": 2},
+    ]
+    for number, body in enumerate(asked):
+        rig.ask(body, correlation=bytes([number]))
+    rig.worker.run_once()
+    assert rig.worker.stats.batches == 1
+    replies = {
+        dict(record.headers)[CORRELATION_HEADER][0]: json.loads(record.value or b"")
+        for record in rig.broker.records(REPLIES)
+    }
+    assert set(items_of(replies[0])) < block_items(1)
+    assert {one.split(".")[0] for one in items_of(replies[1])} == {"c1", "c2"}
+    for one in replies[2]["items"]:
+        total = sum(because["contribution"] for because in one["because"])
+        assert total == pytest.approx(one["score"], rel=1e-3)
+    assert max(scores_of(replies[2])) < max(scores_of(replies[0])), "likes divide the scores"
+    assert set(items_of(replies[3])) < block_items(3)
+    assert len({one.split(".")[0] for one in items_of(replies[4])}) == BLOCK_ITEMS
+    assert error_of(replies[5]) == "invalid_diversity"
