@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from consumers.service import run_consumer
-from consumers.worker import ConsumerStats
+from consumers.stats import ConsumerStats
 from likewise.composition import surroundings
 from likewise.errors import LikewiseError
 from likewise.settings_loader import load_settings

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from consumers.worker import ConsumerStats, ConsumerWorker
+from consumers.prequential.stats import QualityStats
+from consumers.stats import ConsumerStats
+from consumers.worker import ConsumerWorker
 from likewise.backoff import StoppedError, retry
 from likewise.errors import SettingsError
 from likewise.logs import get_logger
@@ -12,8 +15,9 @@ from likewise.topics import Topics
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from consumers.prequential.sampler import Sampler
     from likewise.errors import TransientError
     from likewise.settings import Settings
     from likewise.store import LikeStore
@@ -39,20 +43,40 @@ def run_consumer(
     stats = stats or ConsumerStats()
     topics = Topics(settings.kafka.topic_prefix)
 
-    def start() -> ConsumerWorker:
+    def start(sampler: Sampler | None) -> ConsumerWorker:
         if settings.kafka.create_topics:
             broker.ensure_topics(topics.specs(settings.kafka.partitions))
         _require_topics(broker, [topics.likes, topics.dead_letters])
-        return ConsumerWorker(broker, store, topics, settings.consumer, stop=stop, stats=stats)
+        return ConsumerWorker(
+            broker, store, topics, settings.consumer, stop=stop, stats=stats, sampler=sampler
+        )
 
     def note_failure(error: TransientError, wait_s: float) -> None:
         get_logger().warning("trying again", reason=str(error), in_s=round(wait_s, 2))
 
-    try:
-        worker = retry(start, stop=stop, on_failure=note_failure)
-    except StoppedError:
+    with _sampling(settings, store, stats) as sampler:
+        try:
+            worker = retry(lambda: start(sampler), stop=stop, on_failure=note_failure)
+        except StoppedError:
+            return
+        worker.run()
+
+
+@contextmanager
+def _sampling(
+    settings: Settings, store: LikeStore, stats: ConsumerStats
+) -> Iterator[Sampler | None]:
+    """Give what asks about likes, for the length of a `with` block; None where it is off."""
+    samples_per_s = settings.consumer.quality_samples_per_s
+    if not samples_per_s:
+        yield None
         return
-    worker.run()
+    # Here, because it brings the numerical libraries, which applying likes does not need.
+    from consumers.prequential.examiner import examining
+
+    stats.quality = QualityStats()
+    with examining(settings.model.directory, store, samples_per_s, stats.quality) as sampler:
+        yield sampler
 
 
 def _require_topics(broker: Broker, names: Sequence[str]) -> None:

@@ -7,17 +7,17 @@ See docs/decisions/0001-positions-live-in-redis.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from consumers.fold import fold
 from consumers.starts import choose_start
+from consumers.stats import ConsumerStats
 from likewise.backoff import StoppedError, retry
 from likewise.dead_letters import DeadLetter, send_dead_letters
 from likewise.errors import InvalidInputError, PositionMovedError, TransientError
 from likewise.events import decode_event
 from likewise.logs import get_logger
-from likewise.monitoring.pulse import Pulse
 from likewise.store import Advance, Changes
 from likewise.streams import TopicPartition
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Sequence
 
+    from consumers.prequential.questions import Question
+    from consumers.prequential.sampler import Sampler
     from likewise.events import Event
     from likewise.settings import ConsumerSettings
     from likewise.store import LikeStore
@@ -34,18 +36,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Batch = dict[TopicPartition, list["Record"]]
 """Records that follow on what is applied: of each partition at least one, in order."""
-
-
-@dataclass(slots=True)
-class ConsumerStats:
-    """What a worker has done so far; only it writes, anybody may read."""
-
-    batches: int = 0
-    events_applied: int = 0
-    dead_letters: int = 0
-    retries: int = 0
-    pulse: Pulse = field(default_factory=Pulse)
-    """Ready: partitions of the likes topic are ours, and the servers answer."""
 
 
 class ConsumerWorker:
@@ -64,8 +54,9 @@ class ConsumerWorker:
         *,
         stop: threading.Event,
         stats: ConsumerStats | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
-        """Join the group; `stop` is what will end `run`.
+        """Join the group; `stop` is what will end `run`, `sampler` asks about some of the likes.
 
         Raises:
             TransientError: the broker is out of reach.
@@ -76,6 +67,7 @@ class ConsumerWorker:
         self._topics = topics
         self._settings = settings
         self._stop = stop
+        self._sampler = sampler
         self._log = get_logger()
         self._source = broker.source(
             settings.group, [topics.likes], max_records=settings.max_records
@@ -113,18 +105,21 @@ class ConsumerWorker:
         batch = self._unapplied(polled)
         self._take_up_new_partitions()
         self.stats.pulse.beat(ready=bool(self._applied))
+        self.stats.lag = self._lag()
         if not batch:
             self._check_positions()
             return
-        events, dead_letters = _decode(batch)
-        self._bury(dead_letters)
+        decoded = _decode(batch)
+        self._bury(decoded.dead_letters)
+        questions = self._questions_on(decoded, batch)
         try:
-            self._apply(events, batch)
+            self._apply(decoded.events, batch)
         except PositionMovedError as moved:
             self._doubt([*batch, *moved.stored], moved)
         else:
-            self._count(events, dead_letters)
+            self._count(decoded, batch)
             self._commit(batch)
+            self._ask(questions)
 
     def _forget_lost_partitions(self) -> None:
         for lost in self._applied.keys() - self._source.assignment():
@@ -187,6 +182,21 @@ class ConsumerWorker:
             self._dead_letters = self._broker.sink()
         send_dead_letters(self._dead_letters, self._topics.dead_letters, dead_letters)
 
+    def _questions_on(self, decoded: _Decoded, batch: Batch) -> list[Question]:
+        """Return what to ask of the model about this batch; only now are its likes still new.
+
+        A consumer that is behind, as large batches show, has better things to do.
+        """
+        if self._sampler is None or 2 * len(decoded.events) >= self._settings.max_records:
+            return []
+        first = next(iter(batch.values()))[0]
+        return self._sampler.look(decoded.events, decoded.timestamps_ms, seed=first.offset)
+
+    def _ask(self, questions: Sequence[Question]) -> None:
+        """Put the questions, now that the batch counts: one that did not will be read again."""
+        if self._sampler is not None:
+            self._sampler.ask(questions)
+
     def _apply(self, events: Sequence[Event], batch: Batch) -> None:
         changes = fold(events)
         following = self._applied | _next_offsets(batch)
@@ -214,10 +224,25 @@ class ConsumerWorker:
         for partition in partitions:
             self._applied.pop(partition, None)
 
-    def _count(self, events: Sequence[Event], dead_letters: Sequence[DeadLetter]) -> None:
+    def _lag(self) -> dict[str, int]:
+        """Return what is left of each partition, as far as the last poll heard of its end."""
+        ends = self._source.known_ends()
+        return {
+            str(at.partition): max(ends[at] - applied, 0)
+            for at, applied in self._applied.items()
+            if at in ends
+        }
+
+    def _count(self, decoded: _Decoded, batch: Batch) -> None:
+        records = [record for some in batch.values() for record in some]
+        self.stats.on_batch(len(records))
+        oldest_ms = min(record.timestamp for record in records)
+        if oldest_ms > 0:
+            self.stats.on_delay_s(max(time.time() - oldest_ms / 1000, 0.0))
+        self.stats.lag = self._lag()
         self.stats.batches += 1
-        self.stats.events_applied += len(events)
-        self.stats.dead_letters += len(dead_letters)
+        self.stats.events_applied += len(decoded.events)
+        self.stats.dead_letters += len(decoded.dead_letters)
 
     def _commit(self, batch: Batch) -> None:
         try:
@@ -237,20 +262,30 @@ class ConsumerWorker:
 
     def _note_failure(self, error: TransientError, wait_s: float) -> None:
         self.stats.retries += 1
+        self.stats.server_errors[error.server] += 1
         self.stats.pulse.beat(ready=False)
         self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))
 
 
-def _decode(batch: Batch) -> tuple[list[Event], list[DeadLetter]]:
-    events = []
-    dead_letters = []
+class _Decoded(NamedTuple):
+    """What a batch says; `timestamps_ms` are those of the events, in their order."""
+
+    events: list[Event]
+    timestamps_ms: list[int]
+    dead_letters: list[DeadLetter]
+
+
+def _decode(batch: Batch) -> _Decoded:
+    decoded = _Decoded([], [], [])
     for records in batch.values():
         for record in records:
             try:
-                events.append(decode_event(record))
+                decoded.events.append(decode_event(record))
             except InvalidInputError as reason:
-                dead_letters.append(DeadLetter.of(record, reason))
-    return events, dead_letters
+                decoded.dead_letters.append(DeadLetter.of(record, reason))
+            else:
+                decoded.timestamps_ms.append(record.timestamp)
+    return decoded
 
 
 def _by_partition(records: Iterable[Record]) -> Batch:

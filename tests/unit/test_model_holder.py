@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from likewise.backoff import StoppedError
 from likewise.errors import ModelFileError, TransientError
+from likewise.model_holder import ModelHolder, load_model, wait_for_first_model
 from likewise.testing import MemoryStore
-from serving.model_holder import ModelHolder, load_model, wait_for_first_model
 from tests.serving_rig import item, wait_until, write_block_model
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The model that answers: loaded in the background, taken over between two batches."""
+"""The model in use: loaded in the background, taken over between two batches."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ FIRST_MODEL_CHECK_S = 0.25
 _LONGEST_CHECK_S = 5.0
 _LONGEST_RETRY_S = 30.0
 _MEND = (
-    "servers need the indexer's model directory (model.directory); `likewise models list` shows "
-    "what is in it, `likewise models use VERSION` chooses another"
+    "whoever uses models needs the indexer's directory (model.directory); `likewise models list` "
+    "shows what is in it, `likewise models use VERSION` chooses another"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model in memory, and what replies say of it."""
+    """A model in memory, its name, and how old it is."""
 
     version: str
     snapshot_at_ms: int
@@ -130,11 +130,11 @@ class ModelHolder:
     def _take_over(self, loaded: Future[ServedModel]) -> None:
         try:
             model = loaded.result()
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the old one answers
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the old one stays
             wait_s = next(self._retries_s)
             self._next_try_s = self._clock_s() + wait_s
             self._log.error(
-                "the announced model can't be loaded; the one before goes on answering",
+                "the announced model can't be loaded; the one before stays in use",
                 reason=str(error),
                 current=self._current.version,
                 mend=_MEND,

@@ -1,0 +1,36 @@
+"""What a consumer has done so far, for monitoring."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from likewise.monitoring.pulse import Pulse, nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consumers.prequential.stats import QualityStats
+
+
+@dataclass(slots=True)
+class ConsumerStats:
+    """What a worker has done so far; only it writes, anybody may read."""
+
+    batches: int = 0
+    events_applied: int = 0
+    dead_letters: int = 0
+    retries: int = 0
+    server_errors: Counter[str] = field(default_factory=Counter)
+    """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
+    lag: dict[str, int] = field(default_factory=dict)
+    """Events that are not applied yet, by the number of each partition that is ours."""
+    on_batch: Callable[[int], None] = nothing
+    """Called, in the worker's thread, with the number of records in each batch."""
+    on_delay_s: Callable[[float], None] = nothing
+    """Called with the age, in Redis, of each batch's oldest record: from its timestamp on."""
+    pulse: Pulse = field(default_factory=Pulse)
+    """Ready: partitions of the likes topic are ours, and the servers answer."""
+    quality: QualityStats | None = None
+    """How well the current model foretells likes; None where it is not measured."""
