@@ -6,6 +6,7 @@ event or an `InvalidInputError`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from likewise.errors import InvalidInputError
 from likewise.ids import ItemId, UserId, parse_item_id, parse_user_id
 from likewise.json_input import decode_json
+from likewise.times import parse_time_ms
 
 if TYPE_CHECKING:
     from likewise.streams import Record
@@ -78,7 +80,17 @@ class _Body(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw()
 
 
+class _Times(msgspec.Struct):
+    """The part of a body or an envelope that says when it happened."""
+
+    timestamp: Any = None
+    time: Any = None
+    specversion: str | None = None
+    data: msgspec.Raw = msgspec.Raw()
+
+
 _decoder = msgspec.json.Decoder(_Body)
+_times_decoder = msgspec.json.Decoder(_Times)
 _encoder = msgspec.json.Encoder()
 
 
@@ -103,6 +115,30 @@ def decode_event(record: Record) -> Event:
     event = make_event(body.action or _action_of(kind), body.user_id, body.item_id)
     _check_key(record.key, event)
     return event
+
+
+def event_time_ms(record: Record) -> int | None:
+    """Return when the event happened, in ms since the epoch; None where nothing says it.
+
+    Its own `timestamp` goes first, then a CloudEvent's `time`, then the record's timestamp; what
+    is no time is passed over. Apart from `decode_event`, since who applies events has no use for
+    times. Never raises.
+    """
+    written = [dict(record.headers).get("ce_time")] if record.headers else []
+    try:
+        body = _times_decoder.decode(record.value or b"")
+        if body.specversion is not None:
+            written.append(body.time)
+            body = _times_decoder.decode(bytes(body.data))
+        written.insert(0, body.timestamp)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass  # no event either: `decode_event` says why
+    for value in written:
+        with suppress(InvalidInputError, UnicodeDecodeError):
+            found = parse_time_ms(value.decode() if isinstance(value, bytes) else value)
+            if found is not None:
+                return found
+    return record.timestamp if record.timestamp >= 0 else None
 
 
 def make_event(action: str, user_id: str | int | None, item_id: str | int | None) -> Event:

@@ -10,12 +10,13 @@ from likewise.errors import TransientError
 from likewise.streams import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from likewise.streams import Broker, Record
 
 SILENCE_TIMEOUT_S = 30.0
 _POLL_TIMEOUT_MS = 500
+_FIRST_LOOK_BACK = 1_000
 
 
 def read_between(
@@ -49,6 +50,33 @@ def read_between(
             for record in records:
                 if record.offset + 1 >= end[_partition(record)]:
                     unread.pop(_partition(record), None)
+
+
+def offsets_before(
+    broker: Broker, partitions: Sequence[TopicPartition], time_ms: int
+) -> dict[TopicPartition, int]:
+    """Return an offset of each partition where a record is older than that, or its beginning.
+
+    Single records are looked at, from the end backwards and each time four times as far, so that
+    no more than about four times the records that are wanted follow. Where times are out of order
+    by more than that, a record of the time may stand before the offset.
+
+    Raises:
+        TransientError: the broker is out of reach.
+    """
+    beginning, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
+    found = dict(beginning)
+    distance = _FIRST_LOOK_BACK
+    searched = set(partitions)
+    while searched := {one for one in searched if end[one] - distance > beginning[one]}:
+        start = {one: end[one] - distance for one in searched}
+        one_each = read_between(broker, start, {one: at + 1 for one, at in start.items()})
+        for record in (record for records in one_each for record in records):
+            if record.timestamp < time_ms:
+                found[_partition(record)] = record.offset
+                searched.discard(_partition(record))
+        distance *= 4
+    return found
 
 
 def _partition(record: Record) -> TopicPartition:

@@ -17,14 +17,20 @@ if TYPE_CHECKING:
     from indexer.evaluation.evaluate import Evaluation
     from indexer.evaluation.sources import Read
     from indexer.evaluation.summaries import Figures, Interval, Summary
+    from indexer.evaluation.trade_off import Traded
     from indexer.evaluation.tuning import Tuning
+    from indexer.evaluation.until import Until
     from indexer.evaluation.workbench import Trial
 
 _DIGITS = 5
 
 
 def as_json(
-    evaluation: Evaluation, read: Read, source: str, tuning: Tuning | None = None
+    evaluation: Evaluation,
+    read: Read,
+    source: str,
+    tuning: Tuning | None = None,
+    until: Until | None = None,
 ) -> dict[str, Any]:
     """Return `{data, settings, default, rankers, …}`, numbers and strings only.
 
@@ -32,7 +38,7 @@ def as_json(
     """
     k = evaluation.options.k
     return {
-        "data": _data(evaluation, read, source),
+        "data": _data(evaluation, read, source, until),
         "settings": {
             "k": k,
             "seed": evaluation.options.seed,
@@ -47,12 +53,13 @@ def as_json(
             name: round(value, _DIGITS) if isinstance(value, float) else value
             for name, value in msgspec.to_builtins(evaluation.approximation).items()
         },
+        "options": [_option(one, k) for one in evaluation.request_options],
         "tuning": None if tuning is None else _tuning(tuning, k),
         "rankers": {one.name: _ranker(one, k) for one in evaluation.summaries},
     }
 
 
-def _data(evaluation: Evaluation, read: Read, source: str) -> dict[str, Any]:
+def _data(evaluation: Evaluation, read: Read, source: str, until: Until | None) -> dict[str, Any]:
     parts = np.bincount(evaluation.division.parts, minlength=len(Part)).tolist()
     interactions = evaluation.likes.interactions
     return {
@@ -63,8 +70,19 @@ def _data(evaluation: Evaluation, read: Read, source: str) -> dict[str, Any]:
         **{part.name.lower(): parts[part] for part in Part},
         "test_users": evaluation.held_out_users,
         "split": evaluation.division.origin,
+        "until": None if until is None else str(until),
         "bad_rows": read.bad,
         "first_bad_row": read.first_bad,
+    }
+
+
+def _option(one: Traded, k: int) -> dict[str, Any]:
+    return {
+        "diversity": one.diversity,
+        "novelty": one.novelty,
+        "users": one.users,
+        **{f"{name}@{k}": round(value, _DIGITS) for name, value in one.figures.items()},
+        "ms_per_query": round(one.ms_per_query, 3),
     }
 
 

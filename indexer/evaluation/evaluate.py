@@ -13,6 +13,7 @@ from indexer.evaluation.likes import Part
 from indexer.evaluation.metrics import coverage, per_user
 from indexer.evaluation.ranking import approximation, rank
 from indexer.evaluation.summaries import Measured, summarise
+from indexer.evaluation.trade_off import trade_off
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from indexer.evaluation.ranking import Approximation
     from indexer.evaluation.splits import Division
     from indexer.evaluation.summaries import Summary
+    from indexer.evaluation.trade_off import Traded
     from indexer.progress import Progress
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
@@ -62,6 +64,8 @@ class Evaluation:
     """What `ranker=auto` tried, if it did."""
     summaries: list[Summary]
     approximation: Approximation
+    request_options: list[Traded]
+    """What diversity and novelty cost and bring where they are asked of what serves."""
     held_out_users: int
 
 
@@ -83,6 +87,7 @@ def evaluate(
     measured = [measure(served, everybody)]
     progress.step("approximate against exact")
     cost = approximation(served.model, liked, k=options.k, seed=options.seed, progress=progress)
+    traded = trade_off(served.model, held_out, sample, k=options.k, progress=progress)
     for contender in _others(held_out, served, options, progress):
         users = everybody if contender.name in for_everybody else sample
         measured.append(measure(contender, users))
@@ -95,6 +100,7 @@ def evaluate(
         choice=served.choice,
         summaries=summarise(measured, held_out.activity, default=served.name, seed=options.seed),
         approximation=cost,
+        request_options=traded,
         held_out_users=len(everybody),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,10 @@ class Part(IntEnum):
     TEST = 2
 
 
+DividedBy = Literal["column", "until"]
+"""What says the part of a like: a column of the file, or the point where train ends."""
+
+
 class Stamp(NamedTuple):
     """What is known of one like, beside who and what."""
 
@@ -48,6 +52,8 @@ class LikeTable:
     """[likes]; None where any like has no time."""
     parts: NDArray[np.int8] | None
     """[likes] of `Part`; None where the source does not divide the likes."""
+    divided_by: DividedBy = "column"
+    """What the parts come from, where there are any."""
 
     @property
     def users(self) -> NDArray[np.intp]:
@@ -78,7 +84,12 @@ class LikeCollector:
             case ForgetUser(user_id):
                 self.likes.pop(user_id, None)
 
-    def table(self) -> LikeTable:
+    def part_of(self, user_id: UserId, item_id: ItemId) -> Part | None:
+        """Return the part of the like; None where there is no such like, or it has no part."""
+        stamp = self.likes.get(user_id, {}).get(item_id)
+        return None if stamp is None else stamp.part
+
+    def table(self, *, divided_by: DividedBy = "column") -> LikeTable:
         """Return what is liked after the events so far."""
         users = sorted(user for user, items in self.likes.items() if items)
         interactions = interactions_of([UserLikes(users, [self.likes[user] for user in users])])
@@ -90,6 +101,7 @@ class LikeCollector:
             interactions,
             np.array(times, np.int64) if times and len(times) == len(stamps) else None,
             np.array(parts, np.int8) if parts and len(parts) == len(stamps) else None,
+            divided_by,
         )
 
     def _one(self, value: Any) -> Any:

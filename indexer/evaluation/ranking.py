@@ -41,11 +41,13 @@ def rank(
     progress: Progress,
     exact_items_limit: int = EXACT_ITEMS_LIMIT,
     blind: bool = False,
+    diversity: float = 0.0,
+    novelty: float = 0.0,
 ) -> Lists:
     """Return the best k items for each user, of those that they do not like yet.
 
     `blind` hides the likes from the ranker, though not from what is left out: everybody is given
-    popular items.
+    popular items. `diversity` and `novelty` are the options of a request.
     """
     top = np.full((len(liked), k), -1, np.intp)
     nothing = np.zeros(0, np.intp)
@@ -53,7 +55,9 @@ def rank(
     started_s = time.perf_counter()
     for start in range(0, len(liked), _BATCH):
         batch = liked[start : start + _BATCH]
-        queries = [RowQuery(nothing if blind else rows, rows, k) for rows in batch]
+        queries = [
+            RowQuery(nothing if blind else rows, rows, k, diversity, novelty) for rows in batch
+        ]
         answers = recommend_rows(model, queries, exact_items_limit=exact_items_limit)
         for number, answer in enumerate(answers, start):
             top[number, : len(answer.rows)] = answer.rows
@@ -72,9 +76,9 @@ class ExactVectors(AnnoyVectors):
         self._unit = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
 
     def nearest(
-        self, vector: FloatArray, count: int
+        self, vector: FloatArray, count: int, *, effort: int = -1
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Return up to `count` rows, nearest first, and their cosines."""
+        """Return up to `count` rows, nearest first, and their cosines; no effort is spared."""
         length = max(float(np.linalg.norm(vector)), float(np.finfo(np.float32).tiny))
         cosines = self._unit @ (vector / np.float32(length))
         places = np.argpartition(-cosines, min(count, len(cosines)) - 1)[:count]

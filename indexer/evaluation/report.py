@@ -56,6 +56,7 @@ def as_html(account: dict[str, Any]) -> str:
         f"<h2>Every ranker</h2>{charts}"
         f"<h2>By activity</h2>{_groups(account, k)}"
         f"<h2>What the approximate search costs</h2>{_approximation(account)}"
+        f"<h2>Diversity and novelty, asked for</h2>{_options(account, k)}"
         f"<h2>Recipes</h2>{_recipes(account)}"
         "</body></html>\n"
     )
@@ -63,9 +64,10 @@ def as_html(account: dict[str, Any]) -> str:
 
 def _introduction(account: dict[str, Any]) -> str:
     data, settings = account["data"], account["settings"]
+    until = "" if data["until"] is None else f", train ends before {data['until']}"
     return _paragraph(
         f"{data['source']}: {data['likes']:,} likes of {data['users']:,} users and "
-        f"{data['items']:,} items. Split: {data['split']}; {data['train']:,} train, "
+        f"{data['items']:,} items. Split: {data['split']}{until}; {data['train']:,} train, "
         f"{data['valid']:,} valid, {data['test']:,} test of {data['test_users']:,} users. "
         f"Fitted on {settings['fitted_on']}, seed {settings['seed']}. Every item that a user does "
         f"not like yet is a candidate. Lines across the bars are {settings['confidence']:.0%} "
@@ -118,6 +120,23 @@ def _approximation(account: dict[str, Any]) -> str:
         f"{cost['exact_ms_per_query']:.2f} ms ({cost['users']:,} users, in batches). With this "
         f"catalogue the {cost['serves']} one serves."
     )
+
+
+def _options(account: dict[str, Any], k: int) -> str:
+    """Return how what serves does when requests ask for diversity or novelty."""
+    options = account["options"]
+    users = options[0]["users"]
+    said = _paragraph(
+        f"What serves, asked by {users:,} users. Diversity in lists: one minus how much the same "
+        "users like both items, over all pairs of a list. Coverage is that of these users' lists."
+    )
+    names = [name for name in options[0] if name != "users"]
+    metrics = [name.removesuffix(f"@{k}").replace("_", " ") for name in names[2:]]
+    head = _cells("th", ["diversity asked", "novelty asked", *metrics])
+    rows = "".join(
+        f"<tr>{_cells('td', [option[name] for name in names])}</tr>" for option in options
+    )
+    return f'{said}<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
 
 
 def _recipes(account: dict[str, Any]) -> str:

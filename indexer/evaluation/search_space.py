@@ -24,6 +24,7 @@ RANKS = (64, 128, 256, 512)
 # Exponents of R. Each pair costs a factorisation of its own, and seldom gains much over the first.
 OTHER_EXPONENTS = ((0.35, 0.35), (0.15, 0.25), (0.5, 0.5), (0.35, 0.5), (0.0, 0.0))
 _RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+_RIDGE_EXPONENTS = (0.0, 0.5, 1.0)
 _QUERY_EXPONENTS = (0.0, 0.15, 0.35, 0.5)
 _SCORE_EXPONENTS = (0.0, 0.1, 0.2)
 _FINER = (0.5, 0.7, 1.4, 2.0)
@@ -42,6 +43,7 @@ def first_stages(largest_rank: int, *, seed: int) -> list[Stage]:
         lambda best: _vary(best, ranker=("blend", "spectral"), ridge=_RIDGES),
         weights,
         lambda best: _vary(best, rank=ranks),
+        lambda best: _vary(best, ridge_exponent=_RIDGE_EXPONENTS),
         finer_ridges,
         weights,
         lambda best: _vary(best, ranker=("blend", "spectral")),

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from indexer.evaluation.errors import EvaluationError
-from indexer.evaluation.likes import LikeCollector, LikeTable, Part, Stamp
+from indexer.evaluation.likes import LikeTable, Part
+from indexer.evaluation.until import EventCollector, check_offsets
 from indexer.snapshot import read_all
 from likewise.errors import InvalidInputError
-from likewise.events import decode_event
+from likewise.events import decode_event, event_time_ms
 from likewise.log_reading import read_between
+from likewise.positions import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from indexer.evaluation.until import Until
     from indexer.progress import Progress
     from likewise.like_files.reading import Chunk
     from likewise.store import LikeStore
-    from likewise.streams import Broker
+    from likewise.streams import Broker, TopicPartition
 
 _PARTS = {
     "train": Part.TRAIN,
@@ -38,20 +41,23 @@ class Read(NamedTuple):
     first_bad: str | None = None
 
 
-def likes_of_file(chunks: Iterable[Chunk], progress: Progress) -> Read:
+def likes_of_file(chunks: Iterable[Chunk], progress: Progress, until: Until | None = None) -> Read:
     """Return the likes of a file's rows; bad rows are left out and counted.
+
+    With `until`, a moment, rows are divided by it, and those without a time are bad.
 
     Raises:
         LikeFileError: the file can't be read, or a column is missing.
+        EvaluationError: there is nothing on one side of `until`.
     """
     from likewise.like_files.rows import event_of_row
 
-    collector, bad, first_bad = LikeCollector(), 0, None
+    collector, bad, first_bad = EventCollector(until), 0, None
     for chunk in chunks:
         for row in chunk.rows:
             try:
                 event, time_ms = event_of_row(row)
-                collector.add(event, Stamp(time_ms, _part(row.split)))
+                collector.add(event, time_ms, part=None if until else _part(row.split))
             except InvalidInputError as error:
                 bad += 1
                 first_bad = first_bad or f"line {row.line}: {error.message}"
@@ -68,29 +74,40 @@ def likes_of_store(store: LikeStore, *, chunk: int, progress: Progress) -> Read:
     return Read(LikeTable(read_all(store, chunk=chunk, progress=progress), None, None))
 
 
-def likes_of_topic(broker: Broker, topic: str, progress: Progress) -> Read:
-    """Return what every user likes at the end of the log, each like at its record's time.
+def likes_of_topic(
+    broker: Broker, topic: str, progress: Progress, until: Until | None = None
+) -> Read:
+    """Return what every user likes at the end of the log, each like at its event's time.
+
+    With `until` the likes are divided by it; see `EventCollector`.
 
     Raises:
-        EvaluationError: there is no such topic.
+        EvaluationError: there is no such topic, or nothing in it on one side of `until`.
         TransientError: the broker is out of reach.
     """
     partitions = broker.partitions(topic)
     if not partitions:
         raise EvaluationError(f"there is no topic {topic}")
     start, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
+    if until is not None:
+        check_offsets(until, _by_number(start), _by_number(end))
     progress.expect(sum(end.values()) - sum(start.values()))
-    collector, bad, first_bad = LikeCollector(), 0, None
+    collector, bad, first_bad = EventCollector(until), 0, None
     for records in read_between(broker, start, end):
         for record in records:
             try:
-                collector.add(decode_event(record), Stamp(record.timestamp))
+                position = Position(record.partition, record.offset)
+                collector.add(decode_event(record), event_time_ms(record), position=position)
             except InvalidInputError as error:
                 bad += 1
                 place = f"{record.topic}/{record.partition} at {record.offset}"
                 first_bad = first_bad or f"{place}: {error.message}"
         progress.advance(len(records))
     return Read(collector.table(), bad, first_bad)
+
+
+def _by_number(offsets: Mapping[TopicPartition, int]) -> dict[int, int]:
+    return {partition.partition: offset for partition, offset in offsets.items()}
 
 
 def _part(label: object) -> Part | None:

@@ -24,7 +24,13 @@ _TEST_SHARE_AT_RANDOM = 0.1
 # With fewer likes there is nothing left to train on once one is tested and one validated.
 _FEWEST_LIKES = 3
 
-Origin = Literal["column", "column, valid taken out of train", "time", "random"]
+Origin = Literal[
+    "column",
+    "column, valid taken out of train",
+    "until, valid taken out of train",
+    "time",
+    "random",
+]
 
 
 class Division(NamedTuple):
@@ -53,7 +59,10 @@ def divide(likes: LikeTable, *, seed: int) -> Division:
     elif (parts == Part.VALID).any():
         origin = "column"
     else:
-        origin = "column, valid taken out of train"
+        by_column = likes.divided_by == "column"
+        origin = (
+            "column, valid taken out of train" if by_column else "until, valid taken out of train"
+        )
         train = parts == Part.TRAIN
         parts = np.maximum(parts, _last_ones(likes, train, {Part.VALID: _VALID_SHARE}, seed))
     for part in (Part.TRAIN, Part.TEST):

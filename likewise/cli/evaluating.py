@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from indexer.evaluation.sources import Read
     from indexer.evaluation.splits import Division
     from indexer.evaluation.tuning import Tuning
+    from indexer.evaluation.until import Until
     from indexer.progress import Progress
     from likewise.like_files.reading import Columns
 
@@ -38,6 +40,14 @@ def evaluate(
     from_topic: Annotated[
         bool, typer.Option("--from-topic", help="Take the likes topic, with its times.")
     ] = False,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OFFSET|TIME",
+            help="Train on what was liked until then, test on what was liked from then on: "
+            "2026-01-31T12:00, -7d, or (with --from-topic) 0:1042,1:990.",
+        ),
+    ] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Length of the lists.")] = 20,
     ranker: Annotated[
         list[str] | None,
@@ -77,11 +87,16 @@ def evaluate(
     held out, or random ones where there are no times. Models are fitted on train and valid. The
     model that serves is built as the settings say; docs/ranking.md has the definitions.
 
+    `--until` travels in time: a model of what was liked until then is asked for what was newly liked
+    from then on. TIME is ISO 8601 (UTC without a zone) or so long ago (-90m, -12h, -7d, -2w); OFFSET
+    is the first event that is not trained on, `partition:offset` for every partition of the topic.
+
     `--tune` fits on train and searches on valid; the test likes are looked at once, afterwards.
 
     ```
     likewise evaluate likes.csv.gz
     likewise evaluate --from-redis --json
+    likewise evaluate --from-topic --until -7d
     likewise evaluate likes.parquet --ranker neighbours --ranker popular --report report.html
     likewise evaluate likes.csv.gz --tune --budget 5m --settings-out tuned.toml
     likewise --config tuned.toml index
@@ -96,12 +111,13 @@ def evaluate(
     cli = command_line(context)
     if [file is not None, from_redis, from_topic].count(True) != 1:
         raise typer.BadParameter("name one source: FILE, --from-redis or --from-topic")
+    point = None if until is None else _until(until, file=file, from_redis=from_redis)
     names, budget_s = _names(ranker), _seconds(budget)
     columns = Columns(user_column, item_column, timestamp_column, split=split_column)
     _check_settings_out(settings_out, tune)
     with build_progress() as progress:
         progress.step("reading")
-        read, source = _read(cli, file, columns, progress, from_redis=from_redis)
+        read, source = _read(cli, file, columns, progress, point, from_redis=from_redis)
         division = divide(read.likes, seed=seed)
         tuning = _tune(read.likes, division, k, seed, budget_s, progress) if tune else None
         if tuning is not None and settings_out is not None:
@@ -109,7 +125,7 @@ def evaluate(
         extra = {} if tuning is None else {"tuned": tuning.best.recipe}
         options = Options(k=k, rankers=names, sample=sample or None, seed=seed, extra=extra)
         found = measure(read.likes, division, cli.settings.model, options, progress)
-    account = account_of(found, read, source, tuning)
+    account = account_of(found, read, source, tuning, point)
     if report is not None:
         _write_report(report, account)
     if as_json:
@@ -127,6 +143,26 @@ def _names(given: list[str] | None) -> tuple[str, ...]:
     if unknown:
         raise typer.BadParameter(f"no ranker {unknown[0]!r}; there are {', '.join(NAMES)}")
     return tuple(given) if given else NAMES
+
+
+def _until(text: str, *, file: Path | None, from_redis: bool) -> Until:
+    from indexer.evaluation.until import parse_until
+    from likewise.errors import InvalidInputError
+
+    try:
+        until = parse_until(text, now_ms=time.time_ns() // 1_000_000)
+    except InvalidInputError as error:
+        raise typer.BadParameter(
+            f"--until {text!r} is none of a time (2026-01-31T12:00), so long ago (-7d) and offsets "
+            f"(0:1042,1:990): {error.message}"
+        ) from error
+    if from_redis:
+        raise typer.BadParameter(
+            "--until needs times, which Redis does not have: take --from-topic or a FILE"
+        )
+    if file is not None and until.offsets:
+        raise typer.BadParameter("--until with a FILE is a time: offsets are for --from-topic")
+    return until
 
 
 def _seconds(text: str) -> float:
@@ -147,21 +183,27 @@ def _check_settings_out(path: Path | None, tune: bool) -> None:
 
 
 def _read(
-    cli: CommandLine, file: Path | None, columns: Columns, progress: Progress, *, from_redis: bool
+    cli: CommandLine,
+    file: Path | None,
+    columns: Columns,
+    progress: Progress,
+    until: Until | None,
+    *,
+    from_redis: bool,
 ) -> tuple[Read, str]:
     """Return the likes, and what to call where they came from."""
     from indexer.evaluation import sources
     from likewise.like_files.reading import read_rows
 
     if file is not None:
-        return sources.likes_of_file(read_rows(file, columns), progress), str(file)
+        return sources.likes_of_file(read_rows(file, columns), progress, until), str(file)
     if from_redis:
         chunk = cli.settings.indexer.scan_chunk
         with cli.store() as store:
             return sources.likes_of_store(store, chunk=chunk, progress=progress), "Redis"
     topic = cli.topics.likes
     with cli.broker() as broker:
-        return sources.likes_of_topic(broker, topic, progress), f"topic {topic}"
+        return sources.likes_of_topic(broker, topic, progress, until), f"topic {topic}"
 
 
 def _tune(

@@ -16,6 +16,8 @@ def print_evaluation(account: dict[str, Any]) -> None:
     out.print(_groups(account))
     out.print()
     _print_approximation(account)
+    out.print(f"\nAsked for diversity and novelty, {account['default']} gives:", markup=False)
+    out.print(_options(account))
     if account["tuning"] is not None:
         _print_tuning(account)
 
@@ -26,7 +28,8 @@ def _print_data(account: dict[str, Any]) -> None:
     out.print(
         f"{data['source']}: {data['likes']:,} likes of {data['users']:,} users and "
         f"{data['items']:,} items; {data['train']:,} train, {data['valid']:,} valid, "
-        f"{data['test']:,} test (split: {data['split']})",
+        f"{data['test']:,} test (split: {data['split']}"
+        f"{'' if data['until'] is None else ', train ends before ' + data['until']})",
         markup=False,
     )
     out.print(
@@ -78,6 +81,27 @@ def _groups(account: dict[str, Any]) -> Any:
         by_range = {tuple(group["likes"]): group for group in figures["groups"]}
         cells = (by_range.get(each, {}).get(f"ndcg@{k}") for each in ranges)
         shown.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
+    return shown
+
+
+def _options(account: dict[str, Any]) -> Any:
+    k = account["settings"]["k"]
+    metrics = {
+        f"recall@{k}": ".4f",
+        f"ndcg@{k}": ".4f",
+        f"novelty@{k}": ".2f",
+        f"popular_share@{k}": ".1%",
+        f"coverage@{k}": ".1%",
+        f"intra_list_diversity@{k}": ".3f",
+        "ms_per_query": ".2f",
+    }
+    shown = table(
+        "diversity", "novelty", f"#recall@{k}", f"#nDCG@{k}", "#bits of surprise", "#popular",
+        "#coverage", "#diversity in lists", "#ms/query",
+    )  # fmt: skip
+    for option in account["options"]:
+        asked = (f"{option['diversity']:g}", f"{option['novelty']:g}")
+        shown.add_row(*asked, *(f"{option[name]:{form}}" for name, form in metrics.items()))
     return shown
 
 

@@ -1,4 +1,4 @@
-"""`models list | use | prune`: the model versions on disk, and which one is current."""
+"""`models list | use | prune | compare`: the model versions on disk, and which one is current."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.options import Json
 from likewise.cli.output import complain, duration, print_json, size, stdout, table
+from likewise.cli.shadow.command import compare
 from likewise.errors import ModelFileError, TransientError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from likewise.model_files import Manifest
 
-app = typer.Typer(no_args_is_help=True, help="Show, choose and remove model versions.")
+app = typer.Typer(no_args_is_help=True, help="Show, compare, choose and remove model versions.")
 
 
 class ModelRow(msgspec.Struct, frozen=True):
@@ -122,6 +123,9 @@ def prune(
         stdout().print(f"{'would remove' if dry_run else 'removed'} {name}")
     if not removed:
         stdout().print("nothing to remove")
+
+
+app.command()(compare)
 
 
 def _versions(directory: Path) -> list[Manifest]:

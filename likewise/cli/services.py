@@ -28,7 +28,7 @@ def consume(context: typer.Context) -> None:
     ```
     """
     from consumers.service import run_consumer
-    from consumers.worker import ConsumerStats
+    from consumers.stats import ConsumerStats
     from likewise.composition import surroundings
 
     stats = ConsumerStats()
@@ -58,12 +58,18 @@ def serve(context: typer.Context) -> None:
 def index(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Build one model now, then end.")] = False,
+    no_announce: Annotated[
+        bool,
+        typer.Option("--no-announce", help="With --once: leave the current model as it is."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build models from the likes in Redis, whenever enough has changed, until Ctrl-C.
 
     Several may run: one builds, the others stand by. SIGUSR1 asks for a build at once. With
-    `--once` a model is built beside a running indexer, which it does not disturb.
+    `--once` a model is built beside a running indexer, which it does not disturb. With
+    `--no-announce` no server takes it up: `likewise models compare` holds it against the current
+    one, `likewise models use` makes it current.
 
     ```
     likewise index
@@ -72,8 +78,10 @@ def index(
     """
     if as_json and not once:
         raise typer.BadParameter("--json goes with --once")
+    if no_announce and not once:
+        raise typer.BadParameter("--no-announce goes with --once")
     if once:
-        _index_once(command_line(context), as_json=as_json)
+        _index_once(command_line(context), announce=not no_announce, as_json=as_json)
     else:
         _index(command_line(context).settings)
 
@@ -91,7 +99,7 @@ def _index(settings: Settings) -> None:
         run_indexer(*given, stats=stats, on_start=build_on_signal)
 
 
-def _index_once(cli: CommandLine, *, as_json: bool) -> None:
+def _index_once(cli: CommandLine, *, announce: bool, as_json: bool) -> None:
     from indexer.service import index_once
     from likewise.backoff import StoppedError
     from likewise.cli.build_progress import build_progress
@@ -105,13 +113,16 @@ def _index_once(cli: CommandLine, *, as_json: bool) -> None:
         build_progress() as progress,
     ):
         try:
-            manifest, current = index_once(cli.settings, broker, store, stop, progress=progress)
+            manifest, current = index_once(
+                cli.settings, broker, store, stop, progress=progress, announce=announce
+            )
         except StoppedError as stopped:
             raise KeyboardInterrupt from stopped
-    _print_build(manifest, current=current, as_json=as_json)
+    why_not = "a newer one was announced meanwhile" if announce else "it was not announced"
+    _print_build(manifest, current=current, why_not=why_not, as_json=as_json)
 
 
-def _print_build(manifest: Manifest, *, current: bool, as_json: bool) -> None:
+def _print_build(manifest: Manifest, *, current: bool, why_not: str, as_json: bool) -> None:
     from likewise.cli.output import print_json, stdout
 
     seconds: dict[str, float] = manifest.build["seconds"]
@@ -122,7 +133,7 @@ def _print_build(manifest: Manifest, *, current: bool, as_json: bool) -> None:
             | {"current": current, "seconds": seconds}
         )
         return
-    now = "now current" if current else "not current: a newer one was announced meanwhile"
+    now = "now current" if current else f"not current: {why_not}"
     console = stdout()
     console.print(f"[bold]{manifest.version}[/] ({now})")
     console.print(f"users   {manifest.users:,}\nitems   {manifest.items:,}")

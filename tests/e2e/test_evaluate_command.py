@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 BLOCKS, USERS, ITEMS = 4, 8, 9
+NOON_MS = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 
 
 def likes() -> dict[UserId, list[ItemId]]:
@@ -152,6 +153,83 @@ def test_the_likes_topic_is_evaluated_by_time(bootstrap_servers: str, prefix: st
     assert account["data"]["split"] == "time"
     assert account["data"]["bad_rows"] == 1
     assert account["rankers"]["popular"]["users"] == BLOCKS * USERS
+
+
+@pytest.fixture
+def topic(bootstrap_servers: str, prefix: str) -> list[str]:
+    """A topic of two partitions with events a minute apart in the past; what leads to it."""
+    topics = Topics(prefix)
+    broker = KafkaBroker(KafkaSettings(bootstrap_servers=bootstrap_servers), client_id="test")
+    broker.ensure_topics(topics.specs(2))
+    sink = broker.sink()
+    for number in range(ITEMS - 1):
+        for place, (user, items) in enumerate(likes().items()):
+            item = items[(number + place) % len(items)]  # not everybody's last are the same
+            body = encode_event(Like(user, item), timestamp_ms=NOON_MS + 60_000 * number)
+            sink.send(topics.likes, body, key=user.encode(), partition=place % 2)
+    sink.flush(10)
+    sink.close()
+    broker.close()
+    return ["--bootstrap-servers", bootstrap_servers, "--topic-prefix", prefix]
+
+
+def test_a_model_of_then_is_tested_on_what_came_since(topic: list[str]) -> None:
+    """Everybody likes eight items, a minute apart; the last three lie after the point."""
+    travel = ("--until", "2026-01-01T12:05", "--ranker", "popular")
+    account = evaluated(*topic, "evaluate", "--from-topic", *travel)
+    data, users = account["data"], BLOCKS * USERS
+    assert data["until"] == "2026-01-01T12:05:00Z"
+    assert data["split"] == "until, valid taken out of train"
+    assert (data["train"], data["valid"], data["test"]) == (4 * users, users, 3 * users)
+    assert account["rankers"][account["default"]]["recall@20"] > 0.9
+    half = (ITEMS - 1) * users // 4
+    by_offsets = ("--until", f"0:{half},1:{half}", "--ranker", "popular")
+    assert evaluated(*topic, "evaluate", "--from-topic", *by_offsets)["data"]["test"] == 4 * users
+    shown = run(*topic, "evaluate", "--from-topic", *travel).stdout
+    assert "train ends before 2026-01-01T12:05:00Z" in shown
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ("2020-01-01", "nothing was liked before 2020-01-01T00:00:00Z: the events are from 2026"),
+        ("-1s", "nothing was newly liked from"),
+        ("0:3", "has to name an offset of every partition, and leaves out 1"),
+        ("0:3,1:9999", "1:9999 is out of the log"),
+    ],
+)
+def test_a_point_at_which_the_log_can_not_be_divided_is_refused(
+    topic: list[str], until: str, said: str
+) -> None:
+    assert said in run(*topic, "evaluate", "--from-topic", "--until", until, code=1).output
+
+
+def test_a_file_with_times_travels_too(tmp_path: Path) -> None:
+    path = tmp_path / "timed.csv"
+    rows = [
+        f"{user},{item},{NOON_MS + 60_000 * number},train"
+        for user, items in likes().items()
+        for number, item in enumerate(items)
+    ]
+    path.write_text("\n".join(["user_id,item_id,timestamp,split", *rows]))
+    options = ("--until", "2026-01-01T12:06:00Z", "--ranker", "popular")
+    assert evaluated("evaluate", str(path), *options)["data"]["test"] == 2 * BLOCKS * USERS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--from-redis", "--until", "-7d"), "which Redis does not have"),
+        (("likes.csv", "--until", "0:12"), "with a FILE is a time"),
+        (("--from-topic", "--until", "yesterday"), "is none of a time"),
+        (("--until", "-7d"), "name one source"),
+    ],
+)
+def test_a_point_that_makes_no_sense_is_a_usage_error(
+    csv: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    assert csv.exists()
+    assert said in " ".join(run("evaluate", *arguments, code=2).output.replace("│", "").split())
 
 
 def test_a_topic_that_is_not_there_is_named(bootstrap_servers: str, prefix: str) -> None:

@@ -1,0 +1,97 @@
+"""`models compare`: would another model have answered recent requests better?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from likewise.cli.build_progress import build_progress
+from likewise.cli.context import command_line
+from likewise.cli.options import Json
+from likewise.cli.output import print_json
+from likewise.errors import LikewiseError, ModelFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from likewise.store import LikeStore
+
+
+def compare(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(metavar="A", help="A version, `current` or `previous`.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    requests: Annotated[
+        int, typer.Option("--requests", min=1, metavar="N", help="How many to answer again.")
+    ] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Answer recent requests with two model versions: which one foretells later likes better?
+
+    The last N requests of the request topic are answered by both, through the code that serves and
+    with the likes that each user had at the time. Nobody is sent anything. Shown are how alike the
+    answers are, and how many of the items that users have liked since stand in them. Only likes
+    that came after the snapshots of both models count: a model knows the others already.
+
+    ```
+    likewise models compare previous current
+    likewise models compare current 20260131T120000.000Z --requests 5000 --json
+    ```
+    """
+    from indexer.evaluation.shadow import compare as compare_answers
+    from likewise.cli.shadow.replay import replay
+    from likewise.cli.shadow.tables import account_of, print_comparison
+    from likewise.model_holder import load_model
+
+    cli = command_line(context)
+    directory = cli.settings.model.directory
+    with cli.broker() as broker, cli.store() as store, build_progress() as progress:
+        one, other = (find_version(name, directory, store) for name in (a, b))
+        if one == other:
+            raise typer.BadParameter(f"A and B are both {one}: name two versions")
+        progress.step("loading models")
+        models = (load_model(directory, one), load_model(directory, other))
+        played = replay(broker, store, cli.topics, models, limit=requests, progress=progress)
+        if not played.shadowed:
+            raise LikewiseError("none of the last requests can be answered by either model")
+        progress.step("confidence intervals")
+        comparison = compare_answers(played.shadowed, seed=seed)
+    account = account_of(comparison, models, played, seed=seed)
+    if as_json:
+        print_json(account)
+    else:
+        print_comparison(account)
+
+
+def find_version(name: str, directory: Path, store: LikeStore) -> str:
+    """Return the version on disk that is called so: by its own name, `current` or `previous`.
+
+    `current` is what Redis names, `previous` the newest one on disk that is older than it.
+
+    Raises:
+        ModelFileError: there is none; the sentence lists those there are.
+        TransientError: Redis is out of reach.
+    """
+    from likewise.model_files import list_versions
+    from likewise.models import decode_announcement
+
+    versions = [manifest.version for manifest in list_versions(directory)]
+    known = f"in {directory} are {', '.join(versions)}" if versions else f"none are in {directory}"
+    if name not in ("current", "previous"):
+        if name not in versions:
+            raise ModelFileError(f"there is no model {name[:64]!r}: {known}")
+        return name
+    announcement = store.model_announcement()
+    if announcement is None:
+        raise ModelFileError(f"no model is current yet: {known}")
+    current = decode_announcement(announcement).version
+    if name == "current":
+        if current not in versions:
+            raise ModelFileError(f"the current model {current} is not here: {known}")
+        return current
+    older = [version for version in versions if version < current]
+    if not older:
+        raise ModelFileError(f"no model is older than the current one, {current}: {known}")
+    return older[0]

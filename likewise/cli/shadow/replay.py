@@ -1,0 +1,138 @@
+"""The main path: recent requests, what their users liked then and since, and both models' answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from indexer.evaluation.shadow import Shadowed
+from likewise.cli.shadow.answers import Replayed, answer_again
+from likewise.cli.shadow.history import History, Moment, read_history
+from likewise.cli.shadow.requests import read_recent
+from serving.known_topics import KnownTopics
+from serving.store_view import StoreView
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from indexer.progress import Progress
+    from likewise.ids import ItemId, UserId
+    from likewise.model_holder import ServedModel
+    from likewise.store import LikeStore
+    from likewise.streams import Broker
+    from likewise.topics import Topics
+    from serving.incoming import Asked
+    from serving.store_view import Known
+
+_USERS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Requests as both models answer them, and what became of the others."""
+
+    shadowed: list[Shadowed]
+    bad: int
+    """Records that are no requests."""
+    forgotten: int
+    """Requests of users who were forgotten since: what they liked is not known any more."""
+    unanswered: int
+    """Requests that neither model can answer."""
+
+
+def replay(
+    broker: Broker,
+    store: LikeStore,
+    topics: Topics,
+    models: tuple[ServedModel, ServedModel],
+    *,
+    limit: int,
+    progress: Progress,
+) -> Replay:
+    """Return the last `limit` requests, answered by both models. Nobody is sent anything.
+
+    Each is answered with the likes that its user had when it was made. What users have liked since
+    counts from the later of both snapshots on: before it, one of the models knows it. Retired
+    items and those that the request excludes are not counted: neither could recommend them.
+
+    Raises:
+        LikewiseError: there are no requests on the topic.
+        TransientError: a server is out of reach.
+    """
+    progress.step("reading requests")
+    recent = read_recent(broker, topics, limit, progress)
+    progress.step("reading likes")
+    view = StoreView(store, KnownTopics(broker), topics.likes)
+    known = _look_up(view, recent.asked)  # before the history, which then reaches further
+    history = _history(broker, topics, recent.asked, progress)
+    requests = _taken_back(recent.asked, known, history)
+    answers = []
+    for name, model in zip("AB", models, strict=True):
+        progress.step(f"{name}: answering")
+        answers.append(answer_again(model, requests, known, progress))
+    known_until_ms = max(model.snapshot_at_ms for model in models)
+    shadowed = []
+    for (asked, _), a, b in zip(requests, *answers, strict=True):
+        if a is not None or b is not None:
+            later = _later(asked, known.retired, history, known_until_ms)
+            who = asked.request.user_id or asked.place
+            shadowed.append(Shadowed(who, asked.request.count, a or [], b or [], later))
+    forgotten = sum(_forgotten(one, history) for one in recent.asked)
+    unanswered = len(recent.asked) - forgotten - len(shadowed)
+    return Replay(shadowed, recent.bad, forgotten, unanswered)
+
+
+def _look_up(view: StoreView, asked: Sequence[Asked]) -> Known:
+    users = sorted(_users(asked))
+    known = view.look_up(users[:_USERS_AT_ONCE])
+    likes = {**known.likes}
+    for start in range(_USERS_AT_ONCE, len(users), _USERS_AT_ONCE):
+        likes |= view.look_up(users[start : start + _USERS_AT_ONCE]).likes
+    return replace(known, likes=likes)
+
+
+def _history(broker: Broker, topics: Topics, asked: Sequence[Asked], progress: Progress) -> History:
+    users = _users(asked)
+    if not users:
+        return History(users)
+    since_ms = min(one.record.timestamp for one in asked if one.request.user_id is not None)
+    progress.step("reading later likes")
+    return read_history(broker, topics.likes, users, since_ms=since_ms, progress=progress)
+
+
+def _taken_back(asked: Sequence[Asked], known: Known, history: History) -> list[Replayed]:
+    """Return the requests whose users' likes are known, with the likes of then."""
+    requests = []
+    for one in asked:
+        user_id = one.request.user_id
+        if user_id is None:
+            requests.append(Replayed(one, set()))
+        elif user_id in known.likes:
+            likes = history.likes_at(user_id, known.likes[user_id], _moment(one))
+            if likes is not None:
+                requests.append(Replayed(one, likes))
+    return requests
+
+
+def _later(
+    asked: Asked, retired: Collection[ItemId], history: History, known_until_ms: int
+) -> AbstractSet[ItemId]:
+    request = asked.request
+    if request.user_id is None:
+        return frozenset()
+    later = history.liked_later(request.user_id, _moment(asked), known_until_ms=known_until_ms)
+    return later - {*request.exclude, *retired, request.similar_to}
+
+
+def _forgotten(asked: Asked, history: History) -> bool:
+    user_id = asked.request.user_id
+    return user_id is not None and history.likes_at(user_id, (), _moment(asked)) is None
+
+
+def _moment(asked: Asked) -> Moment:
+    return Moment(asked.record.timestamp, asked.request.after)
+
+
+def _users(asked: Sequence[Asked]) -> set[UserId]:
+    return {one.request.user_id for one in asked if one.request.user_id is not None}
