@@ -6,11 +6,14 @@ the factors already hold: so the factors' share is taken off first, and the rest
 
 from __future__ import annotations
 
-from itertools import pairwise
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+
+from indexer.gram import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
     Columns = NDArray[np.int32]
     Cut = Callable[[int, Columns, FloatArray], tuple[Columns, FloatArray]]
 
-# Rows of S held at once; bounds memory on catalogues whose S is nearly dense.
-_ROWS_PER_BLOCK = 512
+# Rows of S that a thread holds at a time; bounds memory where S is nearly dense.
+_ROWS_AT_ONCE = 64
 # Entries of S, per entry kept, for which the factors' share is computed at all.
 _LOOK_AT = 4
 
@@ -52,7 +55,7 @@ def residual(normalised: Any, eigenvalues: FloatArray, vectors: FloatArray, *, k
     def cut(row: int, columns: Columns, values: FloatArray) -> tuple[Columns, FloatArray]:
         looked_at = _largest(values, _LOOK_AT * keep)
         columns = columns[looked_at]
-        held = np.einsum("ij,j->i", vectors[columns], weighted[row])
+        held = vectors.take(columns, axis=0) @ weighted[row]
         rest = values[looked_at] - held
         largest = _largest(rest, keep)
         return columns[largest], rest[largest]
@@ -61,10 +64,20 @@ def residual(normalised: Any, eigenvalues: FloatArray, vectors: FloatArray, *, k
 
 
 def _cut_rows(normalised: Any, cut: Cut) -> Any:
-    """Return what `cut` leaves of each row of ``R'R`` off its diagonal, CSR [n, n]."""
-    rows = [cut(*row) for row in _rows(normalised)]
-    lengths = [len(columns) for columns, _ in rows]
+    """Return what `cut` leaves of each row of ``R'R`` off its diagonal, CSR [n, n].
+
+    A thread for each core works on some rows at a time: SciPy and NumPy let go of the GIL.
+    """
     n_items = normalised.shape[1]
+    by_item = normalised.T.tocsr()
+
+    def cut_some(first: int) -> list[tuple[Columns, FloatArray]]:
+        some = by_item[first : first + _ROWS_AT_ONCE] @ normalised
+        return [cut(*row) for row in _rows(some, first)]
+
+    with ThreadPoolExecutor(cores()) as threads:
+        rows = [*chain.from_iterable(threads.map(cut_some, range(0, n_items, _ROWS_AT_ONCE)))]
+    lengths = [len(columns) for columns, _ in rows]
     matrix = sparse.csr_array(
         (
             np.concatenate([_NO_VALUES, *(values for _, values in rows)]),
@@ -77,15 +90,12 @@ def _cut_rows(normalised: Any, cut: Cut) -> Any:
     return matrix
 
 
-def _rows(normalised: Any) -> Iterator[tuple[int, Columns, FloatArray]]:
-    """Yield every row of ``R'R`` without its diagonal: its number, columns and values."""
-    by_item = normalised.T.tocsr()
-    for start in range(0, by_item.shape[0], _ROWS_PER_BLOCK):
-        block = by_item[start : start + _ROWS_PER_BLOCK] @ normalised
-        for number, (begin, end) in enumerate(pairwise(block.indptr.tolist()), start):
-            columns = block.indices[begin:end]
-            others = columns != number
-            yield number, columns[others].astype(np.int32), block.data[begin:end][others]
+def _rows(some: Any, first: int) -> Iterator[tuple[int, Columns, FloatArray]]:
+    """Yield these rows of ``R'R`` without its diagonal: each one's number, columns and values."""
+    for number, (begin, end) in enumerate(pairwise(some.indptr.tolist()), first):
+        columns = some.indices[begin:end]
+        others = columns != number
+        yield number, columns[others].astype(np.int32), some.data[begin:end][others]
 
 
 def _largest(values: FloatArray, keep: int) -> NDArray[np.intp]:

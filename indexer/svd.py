@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import linalg
-from sklearn.decomposition import TruncatedSVD
+
+from indexer.gram import Gram
+from indexer.lanczos import dimensions_needed, largest_eigenpairs
 
 if TYPE_CHECKING:
     from likewise.ranking.model import FloatArray
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
 # Up to here an exact decomposition of the smaller Gram matrix is quicker than Lanczos.
 _DENSE_LIMIT = 6_000
 _ZERO = 1e-4
-# Singular values to three digits: tighter costs time and changes no ranking.
-_TOLERANCE = 1e-3
+# The residual of each eigenpair of R'R, relative to its value; the error of the singular value goes with
+# its square, and comes to three digits. Tighter costs time and changes no ranking.
+_TOLERANCE = 1e-2
 
 
 def normalise(user_items: Any, user_exponent: float, item_exponent: float) -> Any:
@@ -32,22 +35,23 @@ def item_degrees(user_items: Any) -> Any:
     return np.bincount(user_items.indices, minlength=user_items.shape[1])
 
 
-def truncated_svd(matrix: Any, rank: int, *, seed: int) -> tuple[FloatArray, FloatArray]:
+def truncated_svd(
+    matrix: Any, rank: int, *, seed: int, start: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Return the singular values [d], falling, and the right singular vectors [n, d].
 
-    d is `rank`, or less where the matrix has fewer dimensions. Deterministic for a seed.
-    Lanczos (ARPACK) rather than a randomised range finder: on matrices of likes, whose spectrum
-    falls slowly, it is more exact and quicker; docs/ranking.md has the figures.
+    d is `rank`, or less where the matrix has fewer dimensions. Deterministic for a seed and a start.
+    `start` [n, k] are vectors close to the result, to come to it sooner. Lanczos rather than a
+    randomised range finder: on matrices of likes, whose spectrum falls slowly, it is more exact and
+    quicker; docs/ranking.md has the figures.
     """
     rank = min(rank, *matrix.shape)
     if rank == 0:
         return np.zeros(0, np.float32), np.zeros((matrix.shape[1], 0), np.float32)
-    if min(matrix.shape) <= _DENSE_LIMIT:
+    if min(matrix.shape) <= max(_DENSE_LIMIT, dimensions_needed(rank)):
         return _by_gram_matrix(matrix, rank)
-    rank = min(rank, min(matrix.shape) - 1)
-    svd = TruncatedSVD(rank, algorithm="arpack", tol=_TOLERANCE, random_state=seed).fit(matrix)
-    falling = np.argsort(-svd.singular_values_, kind="stable")
-    return svd.singular_values_[falling].astype(np.float32), _columns(svd.components_[falling])
+    found = largest_eigenpairs(Gram(matrix), rank, tolerance=_TOLERANCE, seed=seed, start=start)
+    return np.sqrt(found.values), found.vectors
 
 
 def _by_gram_matrix(matrix: Any, rank: int) -> tuple[FloatArray, FloatArray]:
@@ -62,10 +66,6 @@ def _by_gram_matrix(matrix: Any, rank: int) -> tuple[FloatArray, FloatArray]:
         # A direction without strength has no right vector; its filter is zero as well.
         vectors = (matrix.T @ vectors) / np.where(values > _ZERO, values, np.inf)
     return values, np.ascontiguousarray(vectors, np.float32)
-
-
-def _columns(rows: Any) -> FloatArray:
-    return np.ascontiguousarray(rows.T, np.float32)
 
 
 def _power(degrees: Any, exponent: float) -> FloatArray:
