@@ -17,6 +17,8 @@ from scipy import sparse
 from indexer.build import Factors, Steps, assemble, factorise, filtered, power
 from indexer.recipes import DEFAULTS, with_given
 from indexer.svd import item_degrees
+from indexer.warm_start import WarmStart
+from likewise.ranking.ridge import filters, relative_ridges, tails, typical_likes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +77,13 @@ def candidates(settings: ModelSettings) -> list[Recipe]:
     return list(dict.fromkeys(given))
 
 
-def build_best(interactions: Interactions, settings: ModelSettings, *, steps: Steps) -> Model:
+def build_best(
+    interactions: Interactions,
+    settings: ModelSettings,
+    *,
+    steps: Steps,
+    warm: WarmStart | None = None,
+) -> Model:
     """Return a model of these interactions under the best of the candidate recipes.
 
     The default stays unless another is better by more than a paired standard error. What was
@@ -84,7 +92,10 @@ def build_best(interactions: Interactions, settings: ModelSettings, *, steps: St
     tried = candidates(settings)
     seed = settings.seed
     held_out = hold_out(interactions.user_items, seed=seed)
-    factors = factorise(held_out.rest, tried[0], seed=seed, steps=steps)
+    warm = warm or WarmStart()
+    start = warm.vectors(interactions.item_ids, tried[0])
+    factors = factorise(held_out.rest, tried[0], seed=seed, steps=steps, start=start)
+    warm.remember(interactions.item_ids, tried[0], factors.vectors)
     recipe = tried[0]
     if len(held_out.users):
         with steps("choice"):
@@ -121,7 +132,8 @@ def held_out_gains(held_out: HeldOut, factors: Factors, recipe: Recipe) -> Float
     Techniques", 2002), which tells recipes apart with fewer users than a hit rate does.
     """
     queries = held_out.rest[held_out.users]
-    scores = _scores(queries, factors, recipe, item_degrees(held_out.rest))
+    degrees, typical = item_degrees(held_out.rest), typical_likes(held_out.rest)
+    scores = _scores(queries, factors, recipe, degrees, typical)
     rows = np.repeat(np.arange(len(held_out.users)), np.diff(queries.indptr))
     scores[rows, queries.indices] = -np.inf
     wanted = scores[np.arange(len(held_out.users)), held_out.items]
@@ -139,14 +151,18 @@ def best_of(gains: FloatArray) -> int:
     return best if difference.mean() > standard_error else 0
 
 
-def _scores(queries: Any, factors: Factors, recipe: Recipe, degrees: Any) -> FloatArray:
+def _scores(
+    queries: Any, factors: Factors, recipe: Recipe, degrees: Any, typical: float
+) -> FloatArray:
     """Return the scores that a model of this recipe would give, [B, n]."""
     spectrum, tail = filtered(factors.eigenvalues[: recipe.rank], recipe)
+    ratios = relative_ridges(recipe, typical, np.diff(queries.indptr))
     vectors = factors.vectors[:, : recipe.rank]
     weighted = queries.multiply(power(degrees, -recipe.query_exponent)[None, :]).tocsr()
-    scores: FloatArray = ((weighted @ vectors) * spectrum) @ vectors.T
+    scores: FloatArray = ((weighted @ vectors) * filters(spectrum, ratios)) @ vectors.T
     if tail:
-        scores += (weighted @ factors.sparse_part).toarray() * np.float32(tail)
+        links = (weighted @ factors.sparse_part).toarray()
+        scores += links * (np.float32(tail) * tails(recipe, spectrum, ratios))[:, None]
     scores *= power(degrees, recipe.score_exponent)
     return scores
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
+from indexer.popularity import popularity_of
 from likewise.backoff import StoppedError
 from likewise.model_files import new_version, write_model
 
@@ -51,6 +52,8 @@ class Cycle:
     stop: threading.Event
     clock_ms: Callable[[], int]
     """The time of day, since the epoch."""
+    popular_half_life_s: float | None = None
+    """After how long a like counts half as much for popularity; None: as much as ever."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step of the last run took."""
 
@@ -65,10 +68,17 @@ class Cycle:
         """
         self.seconds = {}
         snapshot = self._step("snapshot", take)
-        built = self._step("build", lambda: self.build(snapshot.interactions, self.progress.step))
+        built = self._step("build", lambda: self._build(snapshot))
         manifest = self._step("write", lambda: self._write(snapshot, built))
         self._step("announce", lambda: announce(manifest.announcement()))
         return manifest
+
+    def _build(self, snapshot: Snapshot) -> Built:
+        built = self.build(snapshot.interactions, self.progress.step)
+        if self.popular_half_life_s is None:
+            return built
+        popularity = popularity_of(snapshot, self.directory, self.popular_half_life_s)
+        return built._replace(model=replace(built.model, decayed_counts=popularity))
 
     def _write(self, snapshot: Snapshot, built: Built) -> Manifest:
         return write_model(

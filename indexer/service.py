@@ -12,6 +12,7 @@ from indexer.progress import Progress, Unwatched
 from indexer.publish import Publisher
 from indexer.recipes import recipe_of
 from indexer.snapshot import Snapshot, read_all
+from indexer.warm_start import WarmStart
 from indexer.worker import Indexer, IndexerStats, time_of_day_ms
 from likewise.backoff import StoppedError, retry
 from likewise.logs import get_logger
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from indexer.interactions import Interactions
     from likewise.errors import TransientError
     from likewise.model_files import Manifest
+    from likewise.models import Announcement
     from likewise.settings import ModelSettings, Settings
     from likewise.store import LikeStore
     from likewise.streams import Broker, Sink
@@ -66,6 +68,7 @@ def run_indexer(
             stop=stop,
             stats=stats,
             progress=progress,
+            popular_half_life_s=settings.model.popular_half_life_s,
         )
         on_start(indexer)
         indexer.run()
@@ -78,8 +81,11 @@ def index_once(
     stop: threading.Event,
     *,
     progress: Progress | None = None,
+    announce: bool = True,
 ) -> tuple[Manifest, bool]:
     """Build one model of everybody's likes; return its manifest and whether it is now current.
+
+    Without `announce` it only stands on disk, to be compared with the one that serves.
 
     Works beside a running indexer without disturbing it: the marks of changed users are left to
     that one, and where it has announced a model of a later snapshot meanwhile, that stays current.
@@ -102,22 +108,30 @@ def index_once(
     with closing(_sink(settings, broker)) as sink:
         publisher = _publisher(settings, store, sink)
         build = building(settings.model)
-        cycle = Cycle(publisher.directory, build, watched, stop, time_of_day_ms)
-        manifest = cycle.run(take, publisher.announce_unless_overtaken)
+        half_life_s = settings.model.popular_half_life_s
+        cycle = Cycle(publisher.directory, build, watched, stop, time_of_day_ms, half_life_s)
+        tell = publisher.announce_unless_overtaken if announce else _tell_nobody
+        manifest = cycle.run(take, tell)
         current = publisher.announced()
         publisher.prune(settings.indexer.keep_versions)
     return manifest, current is not None and current.version == manifest.version
 
 
+def _tell_nobody(_announcement: Announcement) -> None:
+    """Let a model stand on disk, and the current one stay."""
+
+
 def building(settings: ModelSettings) -> Build:
-    """Return what builds a model as the settings say."""
+    """Return what builds a model as the settings say, each time from the factors of the last."""
+    warm = WarmStart()
 
     def build(interactions: Interactions, on_step: Callable[[str], None]) -> Built:
         steps = Steps(on_step=on_step)
         if settings.ranker == "auto":
-            model = build_best(interactions, settings, steps=steps)
+            model = build_best(interactions, settings, steps=steps, warm=warm)
         else:
-            model = build_model(interactions, recipe_of(settings), seed=settings.seed, steps=steps)
+            recipe = recipe_of(settings)
+            model = build_model(interactions, recipe, seed=settings.seed, steps=steps, warm=warm)
         return Built(model, steps.report)
 
     return build

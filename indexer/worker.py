@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -46,6 +47,8 @@ class IndexerStats:
     failures: int = 0
     """Builds whose model could not be written."""
     retries: int = 0
+    server_errors: Counter[str] = field(default_factory=Counter)
+    """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
     current: Announcement | None = None
     """The model that this indexer built and announced last: its users, items and likes."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -66,6 +69,7 @@ class Indexer:
         stop: threading.Event,
         stats: IndexerStats | None = None,
         progress: Progress | None = None,
+        popular_half_life_s: float | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = time_of_day_ms,
     ) -> None:
@@ -86,7 +90,9 @@ class Indexer:
             full_every=settings.full_snapshot_every,
             clock_ms=clock_ms,
         )
-        self._cycle = Cycle(publisher.directory, build, self._progress, stop, clock_ms)
+        self._cycle = Cycle(
+            publisher.directory, build, self._progress, stop, clock_ms, popular_half_life_s
+        )
         self._term: int | None = None
         self._waiting = False
         self._asked = False
@@ -224,5 +230,6 @@ class Indexer:
 
     def _note_failure(self, error: TransientError, wait_s: float) -> None:
         self.stats.retries += 1
+        self.stats.server_errors[error.server] += 1
         self.stats.pulse.beat(ready=False)
         self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))

@@ -75,14 +75,15 @@ class AnnoyVectors:
         return int(self._index.get_n_items())
 
     def nearest(
-        self, vector: NDArray[np.float32], count: int
+        self, vector: NDArray[np.float32], count: int, *, effort: int = -1
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Return up to `count` rows, nearest first, and their similarities.
 
+        `effort` is how many rows to look at, about; -1: `count` in each tree.
         The similarity is the cosine for `angular` (Annoy gives the distance sqrt(2 - 2 cos))
         and the inner product for `dot`.
         """
-        rows, distances = self._index.get_nns_by_vector(vector, count, -1, True)
+        rows, distances = self._index.get_nns_by_vector(vector, count, effort, True)
         found = np.asarray(rows, np.intp)
         if self.metric == "angular":
             return found, (1 - np.square(distances, dtype=np.float32) / 2).astype(np.float32)

@@ -1,50 +1,153 @@
-"""Large catalogues: score a few hundred candidates exactly instead of every item.
+"""Large catalogues: score the items that can be among the best, instead of every item.
 
-Candidates come from both parts of the score: Annoy over the item vectors gives those of the
-spectral part (maximum inner product), the rows of the co-occurrence matrix give the others.
+Who stands in the rows of the co-occurrence matrix that the likes name is scored whole, spectral part
+and all: on real likes .98 of the exact 20 best stand there. Annoy over the item vectors (maximum
+inner product) gives those of the spectral part that share no row with the likes. Neither depends on
+how many items there are. `neighbours` has the items of the nearest users in place of both.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from likewise.ranking import spectral
+from likewise.ranking import cooccurrence, neighbours, spectral
 from likewise.ranking.top import best_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from likewise.ranking.model import FloatArray, Model
 
-# Candidates from each part, beyond those that are left out. On data sets of 17,000 to 41,000 items
-# they held .83 to .99 of the exact 20 best: docs/ranking.md.
-_CANDIDATES = 400
+# Of the item vectors: the first have most of a score's energy, and cost a quarter of 256.
+_LEADING = 64
+# Of the items linked with the likes, those that are scored whole.
+_LINKED = 2048
+# Of the items that Annoy finds near, which are needed less where links give most of the best.
+_NEAR = 128
+# Vectors that Annoy looks at, with and without a co-occurrence matrix: docs/ranking.md.
+_EFFORT = 2_000
+_EFFORT_ALONE = 32_000
+
+
+class _Links(NamedTuple):
+    """What the sparse part gives the items that it links with the likes: CSR, a row a query."""
+
+    matrix: Any
+
+    def of(self, query: int) -> tuple[NDArray[np.int32], FloatArray]:
+        start, end = self.matrix.indptr[query : query + 2]
+        return self.matrix.indices[start:end], self.matrix.data[start:end]
+
+
+class _Scratch(NamedTuple):
+    """Tables of all items, so that sets of rows are joined and subtracted without sorting them.
+
+    Each query writes to a few places and clears them again: filling them anew would cost as much
+    as there are items.
+    """
+
+    left_out: NDArray[np.bool_]
+    found: NDArray[np.bool_]
+    added: FloatArray
+
+    @classmethod
+    def without(cls, retired: NDArray[np.intp], n_items: int) -> Self:
+        left_out = np.zeros(n_items, np.bool_)
+        left_out[retired] = True
+        return cls(left_out, np.zeros(n_items, np.bool_), np.zeros(n_items, np.float32))
+
+
+def indexed_dimensions(rank: int, linked: Any) -> int:
+    """Return how many dimensions of the item vectors to index: all, if no links help to search."""
+    return min(rank, _LEADING) if linked.nnz else rank
 
 
 def best(
-    model: Model, likes: Any, leave_out: list[NDArray[np.intp]], counts: list[int]
+    model: Model,
+    likes: Any,
+    banned: Sequence[NDArray[np.intp]],
+    retired: NDArray[np.intp],
+    counts: Sequence[int],
 ) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
     """Yield the rows of the best items and their scores, best first, for each query.
 
-    `likes` is CSR [B, n]; `leave_out` and `counts` hold one entry a query.
+    `likes` is CSR [B, n]; `banned` and `counts` hold one entry a query; `retired` is for all.
+    Scores are exact; equal ones are ordered by row.
     """
-    vectors = spectral.fold_in(model, likes)
-    linked = (likes @ model.cooccurrence).tocsr()
-    for query, (left_out, count) in enumerate(zip(leave_out, counts, strict=True)):
-        wanted = max(_CANDIDATES, 4 * count) + len(left_out)
-        rows = linked.indices[linked.indptr[query] : linked.indptr[query + 1]]
-        values = linked.data[linked.indptr[query] : linked.indptr[query + 1]]
-        strongest = best_columns(values, wanted)
-        near = np.zeros(0, np.intp)
-        if len(model.spectrum):
-            near, _ = model.item_index.nearest(vectors[query], wanted)
-        found = np.setdiff1d(np.union1d(rows[strongest], near), left_out)
-        scores = (model.item_factors[found] @ vectors[query]) * model.score_weights[found]
-        by_row = dict(zip(rows.tolist(), values.tolist(), strict=True))
-        scores += np.array([by_row.get(row, 0.0) for row in found.tolist()], np.float32)
+    links, vectors = _parts(model, likes)
+    scratch = _Scratch.without(retired, len(model.item_ids))
+    effort = _EFFORT if model.cooccurrence.nnz else _EFFORT_ALONE
+    for query, (struck, count) in enumerate(zip(banned, counts, strict=True)):
+        ours = struck[~scratch.left_out[struck]]
+        scratch.left_out[ours] = True
+        rows, values = links.of(query)
+        scratch.added[rows] = values
+        found = rows[~scratch.left_out[rows]].astype(np.intp)
+        if vectors is not None:
+            vector = vectors[query]
+            found = _promising(model, vector, found, scratch, max(_LINKED, 4 * count))
+            near = _near(model, vector, scratch, max(_NEAR, 4 * count), effort)
+            found = _joined(found, near, scratch)
+        found.sort()
+        scores = scratch.added[found]
+        if vectors is not None:
+            scores += _spectral(model, vector, found)
+        scratch.added[rows] = 0.0
+        scratch.left_out[ours] = False
         places = best_columns(scores, count)
         yield found[places], scores[places]
+
+
+def _parts(model: Model, likes: Any) -> tuple[_Links, FloatArray | None]:
+    """Return the sparse part of the scores, and the query vectors of the spectral part, if any."""
+    if model.recipe.ranker == "neighbours":
+        return _Links(neighbours.sparse_scores(model, likes)), None
+    links = _Links(cooccurrence.sparse_scores(model, likes))
+    return links, spectral.fold_in(model, likes) if model.spectrum.any() else None
+
+
+def _promising(
+    model: Model, vector: FloatArray, rows: NDArray[np.intp], scratch: _Scratch, wanted: int
+) -> NDArray[np.intp]:
+    """Return the `wanted` rows of the highest scores, as the leading dimensions estimate them."""
+    if len(rows) <= wanted:
+        return rows
+    estimates = scratch.added[rows]
+    estimates += _spectral(model, vector[:_LEADING], rows)
+    return rows[np.argpartition(-estimates, wanted - 1)[:wanted]]
+
+
+def _spectral(model: Model, vector: FloatArray, rows: NDArray[np.intp]) -> FloatArray:
+    """Return the spectral scores of the rows, of as many dimensions as the vector has."""
+    scores: FloatArray = model.item_factors[rows, : len(vector)] @ vector
+    scores *= model.score_weights[rows]
+    return scores
+
+
+def _near(
+    model: Model, vector: FloatArray, scratch: _Scratch, wanted: int, effort: int
+) -> NDArray[np.intp]:
+    """Return about `wanted` rows whose spectral score is high, and that are not left out.
+
+    Looks further where most of what is near is left out, in the end at every item.
+    """
+    searched = vector[: model.item_index.dimensions]
+    asked = wanted
+    while True:
+        near, _ = model.item_index.nearest(searched, asked, effort=effort)
+        kept = near[~scratch.left_out[near]]
+        if len(kept) >= wanted // 2 or asked >= len(scratch.left_out):
+            return kept
+        asked, effort = 4 * asked, -1
+
+
+def _joined(found: NDArray[np.intp], near: NDArray[np.intp], scratch: _Scratch) -> NDArray[np.intp]:
+    """Return the rows of both, none twice."""
+    scratch.found[found] = True
+    joined = np.concatenate([found, near[~scratch.found[near]]])
+    scratch.found[found] = False
+    return joined

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from likewise.ranking.ridge import tails
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -20,9 +22,22 @@ if TYPE_CHECKING:
 
 def scores(model: Model, likes: Any) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
-    return np.asarray((likes @ model.cooccurrence).toarray(), np.float32)
+    return np.asarray(sparse_scores(model, likes).toarray(), np.float32)
+
+
+def sparse_scores(model: Model, likes: Any) -> Any:
+    """Return the same as CSR [B, n], which names the items linked with the likes alone."""
+    found = (likes @ model.cooccurrence).tocsr()
+    lengths = np.diff(likes.indptr)
+    found.data *= np.repeat(_tails(model, lengths), np.diff(found.indptr))
+    return found
 
 
 def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
     """Return what each liked item [L] adds to one item's score; they sum up to the score."""
-    return np.asarray(model.cooccurrence[liked][:, [item]].toarray(), np.float32).ravel()
+    shares = np.asarray(model.cooccurrence[liked][:, [item]].toarray(), np.float32).ravel()
+    return shares * _tails(model, np.array([len(liked)]))
+
+
+def _tails(model: Model, n_likes: NDArray[np.integer]) -> FloatArray:
+    return tails(model.recipe, model.spectrum, model.relative_ridges(n_likes))

@@ -37,17 +37,22 @@ class Model:
     item_factors: FloatArray
     """[n, d] right singular vectors V of the normalised matrix."""
     spectrum: FloatArray
-    """[d] the filter f(s) on the singular values."""
+    """[d] the filter f(s) on the singular values, for a user of `typical_likes`."""
     query_weights: FloatArray
     """[n] what a like of the item weighs in a query's vector."""
     score_weights: FloatArray
     """[n] what an item's score is multiplied by."""
     cooccurrence: Any
-    """CSR [n, n] float32: row j holds what a like of item j adds to other items' scores."""
+    """CSR [n, n] float32: row j holds what a like of item j adds to other items' scores.
+
+    For a user of `typical_likes`; `likewise.ranking.ridge` has the others.
+    """
     item_index: AnnoyVectors
-    """Over the n item vectors, metric dot."""
+    """Over the item vectors times the score weights, metric dot: the first dimensions of them."""
     user_index: AnnoyVectors | None
     """Over the m user vectors, metric angular; only where the ranker is `neighbours`."""
+    decayed_counts: FloatArray | None = None
+    """[n] likes by item, older ones counting less; None where `model.popular_half_life_s` is."""
 
     @cached_property
     def item_rows(self) -> dict[ItemId, ItemRow]:
@@ -55,8 +60,26 @@ class Model:
         return {item_id: ItemRow(row) for row, item_id in enumerate(self.item_ids)}
 
     @cached_property
+    def typical_likes(self) -> float:
+        """The geometric mean of how many items a user likes."""
+        from likewise.ranking.ridge import typical_likes
+
+        return typical_likes(self.user_items)
+
+    def relative_ridges(self, n_likes: NDArray[np.integer]) -> FloatArray:
+        """Return the ridge for users of so many likes [B] by that for a typical one."""
+        from likewise.ranking.ridge import relative_ridges
+
+        return relative_ridges(self.recipe, self.typical_likes, n_likes)
+
+    @property
+    def popularity(self) -> FloatArray | IntArray:
+        """[n] what popular items are ordered by: the likes, older ones counting less if so set."""
+        return self.item_counts if self.decayed_counts is None else self.decayed_counts
+
+    @cached_property
     def popular_rows(self) -> NDArray[np.intp]:
-        """[n] item rows, most liked first, equal ones by id."""
+        """[n] item rows, most popular first; equal ones by their likes, then by id."""
         import numpy as np
 
-        return np.argsort(-self.item_counts, kind="stable")
+        return np.lexsort((-self.item_counts, -self.popularity))

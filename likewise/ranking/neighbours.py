@@ -25,13 +25,18 @@ if TYPE_CHECKING:
 
 def scores(model: Model, likes: Any) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
+    return np.asarray(sparse_scores(model, likes).toarray(), np.float32)
+
+
+def sparse_scores(model: Model, likes: Any) -> Any:
+    """Return the same as CSR [B, n], which names the items of the neighbours alone."""
     index = _user_index(model)
     found = [index.nearest(vector, model.recipe.neighbours) for vector in _fold_in(model, likes)]
     rows, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
     ends = np.cumsum([0, *(len(nearest) for nearest, _ in found)])
     shape = (len(found), model.user_items.shape[0])
     weights = sparse.csr_array((cosines, rows, ends), shape=shape)
-    return np.asarray((weights @ model.user_items).toarray(), np.float32)
+    return (weights @ model.user_items).tocsr()
 
 
 def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:

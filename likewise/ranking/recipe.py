@@ -27,6 +27,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """b in ``R``: the more users like an item, the less each like of it says."""
     ridge: float = 10.0
     """lambda in the filter ``s^2 / (s^2 + lambda)``: directions weaker than it count for little."""
+    ridge_exponent: float = 0.5
+    """g: the ridge of a user of n likes is ``lambda (typical / n)^g``; 0 is one ridge for all."""
     query_exponent: float = 0.35
     """A like weighs d_i^-q in the query, beyond what R does."""
     score_exponent: float = 0.15
@@ -45,6 +47,7 @@ ORIGINAL = Recipe(
     user_exponent=0.0,
     item_exponent=0.0,
     ridge=0.0,
+    ridge_exponent=0.0,
     query_exponent=0.0,
     score_exponent=0.0,
 )

@@ -5,16 +5,19 @@ With ``R = D_u^-a A D_i^-b ~ U S V'`` the likes ``x`` of a user are scored as::
     scores = (((x * query_weights) V) * f(s)) V' * score_weights
 
 which is the ideal low-pass graph filter of GF-CF (Shen et al., "How Powerful is Graph Convolution
-for Recommendation?", CIKM 2021, eq. 13) with a smooth filter in place of the cut. It needs no
-vector of the user, so likes of this moment and users the model has never seen count at once.
+for Recommendation?", CIKM 2021, eq. 13) with a smooth filter in place of the cut, stronger or
+weaker by how many likes there are (`likewise.ranking.ridge`). It needs no vector of the user, so likes of this moment and users the model has never seen count at once.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from likewise.ranking.ridge import filters
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from likewise.ids import ItemRow
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
 def fold_in(model: Model, likes: Any) -> FloatArray:
     """Return the filtered query vectors [B, d] of the likes, CSR [B, n]."""
     weighted = likes.multiply(model.query_weights[None, :]).tocsr()
-    folded: FloatArray = (weighted @ model.item_factors) * model.spectrum
+    folded: FloatArray = weighted @ model.item_factors
+    folded *= filters(model.spectrum, model.relative_ridges(np.diff(likes.indptr)))
     return folded
 
 
@@ -37,6 +41,7 @@ def scores(model: Model, likes: Any) -> FloatArray:
 
 def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
     """Return what each liked item [L] adds to one item's score; they sum up to the score."""
-    towards = model.spectrum * model.item_factors[item] * model.score_weights[item]
+    (ours,) = filters(model.spectrum, model.relative_ridges(np.array([len(liked)])))
+    towards = ours * model.item_factors[item] * model.score_weights[item]
     shares: FloatArray = (model.item_factors[liked] @ towards) * model.query_weights[liked]
     return shares

@@ -132,7 +132,9 @@ def test_candidates_give_the_answers_of_the_exact_scan(ranker: RankerName) -> No
 
 def test_the_blend_is_the_ridge_filter_of_the_whole_spectrum_where_the_rank_is_full() -> None:
     likes = block_likes()
-    recipe = Recipe(rank=1000, ridge=2.0, score_exponent=0.0, similar_items=1000)
+    recipe = Recipe(
+        rank=1000, ridge=2.0, ridge_exponent=0.0, score_exponent=0.0, similar_items=1000
+    )
     model = model_of(likes, recipe)
     a = model.user_items.toarray().astype(np.float64)
     r = a / np.sqrt(np.sqrt(a.sum(1)))[:, None] / np.sqrt(np.sqrt(a.sum(0)))[None, :]
@@ -143,6 +145,24 @@ def test_the_blend_is_the_ridge_filter_of_the_whole_spectrum_where_the_rank_is_f
     scores = score_all(model, model.user_items)
     unliked = a == 0  # what a like adds to its own item is never used
     assert scores[unliked] == pytest.approx((weighted @ expected)[unliked], abs=1e-4)
+
+
+@pytest.mark.parametrize("ranker", ["blend", "spectral"])
+def test_a_user_is_ranked_under_a_ridge_of_their_own(ranker: RankerName) -> None:
+    likes = block_likes()
+    own = model_of(likes, Recipe(ranker=ranker, rank=4, ridge=2.0, ridge_exponent=0.7))
+    for n in (1, 3, 7):
+        query = np.zeros((1, len(own.item_ids)), np.float32)
+        query[0, [own.item_rows[item(0, number)] for number in range(n)]] = 1
+        ridge = 2.0 * (own.typical_likes / n) ** 0.7
+        theirs = model_of(likes, Recipe(ranker=ranker, rank=4, ridge=ridge, ridge_exponent=0.0))
+        expected = score_all(theirs, csr_array(query))
+        assert score_all(own, csr_array(query)) == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+def test_the_typical_user_has_the_geometric_mean_of_likes() -> None:
+    likes = {UserId("a"): {item(0, 0)}, UserId("b"): {item(0, n) for n in range(9)}}
+    assert model_of(likes, Recipe()).typical_likes == pytest.approx(3)
 
 
 def test_the_same_likes_in_another_order_give_the_same_model() -> None:
