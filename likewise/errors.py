@@ -17,7 +17,7 @@ branch                     the caller
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,17 @@ class InvalidInputError(LikewiseError):
 
 
 class TransientError(LikewiseError):
-    """A server was out of reach, busy or refused for now; the same call may succeed later."""
+    """A server was out of reach, busy or refused for now; the same call may succeed later.
+
+    `server` is "kafka", "redis" or "other": what to look at, where an alert says so.
+    """
+
+    server: Literal["kafka", "redis", "other"] = "other"
+
+    def of(self, server: Literal["kafka", "redis"]) -> Self:
+        """Return this very error, with the server at fault noted."""
+        self.server = server
+        return self
 
 
 class UndeliverableError(LikewiseError):

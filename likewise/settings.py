@@ -60,6 +60,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ssl_cafile: Path | None = None
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
+    ssl_key_password: Secret | None = None
+    """Of an encrypted key. Or `ssl_key_password_file`: a file that holds it."""
     session_timeout_ms: Milliseconds = 10_000
     """A member silent for so long has died; its partitions go to others."""
     heartbeat_interval_ms: Milliseconds = 2_000
@@ -78,6 +80,9 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     password: Secret | None = None
     """Goes before one in the URL. Or `password_file`: a file that holds it."""
     ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    """Our certificate, where the server asks for one (Redis does, unless `tls-auth-clients no`)."""
+    ssl_keyfile: Path | None = None
     key_prefix: str = ""
     """Put before every key, to keep deployments in one database apart."""
     cluster: bool = False
@@ -90,9 +95,12 @@ class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """The worker that applies events to Redis."""
 
     group: str = "likewise-consumers"
-    max_records: Count = 5_000
+    max_records: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
     """The largest batch; bounds memory and the work repeated after a crash."""
     poll_timeout_ms: Milliseconds = 200
+    quality_samples_per_s: Annotated[float, Meta(ge=0, le=1_000)] = 0.0
+    """New likes a second that are held against the current model before they are applied; 0: none.
+    A consumer that does so reads the model directory."""
 
 
 class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,7 +126,7 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The worker that answers requests."""
 
     group: str = "likewise-servers"
-    max_batch: Count = 256
+    max_batch: Annotated[int, Meta(ge=1, le=10_000)] = 256
     """The largest batch of requests ranked at once; a lone request is never held back."""
     poll_timeout_ms: Milliseconds = 100
     reply_topic_pattern: str = r".*"
@@ -169,6 +177,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How much less a like says when many users like the item."""
     ridge: Annotated[float, Meta(ge=0)] | None = None
     """Directions of taste weaker than this count for little."""
+    ridge_exponent: Annotated[float, Meta(ge=0, le=2)] | None = None
+    """How much stronger the ridge is for users with few likes; 0: the same for all."""
     query_exponent: Annotated[float, Meta(ge=-2, le=2)] | None = None
     """How much less the like of a popular item weighs in a query."""
     score_exponent: Annotated[float, Meta(ge=-2, le=2)] | None = None
@@ -179,6 +189,9 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Nearest users asked by the ranker `neighbours`."""
     trees: Count | None = None
     """Annoy trees."""
+    popular_half_life_s: Seconds | None = None
+    """A like counts half as much for popularity after so long; left out: all likes count alike.
+    Popular items are what a user without likes is given."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

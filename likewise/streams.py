@@ -103,6 +103,9 @@ class Source(Protocol):
         committed offset, and a member may keep a partition through one.
         """
 
+    def known_ends(self) -> dict[TopicPartition, int]:
+        """Return where assigned partitions end, as far as the last poll heard of it. No I/O."""
+
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on reading an assigned partition from this offset; others are left alone."""
 

@@ -46,6 +46,16 @@ class Progress:
             if self._committed.get(partition) != offset
         }
 
+    def behind(
+        self, ends: Mapping[TopicPartition, int], oldest_open: Mapping[TopicPartition, int]
+    ) -> dict[str, int]:
+        """Return how much of each partition has no reply yet, by the partition's number."""
+        return {
+            str(at.partition): max(ends[at] - min(read, oldest_open.get(at, read)), 0)
+            for at, read in self._read.items()
+            if at in ends
+        }
+
     def note_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Remember what needs no commit any more."""
         self._committed.update(offsets)

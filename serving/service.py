@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from likewise.backoff import StoppedError, retry
 from likewise.logs import get_logger
+from likewise.model_holder import ModelHolder, wait_for_first_model
 from likewise.topics import Topics
 from serving.known_topics import KnownTopics
-from serving.model_holder import ModelHolder, wait_for_first_model
 from serving.reply_topics import ReplyTopics
 from serving.store_view import StoreView
 from serving.worker import ServingWorker
@@ -56,9 +56,13 @@ def run_server(
     try:
         if settings.kafka.create_topics:
             persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
-        first = wait_for_first_model(settings.model.directory, store, stop)
+        models = ModelHolder(
+            # Without a name for the first model here: it is to go when the next one comes.
+            settings.model.directory,
+            wait_for_first_model(settings.model.directory, store, stop),
+        )
         with (
-            closing(ModelHolder(settings.model.directory, first)) as models,
+            closing(models),
             closing(persist(broker.sink)) as sink,
             closing(
                 persist(

@@ -6,16 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from likewise.monitoring.pulse import Pulse
+from likewise.monitoring.pulse import Pulse, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.outgoing import Reply
-
-
-def _ignore(_seconds: float) -> None:
-    pass
 
 
 @dataclass(slots=True)
@@ -31,13 +27,21 @@ class ServingStats:
     batches: int = 0
     dead_letters: int = 0
     retries: int = 0
+    server_errors: Counter[str] = field(default_factory=Counter)
+    """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
     waiting: int = 0
     """Requests that wait for their `after` now."""
+    backlog: int = 0
+    """Requests that were read and wait for their turn."""
+    lag: dict[str, int] = field(default_factory=dict)
+    """Requests without a reply that is known to be sent, by the number of each partition."""
+    on_batch: Callable[[int], None] = nothing
+    """Called, in the worker's thread, with the number of requests in each batch."""
     model_version: str | None = None
     model_snapshot_at_ms: int | None = None
     pulse: Pulse = field(default_factory=Pulse)
     """Ready: partitions of the request topic are ours, and there is a model."""
-    on_latency_s: Callable[[float], None] = _ignore
+    on_latency_s: Callable[[float], None] = nothing
 
     def count(self, reply: Reply, *, now_ms: int) -> None:
         """Count a reply that the broker has confirmed."""

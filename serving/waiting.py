@@ -48,7 +48,10 @@ def judge(
     applied = positions[after.partition]
     if applied is not None and applied > after.offset:
         return Standing.READY
-    if deadline_at_ms is None and now_ms >= asked.received_at_ms + after_timeout_ms:
+    # Either way: a clock that is set back must not hold a request, and the commits behind it, for
+    # as long as it was set back.
+    waited_ms = abs(now_ms - asked.received_at_ms)
+    if deadline_at_ms is None and waited_ms >= after_timeout_ms:
         return ErrorBody(
             "after_timeout",
             f"the event at {after} was not applied within {after_timeout_ms} ms "

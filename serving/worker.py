@@ -13,6 +13,7 @@ from likewise.backoff import StoppedError, retry
 from likewise.logs import get_logger
 from likewise.replies import ErrorBody
 from serving.answering import answer
+from serving.backlog import MAX_BATCHES_AHEAD, Backlog
 from serving.dispatch import Dispatch
 from serving.incoming import Asked, place_of, read_request
 from serving.outgoing import error_reply, refusal
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
     from likewise.dead_letters import DeadLetter
     from likewise.errors import TransientError
+    from likewise.model_holder import ModelHolder
     from likewise.settings import ServingSettings
-    from likewise.streams import Record, Sink, Source
+    from likewise.streams import Record, Sink, Source, TopicPartition
     from likewise.topics import Topics
-    from serving.model_holder import ModelHolder
     from serving.outgoing import Reply
     from serving.reply_topics import ReplyTopics
     from serving.store_view import Known, StoreView
@@ -79,6 +80,7 @@ class ServingWorker:
         self._stop = stop
         self._clock_ms = clock_ms
         self._log = get_logger()
+        self._backlog = Backlog(settings.max_batch)
         self._waiting = Waiting()
         self._progress = Progress()
         self._positions: Sequence[int | None] = ()
@@ -108,41 +110,68 @@ class ServingWorker:
 
     def run_once(self) -> None:
         """Do one turn of the loop: everything that one poll brings, and what no longer waits."""
-        served = self._models.current()
-        self.stats.model_version = served.version
-        self.stats.model_snapshot_at_ms = served.snapshot_at_ms
-        asked, outgoing = self._read(self._poll())
-        asked += self._due()
+        outgoing = self._read_ahead()
+        asked = self._due()
+        asked += self._backlog.take(self._settings.max_batch - len(asked))
         if asked or self._look_is_due():
+            if asked:
+                self.stats.on_batch(len(asked))
             known = self._look_up(asked)
             ready, errors = self._sort_out(asked, known)
             outgoing += errors
-            outgoing += answer(
-                served,
-                ready,
-                known,
-                explain_limit=self._settings.explain_limit,
-                now_ms=self._clock_ms(),
-            )
+            outgoing += self._answer(ready, known)
         self._send(outgoing)
         self._commit()
 
-    def _poll(self) -> list[Record]:
+    def _answer(self, ready: Sequence[Asked], known: Known) -> list[Reply]:
+        # No frame that calls the client libraries has the model among its locals: what they keep
+        # of an exception keeps these frames, and with them old models and their open files.
+        served = self._models.current()
+        self.stats.model_version = served.version
+        self.stats.model_snapshot_at_ms = served.snapshot_at_ms
+        return answer(
+            served,
+            ready,
+            known,
+            explain_limit=self._settings.explain_limit,
+            now_ms=self._clock_ms(),
+        )
+
+    def _read_ahead(self) -> list[Reply | DeadLetter]:
+        """Fill the backlog while there is more, for a fair choice; return what needs no ranking."""
+        polled = self._poll(self._poll_timeout_ms())
+        refused = self._read(polled)
+        for _ in range(MAX_BATCHES_AHEAD - 1):
+            if len(polled) < self._settings.max_batch or not self._backlog.has_room:
+                break
+            polled = self._poll(0)
+            refused += self._read(polled)
+        return refused
+
+    def _poll(self, timeout_ms: int) -> list[Record]:
         """Return the next records; what was lost with a rebalance is forgotten."""
-        timeout_ms = self._settings.poll_timeout_ms
-        if self._waiting:
-            timeout_ms = 0 if self._due() else POLL_TIMEOUT_WHILE_WAITING_MS
-        polled = self._persist(lambda: self._source.poll(timeout_ms))
+        polled: list[Record] = []
+        if self._backlog.has_room:
+            polled = self._persist(lambda: self._source.poll(timeout_ms))
+        else:
+            self._source.keep_alive()
         assigned = self._source.assignment()
         self.stats.pulse.beat(ready=bool(assigned))
+        self._backlog.keep_only(assigned)
         self._waiting.keep_only(assigned)
         self._progress.keep_only(assigned)
         self._progress.note_read(polled)
         # A rebalance may hand out once more what has waited here all the time.
-        return [record for record in polled if place_of(record) not in self._waiting]
+        held = (self._waiting, self._backlog)
+        return [r for r in polled if not any(place_of(r) in some for some in held)]
 
-    def _read(self, records: Iterable[Record]) -> tuple[list[Asked], list[Reply | DeadLetter]]:
-        asked: list[Asked] = []
+    def _poll_timeout_ms(self) -> int:
+        if self._backlog or (self._waiting and self._due()):
+            return 0
+        return POLL_TIMEOUT_WHILE_WAITING_MS if self._waiting else self._settings.poll_timeout_ms
+
+    def _read(self, records: Iterable[Record]) -> list[Reply | DeadLetter]:
+        """Put what is understood on the backlog; return what is said to the rest."""
         refused: list[Reply | DeadLetter] = []
         for record in records:
             read = read_request(
@@ -151,10 +180,10 @@ class ServingWorker:
                 received_at_ms=self._clock_ms(),
             )
             if isinstance(read, Asked):
-                asked.append(read)
+                self._backlog.add([read])
             else:
                 refused.append(refusal(read))
-        return asked, refused
+        return refused
 
     def _due(self) -> list[Asked]:
         """Return what has waited and, as far as the last look shows, need not any longer."""
@@ -201,6 +230,7 @@ class ServingWorker:
     def _send(self, outgoing: Sequence[Reply | DeadLetter]) -> None:
         """Return once the broker has every reply and dead letter."""
         self.stats.waiting = len(self._waiting)
+        self.stats.backlog = len(self._backlog)
         if not outgoing:
             return
         dispatch = Dispatch(outgoing, self._sink, self._reply_topics, self._topics.dead_letters)
@@ -221,10 +251,18 @@ class ServingWorker:
         # What went to others while a server was waited for is theirs to commit; should it come
         # back, it is read and committed again.
         self._progress.keep_only(self._source.assignment())
-        offsets = self._progress.to_commit(self._waiting.oldest_offsets())
+        offsets = self._progress.to_commit(self._oldest_open())
         if offsets:
             self._persist(lambda: self._source.commit(offsets))
             self._progress.note_committed(offsets)
+        self.stats.lag = self._progress.behind(self._source.known_ends(), self._oldest_open())
+
+    def _oldest_open(self) -> dict[TopicPartition, int]:
+        """Return the first offset of each partition that has no reply yet, where there is one."""
+        oldest = self._waiting.oldest_offsets()
+        for partition, offset in self._backlog.oldest_offsets().items():
+            oldest[partition] = min(offset, oldest.get(partition, offset))
+        return oldest
 
     def _persist(self, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns, however long its server is out of reach."""
@@ -238,6 +276,7 @@ class ServingWorker:
 
     def _note_failure(self, error: TransientError, wait_s: float) -> None:
         self.stats.retries += 1
+        self.stats.server_errors[error.server] += 1
         self.stats.pulse.beat(ready=False)
         self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))
 

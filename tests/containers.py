@@ -40,24 +40,25 @@ def kafka_container() -> Iterator[str]:
 
     Topics are not created by naming them, and group sessions may be as short as one second.
     """
-    port = _free_port()
-    with _running(lambda: _kafka(port), KAFKA_IMAGE) as container:
+    port = free_port()
+    with running(lambda: kafka_image(port), KAFKA_IMAGE) as container:
         bootstrap_servers = f"{_host(container)}:{port}"
-        _await_answer(container, lambda: _kafka_answers(container, bootstrap_servers))
+        await_answer(container, lambda: _kafka_answers(container, bootstrap_servers))
         yield bootstrap_servers
 
 
 @contextmanager
 def redis_container() -> Iterator[str]:
     """Yields the URL of a new, empty Redis that keeps an append-only file, as in production."""
-    port = _free_port()
-    with _running(lambda: _redis(port), REDIS_IMAGE) as container:
+    port = free_port()
+    with running(lambda: _redis(port), REDIS_IMAGE) as container:
         url = f"redis://{_host(container)}:{port}/0"
-        _await_answer(container, lambda: _redis_answers(url))
+        await_answer(container, lambda: _redis_answers(url))
         yield url
 
 
-def _kafka(port: int) -> DockerContainer:
+def kafka_image(port: int) -> DockerContainer:
+    """A single-node broker without authentication, not started yet."""
     container = DockerContainer(KAFKA_IMAGE)
     # Clients come back to the port that the broker advertises. It is the same inside and outside,
     # so that the tools in the container reach it too.
@@ -96,7 +97,8 @@ def _redis(port: int) -> DockerContainer:
 
 
 @contextmanager
-def _running(build: Callable[[], DockerContainer], image: str) -> Iterator[DockerContainer]:
+def running(build: Callable[[], DockerContainer], image: str) -> Iterator[DockerContainer]:
+    """Yields the container, started; it may not answer yet. Removed with its data afterwards."""
     # The reaper is one more image to pull, and a container to start; the `finally` below
     # removes what was started even when the test fails.
     testcontainers_config.ryuk_disabled = True
@@ -119,7 +121,7 @@ def _running(build: Callable[[], DockerContainer], image: str) -> Iterator[Docke
         container.stop()
 
 
-def _await_answer(container: DockerContainer, answers: Callable[[], bool]) -> None:
+def await_answer(container: DockerContainer, answers: Callable[[], bool]) -> None:
     """Returns once `answers()` is true; fails at once when the container ends."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while not answers():
@@ -135,8 +137,7 @@ def _kafka_answers(container: DockerContainer, bootstrap_servers: str) -> bool:
     Asked only once its log says that it has started, because kafka-python reports every vain
     attempt as an error.
     """
-    stdout, _ = container.get_logs()
-    if b"Kafka Server started" not in stdout:
+    if not has_started(container):
         return False
     try:
         admin = kafka.KafkaAdminClient(
@@ -146,6 +147,12 @@ def _kafka_answers(container: DockerContainer, bootstrap_servers: str) -> bool:
         return False
     admin.close()
     return True
+
+
+def has_started(container: DockerContainer) -> bool:
+    """Whether the broker's log says so."""
+    stdout, _ = container.get_logs()
+    return b"Kafka Server started" in stdout
 
 
 def _redis_answers(url: str) -> bool:
@@ -168,7 +175,7 @@ def _host(container: DockerContainer) -> str:
     return container.get_docker_client().host()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that nobody held a moment ago. The engine could choose one itself, but would choose
     another at each restart, and what Kafka advertises must be known before it starts."""
     with socket.socket() as probe:

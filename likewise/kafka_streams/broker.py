@@ -29,6 +29,7 @@ _METADATA_MAX_AGE_MS = 10_000
 # may never do so again. Of a new topic brokers tell a moment after they made it.
 _METADATA_PATIENCE_S = 5.0
 _METADATA_POLL_S = 0.05
+_MAX_FETCH_BYTES = 32 * 1024 * 1024
 
 
 class KafkaBroker:
@@ -168,7 +169,9 @@ class KafkaBroker:
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
             "fetch_max_wait_ms": self._connection.settings.fetch_max_wait_ms,
+            # Bounds what a poll holds, whatever `max_records` is: so much of each partition.
             "max_partition_fetch_bytes": MAX_RECORD_BYTES,
+            "fetch_max_bytes": _MAX_FETCH_BYTES,
         }
 
     def _partition_numbers(self) -> dict[str, list[int]]:

@@ -44,6 +44,14 @@ class KafkaSource:
         """See `Source.assignment`."""
         return {TopicPartition(*partition) for partition in self._consumer.assignment()}
 
+    def known_ends(self) -> dict[TopicPartition, int]:
+        """See `Source.known_ends`."""
+        ends = {
+            TopicPartition(*partition): self._consumer.highwater(partition)
+            for partition in self._consumer.assignment()
+        }
+        return {partition: end for partition, end in ends.items() if end is not None}
+
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """See `Source.seek`."""
         if partition in self.assignment():
@@ -108,7 +116,9 @@ class KafkaReader:
         ends: dict[Any, int | None] = dict.fromkeys(partitions)
         while unheard := [partition for partition, end in ends.items() if end is None]:
             if time.monotonic() > deadline_s:
-                raise TransientError(f"no offsets of {len(unheard)} partitions in {timeout_ms} ms")
+                raise TransientError(
+                    f"no offsets of {len(unheard)} partitions in {timeout_ms} ms"
+                ).of("kafka")
             self.poll(10)
             ends = {partition: self._consumer.highwater(partition) for partition in partitions}
         return {

@@ -50,7 +50,7 @@ class KafkaSink:
                     partition=partition,
                 )
             except ValueError as error:  # a partition newer than what the producer knows
-                raise TransientError(f"sending to {topic}: {error}") from error
+                raise TransientError(f"sending to {topic}: {error}").of("kafka") from error
         return KafkaDelivery(sent, topic, self._connection)
 
     def flush(self, timeout_s: float) -> None:

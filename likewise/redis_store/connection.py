@@ -38,17 +38,42 @@ def connection_options(settings: RedisSettings) -> dict[str, Any]:
         options["username"] = settings.username
     if settings.password is not None:
         options["password"] = settings.password.reveal()
-    if settings.ssl_cafile is not None:
-        options["ssl_ca_certs"] = str(settings.ssl_cafile)
-    return options | {
-        "socket_timeout": settings.timeout_s,
-        "socket_connect_timeout": settings.timeout_s,
-        "health_check_interval": _HEALTH_CHECK_INTERVAL_S,
-        "protocol": 2,  # sets and strings need no more, and every proxy speaks it
-        "decode_responses": True,
-        # A member that somebody else wrote and that is no UTF-8 is shown, not raised over.
-        "encoding_errors": "replace",
+    return (
+        options
+        | _tls_options(settings, options)
+        | {
+            "socket_timeout": settings.timeout_s,
+            "socket_connect_timeout": settings.timeout_s,
+            "health_check_interval": _HEALTH_CHECK_INTERVAL_S,
+            "protocol": 2,  # sets and strings need no more, and every proxy speaks it
+            "decode_responses": True,
+            # A member that somebody else wrote and that is no UTF-8 is shown, not raised over.
+            "encoding_errors": "replace",
+        }
+    )
+
+
+def _tls_options(settings: RedisSettings, options: dict[str, Any]) -> dict[str, Any]:
+    given = {
+        "ssl_ca_certs": settings.ssl_cafile,
+        "ssl_certfile": settings.ssl_certfile,
+        "ssl_keyfile": settings.ssl_keyfile,
     }
+    files = {name: str(path) for name, path in given.items() if path is not None}
+    if files and options.get("connection_class") is not SSLConnection:
+        raise SettingsError(
+            "redis.ssl_cafile, redis.ssl_certfile and redis.ssl_keyfile would not be used: "
+            "redis.url (LIKEWISE_REDIS_URL) must begin with rediss:// for TLS"
+        )
+    for path in files.values():
+        try:
+            open(path, "rb").close()  # the client would try again and again
+        except OSError as error:
+            raise SettingsError(
+                f"redis.ssl_cafile, redis.ssl_certfile or redis.ssl_keyfile: {path!r} can't be "
+                f"read: {error.strerror}"
+            ) from error
+    return files
 
 
 def address(settings: RedisSettings) -> str:

@@ -37,10 +37,35 @@ _REFUSALS = [
             "user other than the default one, redis.username (LIKEWISE_REDIS_USERNAME)",
         ),
         (
+            r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
+            SettingsError,
+            "shows a certificate that is not to be trusted; name the authority that signed it in "
+            "redis.ssl_cafile (LIKEWISE_REDIS_SSL_CAFILE), and the host as the certificate has it "
+            "in redis.url",
+        ),
+        (
+            r"(?i:ALERT.{0,20}CERTIFICATE|certificate required|unknown.ca\b)",
+            SettingsError,
+            "does not take our certificate, or wants one; set redis.ssl_certfile and "
+            "redis.ssl_keyfile (LIKEWISE_REDIS_SSL_CERTFILE, LIKEWISE_REDIS_SSL_KEYFILE)",
+        ),
+        (
+            r"(?i:WRONG.VERSION.NUMBER|RECORD.LAYER.FAILURE)",
+            SettingsError,
+            "does not speak TLS at that port; name another, or begin redis.url "
+            "(LIKEWISE_REDIS_URL) with redis://",
+        ),
+        (
+            r"PEM.lib|KEY_VALUES_MISMATCH|NO_CERTIFICATE_OR_CRL_FOUND",
+            SettingsError,
+            "can't be spoken to over TLS: redis.ssl_cafile, redis.ssl_certfile and "
+            "redis.ssl_keyfile must be PEM files, the last two of one pair",
+        ),
+        (
             r"NOPERM|no permissions",
             SettingsError,
             "lets this user in but not do its work; grant it the commands and keys that "
-            "docs/operations.md lists, or set another redis.username (LIKEWISE_REDIS_USERNAME)",
+            "docs/security.md lists, or set another redis.username (LIKEWISE_REDIS_USERNAME)",
         ),
         (
             r"Cluster mode is not enabled|cluster support disabled",
@@ -97,11 +122,13 @@ def refusal(error: Exception, address: str, key: str | None = None) -> LikewiseE
     for signs, kind, meaning in _REFUSALS:
         if signs.search(said):
             at_key = f", key {key!r}," if kind is ForeignDataError and key is not None else ""
-            return kind(f"Redis at {address}{at_key} {meaning} (it said: {said})")
+            made = kind(f"Redis at {address}{at_key} {meaning} (it said: {said})")
+            return made.of("redis") if isinstance(made, TransientError) else made
     if isinstance(error, TimeoutError):
-        return TransientError(f"Redis at {address} did not answer in time ({said})")
+        sentence = f"Redis at {address} did not answer in time ({said})"
+        return TransientError(sentence).of("redis")
     if isinstance(error, ConnectionError | RedisClusterException | OSError):
-        return TransientError(f"Redis at {address} is out of reach ({said})")
+        return TransientError(f"Redis at {address} is out of reach ({said})").of("redis")
     return LikewiseError(f"Redis at {address} refused a command (it said: {said})")
 
 

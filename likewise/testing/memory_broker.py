@@ -214,7 +214,7 @@ class MemoryBroker:
 
     def _fail_if_told(self, operation: Operation) -> None:
         if self._down:
-            raise TransientError("the broker is down")
+            raise TransientError("the broker is down").of("kafka")
         if self._faults.get(operation):
             raise self._faults[operation].popleft()
 

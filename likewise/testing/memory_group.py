@@ -90,6 +90,10 @@ class MemorySource:
         """See `Source.assignment`."""
         return set(self._cursor.offsets)
 
+    def known_ends(self) -> dict[TopicPartition, int]:
+        """See `Source.known_ends`."""
+        return {partition: self._broker.logs[partition].end for partition in self._cursor.offsets}
+
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """See `Source.seek`."""
         if partition in self._cursor.offsets:

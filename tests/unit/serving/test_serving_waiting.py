@@ -56,6 +56,14 @@ def test_an_answer_waits_for_the_like_it_follows(rig: Rig) -> None:
     assert rig.worker.stats.waiting == 0
 
 
+def test_a_clock_that_is_set_back_holds_no_request_for_so_long(rig: Rig) -> None:
+    rig.ask({"user_id": "u", "after": "0:41"})
+    rig.worker.run_once()
+    rig.now_ms -= 3_600_000
+    rig.worker.run_once()
+    assert error_of(rig.replies()[0]) == "after_timeout"
+
+
 def test_an_answer_does_not_wait_for_a_like_that_is_applied(rig: Rig) -> None:
     rig.applied(0, 42)
     assert "items" in rig.answer({"user_id": "u", "after": "0:41"})

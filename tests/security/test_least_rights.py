@@ -1,0 +1,210 @@
+"""The rights that docs/security.md grants are enough for each service, and are needed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+from kafka import KafkaAdminClient
+from typer.testing import CliRunner
+
+from consumers.service import run_consumer
+from indexer.service import run_indexer
+from likewise import Likewise
+from likewise.cli.app import app
+from likewise.errors import SettingsError, UndeliverableError
+from likewise.kafka_streams import KafkaBroker
+from likewise.kafka_streams.connection import Connection
+from likewise.model_files import list_versions
+from likewise.redis_store import RedisStore
+from likewise.settings import (
+    ConsumerSettings,
+    IndexerSettings,
+    ModelSettings,
+    ServingSettings,
+    Settings,
+)
+from likewise.settings_loader import environment_of
+from likewise.topics import Topics, TopicSpec
+from serving.service import run_server
+from tests.security.documented import acls, calls, documented
+from tests.security.secured_kafka import ADMIN
+from tests.security.secured_redis import PASSWORD as REDIS_PASSWORD
+from tests.services import in_a_thread, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.security.secured_kafka import SecuredKafka
+    from tests.security.secured_redis import SecuredRedis
+
+pytestmark = pytest.mark.timeout(300)  # a whole deployment starts, on servers that encrypt
+
+# The documented Redis users are for a deployment without a prefix; so is all of this.
+PREFIX = ""
+REDIS_ROLES = ("consumer", "indexer", "server", "operator")
+
+
+@pytest.fixture(scope="module")
+def granted(kafka: SecuredKafka, redis_server: SecuredRedis) -> None:
+    """Do what the documented commands do: topics, and the rights of every role."""
+    foreign = [TopicSpec(name, 1, {}) for name in ("app.replies", "foreign.replies")]
+    with closing(KafkaBroker(kafka.settings(ADMIN))) as broker:
+        broker.ensure_topics([*Topics(PREFIX).specs(6), *foreign])
+    admin_client = KafkaAdminClient(**Connection(kafka.settings(ADMIN), "test").options)
+    with closing(admin_client):
+        assert not admin_client.create_acls(list(acls(PREFIX)))["failed"]
+    with redis_server.as_admin() as admin:
+        for line in documented("redis").splitlines():
+            assert admin.execute_command(*shlex.split(line.replace(">…", f">{REDIS_PASSWORD}")))
+
+
+def settings(kafka: SecuredKafka, redis_server: SecuredRedis, role: str, models: Path) -> Settings:
+    return Settings(
+        kafka=kafka.settings(role, create_topics=False),
+        redis=redis_server.settings(role),
+        consumer=ConsumerSettings(quality_samples_per_s=100.0),
+        indexer=IndexerSettings(interval_s=0.5, min_interval_s=0.2),
+        serving=ServingSettings(reply_topic_pattern=r"app\..*"),
+        model=ModelSettings(directory=models),
+    )
+
+
+def test_the_documented_topics_are_those_that_likewise_would_make() -> None:
+    made = [
+        dict(zip(call[4::2], call[5::2], strict=True)) for call in calls("sh kafka-topics", "a.")
+    ]
+    assert made == [
+        {"--topic": spec.name, "--partitions": str(spec.partitions)}
+        | ({"--config": "=".join(*spec.config.items())} if spec.config else {})
+        for spec in Topics("a.").specs(6)
+    ]
+
+
+def test_kafkas_own_tool_takes_a_documented_command(kafka: SecuredKafka) -> None:
+    [call] = [call for call in calls("sh kafka-acls", "p.") if "prefixed" in call]
+    call[call.index("--bootstrap-server") + 1] = "localhost:19092"
+    said = kafka.run(shlex.join(["kafka-acls.sh", *call]))
+    assert "name=p.app., patternType=PREFIXED" in said
+    assert "operation=WRITE, permissionType=ALLOW" in said
+
+
+def test_a_deployment_works_with_the_documented_rights_and_no_more(
+    granted: None, kafka: SecuredKafka, redis_server: SecuredRedis, tmp_path: Path
+) -> None:
+    of = partial(settings, kafka, redis_server, models=tmp_path)
+    services: dict[str, Callable[..., None]] = {
+        "consumer": run_consumer,
+        "indexer": run_indexer,
+        "server": run_server,
+    }
+    with ExitStack() as running:
+        for role, run in services.items():
+            its = of(role=role)
+            running.enter_context(in_a_thread(its, role, partial(run, its)))
+        with Likewise(settings=of(role="client").kafka, timeout_s=30.0) as client:
+            for user in range(20):
+                client.like_many((f"u{user}", f"i{item}") for item in range(5) if item != user % 5)
+            position = client.forget("u19")
+            client.retire_item("i0")
+            client.like("u1", "i6")
+            last = client.unlike("u1", "i6")
+            wait_until(
+                lambda: bool(client.recommend("u3", after=last, count=3).items), "recommendations"
+            )
+            assert client.recommend("u19", after=position, count=3).source == "popular"
+        _operate(of(role="operator"))
+
+
+def _operate(its: Settings) -> None:
+    """Do what an operator does, by the command line."""
+    runner = CliRunner(env=environment_of(its))
+    with closing(KafkaBroker(its.kafka)) as broker, closing(broker.sink()) as sink:
+        sink.send(Topics().likes, b"no event").result(10.0)
+
+    def dead_letters() -> bool:
+        listed = runner.invoke(app, ["dead-letters", "list"])
+        assert listed.exit_code == 0, listed.output
+        return "not_json" in listed.output
+
+    wait_until(dead_letters, "the dead letter of an event that is none")
+    for command in (
+        "status --json",
+        "verify",
+        "verify --repair",
+        "dead-letters replay",
+        f"models use {_newest_model(its)}",
+        "like u1 i3",
+        "export -",
+    ):
+        done = runner.invoke(app, shlex.split(command))
+        assert done.exit_code == 0, f"{command}: {done.output}"
+        if command.startswith("status"):
+            assert json.loads(done.stdout)
+
+
+def _newest_model(its: Settings) -> str:
+    return next(iter(list_versions(its.model.directory))).version
+
+
+def test_who_lacks_the_right_to_join_a_group_is_told_where_the_rights_are_listed(
+    granted: None, kafka: SecuredKafka
+) -> None:
+    with (
+        closing(KafkaBroker(kafka.settings("server"))) as broker,
+        closing(broker.source("likewise-consumers", [Topics().requests], max_records=1)) as source,
+        pytest.raises(SettingsError, match=r"'server' may not .* docs/security\.md"),
+    ):
+        source.poll(10_000)
+
+
+def test_a_server_with_the_documented_rights_writes_to_no_foreign_topic(
+    granted: None, kafka: SecuredKafka
+) -> None:
+    with (
+        closing(KafkaBroker(kafka.settings("server"))) as broker,
+        closing(broker.sink()) as sink,
+    ):
+        sink.send("app.replies", b"{}").result(10.0)
+        for topic in ("foreign.replies", Topics().likes, Topics().models):
+            with pytest.raises((SettingsError, UndeliverableError)):
+                sink.send(topic, b"{}").result(10.0)
+
+
+@pytest.mark.parametrize("role", REDIS_ROLES)
+def test_a_redis_user_with_the_documented_rights_reaches_no_foreign_key_and_no_administration(
+    granted: None, redis_server: SecuredRedis, role: str
+) -> None:
+    with closing(RedisStore(redis_server.settings(role))) as store:
+        store.ping()
+    its = redis_server.settings(role, prefix="elsewhere:")
+    with (
+        closing(RedisStore(its)) as store,
+        pytest.raises(SettingsError, match=r"docs/security\.md"),
+    ):
+        store.model_announcement()
+    with redis.Redis.from_url(
+        redis_server.url,
+        username=role,
+        password=REDIS_PASSWORD,
+        ssl_ca_certs=str(redis_server.certificates.authority),
+        ssl_certfile=str(redis_server.certificates.client),
+        ssl_keyfile=str(redis_server.certificates.client_key),
+    ) as client:
+        for command in ("FLUSHALL", "CONFIG GET *", "KEYS *", "ACL LIST"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*command.split())
+
+
+def test_a_server_may_not_change_likes(granted: None, redis_server: SecuredRedis) -> None:
+    with (
+        closing(RedisStore(redis_server.settings("server"))) as store,
+        pytest.raises(SettingsError, match=r"docs/security\.md"),
+    ):
+        store.announce_model(b"{}")

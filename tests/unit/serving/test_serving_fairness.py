@@ -1,0 +1,139 @@
+"""One requester who floods the topic does not keep the others waiting."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from likewise.requests import ReplyRoute, Request
+from likewise.settings import ServingSettings
+from likewise.streams import TopicPartition
+from likewise.testing.memory_log import MemoryRecord
+from likewise.topics import TopicSpec
+from serving import backlog as backlog_module
+from serving.backlog import MAX_BATCHES_AHEAD, Backlog
+from serving.incoming import Asked
+from tests.serving_rig import REPLIES, VERSION, Rig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+BATCH = 4
+
+
+def asked(topic: str, offset: int, *, partition: int = 0, size: int = 2) -> Asked:
+    record = MemoryRecord("requests", partition, offset, 0, None, b"x" * size, ())
+    return Asked(record, Request(liked=()), ReplyRoute(topic), 0)
+
+
+def offsets(taken: list[Asked]) -> list[int]:
+    return [one.record.offset for one in taken]
+
+
+def test_requesters_take_turns_and_each_ones_requests_stay_in_order() -> None:
+    backlog = Backlog(BATCH)
+    backlog.add(asked("flood", offset) for offset in range(10))
+    backlog.add([asked("a", 10), asked("b", 11), asked("a", 12)])
+    assert offsets(backlog.take(BATCH)) == [0, 10, 11, 1]
+    assert offsets(backlog.take(BATCH)) == [12, 2, 3, 4]
+    assert len(backlog) == 5
+
+
+def test_what_is_held_bounds_what_may_be_committed() -> None:
+    backlog = Backlog(BATCH)
+    backlog.add([asked("a", 7), asked("a", 8), asked("b", 3, partition=1)])
+    assert backlog.oldest_offsets() == {
+        TopicPartition("requests", 0): 7,
+        TopicPartition("requests", 1): 3,
+    }
+    backlog.keep_only({TopicPartition("requests", 0)})
+    assert backlog.oldest_offsets() == {TopicPartition("requests", 0): 7}
+    assert offsets(backlog.take(BATCH)) == [7, 8]
+    assert backlog.oldest_offsets() == {}
+
+
+def test_room_ends_with_the_count() -> None:
+    backlog = Backlog(BATCH)
+    backlog.add(asked("a", offset) for offset in range(BATCH * MAX_BATCHES_AHEAD - 1))
+    assert backlog.has_room
+    backlog.add([asked("a", 10_000)])
+    assert not backlog.has_room
+
+
+def test_room_ends_with_the_bytes_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog_module, "MAX_BYTES_AHEAD", 1_000)
+    backlog = Backlog(BATCH)
+    backlog.add([asked("a", 0, size=999)])
+    assert backlog.has_room
+    backlog.add([asked("a", 1, size=1)])
+    assert not backlog.has_room
+    backlog.take(1)
+    assert backlog.has_room
+
+
+@given(
+    st.lists(st.sampled_from("abcde"), max_size=60),
+    st.integers(min_value=1, max_value=10),
+)
+def test_everything_comes_out_once_and_nobody_waits_longer_than_a_round(
+    requesters: list[str], limit: int
+) -> None:
+    backlog = Backlog(100)
+    backlog.add(asked(topic, offset) for offset, topic in enumerate(requesters))
+    taken: list[Asked] = []
+    while backlog:
+        some = backlog.take(limit)
+        assert 0 < len(some) <= limit
+        taken += some
+    assert sorted(offsets(taken)) == list(range(len(requesters)))
+    for topic in set(requesters):
+        own = [index for index, one in enumerate(taken) if one.route.topic == topic]
+        assert offsets([taken[index] for index in own]) == sorted(
+            offsets([taken[index] for index in own])
+        )
+        others = len(set(requesters)) - 1
+        assert all(later - former <= others + 1 for former, later in itertools.pairwise(own))
+        assert own[0] <= others
+
+
+def test_one_request_behind_a_flood_is_answered_in_the_first_batch(
+    model_directory: Path,
+) -> None:
+    rig = Rig(
+        model_directory, VERSION, settings=ServingSettings(max_batch=BATCH, poll_timeout_ms=1)
+    )
+    rig.broker.ensure_topics([TopicSpec("flood.replies", 1, {})])
+    for _ in range(BATCH * 10):
+        rig.ask({"liked": []}, reply_topic="flood.replies")
+    rig.ask({"liked": []})
+    rig.worker.run_once()
+    assert len(rig.replies()) == 1
+    assert len(rig.replies("flood.replies")) == BATCH - 1
+    assert rig.worker.stats.backlog == BATCH * 9 + 1
+    assert rig.worker.stats.lag == {"0": BATCH * 9 + 2}, "the lone one is answered, not committed"
+    for _ in range(10):
+        rig.worker.run_once()
+    assert len(rig.replies("flood.replies")) == BATCH * 10
+    assert len(rig.replies(REPLIES)) == 1
+    assert (rig.worker.stats.backlog, rig.worker.stats.lag) == (0, {"0": 0})
+
+
+def test_a_server_that_dies_with_a_backlog_leaves_it_whole_to_the_next(
+    model_directory: Path,
+) -> None:
+    rig = Rig(
+        model_directory, VERSION, settings=ServingSettings(max_batch=BATCH, poll_timeout_ms=1)
+    )
+    for number in range(BATCH * 3):
+        rig.ask({"liked": [], "request_id": str(number)})
+    rig.worker.run_once()
+    rig.worker._source.close()  # as a killed one does, seen from the broker
+    rig.worker = rig.new_worker()
+    for _ in range(4):
+        rig.worker.run_once()
+    assert {reply["request_id"] for reply in rig.replies()} == {str(n) for n in range(BATCH * 3)}
