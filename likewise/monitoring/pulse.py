@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def nothing(_value: float) -> None:
+    """Stand in for an observer where nobody observes."""
+
+
 class Pulse:
     """When a worker's loop last turned, and whether it could work then.
 

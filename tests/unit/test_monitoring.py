@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.worker import ConsumerStats
+from consumers.prequential.stats import QualityStats, Verdict
+from consumers.stats import ConsumerStats
 from indexer.worker import IndexerStats
 from likewise.embedded import free_port
 from likewise.errors import SettingsError
@@ -91,6 +92,45 @@ def test_the_metrics_of_a_consumer_follow_its_stats() -> None:
     assert "likewise_consumer_events_applied_total 7.0" in lines
     assert "likewise_consumer_ready 1.0" in lines
     assert any(line.startswith("process_cpu_seconds_total ") for line in lines)
+
+
+def test_a_consumer_tells_its_quality_only_where_it_is_measured() -> None:
+    stats = ConsumerStats()
+    with served("consumer", stats) as url:
+        assert "quality" not in get(f"{url}/metrics")[1]
+        stats.quality = QualityStats()
+        lines = get(f"{url}/metrics")[1].splitlines()
+        assert "likewise_consumer_quality_measuring 0.0" in lines
+        assert not any(line.startswith("likewise_consumer_quality_hit_rate ") for line in lines)
+        stats.quality.model_version = "v"
+        stats.quality.count([Verdict("hit", popular=False), Verdict("miss", popular=False)])
+        stats.quality.dropped["overload"] += 3
+        stats.quality.unasked["retired_item"] += 1
+        lines = get(f"{url}/metrics")[1].splitlines()
+    assert "likewise_consumer_quality_measuring 1.0" in lines
+    assert "likewise_consumer_quality_hit_rate 0.5" in lines
+    assert "likewise_consumer_quality_popular_hit_rate 0.0" in lines
+    assert "likewise_consumer_quality_window 2.0" in lines
+    assert 'likewise_consumer_quality_questions_total{outcome="miss"} 1.0' in lines
+    assert "likewise_consumer_quality_popular_hits_total 0.0" in lines
+    assert 'likewise_consumer_quality_dropped_total{reason="overload"} 3.0' in lines
+    assert 'likewise_consumer_quality_dropped_total{reason="retired_item"} 1.0' in lines
+
+
+def test_lag_failures_and_batches_of_a_consumer_are_told() -> None:
+    stats = ConsumerStats()
+    with served("consumer", stats) as url:
+        stats.lag = {"0": 5, "3": 0}
+        stats.server_errors["redis"] += 2
+        stats.on_batch(300)
+        stats.on_delay_s(0.2)
+        lines = get(f"{url}/metrics")[1].splitlines()
+    assert 'likewise_consumer_lag{partition="0"} 5.0' in lines
+    assert 'likewise_consumer_lag{partition="3"} 0.0' in lines
+    assert 'likewise_consumer_server_errors_total{server="redis"} 2.0' in lines
+    assert "likewise_consumer_batch_records_sum 300.0" in lines
+    assert 'likewise_consumer_delay_seconds_bucket{le="0.1"} 0.0' in lines
+    assert 'likewise_consumer_delay_seconds_bucket{le="0.25"} 1.0' in lines
 
 
 def test_the_metrics_of_an_indexer_follow_its_stats() -> None:
