@@ -1,0 +1,154 @@
+"""Requests by the thousand through topics, from one thread, and the clock on their replies."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from benchmarks.rig import PATIENCE_S, TookTooLongError, user_of
+from likewise.kafka_streams import KafkaBroker
+from likewise.requests import (
+    CORRELATION_HEADER,
+    REPLY_TOPIC_HEADER,
+    Request,
+    encode_request,
+    partition_header,
+)
+from likewise.streams import TopicPartition
+from likewise.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from likewise.settings import Settings
+
+_FIRST_ANSWER_EVERY_S = 0.5
+_ID_BYTES = 8
+
+
+class Load:
+    """A requester of one deployment: users at random, replies to one partition.
+
+    One thread sends and receives, so that it takes the least from the two cores that it shares
+    with broker and worker.
+    """
+
+    def __init__(self, settings: Settings, users: int) -> None:
+        """Find the end of the reply topic."""
+        topics = Topics(settings.kafka.topic_prefix)
+        self._requests = topics.requests
+        self._broker = KafkaBroker(settings.kafka)
+        self._sink = self._broker.sink()
+        partition = TopicPartition(topics.replies, 0)
+        self._reader = self._broker.reader(self._broker.end_offsets([partition]))
+        self._headers = [(REPLY_TOPIC_HEADER, topics.replies.encode()), partition_header(0)]
+        self._users = users
+        self._random = random.Random(0)
+        self._due_s: dict[bytes, float] = {}
+        # Replies to a requester before this one must not pass for replies to this one.
+        self._last_id = secrets.randbits(62)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: object, _where: TracebackType | None
+    ) -> None:
+        self._sink.close()
+        self._reader.close()
+        self._broker.close()
+
+    def wait_for_an_answer(self) -> float:
+        """Return at what time (monotonic) the first reply came; asks again every half second."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        next_s = 0.0
+        while time.monotonic() < deadline_s:
+            if time.monotonic() >= next_s:
+                next_s = time.monotonic() + _FIRST_ANSWER_EVERY_S
+                self._send(next_s)
+            if self._received():
+                answered_s = time.monotonic()
+                self._drain()
+                return answered_s
+        raise TookTooLongError("no server answers")
+
+    def saturate(self, seconds: float, *, window: int) -> float:
+        """Return replies a second with `window` requests under way all the time.
+
+        The first quarter of the time is not counted: batches grow meanwhile.
+        """
+        began_s = time.monotonic()
+        counted_from_s, ends_s = began_s + seconds / 4, began_s + seconds
+        replies = 0
+        while (now_s := time.monotonic()) < ends_s:
+            while len(self._due_s) < window:
+                self._send(now_s)
+            received = len(self._received())
+            replies += received if now_s >= counted_from_s else 0
+        rate = replies / (time.monotonic() - counted_from_s)
+        self._drain()
+        return rate
+
+    def at_rate(self, per_s: float, seconds: float) -> list[float]:
+        """Return the latency in ms of each request, sent at even distances.
+
+        Counted from when a request was due, not from when it was sent: a requester that falls
+        behind may not hide that others wait.
+        """
+        latencies_ms: list[float] = []
+        schedule = deque(self._schedule(per_s, seconds))
+        while schedule or self._due_s:
+            now_s = time.monotonic()
+            while schedule and schedule[0] <= now_s:
+                self._send(schedule.popleft())
+            latencies_ms += self._received()
+            if not schedule and now_s > self._last_s + PATIENCE_S:
+                raise TookTooLongError(f"{len(self._due_s)} requests stay unanswered")
+        return latencies_ms
+
+    def _schedule(self, per_s: float, seconds: float) -> Iterator[float]:
+        began_s = time.monotonic() + 0.05
+        self._last_s = began_s + seconds
+        for number in range(int(per_s * seconds)):
+            yield began_s + number / per_s
+
+    def _send(self, due_s: float) -> None:
+        self._last_id += 1
+        correlation_id = self._last_id.to_bytes(_ID_BYTES, "big")
+        user_id = user_of(self._random.randrange(self._users))
+        self._due_s[correlation_id] = due_s
+        self._sink.send(
+            self._requests,
+            encode_request(Request(user_id=user_id)),
+            key=user_id.encode(),
+            headers=[(CORRELATION_HEADER, correlation_id), *self._headers],
+        )
+
+    def _received(self) -> list[float]:
+        """Return the latencies in ms of the replies that have come; waits for 1 ms at most."""
+        records = self._reader.poll(1)
+        now_s = time.monotonic()
+        latencies_ms = []
+        for record in records:
+            correlation_id = dict(record.headers).get(CORRELATION_HEADER, b"")
+            due_s = self._due_s.pop(correlation_id, None)
+            if due_s is not None:  # None: a request answered twice
+                latencies_ms.append((now_s - due_s) * 1000)
+        return latencies_ms
+
+    def _drain(self) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while self._due_s:
+            self._received()
+            if time.monotonic() > deadline_s:
+                raise TookTooLongError(f"{len(self._due_s)} requests stay unanswered")
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value that this share of the values does not exceed (nearest rank)."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]

@@ -1,0 +1,222 @@
+"""How much of the exact ranking the search for large catalogues finds, and in what time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import typer
+from msgspec import structs
+
+from benchmarks.measure import AsJson, Full, Quick, alternate, report
+from benchmarks.peers import PEERS, missing
+from benchmarks.results import Curve, Figure, Plot, Result, against, ratio
+from benchmarks.rig import interactions
+from benchmarks.synthetic import synthetic_likes
+from indexer.build import build_model
+from indexer.recipes import DEFAULTS
+from likewise.ranking import spectral
+from likewise.ranking.recommend import RowQuery, recommend_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.peers import Peer
+    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.recipe import RankerName
+
+QUESTION = """\
+Serving, without topics: batches of 256 users of the model are ranked by the search for large
+catalogues and by the scan of every item, through the function that answers requests; recall@20 is
+the share of the scan's 20 best that the search names. Likes per user are the same at every size.
+`neighbours` always searches the users; at its sizes the items stay the same. Curve: the 20 largest
+inner products of the same item vectors and queries, one query and one thread at a time, by Annoy
+(20 trees) and its peers (16 links, effort 200 when built)."""
+
+_K = 20
+_BATCH = 256
+_EVERYTHING = 1 << 62
+
+
+class Scale(NamedTuple):
+    """How many users and items there are, who ranks, and of what rank."""
+
+    users: int
+    items: int
+    ranker: RankerName = "blend"
+    rank: int = 256
+
+    def __str__(self) -> str:
+        return f"{self.ranker}, {self.users:,} users × {self.items:,} items"
+
+
+class Workload(NamedTuple):
+    """How much is measured."""
+
+    scales: tuple[Scale, ...]
+    curve: Scale
+    queries: int
+    repetitions: int
+
+
+QUICK = Workload(
+    (Scale(300, 200, rank=16), Scale(300, 200, "neighbours", 16)),
+    Scale(300, 200, rank=16),
+    queries=20,
+    repetitions=1,
+)
+NORMAL = Workload(
+    (
+        Scale(10_000, 10_000),
+        Scale(10_000, 100_000),
+        Scale(10_000, 10_000, "neighbours", 40),
+        Scale(100_000, 10_000, "neighbours", 40),
+    ),
+    Scale(10_000, 20_000),
+    queries=512,
+    repetitions=3,
+)
+FULL = NORMAL._replace(
+    scales=(
+        *NORMAL.scales,
+        Scale(100_000, 100_000),
+        Scale(100_000, 1_000_000),
+        Scale(1_000_000, 10_000, "neighbours", 40),
+    ),
+    curve=Scale(100_000, 100_000),
+)
+
+
+class Cost(NamedTuple):
+    """What one scale costs."""
+
+    search_ms: Figure
+    scan_ms: Figure
+    recall: float
+
+
+def measure(workload: Workload, *, quick: bool = False) -> Result:
+    """Return the cost of the search beside the scan's at each scale, and the peers' curves."""
+    costs = {scale: _cost(scale, workload) for scale in workload.scales}
+    curves, notes = _curves(workload)
+    recalls = [
+        against(Figure(f"recall@{_K}, {scale}", "share", [cost.recall]), at_least=0.95)
+        for scale, cost in costs.items()
+        if scale.ranker != "neighbours"  # both look up the same users
+    ]
+    ratios = [
+        ratio(f"search / scan, {scale}", cost.search_ms, cost.scan_ms)
+        for scale, cost in costs.items()
+    ]
+    return Result(
+        name="search",
+        title="Search in large catalogues",
+        question=QUESTION,
+        parameters={"users asking": workload.queries, "items in the curve": workload.curve.items},
+        figures=[figure for cost in costs.values() for figure in cost[:2]],
+        comparisons=[*recalls, *ratios],
+        plots=[
+            Plot(
+                "recall",
+                f"Recall@{_K} of the largest inner products, by time",
+                f"recall@{_K}",
+                "ms a query",
+                curves,
+                log_y=True,
+            )
+        ],
+        notes=notes,
+        quick=quick,
+    )
+
+
+def _cost(scale: Scale, workload: Workload) -> Cost:
+    model = _model(scale)
+    queries = _queries(model, workload.queries)
+    answers: dict[str, list[set[int]]] = {}
+
+    def contender(name: str, exact_items_limit: int) -> float:
+        began_s = time.perf_counter()
+        answers[name] = _answers(model, queries, exact_items_limit)
+        return 1000 * (time.perf_counter() - began_s) / len(queries)
+
+    samples = alternate(
+        {"search": lambda: contender("search", 0), "scan": lambda: contender("scan", _EVERYTHING)},
+        repetitions=workload.repetitions,
+    )
+    return Cost(
+        Figure(f"search, {scale}", "ms/query", samples["search"]),
+        Figure(f"scan, {scale}", "ms/query", samples["scan"], "floor"),
+        _recall(answers["scan"], answers["search"]),
+    )
+
+
+def _model(scale: Scale) -> Model:
+    recipe = structs.replace(DEFAULTS[scale.ranker], rank=scale.rank)
+    return build_model(interactions(synthetic_likes(scale.users, scale.items)), recipe)
+
+
+def _queries(model: Model, number: int) -> list[RowQuery]:
+    likes = model.user_items
+    drawn = np.random.default_rng(0).permutation(likes.shape[0])[:number]
+    liked = [likes.indices[likes.indptr[user] : likes.indptr[user + 1]] for user in drawn]
+    return [RowQuery(rows := each.astype(np.intp), rows, _K) for each in liked]
+
+
+def _answers(model: Model, queries: Sequence[RowQuery], exact_items_limit: int) -> list[set[int]]:
+    found: list[set[int]] = []
+    for start in range(0, len(queries), _BATCH):
+        batch = queries[start : start + _BATCH]
+        answers = recommend_rows(model, batch, exact_items_limit=exact_items_limit)
+        found += [set(answer.rows.tolist()) for answer in answers]
+    return found
+
+
+def _recall(exact: Sequence[set[int]], found: Sequence[set[int]]) -> float:
+    shares = [len(one & other) / len(one) for one, other in zip(exact, found, strict=True) if one]
+    return float(np.mean(shares))
+
+
+def _curves(workload: Workload) -> tuple[list[Curve], list[str]]:
+    """Return a curve of (recall, ms a query) for each library, and notes on them."""
+    model = _model(workload.curve)
+    vectors = np.ascontiguousarray(model.item_factors * model.score_weights[:, None])
+    drawn = np.random.default_rng(0).permutation(model.user_items.shape[0])[: workload.queries]
+    queries = np.asarray(spectral.fold_in(model, model.user_items[drawn]), np.float32)
+    exact = [set(np.argpartition(-scores, _K)[:_K].tolist()) for scores in queries @ vectors.T]
+    curves, notes = [], []
+    for peer in PEERS:
+        if why := missing(peer):
+            notes.append(why)
+            continue
+        curve, built_s = _curve(peer, vectors, queries, exact)
+        curves.append(curve)
+        points = ", ".join(f"{recall:.3f} in {ms:.2f} ms" for recall, ms in curve.points)
+        notes.append(f"{peer.name}: built in {built_s:.1f} s; recall {points}.")
+    return curves, notes
+
+
+def _curve(
+    peer: Peer, vectors: FloatArray, queries: FloatArray, exact: Sequence[set[int]]
+) -> tuple[Curve, float]:
+    began_s = time.perf_counter()
+    search = peer.build(vectors)
+    built_s = time.perf_counter() - began_s
+    points = []
+    for effort in peer.efforts:
+        began_s = time.perf_counter()
+        found = [search(vector, _K, effort) for vector in queries]
+        ms = 1000 * (time.perf_counter() - began_s) / len(queries)
+        points.append((_recall(exact, [set(rows.tolist()) for rows in found]), ms))
+    return Curve(peer.name, points), built_s
+
+
+def main(quick: Quick = False, full: Full = False, as_json: AsJson = False) -> None:
+    """Measure the search."""
+    workload = QUICK if quick else FULL if full else NORMAL
+    report(measure(workload, quick=quick), as_json=as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)
