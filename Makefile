@@ -2,18 +2,23 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
+FAULTS ?=
+FUZZ_SECONDS ?= 30
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?= likewise:latest
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-containers check format lock image clean
+.PHONY: help install demo test test-containers test-faults fuzz check format bench bench-quick lock audit image clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=python3.12 chooses the Python for .venv; PYTEST_ARGS='-k redis' is handed to pytest."
+	@echo "  FAULTS='--kills 100 --minutes 60' makes the faults harder, FAULTS=--bounded is CI's selection."
+	@echo "  BENCH_ARGS=--full adds the large sizes to the benchmarks; BENCH_ARGS='--only ingest' runs one."
 
 install: $(VENV)/installed ## make .venv with the locked dependencies and likewise itself
 
@@ -21,12 +26,19 @@ demo: $(VENV)/installed ## run the whole path on embedded servers: real likes in
 	$(BIN)/likewise demo
 
 test: $(VENV)/installed ## run every test, against embedded servers (Tansu and Redis)
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --ignore tests/security --ignore tests/faults $(PYTEST_ARGS)
 
 # `up` and `demo` are left out: they bring their own servers, the embedded ones.
 test-containers: $(VENV)/installed ## run the tests that talk to servers against Apache Kafka and Redis in Docker
-	LIKEWISE_TEST_SERVERS=containers $(BIN)/pytest tests/contract tests/integration tests/e2e \
+	LIKEWISE_TEST_SERVERS=containers $(BIN)/pytest tests/contract tests/integration tests/e2e tests/security \
 		--ignore tests/e2e/test_up.py --ignore tests/e2e/test_demo.py $(PYTEST_ARGS)
+
+# FAULTS='--seed 7 --kills 100 --minutes 60' tries harder; FAULTS=--bounded is what CI runs.
+test-faults: $(VENV)/installed ## kill, cut off, poison and starve everything, then hold it against the log (needs Docker)
+	$(BIN)/pytest tests/faults --show-capture=no $(FAULTS) $(PYTEST_ARGS)
+
+fuzz: $(VENV)/installed ## hand the decoders mutated messages for half a minute (FUZZ_SECONDS); Linux on x86-64
+	$(BIN)/python tests/fuzz/fuzz_decoders.py -max_total_time=$(FUZZ_SECONDS)
 
 check: $(VENV)/installed ## format, lint, types, import rules, unit tests: before every commit
 	$(BIN)/ruff format --check .
@@ -39,6 +51,12 @@ format: $(VENV)/installed ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(VENV)/installed ## measure speed and memory beside floors and peers; writes docs/benchmarks.md (under 20 min)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-quick: $(VENV)/installed ## run every benchmark in its smallest size: that it works, not how fast
+	$(BIN)/python -m benchmarks --quick
+
 # The second lock is the part of the first that the container image needs, at the same versions.
 # pip takes them as they are; uv is used only to write them, because it resolves for all Pythons.
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
@@ -47,6 +65,10 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 lock: $(VENV)/installed ## pin the dependencies anew after a change to pyproject.toml (UPGRADE=1: the newest of each)
 	$(LOCK) --extra dev --output-file requirements.lock
 	$(LOCK) --extra server --constraint requirements.lock --output-file requirements-server.lock
+
+# Compares the pins with the advisories of PyPI and OSV, so it needs the internet; installs nothing.
+audit: ## look for known weaknesses in the locked dependencies (pip-audit; needs the internet)
+	$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
 
 image: ## build the container image, likewise:latest
 	docker build --tag $(IMAGE) .

@@ -30,13 +30,16 @@ from likewise.ranking.recipe import Recipe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-FORMAT = 1
+    from likewise.ranking.annoy_vectors import Metric
+
+FORMAT = 2
 """Grows when a reader of today could not read the files any more."""
 
 _MANIFEST = "manifest.json"
 _ITEM_IDS = "item_ids.json"
 _ITEM_INDEX = "items.ann"
 _USER_INDEX = "users.ann"
+_DECAYED_COUNTS = "decayed_counts"
 _VECTORS = ("item_counts", "item_factors", "spectrum", "query_weights", "score_weights")
 _VERSION = re.compile(r"\d{8}T\d{6}\.\d{3}Z(-[0-9a-f]{4})?")
 _ASIDE = ".aside-"
@@ -61,6 +64,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     likes: int
     rank: int
     """Dimensions of the item vectors: at most the recipe's, fewer on a tiny store."""
+    indexed_dimensions: int
+    """The first dimensions of the item vectors, those that the item index is over."""
     recipe: Recipe
     build: dict[str, Any]
     """Seconds of each build step, and how `ranker=auto` came to its choice."""
@@ -241,6 +246,7 @@ def _manifest(
         items=len(model.item_ids),
         likes=int(model.user_items.nnz),
         rank=model.item_factors.shape[1],
+        indexed_dimensions=model.item_index.dimensions,
         recipe=model.recipe,
         build=dict(build),
         files={file.name: _entry(file) for file in sorted(path.iterdir())},
@@ -251,6 +257,8 @@ def _write_tables(path: Path, model: Model) -> None:
     (path / _ITEM_IDS).write_bytes(msgspec.json.encode(model.item_ids))
     for name in _VECTORS:
         _save(path, name, getattr(model, name))
+    if model.decayed_counts is not None:
+        _save(path, _DECAYED_COUNTS, model.decayed_counts)
     _save(path, "user_items.indptr", model.user_items.indptr)
     _save(path, "user_items.indices", model.user_items.indices)
     _save(path, "cooccurrence.indptr", model.cooccurrence.indptr)
@@ -266,18 +274,25 @@ def _read_tables(path: Path, manifest: Manifest) -> Model:
     ones = np.ones(manifest.likes, np.float32)
     likes = (ones, _load(path, "user_items.indices"), _load(path, "user_items.indptr"))
     similar = tuple(_load(path, f"cooccurrence.{name}") for name in ("values", "indices", "indptr"))
-    dimensions = max(manifest.rank, 1)
+    user_dimensions = max(manifest.rank, 1)
+    vectors = {name: _load(path, name) for name in _VECTORS}
+    if (shape := vectors["item_factors"].shape) != (n_items, manifest.rank):
+        raise ModelFileError(f"item_factors is {shape}, not what its manifest says")
     return Model(
         recipe=manifest.recipe,
         item_ids=msgspec.json.decode((path / _ITEM_IDS).read_bytes(), type=list[ItemId]),
-        **{name: _load(path, name) for name in _VECTORS},
+        **vectors,
         user_items=sparse.csr_array(likes, shape=(manifest.users, n_items)),
         cooccurrence=sparse.csr_array(similar, shape=(n_items, n_items)),
-        item_index=AnnoyVectors.load(path / _ITEM_INDEX, dimensions=dimensions, metric="dot"),
+        item_index=_load_index(path / _ITEM_INDEX, n_items, manifest.indexed_dimensions, "dot"),
         user_index=(
-            AnnoyVectors.load(path / _USER_INDEX, dimensions=dimensions, metric="angular")
+            _load_index(path / _USER_INDEX, manifest.users, user_dimensions, "angular")
             if _USER_INDEX in manifest.files
             else None
+        ),
+        # Not there without decay, nor in a version that an older likewise wrote.
+        decayed_counts=(
+            _load(path, _DECAYED_COUNTS) if f"{_DECAYED_COUNTS}.npy" in manifest.files else None
         ),
     )
 
@@ -288,6 +303,18 @@ def _save(path: Path, name: str, array: Any) -> None:
 
 def _load(path: Path, name: str) -> Any:
     return np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def _load_index(path: Path, rows: int, dimensions: int, metric: Metric) -> AnnoyVectors:
+    """Return an index that has as many rows as the manifest says.
+
+    Its file does not tell its dimensions, and the manifest has no checksum of its own: with a wrong
+    number Annoy refuses the file or finds other rows in it, and would crash when it is searched.
+    """
+    index = AnnoyVectors.load(path, dimensions=dimensions, metric=metric)
+    if len(index) != rows:
+        raise ModelFileError(f"{path.name} has {len(index)} rows, its manifest says {rows}")
+    return index
 
 
 def _entry(path: Path) -> FileEntry:

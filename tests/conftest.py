@@ -12,6 +12,7 @@ import secrets
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from likewise.embedded import embedded_broker, embedded_redis
@@ -19,6 +20,10 @@ from likewise.embedded import embedded_broker, embedded_redis
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# A busy machine is no counter-example; a test that hangs is ended by its own timeout.
+hypothesis.settings.register_profile("likewise", deadline=None)
+hypothesis.settings.load_profile("likewise")
 
 IN_CONTAINERS = os.environ.get("LIKEWISE_TEST_SERVERS", "embedded") == "containers"
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from consumers.service import run_consumer
-from consumers.worker import ConsumerStats
+from consumers.stats import ConsumerStats
 from likewise.events import Event, ForgetUser, Like, Unlike, encode_event, event_key
 from likewise.ids import ItemId, UserId
 from likewise.kafka_streams import KafkaBroker

@@ -12,6 +12,7 @@ from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from likewise.ids import ItemId, UserId
 from likewise.model_files import write_model
+from likewise.model_holder import ModelHolder, load_model
 from likewise.models import encode_announcement
 from likewise.ranking.recipe import Recipe
 from likewise.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
@@ -21,7 +22,6 @@ from likewise.streams import TopicPartition
 from likewise.testing import MemoryBroker, MemoryStore
 from likewise.topics import Topics, TopicSpec
 from serving.known_topics import KnownTopics
-from serving.model_holder import ModelHolder, load_model
 from serving.reply_topics import ReplyTopics
 from serving.stats import ServingStats
 from serving.store_view import StoreView

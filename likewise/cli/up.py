@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _COLOURS = {"consumer": "cyan", "indexer": "yellow", "server": "green", "up": "bold"}
 _NAME_WIDTH = 10
+# Enough for the hit rate to settle within minutes, and too little to slow likes down.
+_QUALITY_SAMPLES_PER_S = 10.0
 
 
 def up(
@@ -66,6 +68,8 @@ def up(
     ):
         tell = _teller(stop.set)
         _introduce(local, tell)
+        if "consumer.quality_samples_per_s" not in cli.origins:
+            local.settings = _with_quality_measured(local.settings)
         services = [Service(spec, tell) for spec in _services(local.settings, consumers, servers)]
         try:
             run_services(
@@ -86,6 +90,13 @@ def _check_counts(settings: Settings, consumers: int, servers: int) -> None:
             f"{max(consumers, servers)} can't share kafka.partitions = "
             f"{settings.kafka.partitions} partitions; set LIKEWISE_KAFKA_PARTITIONS higher"
         )
+
+
+def _with_quality_measured(settings: Settings) -> Settings:
+    consumer = msgspec.structs.replace(
+        settings.consumer, quality_samples_per_s=_QUALITY_SAMPLES_PER_S
+    )
+    return msgspec.structs.replace(settings, consumer=consumer)
 
 
 def _services(settings: Settings, consumers: int, servers: int) -> Iterator[ServiceSpec]:

@@ -334,6 +334,19 @@ def test_groups_read_independently_of_each_other(
         assert values(collect(join(group), 3)) == numbered(3)
 
 
+def test_a_member_knows_where_the_partitions_end_that_it_has_read(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(3), partition=0)
+    publish(broker, topic, numbered(2), partition=1)
+    member = join()
+    assert member.known_ends() == {}, "it has no partitions before its first poll"
+    collect(member, 5)
+    ends = member.known_ends()
+    assert ends[TopicPartition(topic, 0)] == 3
+    assert ends[TopicPartition(topic, 1)] == 2
+
+
 def test_a_member_that_seeks_reads_from_there_and_other_partitions_go_on(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:

@@ -94,7 +94,7 @@ def test_a_user_without_rights_is_a_settings_error(server: EmbeddedRedis, operat
     )
     with store_on(server, username="reader", password=Secret("secret")) as store:
         store.ping()
-        with pytest.raises(SettingsError, match="docs/operations"):
+        with pytest.raises(SettingsError, match=r"docs/security\.md"):
             store.apply(*a_like())
 
 

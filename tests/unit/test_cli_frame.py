@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from consumers.worker import ConsumerStats
+from consumers.stats import ConsumerStats
 from likewise.cli.app import app
 from likewise.cli.exit_codes import FAILED, MISSING_EXTRA, OUT_OF_REACH, USAGE, exit_code_of
 from likewise.cli.output import duration, size

@@ -158,7 +158,12 @@ def test_every_option_reaches_the_server(broker: MemoryBroker, client: Likewise)
         )
         client.recommend(liked=["i7", 9])
         client.similar("i7", user_id="u1", count=4, exclude=["i8"], after=Position(0, 1))
-    asked, session, beside = seen
+        client.recommend(7, diversity=0.3, novelty=1)
+        client.similar("i7", diversity=1, novelty=0.2)
+    asked, session, beside, shifted, shifted_beside = seen
+    assert (asked.diversity, asked.novelty) == (0, 0)
+    assert (shifted.diversity, shifted.novelty) == (0.3, 1)
+    assert (shifted_beside.diversity, shifted_beside.novelty) == (1, 0.2)
     assert (asked.user_id, asked.count, asked.exclude) == ("7", 2, ("a", "3"))
     assert (asked.explain, asked.after, asked.deadline_ms) == (True, Position(3, 1042), 250)
     assert (session.user_id, session.liked, session.count) == (None, ("i7", "9"), 10)

@@ -46,12 +46,27 @@ def test_our_services_can_write_nothing_but_models_and_have_no_privileges(name: 
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service.get("volumes", []) in ([], ["models:/var/lib/likewise/models"])
+    [models] = service["volumes"]
+    assert models.removesuffix(":ro") == "models:/var/lib/likewise/models"
 
 
-def test_indexer_and_server_share_the_models() -> None:
-    assert SERVICES["indexer"]["volumes"] == SERVICES["server"]["volumes"]
+def test_the_indexer_writes_the_models_and_the_others_read_them() -> None:
+    [models] = SERVICES["indexer"]["volumes"]
+    assert SERVICES["server"]["volumes"] == [f"{models}:ro"]
+    assert SERVICES["consumer"]["volumes"] == [f"{models}:ro"]
     assert "LIKEWISE_MODEL_DIRECTORY=/var/lib/likewise/models" in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_has_or_gains_privileges(name: str) -> None:
+    assert SERVICES[name]["cap_drop"] == ["ALL"]
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in SERVICES[name]
+
+
+def test_redis_can_write_its_volume_and_nothing_else() -> None:
+    assert SERVICES["redis"]["read_only"] is True
+    assert SERVICES["redis"]["user"] == "redis"
 
 
 def test_kafka_and_redis_keep_their_data_on_volumes() -> None:

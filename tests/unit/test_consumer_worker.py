@@ -12,7 +12,7 @@ import pytest
 
 from consumers.service import run_consumer
 from consumers.starts import choose_start
-from consumers.worker import ConsumerStats
+from consumers.stats import ConsumerStats
 from likewise.dead_letters import decode_dead_letter
 from likewise.errors import ForeignDataError, LikewiseError, SettingsError, TransientError
 from likewise.events import Event, Like, Unlike, encode_event, event_key
@@ -77,6 +77,7 @@ def test_likes_come_to_the_store_and_the_commits_follow(
     assert store.positions([P0]) == [3]
     assert broker.committed(GROUP, [P0]) == {P0: 3}
     assert (stats.batches, stats.events_applied, stats.dead_letters) == (1, 3, 0)
+    assert stats.lag == {"0": 0}
 
 
 def test_an_empty_topic_is_at_its_beginning(broker: MemoryBroker, store: MemoryStore) -> None:
@@ -123,7 +124,7 @@ def test_positions_wait_until_the_dead_letters_have_arrived(
         broker, store, on_wait=lambda: positions_meanwhile.extend(store.positions([P0]))
     )
     assert set(positions_meanwhile) == {0}
-    assert stats.retries == 2
+    assert stats.retries == sum(stats.server_errors.values()) == 2
     assert store.positions([P0]) == [1]
     assert len(broker.records(TOPICS.dead_letters)) == 3, "at least once: never too few"
 

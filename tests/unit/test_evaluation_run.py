@@ -82,6 +82,21 @@ def test_the_account_is_json_and_names_what_serves() -> None:
         assert low <= figures[metric] <= high
 
 
+def test_the_options_of_requests_are_measured_against_asking_for_nothing() -> None:
+    nothing, *asked = account()["options"]
+    assert (nothing["diversity"], nothing["novelty"]) == (0, 0)
+    served = account()["rankers"]["blend"]
+    for metric in ("recall@5", "ndcg@5", "novelty@5", "popular_share@5", "coverage@5"):
+        assert nothing[metric] == pytest.approx(served[metric]), metric
+    assert {bool(one["diversity"]) for one in asked} == {True, False}
+    for one in asked:
+        assert one["users"] == BLOCKS * USERS
+        if one["diversity"]:
+            assert one["intra_list_diversity@5"] >= nothing["intra_list_diversity@5"]
+        else:
+            assert one["novelty@5"] >= nothing["novelty@5"]
+
+
 def test_a_worse_ranker_differs_from_the_default_by_an_interval_below_zero() -> None:
     low, high = account()["rankers"]["popular"]["against_default"]["ndcg@5"]
     assert low < high < 0

@@ -87,6 +87,21 @@ def test_any_suffix_applied_again_changes_nothing(log: list[Event], data: st.Dat
         assert state_of(store) == expected
 
 
+@given(logs, st.data())
+def test_any_prefix_applied_twice_changes_nothing(log: list[Event], data: st.DataObject) -> None:
+    once, twice = MemoryStore(), MemoryStore()
+    end = data.draw(st.integers(0, len(log)))
+    for store, times in ((once, 1), (twice, 2)):
+        for _ in range(times):
+            store.apply(fold(log[:end]), {})
+    assert state_of(once) == state_of(twice)
+    for store in (once, twice):
+        store.apply(fold(log[end:]), {})
+    whole = MemoryStore()
+    whole.apply(fold(log), {})
+    assert state_of(once) == state_of(twice) == state_of(whole)
+
+
 @given(logs)
 def test_what_is_added_is_not_removed(log: list[Event]) -> None:
     folded = fold(log)

@@ -39,6 +39,12 @@ def test_importing_the_package_alone_brings_no_kafka_library() -> None:
     assert modules_after("import likewise") & (HEAVY | {"kafka", "msgspec"}) == set()
 
 
+def test_a_consumer_that_measures_no_quality_gets_no_numerical_library() -> None:
+    modules = modules_after("import consumers.service, consumers.worker, likewise.composition")
+    assert "redis" in modules
+    assert modules & {"numpy", "scipy", "sklearn", "annoy", "pandas", "pyarrow"} == set()
+
+
 def test_every_public_name_is_there_and_others_are_not() -> None:
     assert {name: getattr(likewise, name) for name in likewise.__all__}
     with pytest.raises(AttributeError, match="no attribute 'Dislike'"):

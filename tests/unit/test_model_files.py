@@ -141,6 +141,43 @@ def test_a_manifest_of_any_bytes_gives_a_model_error_or_the_model(
         path.write_bytes(good)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@given(data=st.data())
+def test_any_flipped_bit_gives_a_model_error_or_a_model_that_answers(
+    written: Path, data: st.DataObject
+) -> None:
+    path = written / VERSION / data.draw(st.sampled_from([*every_file(), "manifest.json"]))
+    good = path.read_bytes()
+    content = bytearray(good)
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    try:
+        model = read_model(written, VERSION)
+    except ModelFileError:
+        pass
+    else:
+        assert path.name == "manifest.json", "the checksum must tell"
+        query = Query((ItemId("i1"), ItemId("i2")), (), 3)
+        [best] = recommend(model, [query], exact_items_limit=0)  # by the index
+        assert len(best.items) <= 3
+    finally:
+        path.write_bytes(good)
+
+
+@pytest.mark.parametrize("field", ["users", "items", "likes", "rank", "indexed_dimensions"])
+@pytest.mark.parametrize("difference", [-4, -1, 1, 2, 1_000])
+def test_a_number_in_the_manifest_that_the_files_belie_is_found_out(
+    written: Path, field: str, difference: int
+) -> None:
+    path = written / VERSION / "manifest.json"
+    content = msgspec.json.decode(path.read_bytes())
+    content[field] = max(0, content[field] + difference)
+    path.write_bytes(msgspec.json.encode(content))
+    with pytest.raises(ModelFileError):
+        read_model(written, VERSION)
+
+
 def test_a_model_of_a_newer_format_is_refused_with_the_mend(written: Path) -> None:
     path = written / VERSION / "manifest.json"
     content = msgspec.json.decode(path.read_bytes())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -296,3 +297,37 @@ def test_any_file_gives_settings_or_a_settings_error(content: bytes) -> None:
     except SettingsError:
         return
     assert isinstance(settings, Settings)
+
+
+scalars = st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10)
+tables = st.sampled_from(sorted({table for table, _ in setting_names()}))
+table_entries = st.dictionaries(
+    st.sampled_from([name for _, name in setting_names()]), scalars | st.lists(scalars, max_size=2)
+)
+
+
+@given(st.dictionaries(tables, table_entries, max_size=3))
+def test_any_values_in_a_file_give_settings_or_an_error_that_names_the_place(
+    content: dict[str, dict[str, object]],
+) -> None:
+    file = Path("values.toml")
+    file.write_text(as_toml(content), encoding="utf-8")
+    try:
+        settings = load_settings(file=file, environ={})
+    except SettingsError as error:
+        named = [name for values in content.values() for name in values]
+        assert any(f"`{name}` in [" in str(error) for name in named)  # noqa: PT017 - either is right
+    else:
+        assert isinstance(settings, Settings)
+
+
+def as_toml(content: dict[str, dict[str, object]]) -> str:
+    """Write tables of scalars and lists as TOML, of which JSON is nearly a part."""
+    lines = []
+    for table, values in content.items():
+        lines.append(f"[{table}]")
+        # As it stands JSON is TOML, but for DEL in a string and the name of infinity.
+        for name, value in values.items():
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+            lines.append(f"{name} = {text.replace('Infinity', 'inf')}")
+    return "\n".join(lines)

@@ -1,0 +1,130 @@
+"""Settings for TLS and passwords that could not work are refused before anything connects."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from contextlib import closing
+from socket import create_server
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from likewise.errors import SettingsError
+from likewise.kafka_streams import KafkaBroker
+from likewise.kafka_streams.admission import knock
+from likewise.redis_store import RedisStore
+from likewise.settings import (
+    ConsumerSettings,
+    KafkaSettings,
+    RedisSettings,
+    Secret,
+    ServingSettings,
+)
+from likewise.settings_loader import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PASSWORD = Secret("never-to-be-shown")
+SASL: dict[str, Any] = {
+    "security_protocol": "SASL_SSL",
+    "sasl_mechanism": "PLAIN",
+    "sasl_username": "ann",
+    "sasl_password": PASSWORD,
+}
+
+
+def refusal(**given: Any) -> str:
+    with pytest.raises(SettingsError) as raised:
+        KafkaBroker(KafkaSettings(**given))
+    assert PASSWORD.reveal() not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("missing", ["sasl_mechanism", "sasl_username", "sasl_password"])
+def test_sasl_without_one_of_its_settings_names_that_one(missing: str) -> None:
+    sentence = refusal(**(SASL | {missing: None}))
+    assert f"kafka.{missing}" in sentence
+    assert f"LIKEWISE_KAFKA_{missing.upper()}" in sentence
+
+
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL"])
+def test_a_password_that_would_not_be_used_is_refused(protocol: str) -> None:
+    assert "LIKEWISE_KAFKA_SECURITY_PROTOCOL" in refusal(**(SASL | {"security_protocol": protocol}))
+
+
+def test_an_authority_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    for content in (None, "no certificate"):
+        path = tmp_path / "ca.pem"
+        if content is not None:
+            path.write_text(content)
+        sentence = refusal(**SASL, ssl_cafile=path)
+        assert "LIKEWISE_KAFKA_SSL_CAFILE" in sentence
+        assert str(path) in sentence
+
+
+def test_a_certificate_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "client.pem"
+    sentence = refusal(security_protocol="SSL", ssl_certfile=path, ssl_keyfile=path)
+    assert "LIKEWISE_KAFKA_SSL_CERTFILE" in sentence
+
+
+def test_files_for_tls_need_a_redis_url_that_speaks_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="rediss://"):
+        RedisStore(RedisSettings(ssl_cafile=tmp_path / "ca.pem"))
+
+
+def test_a_file_that_redis_needs_and_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nowhere"):
+        RedisStore(RedisSettings(url="rediss://localhost", ssl_cafile=tmp_path / "nowhere.pem"))
+
+
+def test_a_key_password_comes_from_a_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text(f"{PASSWORD.reveal()}\n")
+    variables = {"LIKEWISE_KAFKA_SSL_KEY_PASSWORD_FILE": str(path)}
+    settings = load_settings(environ=variables)
+    assert settings.kafka.ssl_key_password is not None
+    assert settings.kafka.ssl_key_password.reveal() == PASSWORD.reveal()
+    assert PASSWORD.reveal() not in repr(settings)
+
+
+def test_batches_have_an_upper_bound() -> None:
+    for name, value in (("CONSUMER_MAX_RECORDS", "100001"), ("SERVING_MAX_BATCH", "10001")):
+        with pytest.raises(SettingsError, match=name):
+            load_settings(environ={f"LIKEWISE_{name}": value})
+    assert ConsumerSettings().max_records <= 100_000
+    assert ServingSettings().max_batch <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        pytest.param(b"\x15\x03\x03\x00\x02\x02\x28", SettingsError, id="a TLS alert"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", OSError, id="another protocol"),
+        pytest.param(b"", OSError, id="nothing"),
+        pytest.param(struct.pack(">iihi", 10, 1, 33, 0), SettingsError, id="unknown mechanism"),
+        pytest.param(struct.pack(">iihi", 10, 1, 34, 0), SettingsError, id="no SASL here"),
+    ],
+)
+def test_what_answers_in_place_of_a_broker_is_told_apart(
+    answer: bytes, error: type[Exception]
+) -> None:
+    with closing(create_server(("127.0.0.1", 0))) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1_000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        settings = KafkaSettings(**(SASL | {"security_protocol": "SASL_PLAINTEXT"}))
+        try:
+            with pytest.raises(error) as raised:
+                knock("127.0.0.1", server.getsockname()[1], settings, None, 5.0)
+        finally:
+            thread.join()
+    assert PASSWORD.reveal() not in str(raised.value)
