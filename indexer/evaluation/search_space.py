@@ -28,6 +28,8 @@ _RIDGE_EXPONENTS = (0.0, 0.5, 1.0)
 _QUERY_EXPONENTS = (0.0, 0.15, 0.35, 0.5)
 _SCORE_EXPONENTS = (0.0, 0.1, 0.2)
 _FINER = (0.5, 0.7, 1.4, 2.0)
+_STRONGER = (2.8, 2.0, 1.4)
+STRONGER = len(_STRONGER)
 _NEIGHBOURS = (50, 100, 200)
 _STEPS_NEARBY = 8
 
@@ -57,6 +59,13 @@ def first_stages(largest_rank: int, *, seed: int) -> list[Stage]:
 def finer_ridges(best: Recipe) -> list[Recipe]:
     """Return the recipe with ridges around its own."""
     return _vary(best, ridge=[round(best.ridge * factor, 3) for factor in _FINER])
+
+
+def stronger_ridges(best: Recipe) -> list[Recipe]:
+    """Return the recipe with stronger ridges, the strongest first; none where it has no ridge."""
+    if best.ranker not in ("blend", "spectral") or not best.ridge:
+        return []
+    return _vary(best, ridge=[round(best.ridge * factor, 3) for factor in _STRONGER])
 
 
 def weights(best: Recipe) -> list[Recipe]:

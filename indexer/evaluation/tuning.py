@@ -5,6 +5,10 @@ other, then random steps around the best. The first round is on the factors of t
 others, in short, on other factors, while time is left. All recipes are screened on one sample of
 users, so that they are compared on equal terms; the best few of each round are then scored on more
 users, and that score decides.
+
+Last comes the one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): where a
+stronger ridge can't be told from the best one, it is taken. Validation likes are a sample of the past, and
+what comes next is always a little less like it.
 """
 
 from __future__ import annotations
@@ -87,6 +91,8 @@ class _Search:
     began_s: float
     finals: list[Trial] = field(default_factory=list)
     """Of all rounds, on the final users, best first."""
+    prudent: Trial | None = None
+    """What the one-standard-error rule makes of the best."""
     trials: int = 0
     setup_s: float = 0.0
     """The longest factorisation so far."""
@@ -103,7 +109,7 @@ class _Search:
             recipe = structs.replace(start, user_exponent=a, item_exponent=b)
             self._round(recipe, recipe.rank, [search_space.finer_ridges, search_space.weights])
         return Tuning(
-            best=self.finals[0],
+            best=self.prudent or self.finals[0],
             default=next(trial for trial in self.finals if trial.recipe == default),
             trials=self.trials,
             users=len(self._users(_FINAL_USERS)),
@@ -130,7 +136,18 @@ class _Search:
         best = sorted(screened.values(), key=_score, reverse=True)[:_FINALISTS]
         finalists = dict.fromkeys([start, *(trial.recipe for trial in best)])
         final = [self._try_out(bench, recipe, _FINAL_USERS) for recipe in finalists]
+        former_best = self.finals[0] if self.finals else None
         self.finals = sorted([*self.finals, *final], key=_score, reverse=True)
+        if self.finals[0] is not former_best:
+            self.prudent = self._prudent(bench, self.finals[0])
+
+    def _prudent(self, bench: Workbench, best: Trial) -> Trial:
+        """Return the recipe with the strongest ridge that does as well, as far as can be told."""
+        for recipe in search_space.stronger_ridges(best.recipe):
+            trial = self._try_out(bench, recipe, _FINAL_USERS)
+            if trial.keeps_up_with(best):
+                return trial
+        return best
 
     def _try_out(self, bench: Workbench, recipe: Recipe, users: int) -> Trial:
         spent_s = self.clock_s() - self.began_s
@@ -153,7 +170,7 @@ class _Search:
         """Return how long one more trial and the final ones will take, about."""
         trial_s = (self.clock_s() - began_s - self.setup_s) / screened
         longer = len(self._users(_FINAL_USERS)) / len(self._users(_SCREENED_USERS))
-        return trial_s * (1 + (_FINALISTS + 1) * longer)
+        return trial_s * (1 + (_FINALISTS + 1 + search_space.STRONGER) * longer)
 
     def _largest_rank(self) -> int:
         small = self.held_out.fit.likes <= _LARGEST_RANK_LIKES

@@ -7,7 +7,8 @@ a part made for more vectors would rank otherwise once it is cut.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,17 +27,25 @@ if TYPE_CHECKING:
     from likewise.ranking.recipe import Recipe
 
 
-class Trial(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Trial:
     """A recipe and how it did on the validation likes of some users."""
 
     recipe: Recipe
     recall: float
     ndcg: float
+    of_users: NDArray[np.float64] = field(compare=False, repr=False)
+    """[users] the score of each, in the order asked."""
 
     @property
     def score(self) -> float:
         """What the search maximises."""
         return (self.recall + self.ndcg) / 2
+
+    def keeps_up_with(self, best: Trial) -> bool:
+        """Whether it is worse by no more than a paired standard error, on the same users."""
+        lost = best.of_users - self.of_users
+        return bool(lost.mean() <= lost.std() / np.sqrt(max(len(lost), 1)))
 
 
 class Workbench:
@@ -66,9 +75,9 @@ class Workbench:
             progress=Unwatched(),
             exact_items_limit=len(self._held_out.fit.item_ids),
         )
-        means = per_user(lists.top, self._held_out, users).mean(axis=0)
-        by_name = dict(zip(METRICS, means.tolist(), strict=True))
-        return Trial(recipe, by_name["recall"], by_name["ndcg"])
+        found = per_user(lists.top, self._held_out, users)
+        recall, ndcg = found[:, METRICS.index("recall")], found[:, METRICS.index("ndcg")]
+        return Trial(recipe, float(recall.mean()), float(ndcg.mean()), (recall + ndcg) / 2)
 
     def _model(self, recipe: Recipe) -> Model:
         fit, factors = self._held_out.fit, self._factors(recipe)
