@@ -88,7 +88,7 @@ class Snapshots:
     def _read(self, users: list[UserId], progress: Progress) -> Iterator[UserLikes]:
         for start in range(0, len(users), self._chunk):
             some = users[start : start + self._chunk]
-            yield UserLikes(some, self._store.likes(some))
+            yield UserLikes(some, self._store.liked_items(some))
             progress.advance(len(some))
 
 
@@ -103,7 +103,7 @@ def read_all(store: LikeStore, *, chunk: int, progress: Progress) -> Interaction
 
 def _read_all(store: LikeStore, chunk: int, progress: Progress) -> Iterator[UserLikes]:
     for users in _once_each(store.scan_users(chunk)):
-        yield UserLikes(users, store.likes(users))
+        yield UserLikes(users, store.liked_items(users))
         progress.advance(len(users))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from likewise.ids import ItemId, UserId
     from likewise.streams import TopicPartition
@@ -76,6 +76,9 @@ class LikeStore(Protocol):
 
     def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
         """Return what each user likes now, in the order asked; empty sets for strangers."""
+
+    def liked_items(self, users: Sequence[UserId]) -> Sequence[Collection[ItemId]]:
+        """Return what `likes` returns, each item once but not as sets: cheaper for many users."""
 
     def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
         """Return what a batch of requests needs, in one round trip."""

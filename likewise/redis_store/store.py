@@ -6,16 +6,18 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from redis import RedisCluster
+from redis.exceptions import ResponseError
 
 from likewise.errors import ForeignDataError, PositionMovedError
 from likewise.keys import Keys
 from likewise.redis_store.applying import Command, Write, apply_script, key_of, set_writes, writes
+from likewise.redis_store.bulk_reading import read_sets
 from likewise.redis_store.connection import Client, address, connect
 from likewise.redis_store.refusals import FAILURES, refusal
 from likewise.store import Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from likewise.ids import ItemId, UserId
     from likewise.settings import RedisSettings
@@ -70,6 +72,18 @@ class RedisStore:
     def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
         """See `LikeStore.likes`."""
         return self._pipeline(self._likes_reads(users))
+
+    def liked_items(self, users: Sequence[UserId]) -> Sequence[Collection[ItemId]]:
+        """See `LikeStore.liked_items`; on a cluster it is `likes`."""
+        client = self._connected()
+        if not users or isinstance(client, RedisCluster):
+            return self.likes(users)
+        try:
+            return read_sets(client, [self._keys.likes(user_id) for user_id in users])
+        except ResponseError:
+            return self.likes(users)  # which says what is wrong, with the key
+        except FAILURES as error:
+            raise refusal(error, self._address) from error
 
     def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
         """See `LikeStore.lookup`; two round trips on a cluster, whose nodes keep no order."""

@@ -64,6 +64,10 @@ class MemoryStore:
         with self._answering():
             return self._likes_of(users)
 
+    def liked_items(self, users: Sequence[UserId]) -> list[set[ItemId]]:
+        """See `LikeStore.liked_items`."""
+        return self.likes(users)
+
     def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
         """See `LikeStore.lookup`."""
         with self._answering():

@@ -69,6 +69,7 @@ def test_a_new_store_knows_nothing(store: LikeStore) -> None:
 def test_nothing_asked_is_nothing_answered(store: LikeStore) -> None:
     assert store.positions([]) == []
     assert store.likes([]) == []
+    assert list(store.liked_items([])) == []
     assert store.count_likes([]) == 0
     store.mark_changed([])
     store.apply(Changes(), {})
@@ -79,6 +80,8 @@ def test_likes_are_added_and_removed(store: LikeStore) -> None:
     apply(store, {ANN: UserChange(add=items("a", "b")), EVE: UserChange(add=items("c"))})
     apply(store, {ANN: UserChange(add=items("d"), remove=items("a", "never liked"))})
     assert store.likes([ANN, BOB, EVE]) == [items("b", "d"), set(), items("c")]
+    read = store.liked_items([ANN, BOB, EVE])
+    assert [sorted(one) for one in read] == [["b", "d"], [], ["c"]]
     assert store.count_likes([ANN, BOB, EVE]) == 3
 
 

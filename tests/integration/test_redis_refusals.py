@@ -190,9 +190,12 @@ def test_a_key_that_holds_something_else_is_named(server: EmbeddedRedis, operato
         assert store.positions([P0]) == [None]
         with pytest.raises(ForeignDataError, match="likes:bob"):
             store.likes([ANN, BOB])
+        with pytest.raises(ForeignDataError, match="likes:bob"):
+            store.liked_items([BOB, ANN])
         operator.delete("likes:bob")
         store.apply(changes, {P0: Advance(None, 1)})
         assert store.likes([ANN, BOB]) == [{ItemId("a")}, {ItemId("b")}]
+        assert [set(one) for one in store.liked_items([ANN, BOB])] == [{"a"}, {"b"}]
 
 
 def test_a_position_that_is_no_number_is_named(server: EmbeddedRedis, operator: Redis) -> None:
