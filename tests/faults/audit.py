@@ -1,0 +1,123 @@
+"""The audit at the end of a run: everything is held against the log, and nothing may be missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from likewise.applied import wait_until_applied
+from likewise.errors import TransientError
+from likewise.model_files import list_versions, verify
+from likewise.verification import Verifier
+from tests.faults.oracle import Oracle
+from tests.services import wait_until
+
+if TYPE_CHECKING:
+    from likewise.settings import Settings
+    from likewise.store import LikeStore
+    from likewise.streams import Broker
+    from likewise.topics import Topics
+    from tests.faults.ledger import Ledger
+    from tests.faults.traffic import Traffic
+
+SETTLING_TIMEOUT_S = 90.0
+
+
+@dataclass
+class Figures:
+    """What a run came to; `lost` is asserted to be 0 and printed nevertheless."""
+
+    faults: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+    duplicates: int = 0
+    poison: int = 0
+    requests: int = 0
+    answered: int = 0
+    refused: int = 0
+    answered_twice: int = 0
+    lost: int = 0
+
+    def row(self) -> dict[str, object]:
+        """Return the figures with the faults added up."""
+        return {**asdict(self), "faults": sum(self.faults.values())}
+
+
+def settle(broker: Broker, store: LikeStore, topics: Topics, traffic: Traffic) -> None:
+    """Return once every event is applied and every request has its reply; fail if not in time."""
+    ends = broker.end_offsets(broker.partitions(topics.likes))
+    try:
+        wait_until_applied(store, ends, standstill_timeout_s=SETTLING_TIMEOUT_S)
+    except TransientError as error:
+        stored = dict(zip(ends, store.positions(list(ends)), strict=True))
+        behind = {p.partition: (stored[p], end) for p, end in ends.items() if stored[p] != end}
+        raise AssertionError(f"partitions at a standstill (applied, end): {behind}") from error
+    wait_until(
+        lambda: not traffic.ledger.open_asks(),
+        "every request has a reply",
+        SETTLING_TIMEOUT_S,
+    )
+    traffic.hang_up()
+
+
+def audit(
+    broker: Broker,
+    store: LikeStore,
+    topics: Topics,
+    ledger: Ledger,
+    figures: Figures,
+    oracle: Oracle | None = None,
+) -> Oracle:
+    """Fail if anything was lost, doubled, out of order, or recommended although liked.
+
+    An `oracle` that has read a part of the log already reads on.
+    """
+    oracle = oracle or Oracle()
+    oracle.read_on(broker, topics.likes)
+    lost = [place for place, value in ledger.confirmed.items() if oracle.values[place] != value]
+    assert not lost, "confirmed events that are not in the log"
+    assert state_of(store) == oracle.state()
+    found = Verifier(broker, store, topics.likes).run(lambda _read, _total: None)
+    assert found.equal, found
+    _check_answers(ledger, oracle)
+    figures.events = oracle.events
+    figures.duplicates += ledger.duplicates
+    figures.poison += len(ledger.poison)
+    _count_requests(ledger, figures)
+    return oracle
+
+
+def state_of(store: LikeStore) -> dict[str, set[str]]:
+    """Return the likes of every user in the store."""
+    users = sorted({user for users in store.scan_users(1_000) for user in users})
+    likes = store.likes(users)
+    return {
+        str(user): {str(item) for item in items} for user, items in zip(users, likes, strict=True)
+    }
+
+
+def check_models(settings: Settings) -> int:
+    """Fail if any version on disk is torn; return how many there are."""
+    versions = list_versions(settings.model.directory)
+    for manifest in versions:
+        verify(settings.model.directory, manifest)
+    return len(versions)
+
+
+def _check_answers(ledger: Ledger, oracle: Oracle) -> None:
+    for ask in ledger.asks.values():
+        if ask.after is None:
+            continue
+        for items in ask.answers:
+            liked = [i for i in items if oracle.liked_ever_since(ask.user, i, ask.after)]
+            assert not liked, f"{ask.user} was given {liked}, which they liked at {ask.after}"
+
+
+def _count_requests(ledger: Ledger, figures: Figures) -> None:
+    asks = ledger.asks.values()
+    figures.requests += len(asks)
+    figures.answered += sum(bool(ask.answers) for ask in asks)
+    figures.refused += sum(bool(ask.errors and not ask.answers) for ask in asks) + ledger.refused
+    figures.answered_twice += sum(len(ask.answers) + len(ask.errors) > 1 for ask in asks)
+    figures.lost += len(ledger.open_asks())
+    assert figures.lost == 0

@@ -1,0 +1,72 @@
+"""The instants at which a service is killed on purpose, each between two steps of its work."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class CrashPoint(NamedTuple):
+    """One call of one service: it dies just before it is made, or just after it returned."""
+
+    name: str
+    service: str
+    call: str
+    """`module:attribute.path` of what is called."""
+    before: bool
+
+
+CRASH_POINTS = [
+    CrashPoint(
+        "before the Redis write", "consumers", "likewise.redis_store:RedisStore.apply", True
+    ),
+    CrashPoint(
+        "between the Redis write and the commit",
+        "consumers",
+        "likewise.redis_store:RedisStore.apply",
+        False,
+    ),
+    CrashPoint(
+        "after the commit",
+        "consumers",
+        "likewise.kafka_streams.reading:KafkaSource.commit",
+        False,
+    ),
+    CrashPoint(
+        "with changed users taken, and nothing built of them",
+        "indexer",
+        "likewise.redis_store:RedisStore.take_changed",
+        False,
+    ),
+    CrashPoint("in the midst of a model's files", "indexer", "likewise.model_files:_save", False),
+    CrashPoint("before a model is durable", "indexer", "likewise.model_files:_fsync", True),
+    CrashPoint(
+        "between a model's rename and its announcement",
+        "indexer",
+        "indexer.cycle:write_model",
+        False,
+    ),
+    CrashPoint(
+        "between the announcement in Redis and on the topic",
+        "indexer",
+        "likewise.redis_store:RedisStore.announce_model",
+        False,
+    ),
+    CrashPoint(
+        "with a request read and not looked up",
+        "serving",
+        "likewise.redis_store:RedisStore.lookup",
+        True,
+    ),
+    CrashPoint(
+        "with replies queued and not confirmed",
+        "serving",
+        "likewise.kafka_streams.sending:KafkaSink.send",
+        False,
+    ),
+    CrashPoint(
+        "between a reply and the commit",
+        "serving",
+        "likewise.kafka_streams.reading:KafkaSource.commit",
+        True,
+    ),
+]

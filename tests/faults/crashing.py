@@ -1,0 +1,47 @@
+"""`crashing.py SERVICE CALL before|after NTH`: a service that kills itself at a crash point.
+
+The service runs as ever (`python -m consumers`, …); only the NTH call of one function is wrapped,
+from outside, so that the process gets SIGKILL there: no handler runs, no buffer is flushed. Used by
+the harness alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from operator import attrgetter
+from typing import Any
+
+
+def main(service: str, call: str, when: str, nth: str) -> int:
+    """Run the service; return only if it was told to stop before it came to the crash point."""
+    entry = importlib.import_module(f"{service}.__main__")
+    _arm(call, when == "before", int(nth))
+    return int(entry.main())
+
+
+def _arm(call: str, before: bool, nth: int) -> None:
+    module_name, _, path = call.partition(":")
+    owner_path, _, name = path.rpartition(".")
+    module = importlib.import_module(module_name)
+    owner = attrgetter(owner_path)(module) if owner_path else module
+    original = getattr(owner, name)
+    calls = 0
+
+    def crashing(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if before and calls == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*arguments, **named)
+        if calls == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, crashing)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,40 @@
+"""`jumping.py SERVICE FILE`: a service whose time of day is off by the seconds that the file holds.
+
+The service runs as ever; only what `time.time` and `time.time_ns` return is moved, from outside, and
+moves again whenever the file changes. The monotonic clock is left alone, as an operator who sets
+the clock leaves it alone. Used by the harness alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+_LOOK_INTERVAL_S = 0.05
+
+
+def main(service: str, offset_file: str) -> int:
+    """Run the service until it is told to stop."""
+    _make_jump(Path(offset_file))
+    return int(importlib.import_module(f"{service}.__main__").main())
+
+
+def _make_jump(offset_file: Path) -> None:
+    true_time_ns = time.time_ns
+    looked_at_s, offset_ns = -1.0, 0
+
+    def jumping_ns() -> int:
+        nonlocal looked_at_s, offset_ns
+        if time.monotonic() - looked_at_s > _LOOK_INTERVAL_S:
+            looked_at_s = time.monotonic()
+            offset_ns = int(float(offset_file.read_text()) * 1e9)
+        return true_time_ns() + offset_ns
+
+    time.time_ns = jumping_ns
+    time.time = lambda: jumping_ns() / 1e9
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,69 @@
+"""A real Kafka broker that can be stopped and started again with its data."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import kafka
+
+from tests.containers import KAFKA_IMAGE, await_answer, free_port, has_started, kafka_image, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from testcontainers.core.container import DockerContainer
+
+_STOP_TIMEOUT_S = 10
+
+
+class KafkaServer:
+    """Apache Kafka in a container; `bootstrap_servers` stays the same through a restart."""
+
+    def __init__(self, container: DockerContainer, port: int) -> None:
+        self._container = container
+        self.bootstrap_servers = f"127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        """Stop the broker as an operator would; its data stay."""
+        self._container.get_wrapped_container().stop(timeout=_STOP_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """End the broker with SIGKILL; what it has confirmed is in its log."""
+        self._container.get_wrapped_container().kill()
+
+    def start(self) -> None:
+        """Start it again; it takes a few seconds until it answers."""
+        self._container.get_wrapped_container().start()
+
+    def add_partitions(self, topic: str, count: int) -> None:
+        """Let the topic have so many partitions from now on."""
+        self._ask(lambda admin: admin.create_partitions({topic: count}))
+
+    def remake(self, topic: str, partitions: int) -> None:
+        """Delete the topic with all that is in it, and make it anew."""
+        self._ask(lambda admin: admin.delete_topics([topic]))
+        made = {"num_partitions": partitions, "replication_factor": 1}
+        self._ask(lambda admin: admin.create_topics({topic: made}))
+
+    def remove_records_before(self, topic: str, offsets: dict[int, int]) -> None:
+        """Do at once what retention does in the end."""
+        plan = {kafka.TopicPartition(topic, number): at for number, at in offsets.items()}
+        self._ask(lambda admin: admin.delete_records(plan))
+
+    def _ask(self, question: Callable[[Any], object]) -> None:
+        admin = kafka.KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        try:
+            question(admin)
+        finally:
+            admin.close()
+
+
+@contextmanager
+def kafka_server() -> Iterator[KafkaServer]:
+    """Run a new, empty broker for the length of a `with` block."""
+    port = free_port()
+    with running(lambda: kafka_image(port), KAFKA_IMAGE) as container:
+        server = KafkaServer(container, port)
+        await_answer(container, lambda: has_started(container))
+        yield server

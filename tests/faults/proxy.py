@@ -1,0 +1,152 @@
+"""A TCP proxy that hurts: it stands before a real server and delays, cuts, refuses or swallows."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from likewise.embedded import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HOST = "127.0.0.1"
+_CHUNK_BYTES = 64 * 1024
+_ACCEPT_POLL_S = 0.1
+# On close, what is queued is thrown away and the peer gets a RST instead of a FIN.
+_LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Forwards every connection to one server; all of them are hurt in the same way.
+
+    Thread-safe. Without a fault bytes pass as they are, in order, in both directions.
+    """
+
+    def __init__(self, port: int) -> None:
+        """Listen nowhere yet; `port` is where the proxy will be found."""
+        self.port = port
+        self.resets = 0
+        self._server_port = 0
+        self._latency_s = 0.0
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._accepting = threading.Event()
+        self._accepting.set()
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._threads: list[threading.Thread] = []
+
+    def delay(self, latency_s: float) -> None:
+        """Hold every piece back for so long, in each direction; 0 ends it."""
+        self._latency_s = latency_s
+
+    def swallow(self) -> None:
+        """Be a black hole: connections stay open or are taken, and nothing comes through."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        """Let everything through again, and what was held back first."""
+        self._accepting.set()
+        self._flowing.set()
+
+    def refuse(self) -> None:
+        """Cut every connection and each new one at once, as where nobody listens."""
+        self._accepting.clear()
+        self.reset()
+
+    def reset(self) -> None:
+        """Cut every connection with a RST; new ones are taken."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, []
+        for pair in pairs:
+            self.resets += 1
+            for one in pair:
+                _cut(one)
+
+    def run(self, server_port: int) -> None:
+        """Begin to forward to a server's port; returns at once."""
+        self._server_port = server_port
+        listener = socket.create_server((HOST, self.port), backlog=64)
+        listener.settimeout(_ACCEPT_POLL_S)
+        self._spawn(self._accept, listener)
+
+    def close(self) -> None:
+        """Cut every connection and stop; bounded by a second for each thread."""
+        self._closing.set()
+        self._flowing.set()
+        self.reset()
+        for thread in list(self._threads):
+            thread.join(1.0)
+
+    def _spawn(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True, name="proxy")
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with listener:
+            while not self._closing.is_set():
+                try:
+                    client, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                self._threads = [thread for thread in self._threads if thread.is_alive()]
+                self._join_up(client)
+
+    def _join_up(self, client: socket.socket) -> None:
+        if not self._accepting.is_set():
+            _cut(client)
+            return
+        try:
+            server = socket.create_connection((HOST, self._server_port), 1.0)
+        except OSError:  # the server is down: so is the proxy
+            _cut(client)
+            return
+        client.settimeout(None)
+        server.settimeout(None)
+        with self._lock:
+            self._pairs.append((client, server))
+        self._spawn(self._pump, client, server)
+        self._spawn(self._pump, server, client)
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(_CHUNK_BYTES):
+                self._flowing.wait()
+                if self._latency_s:
+                    self._closing.wait(self._latency_s)
+                target.sendall(piece)
+        self._drop(source, target)
+
+    def _drop(self, source: socket.socket, target: socket.socket) -> None:
+        """One side has ended: so does the other, and nothing is kept of them."""
+        with self._lock:
+            self._pairs = [pair for pair in self._pairs if source not in pair]
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+@contextmanager
+def proxy_before(server_port: int, *, port: int | None = None) -> Iterator[Proxy]:
+    """Run a proxy before a server for the length of a `with` block."""
+    proxy = Proxy(port or free_port())
+    proxy.run(server_port)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+
+
+def _cut(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RD)  # wakes the thread that reads from it
+    one.close()

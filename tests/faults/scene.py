@@ -1,0 +1,108 @@
+"""A scene: services as processes, traffic beside them, and the audit when the faults are over."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from likewise.errors import TransientError
+from likewise.models import decode_announcement
+from likewise.topics import Topics
+from tests.consuming import opened
+from tests.faults.audit import audit, settle
+from tests.faults.deployment import SERVICES, deployed
+from tests.faults.traffic import Traffic
+from tests.services import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from likewise.settings import Settings
+    from likewise.store import LikeStore
+    from likewise.streams import Broker
+    from tests.faults.audit import Figures
+    from tests.faults.deployment import Service
+    from tests.faults.oracle import Oracle
+    from tests.faults.traffic import Poison
+
+FIRST_REPLY_TIMEOUT_S = 90.0
+BUILD_TIMEOUT_S = 90.0
+
+
+@dataclass
+class Scene:
+    """What a test of faults acts on."""
+
+    broker: Broker
+    store: LikeStore
+    topics: Topics
+    services: list[Service]
+    traffic: Traffic
+
+    def named(self, name: str) -> list[Service]:
+        """Return the services of that name."""
+        return [service for service in self.services if service.name == name]
+
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Send traffic for the length of a `with` block, which begins when all is at work."""
+        with self.traffic.flowing():
+            wait_until(
+                lambda: bool(self.traffic.ledger.outcomes), "a first reply", FIRST_REPLY_TIMEOUT_S
+            )
+            yield
+
+    def wait_for_progress(self) -> None:
+        """Return once a reply was heard that was not there before, and an event applied."""
+        replies = self.traffic.ledger.outcomes.total()
+        applied: list[int] = []
+
+        def goes_on() -> bool:
+            with suppress(TransientError):  # a server that was away is still coming back
+                partitions = self.broker.partitions(self.topics.likes)
+                applied.append(sum(at or 0 for at in self.store.positions(partitions)))
+                return applied[-1] > applied[0] and self.traffic.ledger.outcomes.total() > replies
+            return False
+
+        wait_until(goes_on, "events are applied, requests replied to", FIRST_REPLY_TIMEOUT_S)
+
+    def version(self) -> str:
+        """Return the announced model's version."""
+        raw = self.store.model_announcement()
+        assert raw is not None
+        return decode_announcement(raw).version
+
+    def wait_for_another_model(self, *versions: str) -> None:
+        """Return once none of these versions is the announced one."""
+        wait_until(lambda: self.version() not in versions, "another model", BUILD_TIMEOUT_S)
+
+    def audit(self, figures: Figures) -> Oracle:
+        """Wait until everything is settled, then hold it against the log."""
+        for service in self.services:
+            service.check_alive()
+        settle(self.broker, self.store, self.topics, self.traffic)
+        return audit(self.broker, self.store, self.topics, self.traffic.ledger, figures)
+
+
+@contextmanager
+def scene_of(
+    settings: Settings,
+    directory: Path,
+    seed: int,
+    *,
+    services: Sequence[str] = SERVICES,
+    observing: Settings | None = None,
+    poison: Poison | None = None,
+    clock_file: Path | None = None,
+) -> Iterator[Scene]:
+    """Run services with `settings`; the harness itself observes by another way, if one is given."""
+    topics = Topics(settings.kafka.topic_prefix)
+    with (
+        opened(observing or settings) as (broker, store),
+        deployed(settings, directory, services, clock_file=clock_file) as running,
+    ):
+        yield Scene(
+            broker, store, topics, running, Traffic(broker, topics, seed=seed, poison=poison)
+        )

@@ -1,0 +1,205 @@
+"""Clocks that jump, and a log that is not the log of yesterday."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from likewise.errors import TransientError
+from likewise.events import Like, Unlike
+from likewise.ids import ItemId, UserId
+from likewise.settings_loader import environment_of
+from likewise.store import Advance, Changes, UserChange
+from likewise.topics import Topics
+from tests.consuming import caught_up, opened, send
+from tests.faults.audit import audit, settle
+from tests.faults.deployment import ROOT, deployed, settings_for
+from tests.faults.kafka_server import KafkaServer, kafka_server
+from tests.faults.scene import Scene, scene_of
+from tests.faults.traffic import Traffic
+from tests.services import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from likewise.settings import Settings
+    from likewise.streams import Broker
+    from tests.faults.audit import Figures
+    from tests.faults.conftest import Effort
+
+# Seconds by which the time of day is off, one after the other.
+JUMPS_S = (3_600, -86_400, 86_400 * 400, -3_600, 0)
+ANSWERS_AFTER_A_JUMP = 10
+ANN, BOB = UserId("ann"), UserId("bob")
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[KafkaServer]:
+    """A broker whose topics can grow, shrink and lose records."""
+    with kafka_server() as server:
+        yield server
+
+
+@pytest.mark.timeout(400)
+def test_a_clock_that_jumps_loses_no_event_and_leaves_no_request_open(
+    bootstrap_servers: str,
+    redis_url: str,
+    prefix: str,
+    tmp_path: Path,
+    effort: Effort,
+    figures: Figures,
+) -> None:
+    settings = settings_for(bootstrap_servers, redis_url, prefix, tmp_path)
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    with scene_of(settings, tmp_path, effort.seed, clock_file=clock) as scene:
+        with scene.flowing():
+            for jump_s in JUMPS_S[: 2 * effort.rounds]:
+                before = scene.version()
+                replace(clock, str(jump_s))
+                figures.faults[f"clock off by {jump_s:+,} s"] += 1
+                scene.wait_for_another_model(before)
+                wait_for_answers(scene)
+        scene.audit(figures)
+
+
+@pytest.mark.timeout(400)
+def test_more_partitions_than_yesterday_are_read_from_their_beginning(
+    kafka: KafkaServer,
+    redis_url: str,
+    prefix: str,
+    tmp_path: Path,
+    effort: Effort,
+    figures: Figures,
+) -> None:
+    settings = on_kafka(kafka, redis_url, prefix, tmp_path)
+    with scene_of(settings, tmp_path, effort.seed) as scene:
+        with scene.flowing():
+            scene.wait_for_progress()
+        oracle = scene.audit(figures)
+        # Users move to other partitions: what they did before has to be applied by then.
+        for topic in (scene.topics.likes, scene.topics.requests):
+            kafka.add_partitions(topic, settings.kafka.partitions + 3)
+            figures.faults["topic with more partitions"] += 1
+        wait_until(
+            lambda: len(scene.broker.partitions(scene.topics.likes)) > settings.kafka.partitions,
+            "the partitions are there",
+        )
+        later = Traffic(scene.broker, scene.topics, seed=effort.seed + 1)
+        with later.flowing():
+            wait_until(lambda: later.ledger.outcomes.total() > 50, "replies")
+        settle(scene.broker, scene.store, scene.topics, later)
+        audit(scene.broker, scene.store, scene.topics, later.ledger, figures, oracle)
+        used = {partition for partition, _ in later.ledger.confirmed}
+        assert max(used) >= settings.kafka.partitions, "no event went to a new partition"
+
+
+@pytest.mark.timeout(300)
+def test_a_topic_made_anew_with_fewer_partitions_is_read_and_the_operator_told(
+    kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
+) -> None:
+    settings = on_kafka(kafka, redis_url, prefix, tmp_path)
+    topics = Topics(prefix)
+    with opened(settings) as (broker, store):
+        publish(broker, topics, [Like(ANN, ItemId("item 0")), Like(BOB, ItemId("item 1"))])
+        others = [UserId(f"other {number}") for number in range(100)]
+        publish(broker, topics, [Like(user, ItemId("item 0")) for user in others])
+        with deployed(settings, tmp_path, ["consumers"]):
+            wait_until(lambda: caught_up(broker, store, topics.likes), "all is applied")
+        kafka.remake(topics.likes, 1)
+        figures.faults["topic made anew with fewer partitions"] += 1
+        wait_until(lambda: len(broker.partitions(topics.likes)) == 1, "the new topic is there")
+        publish(broker, topics, [Unlike(ANN, ItemId("item 0")), Like(BOB, ItemId("item 2"))])
+        with deployed(settings, tmp_path, ["consumers"]) as [consumer]:
+            wait_until(lambda: caught_up(broker, store, topics.likes), "the new log is applied")
+            # What the old log said stays; what the new one says comes on top.
+            assert store.likes([ANN, BOB]) == [set(), {"item 1", "item 2"}]
+            assert store.likes(others) == [{"item 0"}] * len(others)
+            assert "was made anew" in consumer.log.read_text()
+
+
+@pytest.mark.timeout(300)
+def test_events_lost_to_retention_raise_an_alarm_and_what_is_left_can_be_repaired(
+    kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
+) -> None:
+    settings = on_kafka(kafka, redis_url, prefix, tmp_path)
+    topics = Topics(prefix)
+    early, late = ItemId("early"), ItemId("late")
+    with opened(settings) as (broker, store):
+        publish(broker, topics, [Like(ANN, early), Unlike(ANN, ItemId("never"))])
+        with deployed(settings, tmp_path, ["consumers"]):
+            wait_until(lambda: caught_up(broker, store, topics.likes), "all is applied")
+        # While no consumer runs, more comes than retention keeps.
+        publish(broker, topics, [Like(ANN, ItemId(f"gone {number}")) for number in range(20)])
+        ends = broker.end_offsets(broker.partitions(topics.likes))
+        publish(broker, topics, [Like(ANN, late), Unlike(ANN, early)])
+        kafka.remove_records_before(
+            topics.likes, {partition.partition: at for partition, at in ends.items()}
+        )
+        figures.faults["offsets out of retention"] += 1
+        with deployed(settings, tmp_path, ["consumers"]) as [consumer]:
+            wait_until(lambda: caught_up(broker, store, topics.likes), "what is left is applied")
+            wait_until(lambda: "are gone from the partition" in consumer.log.read_text(), "alarm")
+        assert store.likes([ANN]) == [{late}]
+        assert likewise(settings, "verify") == 0
+        # Whatever else befell Redis meanwhile is mended as far as the log reaches back.
+        positions = broker.end_offsets(broker.partitions(topics.likes))
+        damage = Changes(users={ANN: UserChange(add={early}, remove={late})})
+        store.apply(damage, {p: Advance(at, at) for p, at in positions.items()})
+        assert likewise(settings, "verify") == 1
+        assert likewise(settings, "verify", "--repair") == 0
+        assert store.likes([ANN]) == [{late}]
+        assert likewise(settings, "verify") == 0
+
+
+def on_kafka(kafka: KafkaServer, redis_url: str, prefix: str, directory: Path) -> Settings:
+    """Return settings for a real broker."""
+    return settings_for(
+        kafka.bootstrap_servers, redis_url, prefix, directory, session_timeout_ms=6_000
+    )
+
+
+def publish(broker: Broker, topics: Topics, events: list[Like | Unlike]) -> None:
+    """Publish events; a topic that was made a moment ago is waited for."""
+
+    def published() -> bool:
+        try:
+            with closing(broker.sink()) as sink:
+                send(sink, topics.likes, events)
+        except TransientError:
+            return False
+        return True
+
+    wait_until(published, "the broker takes the events")
+
+
+def replace(file: Path, text: str) -> None:
+    """Change a file at once, so that no reader sees half of it."""
+    aside = file.with_suffix(".new")
+    aside.write_text(text)
+    aside.rename(file)
+
+
+def wait_for_answers(scene: Scene) -> None:
+    """Return once more requests were answered with items; errors do not count."""
+    outcomes = scene.traffic.ledger.outcomes
+    before = outcomes["model"] + outcomes["popular"]
+    wait_until(
+        lambda: outcomes["model"] + outcomes["popular"] > before + ANSWERS_AFTER_A_JUMP, "answers"
+    )
+
+
+def likewise(settings: Settings, *arguments: str) -> int:
+    """Run a command as an operator would; return its exit code."""
+    environment = {**os.environ, **environment_of(settings), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "likewise", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), json.dumps([done.stdout, done.stderr])
+    return done.returncode

@@ -1,0 +1,155 @@
+"""The harness itself can fail: whatever it is there to notice, it notices."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import socket
+import threading
+from contextlib import closing, contextmanager, suppress
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumers.fold import fold
+from likewise.events import Like, Unlike
+from likewise.ids import ItemId, UserId
+from likewise.positions import Position
+from likewise.store import Advance, Changes, UserChange
+from likewise.testing import MemoryBroker, MemoryStore
+from likewise.topics import Topics, TopicSpec
+from tests.faults.audit import Figures, audit
+from tests.faults.crash_points import CRASH_POINTS, CrashPoint
+from tests.faults.deployment import SERVICES
+from tests.faults.ledger import Ask, Ledger
+from tests.faults.proxy import proxy_before
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from likewise.streams import TopicPartition
+    from tests.faults.oracle import Oracle
+
+TOPICS = Topics()
+ANN, A, B = UserId("ann"), ItemId("a"), ItemId("b")
+EVENTS: list[Like | Unlike] = [Like(ANN, A), Like(ANN, B), Unlike(ANN, B)]
+
+
+class World:
+    """A log of three events, all applied, and the ledger of who sent them."""
+
+    def __init__(self) -> None:
+        self.broker, self.store, self.ledger = MemoryBroker(), MemoryStore(), Ledger()
+        self.broker.ensure_topics([TopicSpec(TOPICS.likes, 1, {})])
+        sink = self.broker.sink()
+        for event, action in zip(EVENTS, ["like", "like", "unlike"], strict=True):
+            body = {"action": action, "user_id": ANN, "item_id": event.item_id, "sent_by": "test"}
+            value = json.dumps(body).encode()
+            place = sink.send(TOPICS.likes, value, key=ANN.encode()).result(1.0)
+            self.ledger.confirmed[place] = value
+        self.store.apply(fold(EVENTS), {self.partition: Advance(None, len(EVENTS))})
+
+    @property
+    def partition(self) -> TopicPartition:
+        [partition] = self.broker.partitions(TOPICS.likes)
+        return partition
+
+    def damage(self, change: UserChange) -> None:
+        """Change the store behind the log's back."""
+        self.store.apply(Changes(users={ANN: change}), {})
+
+    def audit(self) -> Oracle:
+        return audit(self.broker, self.store, TOPICS, self.ledger, Figures())
+
+
+def test_a_sound_world_passes() -> None:
+    world = World()
+    world.ledger.asks[b"1"] = Ask("ann", Position(0, 0), confirmed=True, answers=[["b", "c"]])
+    assert world.audit().state() == {"ann": {"a"}}
+
+
+@pytest.mark.parametrize("change", [UserChange(remove={A}), UserChange(add={B})])
+def test_a_like_lost_or_too_many_is_noticed(change: UserChange) -> None:
+    world = World()
+    world.damage(change)
+    with pytest.raises(AssertionError):
+        world.audit()
+
+
+def test_a_confirmed_event_that_is_not_in_the_log_is_noticed() -> None:
+    world = World()
+    world.ledger.confirmed[0, 1] = b"something else"
+    with pytest.raises(AssertionError, match="not in the log"):
+        world.audit()
+
+
+def test_a_request_without_a_reply_is_noticed() -> None:
+    world = World()
+    world.ledger.asks[b"1"] = Ask("ann", None, confirmed=True)
+    with pytest.raises(AssertionError):
+        world.audit()
+
+
+def test_an_answer_with_an_item_that_was_liked_before_is_noticed() -> None:
+    world = World()
+    world.ledger.asks[b"1"] = Ask("ann", Position(0, 1), confirmed=True, answers=[["a"]])
+    with pytest.raises(AssertionError, match="which they liked"):
+        world.audit()
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS, ids=lambda point: point.name)
+def test_every_crash_point_names_a_call_of_its_service(point: CrashPoint) -> None:
+    module, _, path = point.call.partition(":")
+    assert callable(attrgetter(path)(importlib.import_module(module)))
+    assert point.service in SERVICES
+
+
+def test_a_proxy_forwards_delays_swallows_and_cuts() -> None:
+    with an_echo() as port, proxy_before(port) as proxy:
+        with closing(socket.create_connection(("127.0.0.1", proxy.port), 5.0)) as client:
+            client.sendall(b"hello")
+            assert client.recv(10) == b"hello"
+            proxy.swallow()
+            client.settimeout(0.2)
+            client.sendall(b"lost?")
+            with pytest.raises(TimeoutError):
+                client.recv(10)
+            proxy.flow()
+            client.settimeout(5.0)
+            assert client.recv(10) == b"lost?"
+            proxy.reset()
+            assert cut_off(client)
+        proxy.refuse()
+        with (
+            suppress(ConnectionResetError),
+            closing(socket.create_connection(("127.0.0.1", proxy.port), 5.0)) as client,
+        ):
+            assert cut_off(client)
+
+
+def cut_off(client: socket.socket) -> bool:
+    """Whether the connection has ended."""
+    try:
+        client.sendall(b"anybody?")
+        return client.recv(10) == b""
+    except OSError:
+        return True
+
+
+@contextmanager
+def an_echo() -> Iterator[int]:
+    """Run a server that sends back what it gets; yields its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with closing(connection), suppress(ConnectionResetError):
+            while piece := connection.recv(100):
+                connection.sendall(piece)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    with closing(listener):
+        yield listener.getsockname()[1]
+    thread.join(5.0)

@@ -1,0 +1,158 @@
+"""Poison: one event in twenty is broken, and then a flood of them."""
+
+from __future__ import annotations
+
+import random
+import urllib.request
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+import consumers.worker
+from likewise.dead_letter_replay import Cursor, read_dead_letters, replay
+from likewise.dead_letters import decode_dead_letter
+from likewise.embedded import free_port
+from likewise.errors import InvalidInputError
+from likewise.events import Like, decode_event
+from likewise.ids import ItemId, UserId
+from likewise.log_reading import read_between
+from likewise.settings import MonitoringSettings
+from likewise.topics import Topics
+from tests.consuming import caught_up, consuming, opened
+from tests.faults.deployment import deployed, settings_for
+from tests.faults.poison import WAYS, poison
+from tests.faults.scene import scene_of
+from tests.services import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from likewise.dead_letters import DeadLetter
+    from likewise.events import Event
+    from likewise.streams import Broker, Record
+    from tests.faults.audit import Figures
+    from tests.faults.conftest import Effort
+    from tests.faults.ledger import Ledger
+
+
+@pytest.mark.timeout(300)
+def test_broken_events_come_whole_to_the_dead_letters_and_cost_no_good_one(
+    bootstrap_servers: str,
+    redis_url: str,
+    prefix: str,
+    tmp_path: Path,
+    effort: Effort,
+    figures: Figures,
+) -> None:
+    settings = settings_for(bootstrap_servers, redis_url, prefix, tmp_path)
+    with scene_of(settings, tmp_path, effort.seed, poison=poison) as scene:
+        ledger = scene.traffic.ledger
+        with scene.flowing():
+            wait_until(lambda: len(ledger.poison) > 5 * len(WAYS), "poison of every way", 120.0)
+        scene.audit(figures)
+        check_dead_letters(dead_letters_in(scene.broker, scene.topics), ledger)
+    figures.faults["broken event"] += len(ledger.poison)
+
+
+@pytest.mark.timeout(300)
+def test_a_flood_of_broken_events_is_visible_and_does_not_stop_the_good(
+    bootstrap_servers: str,
+    redis_url: str,
+    prefix: str,
+    tmp_path: Path,
+    effort: Effort,
+    figures: Figures,
+) -> None:
+    port = free_port()
+    settings = msgspec.structs.replace(
+        settings_for(bootstrap_servers, redis_url, prefix, tmp_path),
+        monitoring=MonitoringSettings(port=port),
+    )
+    rng, topics = random.Random(effort.seed), Topics(prefix)
+    good = Like(UserId("user 1"), ItemId("item 2"))
+    with (
+        opened(settings) as (broker, store),
+        closing(broker.sink(linger_ms=20)) as sink,
+        deployed(settings, tmp_path, ["consumers"]),
+    ):
+        for _ in range(effort.flood):
+            key, value = poison(rng)
+            sink.send(topics.likes, value, key=key)
+        sink.send(topics.likes, b'{"user_id": "user 1", "item_id": "item 2"}', key=b"user 1")
+        sink.flush(60.0)
+        wait_until(lambda: caught_up(broker, store, topics.likes), "the flood is over", 120.0)
+        assert store.likes([good.user_id]) == [{good.item_id}]
+        assert (
+            dead_letters_counted(port) >= effort.flood - 20
+        )  # some of the random ones may be sound
+        assert len(dead_letters_in(broker, topics)) == dead_letters_counted(port)
+    figures.faults["broken event in a flood"] += effort.flood
+    figures.events += 1
+
+
+@pytest.mark.timeout(300)
+def test_dead_letters_can_be_replayed_after_a_fix(
+    bootstrap_servers: str,
+    redis_url: str,
+    prefix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, topics = settings_for(bootstrap_servers, redis_url, prefix, tmp_path), Topics(prefix)
+    adored = b'{"action": "adore", "user_id": "user 1", "item_id": "item 7"}'
+    with opened(settings) as (broker, store), closing(broker.sink()) as sink:
+        sink.send(topics.likes, adored, key=b"user 1")
+        sink.flush(30.0)
+        with consuming(settings):
+            wait_until(lambda: caught_up(broker, store, topics.likes), "it is a dead letter")
+        assert store.likes([UserId("user 1")]) == [set()]
+        monkeypatch.setattr(consumers.worker, "decode_event", which_knows_to_adore)
+        cursor = Cursor(broker, topics.dead_letters)
+        ends = broker.end_offsets(broker.partitions(topics.dead_letters))
+        counts = replay(read_dead_letters(broker, cursor.read(), ends), sink, [topics.likes])
+        assert (counts.sent, counts.failed) == (1, 0)
+        with consuming(settings):
+            wait_until(lambda: caught_up(broker, store, topics.likes), "it is applied")
+        assert store.likes([UserId("user 1")]) == [{"item 7"}]
+
+
+def which_knows_to_adore(record: Record) -> Event:
+    """Decode as the next version of likewise may: `adore` is a like."""
+    try:
+        return decode_event(record)
+    except InvalidInputError:
+        return Like(UserId("user 1"), ItemId("item 7"))
+
+
+def dead_letters_in(broker: Broker, topics: Topics) -> list[DeadLetter]:
+    """Return every dead letter there is."""
+    partitions = broker.partitions(topics.dead_letters)
+    start, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
+    return [
+        decode_dead_letter(record)
+        for records in read_between(broker, start, end)
+        for record in records
+    ]
+
+
+def check_dead_letters(letters: list[DeadLetter], ledger: Ledger) -> None:
+    """Fail unless each broken event is there exactly as it was sent, with its position."""
+    found = {
+        (letter.source.partition, letter.offset): (letter.key, letter.value or None)
+        for letter in letters
+    }
+    # What is cut off after its last brace or drawn by chance may be sound: such is no poison.
+    missing = {place: sent for place, sent in ledger.poison.items() if place not in found}
+    assert not missing, missing
+    assert {place: found[place] for place in ledger.poison} == ledger.poison
+    assert not found.keys() & ledger.confirmed.keys()
+
+
+def dead_letters_counted(port: int) -> int:
+    """Return what the consumer itself says to whoever watches it."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+        lines = page.read().decode().splitlines()
+    name = "likewise_consumer_dead_letters_total"
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith(name))

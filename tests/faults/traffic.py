@@ -1,0 +1,229 @@
+"""Traffic: producers that publish, askers that ask, and a listener who hears the replies."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import threading
+import time
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from likewise.errors import LikewiseError
+from likewise.positions import Position
+from likewise.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER
+from likewise.streams import TopicPartition
+from tests.faults.ledger import Ask, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from likewise.streams import Broker, Delivery, LogReader, Sink
+    from likewise.topics import Topics
+
+    Poison = Callable[[random.Random], tuple[bytes | None, bytes | None]]
+
+USERS = [f"user {number}" for number in range(60)]
+ITEMS = [f"item {number}" for number in range(80)]
+CONFIRMATION_TIMEOUT_S = 15.0
+EVENTS_AT_ONCE = 10
+PAUSE_S = 0.1
+POISON_SHARE = 0.05
+_DUPLICATE_SHARE = 0.1
+_OLD_DUPLICATE_SHARE = 0.02
+_REMEMBERED = 200
+
+
+class Traffic:
+    """Runs producers and askers in threads; each draws from its own seeded generator."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: Topics,
+        *,
+        seed: int,
+        poison: Poison | None = None,
+    ) -> None:
+        self.ledger = Ledger()
+        self._broker = broker
+        self._topics = topics
+        self._seed = seed
+        self._poison = poison
+        self._stop = threading.Event()
+        self._hang_up = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._deaths: list[BaseException] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def flowing(self, *, producers: int = 3, askers: int = 2) -> Iterator[Ledger]:
+        """Publish and ask for the length of a `with` block; replies are heard until `hang_up`."""
+        ends = self._broker.end_offsets(self._broker.partitions(self._topics.replies))
+        self._spawn(partial(self._listen, ends), "listener")
+        for number in range(producers):
+            self._spawn(partial(self._produce, number), f"producer {number}")
+        for number in range(askers):
+            self._spawn(partial(self._ask, number), f"asker {number}")
+        try:
+            yield self.ledger
+        finally:
+            self._stop.set()
+            for thread in self._threads[1:]:
+                thread.join(60.0)
+                assert not thread.is_alive(), thread.name
+
+    def hang_up(self) -> None:
+        """Stop listening for replies; raise what a thread died of."""
+        self._hang_up.set()
+        self._threads[0].join(60.0)
+        assert not self._threads[0].is_alive()
+        if self._deaths:
+            raise self._deaths[0]
+
+    def _spawn(self, work: Callable[[], None], name: str) -> None:
+        def watched() -> None:
+            try:
+                work()
+            except BaseException as death:  # noqa: BLE001  # handed to the test's own thread
+                self._deaths.append(death)
+
+        thread = threading.Thread(target=watched, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _produce(self, number: int) -> None:
+        rng = random.Random(f"{self._seed} producer {number}")
+        remembered: list[tuple[bytes, bytes]] = []
+        with self._sink() as sink:
+            while not self._stop.wait(PAUSE_S):
+                batch = self._events(rng, number, remembered)
+                self._publish(sink, batch)
+
+    def _events(
+        self, rng: random.Random, number: int, remembered: list[tuple[bytes, bytes]]
+    ) -> list[tuple[bytes | None, bytes | None]]:
+        """Return keys and values: fresh events, some twice, some old ones again, some broken."""
+        batch: list[tuple[bytes | None, bytes | None]] = []
+        for _ in range(EVENTS_AT_ONCE):
+            if self._poison is not None and rng.random() < POISON_SHARE:
+                batch.append(self._poison(rng))
+                continue
+            event = an_event(rng, sent_by=f"producer {number}")
+            batch.append(event)
+            remembered.append(event)
+            if rng.random() < _DUPLICATE_SHARE:
+                batch.append(event)
+            if rng.random() < _OLD_DUPLICATE_SHARE:
+                batch.append(rng.choice(remembered))
+        self.ledger.duplicates += len(batch) - EVENTS_AT_ONCE
+        del remembered[:-_REMEMBERED]
+        return batch
+
+    def _publish(self, sink: Sink, batch: Sequence[tuple[bytes | None, bytes | None]]) -> None:
+        flying: list[tuple[bytes | None, bytes | None, Delivery]] = []
+        for key, value in batch:
+            try:
+                flying.append((key, value, sink.send(self._topics.likes, value, key=key)))
+            except LikewiseError:
+                self.ledger.unconfirmed += 1
+        for key, value, delivery in flying:
+            try:
+                place = delivery.result(CONFIRMATION_TIMEOUT_S)
+            except LikewiseError:
+                self.ledger.unconfirmed += 1
+                continue
+            if value is not None and b'"sent_by"' in value:
+                self.ledger.confirmed[place] = value
+            else:
+                self.ledger.poison[place] = (key, value)
+
+    def _ask(self, number: int) -> None:
+        rng = random.Random(f"{self._seed} asker {number}")
+        with self._sink() as sink:
+            while not self._stop.wait(PAUSE_S):
+                user = rng.choice(USERS)
+                after = None
+                if rng.random() < 0.7:
+                    key, value = _encoded(user, "like", rng.choice(ITEMS), f"asker {number}")
+                    with suppress(LikewiseError):
+                        place = sink.send(self._topics.likes, value, key=key).result(
+                            CONFIRMATION_TIMEOUT_S
+                        )
+                        self.ledger.confirmed[place] = value
+                        after = Position(*place)
+                self._send_request(sink, user, after)
+
+    def _send_request(self, sink: Sink, user: str, after: Position | None) -> None:
+        correlation_id = secrets.token_bytes(12)
+        body = {"user_id": user, "count": 10} | ({} if after is None else {"after": str(after)})
+        ask = self.ledger.asks[correlation_id] = Ask(user, after)
+        headers = [
+            (CORRELATION_HEADER, correlation_id),
+            (REPLY_TOPIC_HEADER, self._topics.replies.encode()),
+        ]
+        try:
+            sink.send(
+                self._topics.requests, json.dumps(body).encode(), key=user.encode(), headers=headers
+            ).result(CONFIRMATION_TIMEOUT_S)
+        except LikewiseError:
+            self.ledger.refused += 1
+        else:
+            ask.confirmed = True
+
+    def _listen(self, start: dict[TopicPartition, int]) -> None:
+        """Note every reply, from where the topic ended; a new reader goes on where one failed."""
+        following = dict(start)
+        while not self._hang_up.is_set():
+            try:
+                with closing(self._broker.reader(following)) as reader:
+                    self._hear(reader, following)
+            except LikewiseError:
+                self._hang_up.wait(0.2)
+
+    def _hear(self, reader: LogReader, following: dict[TopicPartition, int]) -> None:
+        while not self._hang_up.is_set():
+            for record in reader.poll(100):
+                following[TopicPartition(record.topic, record.partition)] = record.offset + 1
+                ask = self.ledger.asks.get(dict(record.headers).get(CORRELATION_HEADER, b""))
+                if ask is not None:
+                    self._note(ask, record.value or b"")
+
+    def _note(self, ask: Ask, value: bytes) -> None:
+        body = json.loads(value)
+        if "error" in body:
+            ask.errors.append(body["error"]["code"])
+            self.ledger.outcomes[body["error"]["code"]] += 1
+        else:
+            ask.answers.append([item["item_id"] for item in body["items"]])
+            self.ledger.outcomes[body["source"]] += 1
+
+    @contextmanager
+    def _sink(self) -> Iterator[Sink]:
+        with ExitStack() as stack:
+            while not self._stop.is_set():
+                try:
+                    sink = self._broker.sink()
+                except LikewiseError:
+                    time.sleep(0.1)
+                    continue
+                yield stack.enter_context(closing(sink))
+                return
+            raise AssertionError("no sink before the end")
+
+
+def an_event(rng: random.Random, *, sent_by: str) -> tuple[bytes, bytes]:
+    """Return key and value of a like (70%), an unlike, or a forget (2%)."""
+    chance = rng.random()
+    action = "like" if chance < 0.70 else "unlike" if chance < 0.98 else "forget_user"
+    item = None if action == "forget_user" else rng.choice(ITEMS)
+    return _encoded(rng.choice(USERS), action, item, sent_by)
+
+
+def _encoded(user: str, action: str, item: str | None, sent_by: str) -> tuple[bytes, bytes]:
+    body = {"action": action, "user_id": user, "sent_by": sent_by}
+    if item is not None:
+        body["item_id"] = item
+    return user.encode(), json.dumps(body).encode()

@@ -1,0 +1,74 @@
+"""Coverage-guided fuzzing of every decoder that reads a stranger's bytes.
+
+    python tests/fuzz/fuzz_decoders.py -max_total_time=30
+
+It begins with the messages in `corpus/`, which it leaves as they are. libFuzzer's options are all
+there (`-runs`, `-seed`). Any exception but the
+one that a decoder's callers expect is a crash: it is printed with the input, which is kept in a file
+`crash-…`, and the exit code is not 0. See docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["likewise"]):
+    from likewise.dead_letters import decode_dead_letter
+    from likewise.errors import InvalidInputError, ModelFileError, ReplyError
+    from likewise.events import decode_event
+    from likewise.models import decode_announcement
+    from likewise.positions import Position
+    from likewise.replies import decode_reply
+    from likewise.requests import decode_request, reply_route
+    from likewise.testing.memory_log import MemoryRecord
+
+HEADERS = [
+    *[f"likewise_source_{name}" for name in ("topic", "partition", "offset", "timestamp")],
+    *["likewise_reason", "likewise_detail", "likewise_truncated", "ce_specversion", "ce_type"],
+    *["kafka_correlationId", "kafka_replyTopic", "kafka_replyPartition"],
+]
+
+
+def fuzz_one(raw: bytes) -> None:
+    """Hand the bytes to every decoder."""
+    record = _record(raw)
+    with suppress(InvalidInputError):
+        decode_event(record)
+    with suppress(InvalidInputError):
+        decode_dead_letter(record)
+    with suppress(InvalidInputError):
+        decode_request(record.value)
+    with suppress(InvalidInputError):
+        Position.parse(raw.decode(errors="replace"))
+    with suppress(ModelFileError):
+        decode_announcement(raw)
+    with suppress(ReplyError):
+        decode_reply(raw)
+    reply_route(record)  # which never raises
+
+
+def _record(raw: bytes) -> MemoryRecord:
+    """Return a record whose value are the bytes, and whose key and headers are cut from them."""
+    source = atheris.FuzzedDataProvider(raw)
+    headers = tuple(
+        (HEADERS[source.ConsumeIntInRange(0, len(HEADERS) - 1)], source.ConsumeBytes(12))
+        for _ in range(source.ConsumeIntInRange(0, 6))
+    )
+    key = source.ConsumeBytes(8) if source.ConsumeBool() else None
+    return MemoryRecord("likes", 0, 0, 0, key, raw, headers)
+
+
+def main() -> None:
+    """Fuzz until libFuzzer's limit is reached or a decoder fails."""
+    with tempfile.TemporaryDirectory() as found:
+        atheris.Setup([*sys.argv, found, str(Path(__file__).with_name("corpus"))], fuzz_one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
