@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from sklearn.neighbors import NearestNeighbors
 
 from likewise.ranking.annoy_vectors import AnnoyVectors
 from likewise.ranking.recommend import EXACT_ITEMS_LIMIT, RowQuery, recommend_rows
@@ -72,18 +73,22 @@ class ExactVectors(AnnoyVectors):
     def __init__(self, vectors: FloatArray) -> None:
         """Search the rows of `vectors` by angle."""
         super().__init__(None, dimensions=vectors.shape[1], metric="angular")
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        self._unit = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+        self._rows = len(vectors)
+        self._search = NearestNeighbors(metric="cosine", algorithm="brute").fit(vectors)
 
     def nearest(
         self, vector: FloatArray, count: int, *, effort: int = -1
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Return up to `count` rows, nearest first, and their cosines; no effort is spared."""
-        length = max(float(np.linalg.norm(vector)), float(np.finfo(np.float32).tiny))
-        cosines = self._unit @ (vector / np.float32(length))
-        places = np.argpartition(-cosines, min(count, len(cosines)) - 1)[:count]
-        nearest = places[np.argsort(-cosines[places], kind="stable")]
-        return nearest, cosines[nearest]
+        return self.nearest_of_each(vector[None], count)[0]
+
+    def nearest_of_each(
+        self, vectors: FloatArray, count: int
+    ) -> list[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Return the same for each row of `vectors`, by one search for all of them."""
+        distances, rows = self._search.kneighbors(vectors, min(count, self._rows))
+        cosines = (1 - distances).astype(np.float32)
+        return list(zip(rows, cosines, strict=True))
 
 
 def with_exact_neighbours(model: Model) -> Model:

@@ -88,3 +88,9 @@ class AnnoyVectors:
         if self.metric == "angular":
             return found, (1 - np.square(distances, dtype=np.float32) / 2).astype(np.float32)
         return found, np.asarray(distances, np.float32)
+
+    def nearest_of_each(
+        self, vectors: NDArray[np.float32], count: int
+    ) -> list[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Return what `nearest` does for each row of `vectors` [B, dimensions]."""
+        return [self.nearest(vector, count) for vector in vectors]

@@ -31,7 +31,7 @@ def scores(model: Model, likes: Any) -> FloatArray:
 def sparse_scores(model: Model, likes: Any) -> Any:
     """Return the same as CSR [B, n], which names the items of the neighbours alone."""
     index = _user_index(model)
-    found = [index.nearest(vector, model.recipe.neighbours) for vector in _fold_in(model, likes)]
+    found = index.nearest_of_each(_fold_in(model, likes), model.recipe.neighbours)
     rows, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
     ends = np.cumsum([0, *(len(nearest) for nearest, _ in found)])
     shape = (len(found), model.user_items.shape[0])
