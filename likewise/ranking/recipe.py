@@ -25,7 +25,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """a in ``R = D_u^-a A D_i^-b``: the more items a user likes, the less each says."""
     item_exponent: float = 0.25
     """b in ``R``: the more users like an item, the less each like of it says."""
-    ridge: float = 10.0
+    ridge: float = 13.0
     """lambda in the filter ``s^2 / (s^2 + lambda)``: directions weaker than it count for little."""
     ridge_exponent: float = 0.5
     """g: the ridge of a user of n likes is ``lambda (typical / n)^g``; 0 is one ridge for all."""
