@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from likewise.errors import InvalidInputError
 
@@ -10,6 +10,8 @@ _FIRST_MILLISECONDS = 10**11
 """Numbers below are seconds (until the year 5138), numbers from here on milliseconds (from 1973)."""
 _DATES_MS = range(-62_135_596_800_000, 253_402_300_800_000)
 """From the year 1 to the end of 9999: the dates that can be written."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def parse_time_ms(value: object, field: str = "timestamp") -> int | None:
@@ -41,7 +43,7 @@ def parse_time_ms(value: object, field: str = "timestamp") -> int | None:
 
 def iso_time(time_ms: int) -> str:
     """Return the moment as ISO 8601 in UTC: 2026-01-31T12:00:00Z, with milliseconds if it has any."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC).replace(tzinfo=None)
+    moment = (_EPOCH + time_ms * _MILLISECOND).replace(tzinfo=None)
     return moment.isoformat(timespec="milliseconds" if time_ms % 1000 else "seconds") + "Z"
 
 
@@ -69,4 +71,4 @@ def _written_ms(text: str, field: str) -> int | None:
 
 def _since_epoch_ms(moment: datetime) -> int:
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(zoned.timestamp() * 1000)
+    return (zoned - _EPOCH) // _MILLISECOND  # in integers: a float loses milliseconds
