@@ -48,11 +48,11 @@ class Lookup(NamedTuple):
     """What one batch of requests needs to know, read in one round trip.
 
     `positions` were read before `likes`: a like below a position is in the sets. `likes` is
-    aligned with the users asked for; a user without likes has an empty set.
+    aligned with the users asked for, each item once; a user without likes has none.
     """
 
     positions: list[int | None]
-    likes: list[set[ItemId]]
+    likes: Sequence[Collection[ItemId]]
     retired_version: int
     model_announcement: bytes | None
 

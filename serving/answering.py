@@ -58,9 +58,10 @@ def _query(asked: Asked, known: Known, explain_limit: int) -> Query:
         liked = frozenset(request.liked)
     else:
         liked = frozenset(likes_now)
+    also_banned = (*request.exclude, *(likes_now if request.similar_to is not None else ()))
     return Query(
         liked=liked,
-        banned=liked.union(likes_now, request.exclude),
+        banned=liked.union(also_banned) if also_banned else liked,
         count=request.count,
         explain=explain_limit if request.explain else 0,
         diversity=request.diversity,

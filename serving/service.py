@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from likewise.backoff import StoppedError, retry
 from likewise.logs import get_logger
 from likewise.model_holder import ModelHolder, wait_for_first_model
@@ -62,6 +64,7 @@ def run_server(
             wait_for_first_model(settings.model.directory, store, stop),
         )
         with (
+            threadpool_limits(settings.serving.blas_threads, "blas"),
             closing(models),
             closing(persist(broker.sink)) as sink,
             closing(

@@ -64,10 +64,10 @@ class StoreView:
 
     def _one_by_one(
         self, users: Sequence[UserId], partitions: Sequence[TopicPartition]
-    ) -> tuple[Lookup, dict[UserId, set[ItemId]]]:
+    ) -> tuple[Lookup, dict[UserId, Collection[ItemId]]]:
         """Return all that can be read: one bad key must not cost the other users their answers."""
         lookup = self._store.lookup([], partitions)  # the positions before the likes, as ever
-        likes = {}
+        likes: dict[UserId, Collection[ItemId]] = {}
         for user_id in users:
             with suppress(ForeignDataError):
                 [likes[user_id]] = self._store.likes([user_id])

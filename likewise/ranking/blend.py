@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def scores(model: Model, likes: Any) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
     scored = spectral.scores(model, likes)
-    scored += cooccurrence.scores(model, likes)
+    cooccurrence.add_scores(model, likes, scored)
     return scored
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from likewise.ranking.ridge import tails
 
@@ -20,13 +21,40 @@ if TYPE_CHECKING:
     from likewise.ranking.model import FloatArray, Model
 
 
+# Queries whose dense scores stay in a core's cache while something is added to them.
+_QUERIES_AT_ONCE = 16
+
+
 def scores(model: Model, likes: Any) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
-    return np.asarray(sparse_scores(model, likes).toarray(), np.float32)
+    scored = np.zeros(likes.shape, np.float32)
+    add_scores(model, likes, scored)
+    return scored
+
+
+def add_scores(model: Model, likes: Any, scored: FloatArray) -> None:
+    """Add the score of every item for every query to `scored`, float32 [B, n], in place."""
+    links = _links(model, likes)
+    for start in range(0, len(scored), _QUERIES_AT_ONCE):
+        some = slice(start, start + _QUERIES_AT_ONCE)
+        scored[some] = links[some] + scored[some]
+
+
+def _links(model: Model, likes: Any) -> Any:
+    """Return the rows of the matrix that each query's likes name, one after another: CSR [B, n].
+
+    An item stands there once for each like that links it, not summed up: adding this to dense
+    scores does that on the way, in a fifth of the time of a product of sparse matrices.
+    """
+    lengths = np.diff(likes.indptr)
+    found = model.cooccurrence[likes.indices]
+    weights = likes.data * np.repeat(_tails(model, lengths), lengths)
+    values = found.data * np.repeat(weights, np.diff(found.indptr))
+    return sparse.csr_array((values, found.indices, found.indptr[likes.indptr]), shape=likes.shape)
 
 
 def sparse_scores(model: Model, likes: Any) -> Any:
-    """Return the same as CSR [B, n], which names the items linked with the likes alone."""
+    """Return the scores as CSR [B, n], which names the items linked with the likes alone."""
     found = (likes @ model.cooccurrence).tocsr()
     lengths = np.diff(likes.indptr)
     found.data *= np.repeat(_tails(model, lengths), np.diff(found.indptr))

@@ -21,24 +21,40 @@ def best_columns(scores: FloatArray, count: int) -> NDArray[np.intp]:
 
     `scores` has one dimension; places of `-inf` are never returned.
     """
+    (places,), (found,) = best_columns_of_each(scores[None, :], count)
+    best: NDArray[np.intp] = places[np.isfinite(found)]
+    return best
+
+
+def best_columns_of_each(scores: FloatArray, count: int) -> tuple[NDArray[np.intp], FloatArray]:
+    """Return the places of the highest scores of each row, and the scores, both [B, count].
+
+    Highest first, ties by place; fewer than `count` where there are fewer columns. What is `-inf`
+    comes last, and is there only where a row has too few other scores.
+    """
     places = _promising(scores, count)
-    if count < len(places):
-        places = places[np.argpartition(-scores[places], count - 1)[:count]]
-    places = places[np.isfinite(scores[places])]
-    return places[np.lexsort((places, -scores[places]))]
+    found = np.take_along_axis(scores, places, axis=1)
+    if count < places.shape[1]:
+        chosen = np.argpartition(-found, count - 1, axis=1)[:, :count]
+        places = np.take_along_axis(places, chosen, axis=1)
+        found = np.take_along_axis(found, chosen, axis=1)
+    order = np.lexsort((places, -found))
+    return np.take_along_axis(places, order, axis=1), np.take_along_axis(found, order, axis=1)
 
 
 def _promising(scores: FloatArray, count: int) -> NDArray[np.intp]:
-    """Return places that the highest `count` scores are among; of many scores, a few.
+    """Return places [B, …] that each row's highest `count` scores are among; of many, a few.
 
     No more than `count` groups hold one of the highest, and they are those of the highest maxima.
     Group g has the places g, g + groups, g + 2 groups…, since maxima of columns cost least.
     """
-    groups = len(scores) // _GROUP
+    rows, columns = scores.shape
+    groups = columns // _GROUP
     if groups < 8 * count:
-        return np.arange(len(scores))
+        return np.broadcast_to(np.arange(columns), scores.shape)
     grouped = groups * _GROUP
-    maxima = scores[:grouped].reshape(_GROUP, groups).max(axis=0)
-    chosen = np.argpartition(-maxima, count - 1)[:count]
-    places = chosen + groups * np.arange(_GROUP)[:, None]
-    return np.concatenate([places.ravel(), np.arange(grouped, len(scores))])
+    maxima = scores[:, :grouped].reshape(rows, _GROUP, groups).max(axis=1)
+    chosen = np.argpartition(-maxima, count - 1, axis=1)[:, :count]
+    members = chosen[:, None, :] + groups * np.arange(_GROUP)[:, None]
+    rest = np.broadcast_to(np.arange(grouped, columns), (rows, columns - grouped))
+    return np.concatenate([members.reshape(rows, -1), rest], axis=1)

@@ -1,7 +1,8 @@
-"""Reading many sets at once, without what redis-py does for each single command.
+"""Reading many keys at once, without what redis-py does for each single command.
 
-A snapshot reads every user's set. Of redis-py's pipeline, packing, looking up callbacks and making a
-set of each reply take more time than the reply's parser; none of it is needed here.
+A snapshot reads every user's set, a server those of a batch of requests. Of redis-py's pipeline, packing,
+looking up callbacks and making a set of each reply take more time than the reply's parser; none of it
+is needed here.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from likewise.ids import ItemId
+Read = tuple[str, str]
+"""A command and the one key that it reads."""
 
 
-def read_sets(client: Redis, keys: Sequence[str]) -> list[list[ItemId]]:
-    """Return the members of each set, in the order of the keys; members in no order.
+def read_all(client: Redis, reads: Sequence[Read]) -> list[Any]:
+    """Return the reply to each command, in their order; a set is a list, in no order.
 
     One round trip on one connection, which is closed if anything goes wrong: what was not read
     of it must not be taken for the reply to somebody's next command.
@@ -28,8 +30,8 @@ def read_sets(client: Redis, keys: Sequence[str]) -> list[list[ItemId]]:
     pool = client.connection_pool
     connection: Any = pool.get_connection()  # its methods have no types
     try:
-        connection.send_packed_command([b"".join(map(_smembers, keys))])
-        return [connection.read_response() for _ in keys]
+        connection.send_packed_command([b"".join(_packed(*read) for read in reads)])
+        return [connection.read_response() for _ in reads]
     except BaseException:
         connection.disconnect()
         raise
@@ -37,7 +39,12 @@ def read_sets(client: Redis, keys: Sequence[str]) -> list[list[ItemId]]:
         pool.release(connection)
 
 
-def _smembers(key: str) -> bytes:
+def _packed(name: str, key: str) -> bytes:
     """Return the command as the protocol has it (RESP: an array of two bulk strings)."""
     encoded = key.encode()
-    return b"*2\r\n$8\r\nSMEMBERS\r\n$%d\r\n%b\r\n" % (len(encoded), encoded)
+    return b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+        len(name),
+        name.encode(),
+        len(encoded),
+        encoded,
+    )

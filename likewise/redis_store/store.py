@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from likewise.errors import ForeignDataError, PositionMovedError
 from likewise.keys import Keys
 from likewise.redis_store.applying import Command, Write, apply_script, key_of, set_writes, writes
-from likewise.redis_store.bulk_reading import read_sets
+from likewise.redis_store.bulk_reading import Read, read_all
 from likewise.redis_store.connection import Client, address, connect
 from likewise.redis_store.refusals import FAILURES, refusal
 from likewise.store import Lookup
@@ -75,15 +75,7 @@ class RedisStore:
 
     def liked_items(self, users: Sequence[UserId]) -> Sequence[Collection[ItemId]]:
         """See `LikeStore.liked_items`; on a cluster it is `likes`."""
-        client = self._connected()
-        if not users or isinstance(client, RedisCluster):
-            return self.likes(users)
-        try:
-            return read_sets(client, [self._keys.likes(user_id) for user_id in users])
-        except ResponseError:
-            return self.likes(users)  # which says what is wrong, with the key
-        except FAILURES as error:
-            raise refusal(error, self._address) from error
+        return self._read(self._likes_reads(users))
 
     def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
         """See `LikeStore.lookup`; two round trips on a cluster, whose nodes keep no order."""
@@ -93,7 +85,7 @@ class RedisStore:
         if self._settings.cluster:
             replies = self._pipeline(first) + self._pipeline(second)
         else:
-            replies = self._pipeline(first + second)
+            replies = self._read(first + second)
         *rest, retired_version, announcement = replies
         return Lookup(
             positions=self._parsed_positions(partitions, rest[: len(partitions)]),
@@ -178,10 +170,10 @@ class RedisStore:
         if any(stored[partition] != step.expected for partition, step in advances.items()):
             raise PositionMovedError(stored)
 
-    def _position_reads(self, partitions: Sequence[TopicPartition]) -> list[Command]:
+    def _position_reads(self, partitions: Sequence[TopicPartition]) -> list[Read]:
         return [("GET", self._keys.position(*partition)) for partition in partitions]
 
-    def _likes_reads(self, users: Sequence[UserId]) -> list[Command]:
+    def _likes_reads(self, users: Sequence[UserId]) -> list[Read]:
         return [("SMEMBERS", self._keys.likes(user_id)) for user_id in users]
 
     def _parsed_positions(
@@ -218,6 +210,18 @@ class RedisStore:
             if isinstance(reply, Exception):
                 raise refusal(reply, self._address, str(command[1])) from reply
         return replies
+
+    def _read(self, reads: Sequence[Read]) -> list[Any]:
+        """Return what `_pipeline` does, sooner, and with lists in place of sets on one server."""
+        client = self._connected()
+        if not reads or isinstance(client, RedisCluster):
+            return self._pipeline(reads)
+        try:
+            return read_all(client, reads)
+        except ResponseError:
+            return self._pipeline(reads)  # which says what is wrong, with the key
+        except FAILURES as error:
+            raise refusal(error, self._address) from error
 
     def _primaries(self) -> list[Any]:
         client = self._connected()

@@ -167,7 +167,7 @@ def test_a_lookup_is_aligned_with_what_was_asked(store: LikeStore) -> None:
     store.apply(Changes(retire=items("r")), {})
     found = store.lookup([BOB, ANN, ANN], [P0, P1])
     assert found.positions == [None, 4]
-    assert found.likes == [set(), items("a", "b"), items("a", "b")]
+    assert [sorted(one) for one in found.likes] == [[], ["a", "b"], ["a", "b"]]
     assert found.retired_version == 1
     assert found.model_announcement == b'{"version":"7"}'
 
@@ -175,7 +175,6 @@ def test_a_lookup_is_aligned_with_what_was_asked(store: LikeStore) -> None:
 def test_the_sets_given_out_are_the_caller_s_own(store: LikeStore) -> None:
     apply(store, {ANN: UserChange(add=items("a"))})
     store.likes([ANN])[0].add(ItemId("mine"))
-    store.lookup([ANN], []).likes[0].clear()
     assert store.likes([ANN]) == [items("a")]
 
 

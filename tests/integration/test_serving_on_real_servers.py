@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+from threadpoolctl import threadpool_info
 
 from likewise.kafka_streams import KafkaBroker
 from likewise.redis_store import RedisStore
@@ -235,3 +236,13 @@ def a_server_process(settings: Settings, directory: Path) -> Iterator[subprocess
             yield process
         finally:
             process.kill()
+
+
+def test_a_server_multiplies_on_as_many_threads_as_it_is_set_to(
+    settings: Settings, app: Requester
+) -> None:
+    write_block_model(settings.model.directory, OLD, blocks=6)
+    with serving(settings):
+        app.reply(app.ask({"user_id": "u"}))
+        used = {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+    assert used == {1}

@@ -14,10 +14,10 @@ from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.ids import ItemId, ItemRow, UserId
-from likewise.ranking import blend, neighbours
+from likewise.ranking import blend, cooccurrence, neighbours
 from likewise.ranking.recipe import RANKERS, RankerName, Recipe
 from likewise.ranking.recommend import Query, recommend, score_all
-from likewise.ranking.top import best_columns
+from likewise.ranking.top import best_columns, best_columns_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,3 +224,41 @@ def test_the_best_of_many_are_those_a_full_sort_gives(length: int, count: int, s
     expected = np.sort(scores[np.isfinite(scores)])[::-1][:count]
     assert scores[best].tolist() == expected.tolist()
     assert len(set(best.tolist())) == len(best)
+
+
+@given(st.integers(1, 5), st.integers(0, 3000), st.integers(1, 9), st.integers(0, 99))
+def test_the_best_of_each_row_are_those_of_the_row_alone(
+    rows: int, length: int, count: int, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    scores = draw.permuted(np.arange(rows * length, dtype=np.float32)).reshape(rows, length)
+    scores[draw.random(scores.shape) < 0.2] = -np.inf
+    places, found = best_columns_of_each(scores, count)
+    for row, columns, values in zip(scores, places, found, strict=True):
+        finite = np.isfinite(values)
+        assert columns[finite].tolist() == best_columns(row, count).tolist()
+        assert values.tolist() == row[columns].tolist()
+        assert len(columns) == min(count, length)
+
+
+@pytest.mark.parametrize("ranker", ["blend", "cooccurrence"])
+def test_links_that_are_added_one_by_one_come_to_the_product_of_the_matrices(
+    ranker: RankerName,
+) -> None:
+    model = model_of(block_likes(), DEFAULTS[ranker])
+    likes = csr_array(model.user_items[[3, 5, 3, 40] * 10])
+    before = np.random.default_rng(0).random((40, len(model.item_ids)), np.float32)
+    scored = before.copy()
+    cooccurrence.add_scores(model, likes, scored)
+    product = cooccurrence.sparse_scores(model, likes).toarray()
+    assert np.abs(product).max() > 0
+    assert scored - before == pytest.approx(product, rel=1e-4, abs=1e-6)
+
+
+def test_ids_that_are_repeated_or_unknown_change_no_answer(model: Model) -> None:
+    liked = [item(1, 0), item(1, 3), item(1, 1)]
+    strange = [ItemId("never seen"), *liked, *liked]
+    asked = [Query(liked, liked, 5), Query(strange, strange, 5), Query(strange, liked, 5)]
+    one, *others = recommend(model, asked)
+    assert one.source == "model"
+    assert others == [one, one]
