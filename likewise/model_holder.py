@@ -55,6 +55,11 @@ def load_model(directory: Path, version: str) -> ServedModel:
     return ServedModel(version, manifest.snapshot_at_ms, model)
 
 
+def find_model(directory: Path, announcement: bytes | None) -> ServedModel | None:
+    """Return the announced model, else the newest sound one on disk, or None."""
+    return _Search(directory).find(announcement)
+
+
 def wait_for_first_model(directory: Path, store: LikeStore, stop: threading.Event) -> ServedModel:
     """Block until there is a model: the announced one, else the newest sound one on disk.
 

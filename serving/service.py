@@ -5,16 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
-from threadpoolctl import threadpool_limits
-
 from likewise.backoff import StoppedError, retry
 from likewise.logs import get_logger
-from likewise.model_holder import ModelHolder, wait_for_first_model
 from likewise.topics import Topics
+from serving.first_model import FirstModel
 from serving.known_topics import KnownTopics
 from serving.reply_topics import ReplyTopics
 from serving.store_view import StoreView
-from serving.worker import ServingWorker
 
 if TYPE_CHECKING:
     import threading
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
     from likewise.errors import TransientError
     from likewise.settings import Settings
     from likewise.store import LikeStore
-    from likewise.streams import Broker
+    from likewise.streams import Broker, Source
     from serving.stats import ServingStats
 
 T = TypeVar("T")
@@ -39,8 +36,9 @@ def run_server(
 ) -> None:
     """Answer requests until `stop` is set; servers that are not up yet are waited for.
 
-    Until there is a model the group is not joined: requests wait in the topic. `stats` is filled
-    as the work goes. Broker and store stay open: they are the caller's.
+    Until there is a model the group is not joined: requests wait in the topic. A model that is
+    there already is loaded while the group is joined. `stats` is filled as the work goes. Broker
+    and store stay open: they are the caller's.
 
     Raises:
         SettingsError: a server refuses our credentials, a topic is missing and may not be made,
@@ -55,40 +53,37 @@ def run_server(
     def persist(attempt: Callable[[], T]) -> T:
         return retry(attempt, stop=stop, on_failure=_note_failure)
 
+    def join() -> Source:
+        group, batch = settings.serving.group, settings.serving.max_batch
+        return persist(lambda: broker.source(group, [topics.requests], max_records=batch))
+
     try:
-        if settings.kafka.create_topics:
-            persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
-        models = ModelHolder(
-            # Without a name for the first model here: it is to go when the next one comes.
-            settings.model.directory,
-            wait_for_first_model(settings.model.directory, store, stop),
-        )
-        with (
-            threadpool_limits(settings.serving.blas_threads, "blas"),
-            closing(models),
-            closing(persist(broker.sink)) as sink,
-            closing(
-                persist(
-                    lambda: broker.source(
-                        settings.serving.group,
-                        [topics.requests],
-                        max_records=settings.serving.max_batch,
+        with closing(FirstModel(settings.model.directory, store, stop)) as first:
+            if settings.kafka.create_topics:
+                persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
+            with (
+                closing(persist(broker.sink)) as sink,
+                closing(first.joined(join)) as source,
+                closing(first.held()) as models,
+            ):
+                # Not before: NumPy and what goes with it are imported while the group is joined.
+                from threadpoolctl import threadpool_limits
+
+                from serving.worker import ServingWorker
+
+                with threadpool_limits(settings.serving.blas_threads, "blas"):
+                    worker = ServingWorker(
+                        source,
+                        sink,
+                        store_view,
+                        models,
+                        reply_topics,
+                        topics,
+                        settings.serving,
+                        stop=stop,
+                        stats=stats,
                     )
-                )
-            ) as source,
-        ):
-            worker = ServingWorker(
-                source,
-                sink,
-                store_view,
-                models,
-                reply_topics,
-                topics,
-                settings.serving,
-                stop=stop,
-                stats=stats,
-            )
-            worker.run()
+                    worker.run()
     except StoppedError:
         return
 

@@ -45,6 +45,12 @@ def test_a_consumer_that_measures_no_quality_gets_no_numerical_library() -> None
     assert modules & {"numpy", "scipy", "sklearn", "annoy", "pandas", "pyarrow"} == set()
 
 
+def test_a_server_gets_its_numerical_libraries_while_it_joins_and_not_before() -> None:
+    modules = modules_after("import serving.service, likewise.composition")
+    assert "redis" in modules
+    assert modules & {"numpy", "scipy", "sklearn", "annoy", "pandas", "pyarrow"} == set()
+
+
 def test_every_public_name_is_there_and_others_are_not() -> None:
     assert {name: getattr(likewise, name) for name in likewise.__all__}
     with pytest.raises(AttributeError, match="no attribute 'Dislike'"):

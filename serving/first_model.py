@@ -1,0 +1,98 @@
+"""The model to begin with: loaded in a thread while the consumer group is joined.
+
+Brokers let a join wait for others who may join too, and a server that starts has to import the
+numerical libraries and to verify a model: so it does the one while it waits for the other.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from likewise.backoff import StoppedError
+from likewise.errors import TransientError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from likewise.model_holder import ModelHolder, ServedModel
+    from likewise.store import LikeStore
+    from likewise.streams import Source
+
+_LOOK_EVERY_S = 0.02
+
+
+class FirstModel:
+    """Looks once, in a thread, for a model that is there already; else waits for one."""
+
+    def __init__(self, directory: Path, store: LikeStore, stop: threading.Event) -> None:
+        """Begin to look."""
+        self._directory = directory
+        self._store = store
+        self._stop = stop
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="first-model")
+        self._looking: Future[ServedModel | None] = self._loader.submit(_look, directory, store)
+        self._found: ServedModel | None = None
+
+    def joined(self, join: Callable[[], Source]) -> Source:
+        """Return a member of the group as soon as there is a model, which `held` then has.
+
+        One that is there already is loaded meanwhile. Should it be broken, the group is left
+        again until another one comes: a member without a model would keep requests from others.
+
+        Raises:
+            StoppedError: the stop was set before.
+            SettingsError: the store refuses our credentials.
+        """
+        if self._is_in_sight():
+            source = join()
+            try:
+                self._found = self._loaded_beside(source)
+            except BaseException:
+                source.close()
+                raise
+            if self._found is not None:
+                return source
+            source.close()
+        from likewise.model_holder import wait_for_first_model
+
+        self._found = self._looking.result() or wait_for_first_model(
+            self._directory, self._store, self._stop
+        )
+        return join()
+
+    def held(self) -> ModelHolder:
+        """Return the holder of the model, and let go of it here: it goes when the next one comes."""
+        from likewise.model_holder import ModelHolder
+
+        if self._found is None:
+            raise ValueError("there is no model before the group is joined")
+        found, self._found = self._found, None
+        del self._looking  # it holds the model too
+        return ModelHolder(self._directory, found)
+
+    def close(self) -> None:
+        """Wait for the thread, which only ever looks once."""
+        self._loader.shutdown()
+
+    def _is_in_sight(self) -> bool:
+        return next(self._directory.glob("*/manifest.json"), None) is not None
+
+    def _loaded_beside(self, source: Source) -> ServedModel | None:
+        while not self._looking.done():
+            if self._stop.wait(_LOOK_EVERY_S):
+                raise StoppedError
+            source.keep_alive()
+        return self._looking.result()
+
+
+def _look(directory: Path, store: LikeStore) -> ServedModel | None:
+    from likewise.model_holder import find_model
+
+    try:
+        return find_model(directory, store.model_announcement())
+    except TransientError:
+        return None

@@ -1,0 +1,108 @@
+"""A server joins its group while its first model is loaded, and not without one in sight."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from likewise.backoff import StoppedError
+from likewise.errors import TransientError
+from likewise.testing import MemoryStore
+from serving.first_model import FirstModel
+from tests.serving_rig import VERSION, wait_until, write_block_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from likewise.streams import Source
+
+
+class Member:
+    """A source that notes what happens to it: all that `FirstModel` does with one."""
+
+    def __init__(self, joined: list[Member]) -> None:
+        self.alive = 0
+        self.left = False
+        joined.append(self)
+
+    def keep_alive(self) -> None:
+        self.alive += 1
+
+    def close(self) -> None:
+        self.left = True
+
+
+class SlowStore(MemoryStore):
+    """A store whose answer about the model is held back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = threading.Event()
+
+    def model_announcement(self) -> bytes | None:
+        self.answer.wait(20)
+        return super().model_announcement()
+
+
+def joining(joined: list[Member]) -> Source:
+    return Member(joined)  # type: ignore[return-value]  # as much of a source as is used
+
+
+def test_the_group_is_joined_and_kept_while_a_model_that_is_there_is_loaded(
+    model_directory: Path,
+) -> None:
+    joined: list[Member] = []
+    store = SlowStore()
+    with closing(FirstModel(model_directory, store, threading.Event())) as first:
+        done = threading.Thread(target=lambda: first.joined(lambda: joining(joined)))
+        done.start()
+        wait_until(lambda: bool(joined) and joined[0].alive > 1)
+        store.answer.set()
+        done.join(20)
+        with closing(first.held()) as models:
+            assert models.current().version == VERSION
+    assert [member.left for member in joined] == [False]
+
+
+def test_the_group_is_left_while_the_only_model_is_broken(tmp_path: Path) -> None:
+    write_block_model(tmp_path, VERSION, blocks=2)
+    table = tmp_path / VERSION / "item_ids.json"
+    whole = table.read_bytes()
+    table.write_bytes(whole[:-1])
+    joined: list[Member] = []
+    with closing(FirstModel(tmp_path, MemoryStore(), threading.Event())) as first:
+        done = threading.Thread(target=lambda: first.joined(lambda: joining(joined)))
+        done.start()
+        wait_until(lambda: bool(joined) and joined[0].left)
+        assert len(joined) == 1
+        table.write_bytes(whole)
+        done.join(20)
+        with closing(first.held()) as models:
+            assert models.current().version == VERSION
+    assert [member.left for member in joined] == [True, False]
+
+
+def test_without_a_model_the_group_is_not_joined(tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    joined: list[Member] = []
+    store = MemoryStore()
+    store.failure = TransientError("not up yet")
+    with closing(FirstModel(tmp_path, store, stop)) as first, pytest.raises(StoppedError):
+        first.joined(lambda: joining(joined))
+    assert joined == []
+
+
+def test_a_stop_while_the_model_is_loaded_leaves_the_group(model_directory: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    joined: list[Member] = []
+    store = SlowStore()
+    with closing(FirstModel(model_directory, store, stop)) as first:
+        with pytest.raises(StoppedError):
+            first.joined(lambda: joining(joined))
+        store.answer.set()
+    assert [member.left for member in joined] == [True]
