@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import redis
@@ -11,20 +13,21 @@ import typer
 from benchmarks.load import Load
 from benchmarks.measure import AsJson, Quick, report
 from benchmarks.results import Comparison, Figure, Result
-from benchmarks.rig import deployment, fill, kilobytes, process, publish_model
+from benchmarks.rig import deployment, fill, kilobytes, process, publish_model, wait_until
 from benchmarks.synthetic import synthetic_likes
 from likewise.redis_store import RedisStore
+from likewise.settings import Settings
 
 if TYPE_CHECKING:
     from subprocess import Popen
 
-    from likewise.settings import Settings
-
 QUESTION = """\
 Redis: what `used_memory` grows by, per like, as the likes go in (ids of eight characters). Server:
 the proportional set (PSS: private pages, and a fair share of the pages that processes share) of one
-server after thousands of answers, then of two on the same model together. Taken at several scales,
-because what grows with users or items is the difference between them, not the whole."""
+server after thousands of answers, then of two on the same model together. Floor: processes that import
+what a server imports and have no model; what the second of them adds, no sharing of models can spare.
+Taken at several scales, because what grows with users or items is the difference between them, not the
+whole."""
 
 
 class Scale(NamedTuple):
@@ -70,6 +73,8 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
         (items.one_mb - base.one_mb) * 1e6 / (workload.more_items.items - workload.scale.items)
     )
     second = users.two_mb - users.one_mb
+    one_idle_mb, two_idle_mb = (_idle_mb(number) for number in (1, 2))
+    second_idle = two_idle_mb - one_idle_mb
     return Result(
         name="memory",
         title="Memory",
@@ -87,9 +92,15 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
             Figure("one server", "MB", [users.one_mb]),
             Figure("two servers", "MB", [users.two_mb]),
             Figure("what the second adds", "MB", [second]),
+            Figure("one process of imports", "MB", [one_idle_mb], "floor"),
+            Figure("what a second of these adds", "MB", [second_idle], "floor"),
         ],
         comparisons=[
             Comparison("two servers / one", [users.two_mb / users.one_mb]),
+            Comparison(
+                "what a second server adds beside imports / model files",
+                [(second - second_idle) / users.model_mb],
+            ),
         ],
         quick=quick,
     )
@@ -122,6 +133,18 @@ def _pss_mb(settings: Settings, users: int, *, servers: int, seconds: float) -> 
         load = stack.enter_context(Load(settings, users))
         load.wait_for_an_answer()
         load.saturate(seconds, window=100)
+        return sum(kilobytes(one.pid, "Pss", file="smaps_rollup") for one in running) / 1000
+
+
+def _idle_mb(number: int) -> float:
+    """Return what so many processes together take up that import what a server does."""
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        ready = [Path(directory, str(place)) for place in range(number)]
+        running = [
+            stack.enter_context(process(Settings(), "benchmarks.idle_imports", str(path)))
+            for path in ready
+        ]
+        wait_until(lambda: all(path.exists() for path in ready), "imports")
         return sum(kilobytes(one.pid, "Pss", file="smaps_rollup") for one in running) / 1000
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import typer
 from msgspec import structs
+from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import AsJson, Full, Quick, alternate, report
 from benchmarks.peers import PEERS, missing
@@ -18,6 +19,7 @@ from indexer.build import build_model
 from indexer.recipes import DEFAULTS
 from likewise.ranking import spectral
 from likewise.ranking.recommend import RowQuery, recommend_rows
+from likewise.settings import ServingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,10 +143,14 @@ def _cost(scale: Scale, workload: Workload) -> Cost:
         answers[name] = _answers(model, queries, exact_items_limit)
         return 1000 * (time.perf_counter() - began_s) / len(queries)
 
-    samples = alternate(
-        {"search": lambda: contender("search", 0), "scan": lambda: contender("scan", _EVERYTHING)},
-        repetitions=workload.repetitions,
-    )
+    with threadpool_limits(ServingSettings().blas_threads, "blas"):  # as servers rank
+        samples = alternate(
+            {
+                "search": lambda: contender("search", 0),
+                "scan": lambda: contender("scan", _EVERYTHING),
+            },
+            repetitions=workload.repetitions,
+        )
     return Cost(
         Figure(f"search, {scale}", "ms/query", samples["search"]),
         Figure(f"scan, {scale}", "ms/query", samples["scan"], "floor"),

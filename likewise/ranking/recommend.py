@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 EXACT_ITEMS_LIMIT = 100_000
 # Of the strongest contribution: what is below is not worth naming.
 _NEGLIGIBLE = 1e-3
+# So many share a product of matrices well; more only take more memory.
+_QUERIES_PER_BLOCK = 128
 # Bounds the memory of one block of dense scores to 64 MiB.
 _SCORES_PER_BLOCK = 16 * 1024 * 1024
 _NO_ROWS = np.zeros(0, np.intp)
@@ -315,7 +317,7 @@ def _as_csr(liked: list[NDArray[np.intp]], n_items: int) -> Any:
 
 def _blocks(known: list[int], model: Model, exact_items_limit: int) -> Iterator[list[int]]:
     width = min(max(len(model.item_ids), 1), max(exact_items_limit, 1))
-    size = max(_SCORES_PER_BLOCK // width, 1)
+    size = min(max(_SCORES_PER_BLOCK // width, 1), _QUERIES_PER_BLOCK)
     for start in range(0, len(known), size):
         yield known[start : start + size]
 

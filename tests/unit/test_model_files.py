@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from mmap import mmap
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -67,6 +68,22 @@ def test_a_model_read_back_answers_as_the_one_written(tmp_path: Path, ranker: Ra
     assert (manifest.users, manifest.items, manifest.likes) == (30, 12, 120)
     queries = [Query({ItemId("i3"), ItemId("i4")}, {ItemId("i3")}, 5, explain=2)]
     assert recommend(read_model(tmp_path, VERSION), queries) == recommend(model, queries)
+
+
+def test_servers_share_the_tables_of_a_model_for_they_stay_in_its_files(written: Path) -> None:
+    model = read_model(written, VERSION)
+    links, likes = model.cooccurrence, model.user_items
+    tables = [model.item_factors, links.data, links.indices, links.indptr]
+    tables += [likes.indices, likes.indptr]
+    assert [is_mapped(table) for table in tables] == [True] * len(tables)
+    assert len(likes.data) == 120
+    assert likes.data.strides == (0,)  # all ones are one
+
+
+def is_mapped(table: Any) -> bool:
+    while isinstance(table, np.ndarray):
+        table = table.base
+    return isinstance(table, mmap)
 
 
 def test_an_empty_model_can_be_written_and_read(tmp_path: Path) -> None:
