@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -246,3 +247,16 @@ def test_a_server_multiplies_on_as_many_threads_as_it_is_set_to(
         app.reply(app.ask({"user_id": "u"}))
         used = {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
     assert used == {1}
+
+
+def test_a_server_does_not_look_for_garbage_in_what_stays(
+    settings: Settings, app: Requester
+) -> None:
+    write_block_model(settings.model.directory, OLD, blocks=6)
+    gc.unfreeze()
+    try:
+        with serving(settings):
+            app.reply(app.ask({"user_id": "u"}))
+            assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
