@@ -48,7 +48,14 @@ def run_consumer(
             broker.ensure_topics(topics.specs(settings.kafka.partitions))
         _require_topics(broker, [topics.likes, topics.dead_letters])
         return ConsumerWorker(
-            broker, store, topics, settings.consumer, stop=stop, stats=stats, sampler=sampler
+            broker,
+            store,
+            topics,
+            settings.consumer,
+            stop=stop,
+            stats=stats,
+            sampler=sampler,
+            patience_s=settings.kafka.group_patience_s,
         )
 
     def note_failure(error: TransientError, wait_s: float) -> None:

@@ -24,6 +24,8 @@ class ConsumerStats:
     retries: int = 0
     server_errors: Counter[str] = field(default_factory=Counter)
     """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
+    rejoins: int = 0
+    """How often the group was joined anew, because events were there and nobody read them."""
     lag: dict[str, int] = field(default_factory=dict)
     """Events that are not applied yet, by the number of each partition that is ours."""
     on_batch: Callable[[int], None] = nothing
@@ -31,6 +33,6 @@ class ConsumerStats:
     on_delay_s: Callable[[float], None] = nothing
     """Called with the age, in Redis, of each batch's oldest record: from its timestamp on."""
     pulse: Pulse = field(default_factory=Pulse)
-    """Ready: partitions of the likes topic are ours, and the servers answer."""
+    """Ready: the group has us, we are at work on our partitions if any, and the servers answer."""
     quality: QualityStats | None = None
     """How well the current model foretells likes; None where it is not measured."""

@@ -18,6 +18,7 @@ from likewise.dead_letters import DeadLetter, send_dead_letters
 from likewise.errors import InvalidInputError, PositionMovedError, TransientError
 from likewise.events import decode_event
 from likewise.logs import get_logger
+from likewise.standstill import Standstill
 from likewise.store import Advance, Changes
 from likewise.streams import TopicPartition
 
@@ -55,8 +56,11 @@ class ConsumerWorker:
         stop: threading.Event,
         stats: ConsumerStats | None = None,
         sampler: Sampler | None = None,
+        patience_s: float = 60.0,
     ) -> None:
         """Join the group; `stop` is what will end `run`, `sampler` asks about some of the likes.
+
+        Where events are there and nobody reads them for `patience_s`, the group is joined anew.
 
         Raises:
             TransientError: the broker is out of reach.
@@ -72,11 +76,13 @@ class ConsumerWorker:
         self._source = broker.source(
             settings.group, [topics.likes], max_records=settings.max_records
         )
+        self._standstill = Standstill(broker, topics.likes, store.positions, patience_s=patience_s)
         self._dead_letters: Sink | None = None  # made for the first one
         # How far our partitions are applied. Redis holds the same, or refuses our batch.
         self._applied: dict[TopicPartition, int] = {}
-        # Partitions just sought: their next record may stand beyond what is applied.
-        self._sought: set[TopicPartition] = set()
+        # Partitions just sought, and the rebalances before that. Their next record may stand beyond
+        # what is applied: where no rebalance has moved the reader since, the log has a gap there.
+        self._sought: dict[TopicPartition, int] = {}
 
     def run(self) -> None:
         """Work until told to stop; then finish the batch in hand and leave the group.
@@ -92,6 +98,7 @@ class ConsumerWorker:
         try:
             while not self._stop.is_set():
                 self._run_once()
+                self._end_standstill()
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
         finally:
@@ -104,7 +111,7 @@ class ConsumerWorker:
         self._forget_lost_partitions()
         batch = self._unapplied(polled)
         self._take_up_new_partitions()
-        self.stats.pulse.beat(ready=bool(self._applied))
+        self.stats.pulse.beat(ready=self._source.is_member())
         self.stats.lag = self._lag()
         if not batch:
             self._check_positions()
@@ -132,12 +139,12 @@ class ConsumerWorker:
             applied = self._applied.get(partition)
             if applied is None:
                 continue
-            if records[0].offset > applied and partition not in self._sought:
+            sought = self._sought.pop(partition, None)
+            if records[0].offset > applied and sought != self._source.rebalances():
                 # The reader was moved behind our back. Where only transaction markers or
                 # compaction left a gap, this costs one more look.
                 del self._applied[partition]
                 continue
-            self._sought.discard(partition)
             if unapplied := [record for record in records if record.offset >= applied]:
                 batch[partition] = unapplied
         return batch
@@ -162,7 +169,7 @@ class ConsumerWorker:
                     continue  # another member was quicker; the next turn looks again
             self._source.seek(partition, start.offset)
             self._applied[partition] = start.offset
-            self._sought.add(partition)
+            self._sought[partition] = self._source.rebalances()
 
     def _bury(self, dead_letters: Sequence[DeadLetter]) -> None:
         """Return once the broker has the dead letters: only then may their positions move."""
@@ -207,6 +214,16 @@ class ConsumerWorker:
         }
         self._persist(lambda: self._store.apply(changes, advances))
         self._applied = following
+
+    def _end_standstill(self) -> None:
+        """Join the group anew where a partition, whoever has it, is not read on in."""
+        if standing := self._standstill.partitions():
+            self._log.error(
+                "events are there and nobody reads them; joining the group anew",
+                partitions=[partition.partition for partition in standing],
+            )
+            self.stats.rejoins += 1
+            self._persist(self._source.rejoin)
 
     def _check_positions(self) -> None:
         """Notice, though nothing comes in, that Redis has lost its last writes."""

@@ -70,6 +70,11 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     are records; Tansu waits this long, so `likewise up` sets 10."""
     request_timeout_ms: Milliseconds = 30_000
 
+    @property
+    def group_patience_s(self) -> float:
+        """How long a group waits for a member that does not poll, and a partition for a reader."""
+        return max(30.0, 6 * self.session_timeout_ms / 1000)
+
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to reach Redis, and the keys in it."""

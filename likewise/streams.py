@@ -103,6 +103,18 @@ class Source(Protocol):
         committed offset, and a member may keep a partition through one.
         """
 
+    def is_member(self) -> bool:
+        """Whether the group has shared out its partitions with us in it, though perhaps none to us.
+
+        False before the first poll, and while the group is joined anew. No I/O.
+        """
+
+    def rebalances(self) -> int:
+        """Return how often partitions were shared out to us so far.
+
+        Whatever was sought before may have been undone by the last time. No I/O.
+        """
+
     def known_ends(self) -> dict[TopicPartition, int]:
         """Return where assigned partitions end, as far as the last poll heard of it. No I/O."""
 
@@ -121,6 +133,15 @@ class Source(Protocol):
 
     def keep_alive(self) -> None:
         """Stay a member of the group while no records can be worked on; loses none."""
+
+    def rejoin(self) -> None:
+        """Leave the group and come back as a new member, over new connections, with the next poll.
+
+        Nothing is assigned until then.
+
+        Raises:
+            TransientError: the broker is out of reach; we are the member that we were.
+        """
 
     def close(self) -> None:
         """Leave the group, so that others take over at once; bounded by a few seconds."""

@@ -15,7 +15,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def parse_time_ms(value: object, field: str = "timestamp") -> int | None:
-    """Return the time in ms since the epoch; None where there is none (None, "" or NaN).
+    """Return the time in ms since the epoch; None where there is none (None, "", NaN or NaT).
 
     Times are numbers (seconds, or milliseconds from 10^11 on), ISO 8601, or `datetime` and `date`;
     without a zone they are UTC.
@@ -28,12 +28,12 @@ def parse_time_ms(value: object, field: str = "timestamp") -> int | None:
             return None
         case bool():
             pass  # an int to Python, but no time
+        case int() | float() | datetime() if value != value:  # NaN, NaT: columns without a value
+            return None
         case datetime():
             return _since_epoch_ms(value)
         case date():
             return _since_epoch_ms(datetime.combine(value, time.min))
-        case int() | float() if value != value:  # NaN: how columns of numbers say "none"
-            return None
         case int() | float():
             return _number_ms(value, field)
         case str():

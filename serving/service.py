@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from likewise.backoff import StoppedError, retry
 from likewise.logs import get_logger
+from likewise.standstill import Standstill
 from likewise.topics import Topics
 from serving.first_model import FirstModel
 from serving.known_topics import KnownTopics
@@ -16,12 +17,12 @@ from serving.store_view import StoreView
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from likewise.errors import TransientError
     from likewise.settings import Settings
     from likewise.store import LikeStore
-    from likewise.streams import Broker, Source
+    from likewise.streams import Broker, Source, TopicPartition
     from serving.stats import ServingStats
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ def run_server(
                         reply_topics,
                         topics,
                         settings.serving,
+                        _standstill(settings, broker, topics),
                         stop=stop,
                         stats=stats,
                     )
@@ -89,6 +91,14 @@ def run_server(
                     worker.run()
     except StoppedError:
         return
+
+
+def _standstill(settings: Settings, broker: Broker, topics: Topics) -> Standstill:
+    def reached(partitions: list[TopicPartition]) -> Iterable[int | None]:
+        committed = broker.committed(settings.serving.group, partitions)
+        return [committed[partition] for partition in partitions]
+
+    return Standstill(broker, topics.requests, reached, patience_s=settings.kafka.group_patience_s)
 
 
 def _note_failure(error: TransientError, wait_s: float) -> None:

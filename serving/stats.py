@@ -29,6 +29,8 @@ class ServingStats:
     retries: int = 0
     server_errors: Counter[str] = field(default_factory=Counter)
     """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
+    rejoins: int = 0
+    """How often the group was joined anew, because requests were there and nobody read them."""
     waiting: int = 0
     """Requests that wait for their `after` now."""
     backlog: int = 0
@@ -40,7 +42,7 @@ class ServingStats:
     model_version: str | None = None
     model_snapshot_at_ms: int | None = None
     pulse: Pulse = field(default_factory=Pulse)
-    """Ready: partitions of the request topic are ours, and there is a model."""
+    """Ready: the group has us, and there is a model."""
     on_latency_s: Callable[[float], None] = nothing
 
     def count(self, reply: Reply, *, now_ms: int) -> None:

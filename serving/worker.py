@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from likewise.errors import TransientError
     from likewise.model_holder import ModelHolder
     from likewise.settings import ServingSettings
+    from likewise.standstill import Standstill
     from likewise.streams import Record, Sink, Source, TopicPartition
     from likewise.topics import Topics
     from serving.outgoing import Reply
@@ -63,6 +64,7 @@ class ServingWorker:
         reply_topics: ReplyTopics,
         topics: Topics,
         settings: ServingSettings,
+        standstill: Standstill,
         *,
         stop: threading.Event,
         stats: ServingStats | None = None,
@@ -77,6 +79,7 @@ class ServingWorker:
         self._reply_topics = reply_topics
         self._topics = topics
         self._settings = settings
+        self._standstill = standstill
         self._stop = stop
         self._clock_ms = clock_ms
         self._log = get_logger()
@@ -105,6 +108,7 @@ class ServingWorker:
         try:
             while not self._stop.is_set():
                 self.run_once()
+                self._end_standstill()
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
 
@@ -156,7 +160,7 @@ class ServingWorker:
         else:
             self._source.keep_alive()
         assigned = self._source.assignment()
-        self.stats.pulse.beat(ready=bool(assigned))
+        self.stats.pulse.beat(ready=self._source.is_member())
         self._backlog.keep_only(assigned)
         self._waiting.keep_only(assigned)
         self._progress.keep_only(assigned)
@@ -256,6 +260,16 @@ class ServingWorker:
             self._persist(lambda: self._source.commit(offsets))
             self._progress.note_committed(offsets)
         self.stats.lag = self._progress.behind(self._source.known_ends(), self._oldest_open())
+
+    def _end_standstill(self) -> None:
+        """Join the group anew where a partition, whoever has it, is not read on in."""
+        if standing := self._standstill.partitions(known=self._oldest_open()):
+            self._log.error(
+                "requests are there and nobody reads them; joining the group anew",
+                partitions=[partition.partition for partition in standing],
+            )
+            self.stats.rejoins += 1
+            self._persist(self._source.rejoin)
 
     def _oldest_open(self) -> dict[TopicPartition, int]:
         """Return the first offset of each partition that has no reply yet, where there is one."""

@@ -17,6 +17,7 @@ from likewise.models import encode_announcement
 from likewise.ranking.recipe import Recipe
 from likewise.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
 from likewise.settings import ServingSettings
+from likewise.standstill import Standstill
 from likewise.store import Advance, Changes, UserChange
 from likewise.streams import TopicPartition
 from likewise.testing import MemoryBroker, MemoryStore
@@ -93,7 +94,9 @@ class Rig:
         settings: ServingSettings | None = None,
         store: MemoryStore | None = None,
         broker: type[MemoryBroker] = MemoryBroker,
+        patience_s: float = 60.0,
     ) -> None:
+        self.patience_s = patience_s
         self.now_ms = SNAPSHOT_AT_MS + 1_500
         self.topics = Topics()
         self.broker = broker(clock_ms=lambda: self.now_ms)
@@ -120,6 +123,12 @@ class Rig:
             ReplyTopics(known_topics, self.topics, self.settings.reply_topic_pattern),
             self.topics,
             self.settings,
+            Standstill(
+                self.broker,
+                self.topics.requests,
+                lambda asked: self.broker.committed(self.settings.group, asked).values(),
+                patience_s=self.patience_s,
+            ),
             stop=self.stop,
             stats=ServingStats(),
             clock_ms=lambda: self.now_ms,

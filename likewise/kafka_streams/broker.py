@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import kafka
@@ -17,7 +18,7 @@ from likewise.kafka_streams.topic_sizes import TopicSizes
 from likewise.streams import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from likewise.settings import KafkaSettings
     from likewise.topics import TopicSpec
@@ -52,21 +53,8 @@ class KafkaBroker:
         Raises:
             TransientError: the cluster is out of reach.
         """
-        settings = self._connection.settings
-        with self._connection.errors("joining the consumer group"):
-            self._connection.require_reachable()
-            wanted = list(topics)
-            consumer = kafka.KafkaConsumer(
-                *wanted,
-                group_id=self._connection.group(group),
-                max_poll_records=max_records,
-                session_timeout_ms=settings.session_timeout_ms,
-                heartbeat_interval_ms=settings.heartbeat_interval_ms,
-                metadata_max_age_ms=_METADATA_MAX_AGE_MS,
-                **self._reading(),
-            )
-            _learn_of(consumer, wanted)  # before the first poll, with which it joins
-        return KafkaSource(consumer, self._connection)
+        make = partial(self._member, group, list(topics), max_records)
+        return KafkaSource(make, self._connection)
 
     def reader(self, start: Mapping[TopicPartition, int]) -> KafkaReader:
         """See `Broker.reader`."""
@@ -142,6 +130,25 @@ class KafkaBroker:
             if self._admin is not None:
                 self._admin.close()
                 self._admin = None
+
+    def _member(self, group: str, topics: Sequence[str], max_records: int, listener: Any) -> Any:
+        settings = self._connection.settings
+        with self._connection.errors("joining the consumer group"):
+            self._connection.require_reachable()
+            consumer = kafka.KafkaConsumer(
+                group_id=self._connection.group(group),
+                max_poll_records=max_records,
+                session_timeout_ms=settings.session_timeout_ms,
+                heartbeat_interval_ms=settings.heartbeat_interval_ms,
+                # Who heartbeats and does not poll holds up every rebalance for so long, and is left
+                # out of the next one.
+                max_poll_interval_ms=int(settings.group_patience_s * 1000),
+                metadata_max_age_ms=_METADATA_MAX_AGE_MS,
+                **self._reading(),
+            )
+            consumer.subscribe(topics, listener=listener)
+            _learn_of(consumer, topics)  # before the first poll, with which it joins
+        return consumer
 
     def _ask(self, question: Callable[[Any], Any]) -> Any:
         # One question at a time: while the first of several connects, kafka-python fails the others.

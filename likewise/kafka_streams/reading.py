@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import kafka
 from kafka import errors as kafka_errors
+from kafka.structs import MemberState
 
 from likewise.errors import TransientError
 from likewise.kafka_streams.connection import CLOSE_TIMEOUT_MS
 from likewise.streams import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from likewise.kafka_streams.connection import Connection
     from likewise.streams import Record
@@ -31,9 +32,18 @@ _LOST = (
 class KafkaSource:
     """A `likewise.streams.Source`: one member of a consumer group."""
 
-    def __init__(self, consumer: Any, connection: Connection) -> None:
-        self._consumer = consumer
+    def __init__(self, make: Callable[[_Shares], Any], connection: Connection) -> None:
+        """Take part by consumers of kafka-python that `make` makes; they join with their first poll.
+
+        What `make` is given is to listen to their rebalances.
+
+        Raises:
+            TransientError: the cluster is out of reach.
+        """
+        self._make = make
         self._connection = connection
+        self._shares = _Shares()
+        self._consumer = make(self._shares)
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """See `Source.poll`."""
@@ -43,6 +53,14 @@ class KafkaSource:
     def assignment(self) -> set[TopicPartition]:
         """See `Source.assignment`."""
         return {TopicPartition(*partition) for partition in self._consumer.assignment()}
+
+    def is_member(self) -> bool:
+        """See `Source.is_member`."""
+        return bool(self._consumer.group_metadata().state == MemberState.STABLE)
+
+    def rebalances(self) -> int:
+        """See `Source.rebalances`."""
+        return self._shares.count
 
     def known_ends(self) -> dict[TopicPartition, int]:
         """See `Source.known_ends`."""
@@ -87,10 +105,30 @@ class KafkaSource:
                 self.seek(TopicPartition(record.topic, record.partition), record.offset)
         self._consumer.resume(*self._consumer.paused())
 
+    def rejoin(self) -> None:
+        """See `Source.rejoin`."""
+        made = self._make(self._shares)
+        self.close()
+        self._consumer = made
+
     def close(self) -> None:
         """See `Source.close`."""
         with suppress(kafka_errors.KafkaError, OSError):
             self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
+
+
+class _Shares(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Counts how often partitions were shared out; called within `poll`, by the client's thread."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_partitions_revoked(self, revoked: object) -> None:
+        """Say nothing: they are read until the new share is known."""
+
+    def on_partitions_assigned(self, assigned: object) -> None:
+        """Count."""
+        self.count += 1
 
 
 class KafkaReader:

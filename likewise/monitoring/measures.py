@@ -52,6 +52,11 @@ MEASURES = {
         Measure("events_applied", "Events applied to Redis.", lambda s: s.events_applied),
         Measure("dead_letters", "Events not understood.", lambda s: s.dead_letters),
         Measure(
+            "rejoins",
+            "Times the group was joined anew because nobody read a partition on.",
+            lambda s: s.rejoins,
+        ),
+        Measure(
             "lag",
             "Events not applied yet of the partitions that are this consumer's.",
             lambda s: s.lag,
@@ -135,6 +140,11 @@ MEASURES = {
         Measure("batches", "Batches of requests ranked.", lambda s: s.batches),
         Measure("replies", "Replies sent.", lambda s: s.replies, label="outcome"),
         Measure("dead_letters", "Requests nobody could be told about.", lambda s: s.dead_letters),
+        Measure(
+            "rejoins",
+            "Times the group was joined anew because nobody read a partition on.",
+            lambda s: s.rejoins,
+        ),
         Measure("waiting", "Requests that wait for a like.", lambda s: s.waiting, counts=False),
         Measure(
             "backlog",

@@ -92,6 +92,11 @@ class MemoryBroker:
         with self.changed:
             self.logs[partition].delete_before(before)
 
+    def misplace(self, group: str, partition: TopicPartition) -> None:
+        """Let no member of the group read the partition, until somebody joins anew."""
+        with self.changed:
+            self._groups[group].misplace(partition)
+
     def source(self, group: str, topics: Iterable[str], *, max_records: int) -> MemorySource:
         """See `Broker.source`."""
         with self.answering("ask"):

@@ -46,11 +46,23 @@ class MemoryGroup:
                 self._settle()
         return self._shares[member] if self._settled else None
 
+    def has(self, member: MemorySource) -> bool:
+        """Whether the group has settled with this member in it, who knows of that."""
+        return self._settled and member in self._members and member.generation == self.generation
+
     def leave(self, member: MemorySource) -> None:
         """Give the member's share to the others, when they have polled."""
         if member in self._members:
             self._members.remove(member)
             self.unsettle()
+
+    def misplace(self, partition: TopicPartition) -> None:
+        """Take a partition from whoever has it, and give it to nobody until somebody joins anew."""
+        for share in self._shares.values():
+            if partition in share:
+                share.remove(partition)
+        self.generation += 1
+        self._broker.changed.notify_all()
 
     def commit(self, member: MemorySource, next_offsets: Mapping[TopicPartition, int]) -> None:
         """Record the offsets, unless the member's generation is over."""
@@ -80,6 +92,7 @@ class MemorySource:
         self._cursor = Cursor(broker.logs)
         self.topics = frozenset(topics)
         self.generation = 0
+        self._rebalances = 0
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """See `Source.poll`."""
@@ -89,6 +102,15 @@ class MemorySource:
     def assignment(self) -> set[TopicPartition]:
         """See `Source.assignment`."""
         return set(self._cursor.offsets)
+
+    def is_member(self) -> bool:
+        """See `Source.is_member`."""
+        with self._broker.changed:
+            return self._group.has(self)
+
+    def rebalances(self) -> int:
+        """See `Source.rebalances`."""
+        return self._rebalances
 
     def known_ends(self) -> dict[TopicPartition, int]:
         """See `Source.known_ends`."""
@@ -115,6 +137,12 @@ class MemorySource:
         with self._broker.changed:
             self._join()
 
+    def rejoin(self) -> None:
+        """See `Source.rejoin`."""
+        with self._broker.answering("ask"):
+            self._group.leave(self)
+            self._cursor.offsets.clear()
+
     def close(self) -> None:
         """See `Source.close`."""
         with self._broker.changed:
@@ -136,6 +164,7 @@ class MemorySource:
             return False
         if self.generation != self._group.generation:
             self.generation = self._group.generation
+            self._rebalances += 1
             self._cursor.offsets = {
                 partition: self._group.committed.get(partition, self._broker.logs[partition].first)
                 for partition in share

@@ -387,12 +387,7 @@ def share_the_topic(broker: Broker, topic: str, members: list[Source]) -> None:
     def shared() -> bool:
         # At the same time, as members in processes of their own do: a join takes all of them.
         assert list(pool.map(lambda member: member.poll(500), members)) == [[]] * len(members)
-        shares = [member.assignment() for member in members]
-        return (
-            all(shares)
-            and sum(map(len, shares)) == 3
-            and set.union(*shares) == set(broker.partitions(topic))
-        )
+        return all(member.assignment() for member in members) and share_out(broker, topic, members)
 
     with ThreadPoolExecutor(len(members)) as pool:
         wait_until(shared, "the members share the partitions")
@@ -439,3 +434,40 @@ def test_a_member_that_only_keeps_alive_loses_nothing(
         member.keep_alive()
     member.commit({TopicPartition(topic, 0): 2})
     assert values(collect(member, 8)) == numbered(8, start=2)
+
+
+def test_who_has_polled_long_enough_is_a_member_also_without_a_share(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    members = [join() for _ in range(4)]
+    assert not members[0].is_member(), "it joins with its first poll"
+
+    def all_are_members() -> bool:
+        list(pool.map(lambda member: member.poll(500), members))
+        return all(member.is_member() for member in members) and share_out(broker, topic, members)
+
+    with ThreadPoolExecutor(len(members)) as pool:
+        wait_until(all_are_members, "all are members")
+    assert sorted(len(member.assignment()) for member in members) == [0, 1, 1, 1]
+
+
+def share_out(broker: Broker, topic: str, members: list[Source]) -> bool:
+    """Whether every partition is some member's, and no two have the same."""
+    shares = [member.assignment() for member in members]
+    return sum(map(len, shares)) == 3 and set.union(*shares) == set(broker.partitions(topic))
+
+
+def test_a_member_that_rejoins_reads_on_from_the_commits(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(10))
+    member = join()
+    collect(member, 10)
+    member.commit({TopicPartition(topic, 0): 6})
+    member.rejoin()
+    assert member.assignment() == set()
+    assert not member.is_member()
+    assert values(collect(member, 4)) == [b"6", b"7", b"8", b"9"]
+    assert member.assignment() == set(broker.partitions(topic))
+    member.commit({TopicPartition(topic, 0): 10})
+    assert broker.committed("group", [TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): 10}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 import threading
 from itertools import islice
@@ -13,6 +14,7 @@ import pytest
 from consumers.service import run_consumer
 from consumers.starts import choose_start
 from consumers.stats import ConsumerStats
+from consumers.worker import ConsumerWorker
 from likewise.dead_letters import decode_dead_letter
 from likewise.errors import ForeignDataError, LikewiseError, SettingsError, TransientError
 from likewise.events import Event, Like, Unlike, encode_event, event_key
@@ -298,6 +300,71 @@ def test_events_delivered_again_after_a_rebalance_are_not_applied_again(
     stats = consume(broker, store, until=done)
     assert store.likes([ANN]) == [{A, B, C}]
     assert stats.events_applied == 3
+
+
+def test_a_partition_that_the_group_gave_to_nobody_is_read_after_joining_anew(
+    store: MemoryStore,
+) -> None:
+    broker = broker_with(partitions=2)
+    publish(broker, *islice(random_events(3), 50))
+    stats = ConsumerStats()
+    lost: list[TopicPartition] = []
+
+    def done() -> bool:
+        if caught_up(broker, store, TOPICS.likes) and not lost:
+            lost.append(P0)
+            broker.misplace(GROUP, P0)
+            publish(broker, *islice(random_events(4), 50))
+        return caught_up(broker, store, TOPICS.likes)
+
+    ConsumerWorker(
+        broker,
+        store,
+        TOPICS,
+        settings().consumer,
+        stop=StopWhen(done),
+        stats=stats,
+        patience_s=0.0,
+    ).run()
+    assert lost
+    assert stats.rejoins >= 1
+    assert store.positions([P0]) == [broker.end_offsets([P0])[P0]]
+
+
+def test_a_consumer_without_a_share_is_ready_to_stand_in(
+    broker: MemoryBroker, store: MemoryStore
+) -> None:
+    other = broker.source(GROUP, [TOPICS.likes], max_records=1)
+    other.keep_alive()
+    stats = ConsumerStats()
+    assert not stats.pulse.ready
+
+    def ready() -> bool:
+        other.keep_alive()
+        return stats.pulse.ready
+
+    run_consumer(settings(), broker, store, StopWhen(ready), stats=stats)
+    assert other.assignment() == {P0}
+
+
+def test_a_rebalance_right_after_lost_writes_passes_over_no_event(
+    broker: MemoryBroker, store: MemoryStore
+) -> None:
+    publish(broker, Like(ANN, A), Like(ANN, B))
+    consume(broker, store)
+    assert broker.committed(GROUP, [P0]) == {P0: 2}
+    emptied, looks = MemoryStore(), itertools.count()
+
+    def done() -> bool:
+        if next(looks) == 1:  # the beginning has been sought by now, and not been read
+            passer_by = broker.source(GROUP, [TOPICS.likes], max_records=1)
+            passer_by.keep_alive()
+            passer_by.close()
+            publish(broker, Like(ANN, C))
+        return caught_up(broker, emptied, TOPICS.likes)
+
+    consume(broker, emptied, until=done)
+    assert emptied.likes([ANN]) == [{A, B, C}]
 
 
 def test_a_topic_made_anew_is_read_from_its_beginning(

@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +43,7 @@ def record(
         (None, None),
         (math.nan, None),
         ("NaN", None),
+        (pd.NaT, None),
     ],
 )
 def test_a_time_may_be_a_number_or_iso_8601(written: object, time_ms: int | None) -> None:

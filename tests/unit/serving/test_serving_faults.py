@@ -8,6 +8,7 @@ from likewise.errors import (
     SettingsError,
     TransientError,
 )
+from likewise.streams import TopicPartition
 from likewise.testing import MemoryBroker, MemoryStore
 from likewise.topics import TopicSpec
 from tests.serving_rig import (
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from likewise.ids import UserId
     from likewise.store import Lookup
-    from likewise.streams import TopicPartition
     from serving.worker import ServingWorker
 
 
@@ -227,3 +227,17 @@ def two_workers_with_a_hitch(
         rig.ask({"user_id": f"u{partition}"}, partition=partition)
     store.hitches += [other_joins, meanwhile]
     return rig, other
+
+
+def test_requests_that_the_group_gave_to_nobody_are_answered_after_joining_anew(
+    model_directory: Path,
+) -> None:
+    rig = Rig(model_directory, VERSION, partitions=2, patience_s=0.0)
+    with running(rig):
+        rig.ask({"user_id": "u"}, partition=0)
+        wait_until(lambda: rig.committed(0) == 1)
+        rig.broker.misplace(rig.settings.group, TopicPartition(rig.topics.requests, 0))
+        rig.ask({"user_id": "v"}, partition=0)
+        wait_until(lambda: rig.committed(0) == 2)
+    assert [reply["user_id"] for reply in rig.replies()] == ["u", "v"]
+    assert rig.worker.stats.rejoins >= 1
