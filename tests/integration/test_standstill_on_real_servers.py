@@ -1,0 +1,70 @@
+"""A group that stands still on a real broker, with its members alive, gets going again."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kafka.coordinator.consumer import ConsumerCoordinator
+
+from likewise.settings import KafkaSettings
+from likewise.topics import Topics
+from tests.consuming import caught_up, consuming, opened, random_events, send, settings_for
+from tests.services import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE_S = 6.0
+
+
+def gives_a_partition_to_nobody(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the group's leader forget a partition the first time that it shares them out."""
+    original, happened = ConsumerCoordinator._perform_assignment, list[str]()
+
+    def perform(self: Any, *arguments: Any) -> Any:
+        if happened:
+            return original(self, *arguments)
+        happened.append(self.group_id)
+        with pytest.MonkeyPatch.context() as forgetting:
+            forgetting.setattr(self._cluster, "partitions_for_topic", lambda _topic: {0})
+            return original(self, *arguments)
+
+    monkeypatch.setattr(ConsumerCoordinator, "_perform_assignment", perform)
+    return happened
+
+
+def never_hears_of_its_join(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the first join go unanswered."""
+    original, happened = ConsumerCoordinator._do_join_and_sync_async, list[str]()
+
+    async def join(self: Any) -> Any:
+        if not happened:
+            happened.append(self.group_id)
+            await self._manager._net.sleep(3_600)
+        return await original(self)
+
+    monkeypatch.setattr(ConsumerCoordinator, "_do_join_and_sync_async", join)
+    return happened
+
+
+@pytest.mark.parametrize("standstill", [gives_a_partition_to_nobody, never_hears_of_its_join])
+def test_events_that_nobody_reads_are_applied_after_joining_anew(
+    bootstrap_servers: str,
+    redis_url: str,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    standstill: Callable[[pytest.MonkeyPatch], list[str]],
+) -> None:
+    settings = settings_for(bootstrap_servers, redis_url, prefix)
+    monkeypatch.setattr(KafkaSettings, "group_patience_s", PATIENCE_S)
+    happened = standstill(monkeypatch)
+    topic = Topics(prefix).likes
+    with opened(settings) as (broker, store), closing(broker.sink()) as sink:
+        send(sink, topic, islice(random_events(1), 200))
+        with consuming(settings) as stats:
+            wait_until(lambda: caught_up(broker, store, topic), "all is applied")
+    assert happened
+    assert stats.rejoins >= 1
