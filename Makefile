@@ -5,6 +5,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 FAULTS ?=
 FUZZ_SECONDS ?= 30
+AUDIT ?=
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?= likewise:latest
@@ -66,9 +67,10 @@ lock: $(VENV)/installed ## pin the dependencies anew after a change to pyproject
 	$(LOCK) --extra dev --output-file requirements.lock
 	$(LOCK) --extra server --constraint requirements.lock --output-file requirements-server.lock
 
-# Compares the pins with the advisories of PyPI and OSV, so it needs the internet; installs nothing.
+# Compares the pins with the advisories of PyPI, which has to be PyPI itself: mirrors often lack the document
+# of each release. AUDIT="--vulnerability-service osv" asks OSV. Installs nothing.
 audit: ## look for known weaknesses in the locked dependencies (pip-audit; needs the internet)
-	$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
+	$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock $(AUDIT)
 
 image: ## build the container image, likewise:latest
 	docker build --tag $(IMAGE) .
