@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.errors import PositionMovedError
+from likewise.store import Advance, Changes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from likewise.store import LikeStore
+    from likewise.streams import Broker, TopicPartition
 
 
 class Start(NamedTuple):
@@ -10,25 +19,84 @@ class Start(NamedTuple):
 
     offset: int
     warning: str | None = None
+    reason: str | None = None
+    """`remade` or `retention`: why the log does not go on from the stored position."""
 
 
-def choose_start(stored: int | None, beginning: int, end: int) -> Start:
+def take_up(
+    broker: Broker, store: LikeStore, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, Start]:
+    """Return where to read partitions of one topic from; the stored positions are there by then.
+
+    Those that another member was quicker with are left out. The log is noted after the position: a
+    crash between the two makes it be read from its beginning once more.
+
+    Raises:
+        TransientError: a server is out of reach.
+    """
+    log = broker.log_id(partitions[0].topic)
+    positions, logs = store.positions(partitions), store.logs(partitions)
+    beginnings, ends = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
+    starts: dict[TopicPartition, Start] = {}
+    for partition, position, noted in zip(partitions, positions, logs, strict=True):
+        anew = None not in (log, noted) and log != noted
+        start = choose_start(position, beginnings[partition], ends[partition], anew=anew)
+        if start.offset != position:
+            try:
+                store.apply(Changes(), {partition: Advance(position, start.offset)})
+            except PositionMovedError:
+                continue
+        starts[partition] = start
+    if log is not None:
+        store.note_logs(
+            log,
+            [p for p, noted in zip(partitions, logs, strict=True) if p in starts and noted != log],
+        )
+    return starts
+
+
+def remade(
+    broker: Broker, store: LikeStore, partitions: Sequence[TopicPartition]
+) -> list[TopicPartition]:
+    """Return which of one topic's partitions are of another log by now than when they were taken up.
+
+    Raises:
+        TransientError: a server is out of reach.
+    """
+    log = broker.log_id(partitions[0].topic) if partitions else None
+    if log is None:
+        return []
+    noted = zip(partitions, store.logs(partitions), strict=True)
+    return [partition for partition, its in noted if its != log]
+
+
+def choose_start(stored: int | None, beginning: int, end: int, *, anew: bool = False) -> Start:
     """Return where to go on, from the stored position and the offsets at both ends of the log.
 
-    The log is the truth: with no usable position all of it is read again, which is harmless.
+    The log is the truth: with no usable position all of it is read again, which is harmless. `anew`
+    is whether the position is known to be of another log, which had the same name.
     """
     if stored is None:
         return Start(beginning)
+    if anew:
+        return Start(
+            beginning,
+            f"the topic was made anew since Redis has applied events up to {stored}; all of it is "
+            f"read again from {beginning}",
+            "remade",
+        )
     if stored > end:
         return Start(
             beginning,
             f"Redis has applied events up to {stored}, but the partition ends at {end}: it was "
             f"made anew or has lost its tail; all of it is read again from {beginning}",
+            "remade",
         )
     if stored < beginning:
         return Start(
             beginning,
             f"the events from {stored} to {beginning - 1} are gone from the partition and were "
             "never applied: its retention is shorter than the consumers' absence was",
+            "retention",
         )
     return Start(stored)

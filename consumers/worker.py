@@ -8,10 +8,11 @@ See docs/decisions/0001-positions-live-in-redis.md.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from consumers.fold import fold
-from consumers.starts import choose_start
+from consumers.starts import remade, take_up
 from consumers.stats import ConsumerStats
 from likewise.backoff import StoppedError, retry
 from likewise.dead_letters import DeadLetter, send_dead_letters
@@ -19,7 +20,7 @@ from likewise.errors import InvalidInputError, PositionMovedError, TransientErro
 from likewise.events import decode_event
 from likewise.logs import get_logger
 from likewise.standstill import Standstill
-from likewise.store import Advance, Changes
+from likewise.store import Advance
 from likewise.streams import TopicPartition
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class ConsumerWorker:
             settings.group, [topics.likes], max_records=settings.max_records
         )
         self._standstill = Standstill(broker, topics.likes, store.positions, patience_s=patience_s)
+        self._look_every_s = patience_s / 4
+        self._next_look_s = time.monotonic() + self._look_every_s
         self._dead_letters: Sink | None = None  # made for the first one
         # How far our partitions are applied. Redis holds the same, or refuses our batch.
         self._applied: dict[TopicPartition, int] = {}
@@ -99,6 +102,7 @@ class ConsumerWorker:
             while not self._stop.is_set():
                 self._run_once()
                 self._end_standstill()
+                self._check_logs()
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
         finally:
@@ -140,9 +144,10 @@ class ConsumerWorker:
             if applied is None:
                 continue
             sought = self._sought.pop(partition, None)
-            if records[0].offset > applied and sought != self._source.rebalances():
-                # The reader was moved behind our back. Where only transaction markers or
-                # compaction left a gap, this costs one more look.
+            ahead = records[0].offset > applied and sought != self._source.rebalances()
+            if ahead or records[-1].offset < applied:
+                # The reader was moved behind our back, or the log made anew. Where only transaction
+                # markers or compaction left a gap, this costs one more look.
                 del self._applied[partition]
                 continue
             if unapplied := [record for record in records if record.offset >= applied]:
@@ -155,18 +160,10 @@ class ConsumerWorker:
             self._persist(lambda: self._find_starts(new))
 
     def _find_starts(self, partitions: Sequence[TopicPartition]) -> None:
-        stored = self._store.positions(partitions)
-        beginnings = self._broker.beginning_offsets(partitions)
-        ends = self._broker.end_offsets(partitions)
-        for partition, position in zip(partitions, stored, strict=True):
-            start = choose_start(position, beginnings[partition], ends[partition])
+        for partition, start in take_up(self._broker, self._store, partitions).items():
             if start.warning is not None:
                 self._log.error(start.warning, **partition._asdict())
-            if start.offset != position:
-                try:
-                    self._store.apply(Changes(), {partition: Advance(position, start.offset)})
-                except PositionMovedError:
-                    continue  # another member was quicker; the next turn looks again
+                self.stats.log_breaks[str(start.reason)] += 1
             self._source.seek(partition, start.offset)
             self._applied[partition] = start.offset
             self._sought[partition] = self._source.rebalances()
@@ -224,6 +221,15 @@ class ConsumerWorker:
             )
             self.stats.rejoins += 1
             self._persist(self._source.rejoin)
+
+    def _check_logs(self) -> None:
+        """Notice, now and then, that the topic we read was deleted and made anew."""
+        if time.monotonic() < self._next_look_s:
+            return
+        self._next_look_s = time.monotonic() + self._look_every_s
+        with suppress(TransientError):
+            for partition in remade(self._broker, self._store, [*self._applied]):
+                del self._applied[partition]
 
     def _check_positions(self) -> None:
         """Notice, though nothing comes in, that Redis has lost its last writes."""

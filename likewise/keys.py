@@ -35,6 +35,10 @@ class Keys(NamedTuple):
         """STRING: the offset of the first event of the partition that is not applied yet."""
         return f"{self.prefix}likewise:position:{topic}:{partition}"
 
+    def log(self, topic: str, partition: int) -> str:
+        """STRING: the broker's id of the topic that the partition's position is of."""
+        return f"{self.position(topic, partition)}:log"
+
     @property
     def changed(self) -> str:
         """SET of users whose likes changed since the indexer last took them."""

@@ -88,7 +88,7 @@ class Standstill:
 
     def _look(self) -> None:
         """Note since when each partition rests; one that moves, or is read to its end, does not."""
-        ends = self._broker.end_offsets(self._broker.partitions(self._topic))
+        ends = self._broker.least_ends(self._broker.partitions(self._topic))
         now_s = self._clock_s()
         before, self._rests = self._rests, {}
         for (partition, end), at in zip(ends.items(), self._reached([*ends]), strict=True):

@@ -67,6 +67,12 @@ class LikeStore(Protocol):
     def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
         """Return how far each partition is applied (the next offset); None where nothing is."""
 
+    def logs(self, partitions: Sequence[TopicPartition]) -> list[str | None]:
+        """Return which log each partition's position is of; None where it was never noted."""
+
+    def note_logs(self, log: str, partitions: Sequence[TopicPartition]) -> None:
+        """Note that the positions of these partitions are of this log from now on."""
+
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """Apply a batch and move the positions, all or nothing.
 

@@ -180,11 +180,23 @@ class Broker(Protocol):
     def partitions(self, topic: str) -> list[TopicPartition]:
         """Return the topic's partitions in order; empty where there is no such topic."""
 
+    def log_id(self, topic: str) -> str | None:
+        """Return what tells the topic from one of the same name that was deleted.
+
+        None where there is no such topic, or the broker does not say.
+        """
+
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset of each partition's oldest record."""
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset that each partition's next record will get."""
+
+    def least_ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return `end_offsets`, or a little less, for a fraction of their cost.
+
+        Never so little that a batch of records would be missed of which none was read.
+        """
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]

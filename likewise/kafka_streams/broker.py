@@ -98,16 +98,27 @@ class KafkaBroker:
             numbers = self._partition_numbers().get(topic, [])
         return [TopicPartition(topic, number) for number in numbers]
 
+    def log_id(self, topic: str) -> str | None:
+        """See `Broker.log_id`."""
+        with self._connection.errors(f"asking for topic {topic}"):
+            ids = [one.get("topic_id") for one in self._descriptions() if one["name"] == topic]
+        # Brokers that know no ids (before Kafka 2.8) give none, or zeros.
+        return next((str(one) for one in ids if one and set(str(one)) - set("0-")), None)
+
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Broker.beginning_offsets`."""
         return self._offsets(partitions, kafka.OffsetSpec.EARLIEST)
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Broker.end_offsets`."""
-        listed = self._offsets(partitions, kafka.OffsetSpec.LATEST)
+        listed = self.least_ends(partitions)
         # Tansu counts the last batch as one record there; a fetch tells where the log really ends.
         with closing(self._read(listed, fetch_max_wait_ms=1)) as reader:
             return reader.end_offsets(self._connection.settings.request_timeout_ms)
+
+    def least_ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See `Broker.least_ends`."""
+        return self._offsets(partitions, kafka.OffsetSpec.LATEST)
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]
@@ -182,14 +193,17 @@ class KafkaBroker:
         }
 
     def _partition_numbers(self) -> dict[str, list[int]]:
-        # All topics are asked for: naming one makes Tansu create it, whatever the request says.
         return {
             description["name"]: sorted(
                 partition["partition_index"] for partition in description["partitions"]
             )
-            for description in self._ask(lambda admin: admin.describe_topics())
-            if not description["error_code"]
+            for description in self._descriptions()
         }
+
+    def _descriptions(self) -> list[dict[str, Any]]:
+        # All topics are asked for: naming one makes Tansu create it, whatever the request says.
+        described = self._ask(lambda admin: admin.describe_topics())
+        return [description for description in described if not description["error_code"]]
 
     def _create(self, spec: TopicSpec) -> None:
         creation = {

@@ -52,6 +52,12 @@ MEASURES = {
         Measure("events_applied", "Events applied to Redis.", lambda s: s.events_applied),
         Measure("dead_letters", "Events not understood.", lambda s: s.dead_letters),
         Measure(
+            "log_breaks",
+            "Times a partition did not go on from what was applied of it.",
+            lambda s: s.log_breaks,
+            label="reason",
+        ),
+        Measure(
             "rejoins",
             "Times the group was joined anew because nobody read a partition on.",
             lambda s: s.rejoins,

@@ -57,6 +57,14 @@ class RedisStore:
         replies = self._pipeline(self._position_reads(partitions))
         return self._parsed_positions(partitions, replies)
 
+    def logs(self, partitions: Sequence[TopicPartition]) -> list[str | None]:
+        """See `LikeStore.logs`."""
+        return self._pipeline([("GET", self._keys.log(*partition)) for partition in partitions])
+
+    def note_logs(self, log: str, partitions: Sequence[TopicPartition]) -> None:
+        """See `LikeStore.note_logs`."""
+        self._pipeline([("SET", self._keys.log(*partition), log) for partition in partitions])
+
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """See `LikeStore.apply`."""
         batch = list(writes(self._keys, changes))

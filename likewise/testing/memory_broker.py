@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import uuid
 import zlib
 from collections import deque
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ class MemoryBroker:
         self.changed = threading.Condition()
         self.logs: dict[TopicPartition, PartitionLog] = {}
         self._topics: dict[str, TopicSpec] = {}
+        self._ids: dict[str, str] = {}
         self._groups: dict[str, MemoryGroup] = {}
         self._faults: dict[Operation, deque[LikewiseError]] = {}
         self._down = False
@@ -92,6 +94,12 @@ class MemoryBroker:
         with self.changed:
             self.logs[partition].delete_before(before)
 
+    def remake(self, topic: str) -> None:
+        """Delete the topic with all that is in it, and make it anew; readers go on where they are."""
+        with self.changed:
+            self._ids[topic] = str(uuid.uuid4())
+            self.logs.update({partition: PartitionLog() for partition in self.partitions_of(topic)})
+
     def misplace(self, group: str, partition: TopicPartition) -> None:
         """Let no member of the group read the partition, until somebody joins anew."""
         with self.changed:
@@ -119,6 +127,7 @@ class MemoryBroker:
             missing = {spec.name: spec for spec in specs if spec.name not in self._topics}
             self._topics.update(missing)
             for name in missing:
+                self._ids[name] = str(uuid.uuid4())
                 self.logs.update(
                     {partition: PartitionLog() for partition in self.partitions_of(name)}
                 )
@@ -130,6 +139,11 @@ class MemoryBroker:
         with self.answering("ask"):
             return self.partitions_of(topic)
 
+    def log_id(self, topic: str) -> str | None:
+        """See `Broker.log_id`."""
+        with self.answering("ask"):
+            return self._ids.get(topic)
+
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Broker.beginning_offsets`."""
         with self.answering("ask"):
@@ -139,6 +153,10 @@ class MemoryBroker:
         """See `Broker.end_offsets`."""
         with self.answering("ask"):
             return {partition: self._log(partition).end for partition in partitions}
+
+    def least_ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See `Broker.least_ends`."""
+        return self.end_offsets(partitions)
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]

@@ -35,6 +35,7 @@ class MemoryStore:
         self._retired: set[ItemId] = set()
         self._retired_version = 0
         self._positions: dict[TopicPartition, int] = {}
+        self._logs: dict[TopicPartition, str] = {}
         self._announcement: bytes | None = None
         self._leases: dict[str, tuple[str, float]] = {}
 
@@ -42,6 +43,16 @@ class MemoryStore:
         """See `LikeStore.positions`."""
         with self._answering():
             return [self._positions.get(partition) for partition in partitions]
+
+    def logs(self, partitions: Sequence[TopicPartition]) -> list[str | None]:
+        """See `LikeStore.logs`."""
+        with self._answering():
+            return [self._logs.get(partition) for partition in partitions]
+
+    def note_logs(self, log: str, partitions: Sequence[TopicPartition]) -> None:
+        """See `LikeStore.note_logs`."""
+        with self._answering():
+            self._logs.update(dict.fromkeys(partitions, log))
 
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """See `LikeStore.apply`."""

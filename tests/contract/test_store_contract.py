@@ -101,6 +101,16 @@ def test_a_batch_applied_again_changes_nothing(store: LikeStore) -> None:
     assert store.likes([ANN]) == [items("a", "b")]
 
 
+def test_it_is_known_which_log_a_position_is_of(store: LikeStore) -> None:
+    assert store.logs([P0, P1]) == [None, None]
+    store.note_logs("first", [P0, P1])
+    store.note_logs("second", [P1])
+    store.note_logs("third", [])
+    assert store.logs([P1, P0]) == ["second", "first"]
+    assert store.logs([]) == []
+    assert store.positions([P0, P1]) == [None, None]
+
+
 def test_positions_move_with_the_batch(store: LikeStore) -> None:
     store.apply(Changes(), {P0: Advance(None, 7), P1: Advance(None, 0)})
     assert store.positions([P1, P0]) == [0, 7]

@@ -264,6 +264,28 @@ def test_offsets_span_from_the_oldest_record_to_the_next_one(broker: Broker, top
     assert broker.end_offsets([]) == {}
 
 
+def test_a_topic_has_an_id_of_its_own_that_stays(broker: Broker, topic: str, prefix: str) -> None:
+    broker.ensure_topics([TopicSpec(f"{prefix}other", 1, {})])
+    log = broker.log_id(topic)
+    assert log is not None
+    assert broker.log_id(f"{prefix}other") not in (None, log)
+    publish(broker, topic, [b"x"])
+    assert broker.log_id(topic) == log
+    assert broker.log_id(f"{prefix}unknown") is None
+
+
+def test_the_least_ends_are_no_more_than_the_ends_and_miss_no_batch(
+    broker: Broker, topic: str
+) -> None:
+    where = TopicPartition(topic, 1)
+    for start in (0, 3):
+        with closing(broker.sink(linger_ms=20)) as sink:  # all in one batch
+            for value in numbered(3):
+                sink.send(topic, value, partition=1)
+        assert start < broker.least_ends([where])[where] <= start + 3
+    assert broker.least_ends([]) == {}
+
+
 # Groups
 
 

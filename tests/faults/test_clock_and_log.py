@@ -126,6 +126,29 @@ def test_a_topic_made_anew_with_fewer_partitions_is_read_and_the_operator_told(
 
 
 @pytest.mark.timeout(300)
+def test_a_longer_topic_made_anew_under_running_consumers_is_read_from_its_beginning(
+    kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
+) -> None:
+    settings = on_kafka(kafka, redis_url, prefix, tmp_path)
+    topics = Topics(prefix)
+    users = [UserId(f"user {number}") for number in range(100)]
+    with (
+        opened(settings) as (broker, store),
+        deployed(settings, tmp_path, ["consumers", "consumers"]) as consumers,
+    ):
+        publish(broker, topics, [Like(user, ItemId("old")) for user in users])
+        wait_until(lambda: caught_up(broker, store, topics.likes), "all is applied")
+        kafka.remake(topics.likes, settings.kafka.partitions)
+        figures.faults["topic made anew under running consumers"] += 1
+        # Every position is within the new log, so that only its id tells it from the old one.
+        items = [ItemId(f"new {number}") for number in range(5)]
+        publish(broker, topics, [Like(user, item) for item in items for user in users])
+        wait_until(lambda: store.likes(users) == [{"old", *items}] * 100, "all of the new log")
+        wait_until(lambda: caught_up(broker, store, topics.likes), "its end")
+        assert any("was made anew" in consumer.log.read_text() for consumer in consumers)
+
+
+@pytest.mark.timeout(300)
 def test_events_lost_to_retention_raise_an_alarm_and_what_is_left_can_be_repaired(
     kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
 ) -> None:

@@ -6,6 +6,7 @@ import copy
 import itertools
 import random
 import threading
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -377,13 +378,47 @@ def test_a_topic_made_anew_is_read_from_its_beginning(
     assert store.positions([P0]) == [1]
 
 
+def test_a_topic_made_anew_is_told_from_the_old_one_however_long_it_is(
+    broker: MemoryBroker, store: MemoryStore
+) -> None:
+    publish(broker, Like(ANN, A))
+    consume(broker, store)
+    broker.remake(TOPICS.likes)
+    publish(broker, *[Like(ANN, B)] * 3, Unlike(ANN, A))
+    assert consume(broker, store).log_breaks == Counter(remade=1)
+    assert store.likes([ANN]) == [{B}]
+    assert store.positions([P0]) == [4]
+
+
+@pytest.mark.parametrize("events", [1, 5])
+def test_a_topic_made_anew_under_a_running_consumer_is_read_from_its_beginning(
+    broker: MemoryBroker, store: MemoryStore, events: int
+) -> None:
+    publish(broker, Like(ANN, A), Like(ANN, B))
+    remade: list[str] = []
+
+    def done() -> bool:
+        if not remade and caught_up(broker, store, TOPICS.likes):
+            remade.append(TOPICS.likes)
+            broker.remake(TOPICS.likes)
+            publish(broker, *[Like(ANN, ItemId(f"new {number}")) for number in range(events)])
+            worker._next_look_s = 0.0  # it is time to look
+            return False
+        return len(store.likes([ANN])[0]) == 2 + events
+
+    worker = ConsumerWorker(broker, store, TOPICS, settings().consumer, stop=StopWhen(done))
+    worker.run()
+    assert store.positions([P0]) == [events]
+
+
 def test_events_that_retention_took_are_passed_over(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     publish(broker, Like(ANN, A), Like(ANN, B), Like(ANN, C))
     store.apply(Changes(users={ANN: UserChange(add={A})}), {P0: Advance(None, 1)})
     broker.delete_records(P0, before=2)
-    consume(broker, store)
+    stats = consume(broker, store)
+    assert stats.log_breaks == Counter(retention=1)
     assert store.likes([ANN]) == [{A, C}]
     assert store.positions([P0]) == [3]
 
