@@ -16,7 +16,12 @@ from consumers.starts import remade, take_up
 from consumers.stats import ConsumerStats
 from likewise.backoff import StoppedError, retry
 from likewise.dead_letters import DeadLetter, send_dead_letters
-from likewise.errors import InvalidInputError, PositionMovedError, TransientError
+from likewise.errors import (
+    InvalidInputError,
+    PositionMovedError,
+    TransientError,
+    UndeliverableError,
+)
 from likewise.events import decode_event
 from likewise.logs import get_logger
 from likewise.standstill import Standstill
@@ -160,7 +165,11 @@ class ConsumerWorker:
             self._persist(lambda: self._find_starts(new))
 
     def _find_starts(self, partitions: Sequence[TopicPartition]) -> None:
-        for partition, start in take_up(self._broker, self._store, partitions).items():
+        try:
+            starts = take_up(self._broker, self._store, partitions)
+        except UndeliverableError as gone:  # deleted a moment ago, perhaps to be made anew
+            raise TransientError(str(gone)).of("kafka") from gone
+        for partition, start in starts.items():
             if start.warning is not None:
                 self._log.error(start.warning, **partition._asdict())
                 self.stats.log_breaks[str(start.reason)] += 1

@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.errors import TransientError
+from likewise.errors import TransientError, UndeliverableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
@@ -25,11 +25,14 @@ _LONGEST_SHARE = 0.05
 """The part of the time that looking may take, when brokers answer slowly."""
 _MOST_DOUBLINGS = 4
 _READ_MS = 1_000
+_BARE_FOR = 8
+"""Times the patience for which an end is trusted to have no record: a broker may just be slow."""
 
 
 class _Rest(NamedTuple):
     reached: int | None
     since_s: float
+    end: int
 
 
 class Standstill:
@@ -58,6 +61,8 @@ class Standstill:
         self._rng = rng or random.Random()
         self._clock_s = clock_s
         self._rests: dict[TopicPartition, _Rest] = {}
+        # Ends before which a reader found no record, and until when that is believed.
+        self._bare_ends: dict[TopicPartition, tuple[int, float]] = {}
         self._doublings = 0
         self._limit_s = self._draw_limit_s()
         self._next_look_s = clock_s()
@@ -66,7 +71,7 @@ class Standstill:
         """Return where it is time to do something; mostly empty at once, now and then after I/O.
 
         Partitions in `known` have a reason to rest that the caller knows. Never raises for servers
-        out of reach: whatever rests then has its reason too.
+        out of reach or a topic that was just deleted: whatever rests then has its reason too.
         """
         if self._clock_s() < self._next_look_s:
             return []
@@ -75,7 +80,7 @@ class Standstill:
         try:
             self._look()
             resting = [p for p in self._overdue() if p not in known and self._readable(p)]
-        except TransientError:
+        except (TransientError, UndeliverableError):
             self._rests.clear()
         took_s = self._clock_s() - started_s
         wait_s = max(self._patience_s / _LOOKS, took_s / _LONGEST_SHARE)
@@ -92,9 +97,12 @@ class Standstill:
         now_s = self._clock_s()
         before, self._rests = self._rests, {}
         for (partition, end), at in zip(ends.items(), self._reached([*ends]), strict=True):
-            if (at or 0) < end:
-                rest = before.get(partition, _Rest(at, now_s))
-                self._rests[partition] = rest if rest.reached == at else _Rest(at, now_s)
+            bare_end, until_s = self._bare_ends.get(partition, (-1, 0.0))
+            bare = end == bare_end and now_s < until_s
+            if (at or 0) < end and not bare:
+                rest = before.get(partition)
+                same = rest is not None and rest.reached == at
+                self._rests[partition] = _Rest(at, rest.since_s if rest and same else now_s, end)
         if not self._rests:
             self._doublings = 0
             self._limit_s = self._draw_limit_s()
@@ -106,9 +114,13 @@ class Standstill:
     def _readable(self, partition: TopicPartition) -> bool:
         """Whether there is a record: the end of a log may be a transaction's mark, or compacted."""
         start = self._broker.beginning_offsets([partition])[partition]
-        reached = self._rests[partition].reached
-        with closing(self._broker.reader({partition: max(reached or 0, start)})) as reader:
-            return bool(reader.poll(_READ_MS))
+        rest = self._rests[partition]
+        with closing(self._broker.reader({partition: max(rest.reached or 0, start)})) as reader:
+            found = bool(reader.poll(_READ_MS))
+        if not found:
+            until_s = self._clock_s() + _BARE_FOR * self._patience_s
+            self._bare_ends[partition] = rest.end, until_s
+        return found
 
     def _draw_limit_s(self) -> float:
         return self._patience_s * (1 << self._doublings) * self._rng.uniform(1.0, 1.5)

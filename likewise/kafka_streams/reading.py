@@ -108,6 +108,10 @@ class KafkaSource:
     def rejoin(self) -> None:
         """See `Source.rejoin`."""
         made = self._make(self._shares)
+        if not self.is_member():
+            # Tansu never elects another leader where one leaves while the group forms. Without a
+            # membership that it knows of, the client does not leave: the session's end does as well.
+            self._consumer._coordinator.reset_generation()
         self.close()
         self._consumer = made
 

@@ -7,8 +7,9 @@ import itertools
 import random
 import threading
 from collections import Counter
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +18,13 @@ from consumers.starts import choose_start
 from consumers.stats import ConsumerStats
 from consumers.worker import ConsumerWorker
 from likewise.dead_letters import decode_dead_letter
-from likewise.errors import ForeignDataError, LikewiseError, SettingsError, TransientError
+from likewise.errors import (
+    ForeignDataError,
+    LikewiseError,
+    SettingsError,
+    TransientError,
+    UndeliverableError,
+)
 from likewise.events import Event, Like, Unlike, encode_event, event_key
 from likewise.ids import ItemId, UserId
 from likewise.settings import ConsumerSettings, KafkaSettings, Settings
@@ -409,6 +416,29 @@ def test_a_topic_made_anew_under_a_running_consumer_is_read_from_its_beginning(
     worker = ConsumerWorker(broker, store, TOPICS, settings().consumer, stop=StopWhen(done))
     worker.run()
     assert store.positions([P0]) == [events]
+
+
+def test_a_topic_that_is_away_while_its_partitions_are_taken_up_is_waited_for(
+    broker: MemoryBroker, store: MemoryStore
+) -> None:
+    publish(broker, Like(ANN, A))
+    stats = ConsumerStats()
+    stop = StopWhen(lambda: store.positions([P0]) == [1])
+    worker = ConsumerWorker(broker, store, TOPICS, settings().consumer, stop=stop, stats=stats)
+    waits: list[bool] = []
+    broker.end_offsets = partial(failing_once, broker.end_offsets, waits)  # type: ignore[method-assign]
+    worker.run()
+    assert waits
+    assert stats.retries == 1
+    assert store.likes([ANN]) == [{A}]
+
+
+def failing_once(ask: Callable[..., Any], failed: list[bool], *asked: Any) -> Any:
+    """Ask; the first time the topic is just being deleted."""
+    if not failed:
+        failed.append(True)
+        raise UndeliverableError("there is no such topic")
+    return ask(*asked)
 
 
 def test_events_that_retention_took_are_passed_over(

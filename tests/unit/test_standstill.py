@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from likewise.errors import TransientError
+from likewise.errors import TransientError, UndeliverableError
 from likewise.standstill import Standstill
 from likewise.streams import TopicPartition
 from likewise.testing import MemoryBroker
@@ -16,6 +16,8 @@ from likewise.topics import TopicSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from likewise.errors import LikewiseError
 
 P0, P1 = TopicPartition("likes", 0), TopicPartition("likes", 1)
 PATIENCE_S = 60.0
@@ -93,7 +95,9 @@ def test_a_partition_that_moves_is_left_alone_however_far_behind_it_is(scene: Sc
 def test_an_end_without_a_record_is_nothing_to_read(scene: Scene) -> None:
     scene.publish(3)
     scene.broker.delete_records(P0, before=3)  # as are the marks of transactions
-    assert scene.found_within(20 * LONGEST_S) == []
+    assert scene.found_within(6 * LONGEST_S) == []
+    scene.publish()
+    assert scene.found_within(2 * LONGEST_S) == [P0], "beyond that end there is something"
 
 
 def test_a_partition_that_is_known_to_rest_is_left_alone(scene: Scene) -> None:
@@ -116,9 +120,12 @@ def test_where_joining_anew_did_not_help_the_next_time_is_further_away(scene: Sc
     assert scene.found_within(2 * LONGEST_S) == [P0], "it has moved: patience is as it was"
 
 
-def test_nothing_is_found_of_servers_out_of_reach_nor_soon_after(scene: Scene) -> None:
+@pytest.mark.parametrize("failure", [TransientError("away"), UndeliverableError("no topic")])
+def test_nothing_is_found_of_servers_out_of_reach_nor_soon_after(
+    scene: Scene, failure: LikewiseError
+) -> None:
     scene.publish()
     scene.found_within(PATIENCE_S - 1.0)
-    scene.broker.fail_with(*[TransientError("away")] * 2, on="ask")
+    scene.broker.fail_with(failure, failure, on="ask")
     assert scene.found_within(PATIENCE_S - 1.0) == []
     assert scene.found_within(2 * LONGEST_S) == [P0]
