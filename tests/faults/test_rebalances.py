@@ -5,20 +5,28 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from likewise.settings import KafkaSettings
+from likewise.topics import Topics
+from tests.consuming import opened
 from tests.faults.deployment import settings_for
+from tests.faults.kafka_server import kafka_server
 from tests.faults.scene import scene_of
+from tests.services import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from likewise.streams import Source
     from tests.faults.audit import Figures
     from tests.faults.conftest import Effort
 
 PAUSE_S = 1.0
+PATIENCE_S = 8.0
 # Those that come and go, beside one of each kind that stays.
 RESTLESS = ("consumers", "consumers", "serving")
 
@@ -51,3 +59,33 @@ def test_members_that_come_and_go_every_second_keep_each_users_order(
                 service.start()
             scene.wait_for_progress()
         scene.audit(figures)
+
+
+@pytest.mark.timeout(300)
+def test_a_member_that_heartbeats_and_does_not_poll_is_left_out_of_the_group(
+    redis_url: str,
+    prefix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    figures: Figures,
+) -> None:
+    monkeypatch.setattr(KafkaSettings, "group_patience_s", PATIENCE_S)
+    topic = Topics(prefix).likes
+    with kafka_server() as kafka:
+        settings = settings_for(
+            kafka.bootstrap_servers, redis_url, prefix, tmp_path, session_timeout_ms=6_000
+        )
+        with opened(settings) as (broker, _store):
+            partitions = set(broker.partitions(topic))
+
+            def has_all(member: Source) -> bool:
+                member.poll(100)
+                return member.assignment() == partitions
+
+            with (
+                closing(broker.source("group", [topic], max_records=1)) as hanging,
+                closing(broker.source("group", [topic], max_records=1)) as working,
+            ):
+                wait_until(lambda: has_all(hanging), "the first member has all partitions")
+                figures.faults["member hanging, with heartbeats"] += 1
+                wait_until(lambda: has_all(working), "the second has, though the first lives")
