@@ -117,7 +117,7 @@ class Load:
     def _schedule(self, per_s: float, seconds: float) -> Iterator[float]:
         began_s = time.monotonic() + 0.05
         self._last_s = began_s + seconds
-        for number in range(int(per_s * seconds)):
+        for number in range(max(int(per_s * seconds), 1)):
             yield began_s + number / per_s
 
     def _send(self, due_s: float) -> None:

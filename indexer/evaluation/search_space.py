@@ -29,7 +29,9 @@ _QUERY_EXPONENTS = (0.0, 0.15, 0.35, 0.5)
 _SCORE_EXPONENTS = (0.0, 0.1, 0.2)
 _FINER = (0.5, 0.7, 1.4, 2.0)
 _STRONGER = (2.8, 2.0, 1.4)
-STRONGER = len(_STRONGER)
+_MORE_POPULAR = (0.1, 0.05)
+PRUDENT_TRIALS = len(_STRONGER) + len(_MORE_POPULAR)
+"""How many recipes `more_popular` and `stronger_ridges` give together, at most."""
 _NEIGHBOURS = (50, 100, 200)
 _STEPS_NEARBY = 8
 
@@ -66,6 +68,11 @@ def stronger_ridges(best: Recipe) -> list[Recipe]:
     if best.ranker not in ("blend", "spectral") or not best.ridge:
         return []
     return _vary(best, ridge=[round(best.ridge * factor, 3) for factor in _STRONGER])
+
+
+def more_popular(best: Recipe) -> list[Recipe]:
+    """Return the recipe with larger weights of popular items in scores, the largest first."""
+    return _vary(best, score_exponent=[round(best.score_exponent + c, 3) for c in _MORE_POPULAR])
 
 
 def weights(best: Recipe) -> list[Recipe]:

@@ -6,9 +6,10 @@ others, in short, on other factors, while time is left. All recipes are screened
 users, so that they are compared on equal terms; the best few of each round are then scored on more
 users, and that score decides.
 
-Last comes the one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): where a
-stronger ridge can't be told from the best one, it is taken. Validation likes are a sample of the past, and
-what comes next is always a little less like it.
+Last comes the one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): of what
+can't be told from the best, the most prudent is taken. That is first what needs no other matrix than the default,
+then popular items that weigh more, then a stronger ridge. Validation likes are a sample of the past, and what
+comes next is always a little less like it.
 """
 
 from __future__ import annotations
@@ -91,8 +92,10 @@ class _Search:
     began_s: float
     finals: list[Trial] = field(default_factory=list)
     """Of all rounds, on the final users, best first."""
+    home: tuple[Trial, ...] = ()
+    """What is to be preferred, in this order: of the first factors, the prudent one and the best."""
     prudent: Trial | None = None
-    """What the one-standard-error rule makes of the best."""
+    """What the one-standard-error rule makes of the best, on the factors of the best."""
     trials: int = 0
     setup_s: float = 0.0
     """The longest factorisation so far."""
@@ -102,6 +105,7 @@ class _Search:
         largest = self._largest_rank()
         stages = search_space.first_stages(largest, seed=self.seed)
         self._round(default, largest, stages, share=_FIRST_SHARE)
+        self.home = tuple(trial for trial in (self.prudent, self.finals[0]) if trial)
         start = next(trial.recipe for trial in self.finals if trial.recipe.ranker in _ON_FACTORS)
         similar = DEFAULTS["cooccurrence"]
         self._round(similar, similar.rank, [search_space.similarity_recipes])
@@ -109,13 +113,18 @@ class _Search:
             recipe = structs.replace(start, user_exponent=a, item_exponent=b)
             self._round(recipe, recipe.rank, [search_space.finer_ridges, search_space.weights])
         return Tuning(
-            best=self.prudent or self.finals[0],
+            best=self._chosen(),
             default=next(trial for trial in self.finals if trial.recipe == default),
             trials=self.trials,
             users=len(self._users(_FINAL_USERS)),
             budget_s=self.budget_s,
             spent_s=self.clock_s() - self.began_s,
         )
+
+    def _chosen(self) -> Trial:
+        best = self.finals[0]
+        keep_up = (trial for trial in self.home if trial.keeps_up_with(best))
+        return next(keep_up, self.prudent or best)
 
     def _round(
         self, start: Recipe, largest_rank: int, stages: Sequence[Stage], *, share: float = 1.0
@@ -142,12 +151,12 @@ class _Search:
             self.prudent = self._prudent(bench, self.finals[0])
 
     def _prudent(self, bench: Workbench, best: Trial) -> Trial:
-        """Return the recipe with the strongest ridge that does as well, as far as can be told."""
-        for recipe in search_space.stronger_ridges(best.recipe):
-            trial = self._try_out(bench, recipe, _FINAL_USERS)
-            if trial.keeps_up_with(best):
-                return trial
-        return best
+        """Return the most prudent recipe that does as well, as far as can be told."""
+        prudent = best
+        for safer in (search_space.more_popular, search_space.stronger_ridges):
+            trials = (self._try_out(bench, one, _FINAL_USERS) for one in safer(prudent.recipe))
+            prudent = next((trial for trial in trials if trial.keeps_up_with(best)), prudent)
+        return prudent
 
     def _try_out(self, bench: Workbench, recipe: Recipe, users: int) -> Trial:
         spent_s = self.clock_s() - self.began_s
@@ -170,7 +179,7 @@ class _Search:
         """Return how long one more trial and the final ones will take, about."""
         trial_s = (self.clock_s() - began_s - self.setup_s) / screened
         longer = len(self._users(_FINAL_USERS)) / len(self._users(_SCREENED_USERS))
-        return trial_s * (1 + (_FINALISTS + 1 + search_space.STRONGER) * longer)
+        return trial_s * (1 + (_FINALISTS + 1 + search_space.PRUDENT_TRIALS) * longer)
 
     def _largest_rank(self) -> int:
         small = self.held_out.fit.likes <= _LARGEST_RANK_LIKES

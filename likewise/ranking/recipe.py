@@ -31,7 +31,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """g: the ridge of a user of n likes is ``lambda (typical / n)^g``; 0 is one ridge for all."""
     query_exponent: float = 0.35
     """A like weighs d_i^-q in the query, beyond what R does."""
-    score_exponent: float = 0.15
+    score_exponent: float = 0.2
     """A score is multiplied by d_i^c: higher favours popular items."""
     similar_items: int = 100
     """Co-occurring items kept for each item."""

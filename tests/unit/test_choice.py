@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from indexer.build import Steps, assemble, factorise
-from indexer.choice import best_of, build_best, candidates, held_out_gains, hold_out
+from indexer.choice import best_of, build_best, candidates, gains_of_all, hold_out
 from indexer.interactions import Interactions, UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.ids import ItemId, UserId
@@ -54,8 +54,8 @@ def test_likes_held_out_rank_high_where_taste_is_plain_and_low_where_it_is_not()
     plain = hold_out(likes_of_many().user_items, seed=1)
     shuffled = plain._replace(items=np.random.default_rng(0).integers(0, 200, len(plain.items)))
     factors = factorise(plain.rest, recipe, seed=0, steps=Steps())
-    assert held_out_gains(plain, factors, recipe).mean() > 0.3
-    assert held_out_gains(shuffled, factors, recipe).mean() < 0.25
+    assert gains_of_all(plain, factors, [recipe]).mean() > 0.3
+    assert gains_of_all(shuffled, factors, [recipe]).mean() < 0.25
 
 
 def test_the_gain_is_that_of_the_rank_the_serving_code_gives() -> None:
@@ -65,7 +65,7 @@ def test_the_gain_is_that_of_the_rank_the_serving_code_gives() -> None:
     settings = ModelSettings(ranker="auto")
     recipe = candidates(settings)[0]
     factors = factorise(held_out.rest, recipe, seed=0, steps=Steps())
-    gains = held_out_gains(held_out, factors, recipe)
+    (gains,) = gains_of_all(held_out, factors, [recipe])
     model = assemble(rest, factors, recipe, seed=0, steps=Steps())
     for user, item, gain in zip(held_out.users, held_out.items, gains, strict=True):
         liked = {interactions.item_ids[row] for row in held_out.rest[[user]].indices}
