@@ -33,7 +33,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """A like weighs d_i^-q in the query, beyond what R does."""
     score_exponent: float = 0.2
     """A score is multiplied by d_i^c: higher favours popular items."""
-    similar_items: int = 100
+    similar_items: int = 150
     """Co-occurring items kept for each item."""
     neighbours: int = 50
     """Nearest users whose likes the ranker `neighbours` adds up."""
