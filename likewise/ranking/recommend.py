@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from likewise.ranking.model import FloatArray, Model
 
 # Up to here scoring every item costs no more than the search for candidates: docs/ranking.md.
-EXACT_ITEMS_LIMIT = 100_000
+EXACT_ITEMS_LIMIT = 200_000
 # Of the strongest contribution: what is below is not worth naming.
 _NEGLIGIBLE = 1e-3
 # So many share a product of matrices well; more only take more memory.
