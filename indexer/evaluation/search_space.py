@@ -33,6 +33,8 @@ _MORE_POPULAR = (0.1, 0.05)
 PRUDENT_TRIALS = len(_STRONGER) + len(_MORE_POPULAR)
 """How many recipes `more_popular` and `stronger_ridges` give together, at most."""
 _NEIGHBOURS = (50, 100, 200)
+# More links rank better where many items are liked by few, and cost servers time and memory.
+_SIMILAR_ITEMS = (400,)
 _STEPS_NEARBY = 8
 
 
@@ -48,6 +50,7 @@ def first_stages(largest_rank: int, *, seed: int) -> list[Stage]:
         weights,
         lambda best: _vary(best, rank=ranks),
         lambda best: _vary(best, ridge_exponent=_RIDGE_EXPONENTS),
+        lambda best: _vary(best, similar_items=_SIMILAR_ITEMS),
         finer_ridges,
         weights,
         lambda best: _vary(best, ranker=("blend", "spectral")),
