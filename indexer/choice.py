@@ -152,8 +152,8 @@ def _gains(scores: FloatArray, queries: Any, items: NDArray[np.intp]) -> FloatAr
     wanted = scores[everybody, items]
     # Ties count against the recipe; the item itself makes the best rank 1.
     ranks = np.count_nonzero(scores >= wanted[:, None], axis=1)
-    gains: FloatArray = 1 / np.log2(1 + ranks).astype(np.float32)
-    return gains
+    # Rounded last, as `_GAIN_AT_20` is: a rank of 20 has to give that very number.
+    return np.asarray(1 / np.log2(1 + ranks), np.float32)
 
 
 def best_of(gains: FloatArray) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from indexer import choice
 from indexer.build import Steps, assemble, factorise
 from indexer.choice import best_of, build_best, candidates, gains_of_all, hold_out
 from indexer.interactions import Interactions, UserLikes, interactions_of
@@ -72,6 +73,13 @@ def test_the_gain_is_that_of_the_rank_the_serving_code_gives() -> None:
         (answer,) = recommend(model, [Query(liked, liked, 200)])
         rank = [one.item_id for one in answer.items].index(interactions.item_ids[item]) + 1
         assert gain == pytest.approx(1 / np.log2(1 + rank))
+
+
+def test_a_rank_of_twenty_counts_as_a_hit_and_one_of_twenty_one_does_not() -> None:
+    scores = np.arange(30, 0, -1, dtype=np.float32)[None, :].repeat(2, axis=0)
+    nothing_liked = sparse.csr_array((2, 30), dtype=np.float32)
+    gains = choice._gains(scores, nothing_liked, np.array([19, 20]))
+    assert (gains >= choice._GAIN_AT_20).tolist() == [True, False]
 
 
 def test_the_default_stays_unless_another_is_clearly_better() -> None:
