@@ -17,7 +17,7 @@ from benchmarks.rig import interactions
 from benchmarks.synthetic import synthetic_likes
 from indexer.build import build_model
 from indexer.recipes import DEFAULTS
-from likewise.ranking import spectral
+from likewise.ranking import blend
 from likewise.ranking.recommend import RowQuery, recommend_rows
 from likewise.settings import ServingSettings
 
@@ -189,7 +189,7 @@ def _curves(workload: Workload) -> tuple[list[Curve], list[str]]:
     model = _model(workload.curve)
     vectors = np.ascontiguousarray(model.item_factors * model.score_weights[:, None])
     drawn = np.random.default_rng(0).permutation(model.user_items.shape[0])[: workload.queries]
-    queries = np.asarray(spectral.fold_in(model, model.user_items[drawn]), np.float32)
+    queries = np.asarray(blend.fold_in(model, model.user_items[drawn]), np.float32)
     exact = [set(np.argpartition(-scores, _K)[:_K].tolist()) for scores in queries @ vectors.T]
     curves, notes = [], []
     for peer in PEERS:

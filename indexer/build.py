@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from indexer.cooccurrence import cooccurrence, residual
+from indexer.cooccurrence import cooccurrence, no_links, residual
 from indexer.svd import item_degrees, normalise, truncated_svd
 from indexer.warm_start import WarmStart
 from likewise.ranking.annoy_vectors import AnnoyVectors
@@ -23,6 +23,7 @@ from likewise.ranking.model import Model
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from indexer.cooccurrence import SparsePart
     from indexer.interactions import Interactions
     from likewise.ranking.model import FloatArray
     from likewise.ranking.recipe import Recipe
@@ -44,8 +45,8 @@ class Factors:
     """[d] of R'R, falling: the squares of R's singular values."""
     vectors: FloatArray
     """[n, d] right singular vectors of R."""
-    sparse_part: Any
-    """CSR [n, n]: R'R, or what the vectors leave of it, cut to its strongest entries."""
+    sparse_part: SparsePart
+    """R'R, or what the vectors leave of it, cut to its strongest entries."""
 
 
 class Steps:
@@ -112,14 +113,13 @@ def factorise(
 
 def sparse_part(
     normalised: Any, eigenvalues: FloatArray, vectors: FloatArray, recipe: Recipe
-) -> Any:
+) -> SparsePart:
     """Return the sparse part that goes with these vectors under the recipe's kind of ranker."""
     if recipe.ranker == "cooccurrence":
         return cooccurrence(normalised, keep=recipe.similar_items)
     if recipe.ranker == "blend":
         return residual(normalised, eigenvalues, vectors, keep=recipe.similar_items)
-    n_items = normalised.shape[1]
-    return sparse.csr_array((n_items, n_items), dtype=np.float32)
+    return no_links(normalised.shape[1])
 
 
 def assemble(
@@ -136,7 +136,7 @@ def assemble(
     vectors = np.ascontiguousarray(factors.vectors[:, : recipe.rank])
     query_weights = power(degrees, -recipe.query_exponent)
     score_weights = power(degrees, recipe.score_exponent)
-    linked = weighted(factors.sparse_part, tail, query_weights, score_weights)
+    linked = weighted(factors.sparse_part.links, tail, query_weights, score_weights)
     with steps("annoy"):
         items = (vectors * score_weights[:, None])[:, : indexed_dimensions(recipe.rank, linked)]
         item_index = AnnoyVectors.build(items, metric="dot", trees=recipe.trees, seed=seed)
@@ -154,6 +154,8 @@ def assemble(
         query_weights=query_weights,
         score_weights=score_weights,
         cooccurrence=linked,
+        plain_rows=factors.sparse_part.plain,
+        doubled=doubled(factors.eigenvalues, tail, recipe),
         item_index=item_index,
         user_index=user_index,
     )
@@ -173,6 +175,13 @@ def filtered(eigenvalues: FloatArray, recipe: Recipe) -> tuple[FloatArray, float
 
 
 _TINY = np.finfo(np.float32).tiny
+
+
+def doubled(eigenvalues: FloatArray, tail: float, recipe: Recipe) -> FloatArray:
+    """Return what plain rows of the sparse part hold of each direction that factors hold, [d]."""
+    if recipe.ranker != "blend":
+        return np.zeros_like(eigenvalues[: recipe.rank])
+    return eigenvalues[: recipe.rank] * np.float32(tail)
 
 
 def power(degrees: Any, exponent: float) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import structs
 from scipy import sparse
 
-from indexer.build import Factors, Steps, assemble, factorise, filtered, power
+from indexer.build import Factors, Steps, assemble, doubled, factorise, filtered, power
 from indexer.recipes import DEFAULTS, with_given
 from indexer.svd import item_degrees
 from indexer.warm_start import WarmStart
@@ -175,14 +175,18 @@ class _Folded(NamedTuple):
     """[B]"""
     projected: FloatArray
     """[B, d] weighted likes through the item vectors."""
+    plain: FloatArray
+    """[B, d] of these, the likes whose rows of the sparse part are plain."""
     links: FloatArray
     """[B, n] weighted likes through the sparse part."""
 
 
 def _fold_in(queries: Any, factors: Factors, query_weights: FloatArray) -> _Folded:
     weighted = queries.multiply(query_weights[None, :]).tocsr()
-    links = (weighted @ factors.sparse_part).toarray()
-    return _Folded(np.diff(queries.indptr), weighted @ factors.vectors, links)
+    vectors, part = factors.vectors, factors.sparse_part
+    plain = weighted.multiply(part.plain[None, :]).tocsr()
+    links = (weighted @ part.links).toarray()
+    return _Folded(np.diff(queries.indptr), weighted @ vectors, plain @ vectors, links)
 
 
 def _scores(
@@ -193,9 +197,13 @@ def _scores(
     ratios = relative_ridges(recipe, typical, folded.n_likes)
     vectors = factors.vectors[:, : recipe.rank]
     filtered_likes = folded.projected[:, : recipe.rank] * filters(spectrum, ratios)
+    grown = tails(recipe, spectrum, ratios)[:, None]
+    filtered_likes -= folded.plain[:, : recipe.rank] * (
+        doubled(factors.eigenvalues, tail, recipe) * grown
+    )
     scores: FloatArray = np.asarray(filtered_likes @ vectors.T, np.float32)
     if tail:
-        scores += folded.links * (np.float32(tail) * tails(recipe, spectrum, ratios))[:, None]
+        scores += folded.links * (np.float32(tail) * grown)
     scores *= power(degrees, recipe.score_exponent)
     return scores
 

@@ -1,14 +1,21 @@
 """The sparse part of a model: item-item co-occurrence, or what the factors leave of it.
 
-``S = R'R`` is far too dense to keep. Cutting S itself would spoil the blend, which takes from S what
-the factors already hold: so the factors' share is taken off first, and the rest is cut.
+``S = R'R`` is far too dense to keep, so each row is cut to its strongest entries. A blend takes from S
+what the factors already hold, and its rows can be cut in two forms:
+
+- the rest: the factors' share is taken off first. Right for items liked together with nearly all others;
+  it loses the factors' share of all pairs that never occur together, each small, of which sparse data has many.
+- plain: S as it is, and the model takes the factors' share off for whoever likes the item
+  (`likewise.ranking.blend`). Loses nothing at all of a row short enough to be kept whole.
+
+Each row is kept in the form that loses less energy, the sum of squares of what is cut.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from likewise.ranking.model import FloatArray
 
     Columns = NDArray[np.int32]
-    Cut = Callable[[int, Columns, FloatArray], tuple[Columns, FloatArray]]
+    Cut = Callable[[int, Columns, FloatArray], "_Row"]
 
 # Rows of S that a thread holds at a time; bounds memory where S is nearly dense.
 _ROWS_AT_ONCE = 64
@@ -31,63 +38,109 @@ _ROWS_AT_ONCE = 64
 _LOOK_AT = 4
 
 
-def cooccurrence(normalised: Any, *, keep: int) -> Any:
-    """Return ``R'R`` without its diagonal, the `keep` largest entries of each row, CSR [n, n].
+class SparsePart(NamedTuple):
+    """Item-item links, a row an item."""
+
+    links: Any
+    """CSR [n, n] float32."""
+    plain: NDArray[np.bool_]
+    """[n] which rows are of ``R'R`` itself; others are of what the factors leave of it."""
+
+
+class _Row(NamedTuple):
+    columns: Columns
+    values: FloatArray
+    plain: bool
+
+
+def no_links(n_items: int) -> SparsePart:
+    """Return the sparse part of a model without one."""
+    empty = sparse.csr_array((n_items, n_items), dtype=np.float32)
+    return SparsePart(empty, np.zeros(n_items, np.bool_))
+
+
+def cooccurrence(normalised: Any, *, keep: int) -> SparsePart:
+    """Return ``R'R`` without its diagonal, the `keep` largest entries of each row.
 
     `normalised` is R, CSR [m, n].
     """
 
-    def cut(_row: int, columns: Columns, values: FloatArray) -> tuple[Columns, FloatArray]:
+    def cut(_row: int, columns: Columns, values: FloatArray) -> _Row:
         largest = _largest(values, keep)
-        return columns[largest], values[largest]
+        return _Row(columns[largest], values[largest], plain=True)
 
     return _cut_rows(normalised, cut)
 
 
-def residual(normalised: Any, eigenvalues: FloatArray, vectors: FloatArray, *, keep: int) -> Any:
-    """Return ``R'R - V diag(e) V'`` off its diagonal, `keep` entries of each row, CSR [n, n].
+def residual(
+    normalised: Any, eigenvalues: FloatArray, vectors: FloatArray, *, keep: int
+) -> SparsePart:
+    """Return what the factors leave of ``R'R`` off its diagonal, `keep` entries of each row.
 
-    Those largest by absolute value, of the entries where R'R itself is large. Where R'R is zero
-    so is the result. `eigenvalues` [d] and `vectors` [n, d] are the largest of R'R.
+    A row of ``R'R`` itself where that loses less; else one of ``R'R - V diag(e) V'``: its largest
+    entries by absolute value, of those where R'R is large. Where R'R is zero both are.
+    `eigenvalues` [d] and `vectors` [n, d] are the largest of R'R.
     """
     weighted = vectors * eigenvalues
+    gained = _energies_gained(normalised, eigenvalues, vectors)
 
-    def cut(row: int, columns: Columns, values: FloatArray) -> tuple[Columns, FloatArray]:
+    def cut(row: int, columns: Columns, values: FloatArray) -> _Row:
+        if len(values) <= keep:
+            return _Row(columns, values, plain=True)
         looked_at = _largest(values, _LOOK_AT * keep)
-        columns = columns[looked_at]
-        held = vectors.take(columns, axis=0) @ weighted[row]
-        rest = values[looked_at] - held
-        largest = _largest(rest, keep)
-        return columns[largest], rest[largest]
+        near, strong = columns[looked_at], values[looked_at]
+        rest = strong - vectors.take(near, axis=0) @ weighted[row]
+        largest, largest_plain = _largest(rest, keep), _largest(strong, keep)
+        energy = values @ values
+        lost = energy + gained[row] - rest[largest] @ rest[largest]
+        lost_plain = energy - strong[largest_plain] @ strong[largest_plain]
+        if lost_plain < lost:
+            return _Row(near[largest_plain], strong[largest_plain], plain=True)
+        return _Row(near[largest], rest[largest], plain=False)
 
     return _cut_rows(normalised, cut)
 
 
-def _cut_rows(normalised: Any, cut: Cut) -> Any:
-    """Return what `cut` leaves of each row of ``R'R`` off its diagonal, CSR [n, n].
+def _energies_gained(normalised: Any, eigenvalues: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return by how much each row's energy off the diagonal grows when the factors' share is taken off.
+
+    Since ``S V = V diag(e)`` the energy of a whole row i falls by the sum of ``(V_id e_d)^2``; what stands
+    on the diagonal falls from ``S_ii`` to ``S_ii - sum of V_id^2 e_d``. Float32 [n].
+    """
+    on_diagonal = np.bincount(normalised.indices, normalised.data**2, minlength=normalised.shape[1])
+    held, taken = (
+        np.einsum("id,id,d->i", vectors, vectors, weights)
+        for weights in (eigenvalues, eigenvalues**2)
+    )
+    gained: FloatArray = (on_diagonal**2 - (on_diagonal - held) ** 2 - taken).astype(np.float32)
+    return gained
+
+
+def _cut_rows(normalised: Any, cut: Cut) -> SparsePart:
+    """Return what `cut` leaves of each row of ``R'R`` off its diagonal.
 
     A thread for each core works on some rows at a time: SciPy and NumPy let go of the GIL.
     """
     n_items = normalised.shape[1]
     by_item = normalised.T.tocsr()
 
-    def cut_some(first: int) -> list[tuple[Columns, FloatArray]]:
+    def cut_some(first: int) -> list[_Row]:
         some = by_item[first : first + _ROWS_AT_ONCE] @ normalised
         return [cut(*row) for row in _rows(some, first)]
 
     with ThreadPoolExecutor(cores()) as threads:
         rows = [*chain.from_iterable(threads.map(cut_some, range(0, n_items, _ROWS_AT_ONCE)))]
-    lengths = [len(columns) for columns, _ in rows]
+    lengths = [len(row.columns) for row in rows]
     matrix = sparse.csr_array(
         (
-            np.concatenate([_NO_VALUES, *(values for _, values in rows)]),
-            np.concatenate([_NO_COLUMNS, *(columns for columns, _ in rows)]),
+            np.concatenate([_NO_VALUES, *(row.values for row in rows)]),
+            np.concatenate([_NO_COLUMNS, *(row.columns for row in rows)]),
             np.concatenate([[0], np.cumsum(lengths)]),
         ),
         shape=(n_items, n_items),
     )
     matrix.sort_indices()
-    return matrix
+    return SparsePart(matrix, np.array([row.plain for row in rows], np.bool_))
 
 
 def _rows(some: Any, first: int) -> Iterator[tuple[int, Columns, FloatArray]]:

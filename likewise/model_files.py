@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from likewise.ranking.annoy_vectors import Metric
 
-FORMAT = 2
+FORMAT = 3
 """Grows when a reader of today could not read the files any more."""
 
 _MANIFEST = "manifest.json"
@@ -40,7 +40,15 @@ _ITEM_IDS = "item_ids.json"
 _ITEM_INDEX = "items.ann"
 _USER_INDEX = "users.ann"
 _DECAYED_COUNTS = "decayed_counts"
-_VECTORS = ("item_counts", "item_factors", "spectrum", "query_weights", "score_weights")
+_VECTORS = (
+    "item_counts",
+    "item_factors",
+    "spectrum",
+    "query_weights",
+    "score_weights",
+    "plain_rows",
+    "doubled",
+)
 _VERSION = re.compile(r"\d{8}T\d{6}\.\d{3}Z(-[0-9a-f]{4})?")
 _ASIDE = ".aside-"
 

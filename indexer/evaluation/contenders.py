@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from msgspec import structs
-from scipy.sparse import csr_array
 
 from indexer.build import Factors, Steps, assemble, factorise
+from indexer.cooccurrence import no_links
 from indexer.evaluation.ranking import with_exact_neighbours
 from indexer.recipes import DEFAULTS
 from indexer.service import building
@@ -133,8 +133,7 @@ def _factors_in(model: Model) -> Factors:
     for start in range(0, normalised.shape[0], _USERS_AT_ONCE):
         projected = normalised[start : start + _USERS_AT_ONCE] @ vectors
         eigenvalues += np.square(projected).sum(axis=0)
-    nothing = csr_array((len(vectors), len(vectors)), dtype=np.float32)
-    return Factors(eigenvalues, vectors, nothing)
+    return Factors(eigenvalues, vectors, no_links(len(vectors)))
 
 
 def _serves(made: Recipe, wanted: Recipe) -> bool:

@@ -8,11 +8,20 @@ a part made for more vectors would rank otherwise once it is cut.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.build import Factors, Steps, assemble, filtered, power, sparse_part, weighted
+from indexer.build import (
+    Factors,
+    Steps,
+    assemble,
+    doubled,
+    filtered,
+    power,
+    sparse_part,
+    weighted,
+)
 from indexer.evaluation.metrics import METRICS, per_user
 from indexer.evaluation.ranking import rank
 from indexer.progress import Unwatched
@@ -23,6 +32,7 @@ from likewise.ranking.model import Model
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from indexer.cooccurrence import SparsePart
     from indexer.evaluation.held_out import HeldOut
     from likewise.ranking.recipe import Recipe
 
@@ -64,7 +74,7 @@ class Workbench:
         self._normalised = normalise(user_items, base.user_exponent, base.item_exponent)
         values, self._vectors = truncated_svd(self._normalised, largest_rank, seed=seed)
         self._eigenvalues = values**2
-        self._sparse_parts: dict[tuple[str, int, int], Any] = {}
+        self._sparse_parts: dict[tuple[str, int, int], SparsePart] = {}
 
     def try_out(self, recipe: Recipe, users: NDArray[np.intp]) -> Trial:
         """Return how the recipe ranks for these users of the measurement, by the exact scan."""
@@ -95,7 +105,9 @@ class Workbench:
             spectrum=spectrum,
             query_weights=query_weights,
             score_weights=score_weights,
-            cooccurrence=weighted(factors.sparse_part, tail, query_weights, score_weights),
+            cooccurrence=weighted(factors.sparse_part.links, tail, query_weights, score_weights),
+            plain_rows=factors.sparse_part.plain,
+            doubled=doubled(factors.eigenvalues, tail, recipe),
             item_index=_NO_INDEX,
             user_index=None,
         )

@@ -11,18 +11,21 @@ through h(e_d), and that part is what the factors leave of the sparse co-occurre
 filter of GF-CF; Shen et al., CIKM 2021). So dense data, with few strong directions, is ranked by its
 spectrum, and sparse data by co-occurrence, with no weight to choose.
 
-The model holds h as `spectrum` and the sparse part, cut to its strongest entries, as `cooccurrence`; a sum
-of linear maps is linear, so contributions of single likes add up to the score.
+The model holds h as `spectrum` and t times the sparse part, cut to its strongest entries, as `cooccurrence`.
+Its rows are of ``S - V diag(e) V'``; but where less of S is lost by it they are those of S itself
+(`plain_rows`), and for likes of these items the filter is ``h(e) - t e``, the second term being `doubled`.
+A sum of linear maps is linear, so contributions of single likes add up to the score.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from likewise.ranking import cooccurrence, spectral
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from likewise.ids import ItemRow
@@ -31,13 +34,28 @@ if TYPE_CHECKING:
 
 def scores(model: Model, likes: Any) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
-    scored = spectral.scores(model, likes)
+    scored = spectral.scores(model, fold_in(model, likes))
     cooccurrence.add_scores(model, likes, scored)
     return scored
+
+
+def fold_in(model: Model, likes: Any) -> FloatArray:
+    """Return the vectors [B, d] of the spectral part of each query's scores; `likes` is CSR [B, n]."""
+    folded = spectral.fold_in(model, likes)
+    if model.doubled.any():
+        held = spectral.projected(model, likes, model.query_weights * model.plain_rows)
+        held *= model.doubled
+        held *= cooccurrence.tails_of(model, np.diff(likes.indptr))[:, None]
+        folded -= held
+    return folded
 
 
 def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
     """Return what each liked item [L] adds to one item's score; they sum up to the score."""
     shares: FloatArray = spectral.contributions(model, liked, item)
     shares += cooccurrence.contributions(model, liked, item)
+    (tail,) = cooccurrence.tails_of(model, np.array([len(liked)]))
+    towards = tail * model.doubled * model.item_factors[item] * model.score_weights[item]
+    weights = model.query_weights[liked] * model.plain_rows[liked]
+    shares -= (model.item_factors[liked] @ towards) * weights
     return shares

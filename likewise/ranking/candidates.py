@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from likewise.ranking import cooccurrence, neighbours, spectral
+from likewise.ranking import blend, cooccurrence, neighbours
 from likewise.ranking.top import best_columns
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _parts(model: Model, likes: Any) -> tuple[_Links, FloatArray | None]:
     if model.recipe.ranker == "neighbours":
         return _Links(neighbours.sparse_scores(model, likes)), None
     links = _Links(cooccurrence.sparse_scores(model, likes))
-    return links, spectral.fold_in(model, likes) if model.spectrum.any() else None
+    return links, blend.fold_in(model, likes) if model.spectrum.any() else None
 
 
 def _promising(

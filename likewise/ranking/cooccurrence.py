@@ -48,7 +48,7 @@ def _links(model: Model, likes: Any) -> Any:
     """
     lengths = np.diff(likes.indptr)
     found = model.cooccurrence[likes.indices]
-    weights = likes.data * np.repeat(_tails(model, lengths), lengths)
+    weights = likes.data * np.repeat(tails_of(model, lengths), lengths)
     values = found.data * np.repeat(weights, np.diff(found.indptr))
     return sparse.csr_array((values, found.indices, found.indptr[likes.indptr]), shape=likes.shape)
 
@@ -57,15 +57,16 @@ def sparse_scores(model: Model, likes: Any) -> Any:
     """Return the scores as CSR [B, n], which names the items linked with the likes alone."""
     found = (likes @ model.cooccurrence).tocsr()
     lengths = np.diff(likes.indptr)
-    found.data *= np.repeat(_tails(model, lengths), np.diff(found.indptr))
+    found.data *= np.repeat(tails_of(model, lengths), np.diff(found.indptr))
     return found
 
 
 def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
     """Return what each liked item [L] adds to one item's score; they sum up to the score."""
     shares = np.asarray(model.cooccurrence[liked][:, [item]].toarray(), np.float32).ravel()
-    return shares * _tails(model, np.array([len(liked)]))
+    return shares * tails_of(model, np.array([len(liked)]))
 
 
-def _tails(model: Model, n_likes: NDArray[np.integer]) -> FloatArray:
+def tails_of(model: Model, n_likes: NDArray[np.integer]) -> FloatArray:
+    """Return what the links are multiplied by for users of so many likes, [B]."""
     return tails(model.recipe, model.spectrum, model.relative_ridges(n_likes))

@@ -47,6 +47,10 @@ class Model:
 
     For a user of `typical_likes`; `likewise.ranking.ridge` has the others.
     """
+    plain_rows: NDArray[np.bool_]
+    """[n] which of its rows hold what the factors hold, too: `likewise.ranking.blend`."""
+    doubled: FloatArray
+    """[d] how much of each direction these rows hold, for a user of `typical_likes`."""
     item_index: AnnoyVectors
     """Over the item vectors times the score weights, metric dot: the first dimensions of them."""
     user_index: AnnoyVectors | None

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from likewise.ranking.ridge import filters
 
@@ -26,15 +27,22 @@ if TYPE_CHECKING:
 
 def fold_in(model: Model, likes: Any) -> FloatArray:
     """Return the filtered query vectors [B, d] of the likes, CSR [B, n]."""
-    weighted = likes.multiply(model.query_weights[None, :]).tocsr()
-    folded: FloatArray = weighted @ model.item_factors
+    folded = projected(model, likes, model.query_weights)
     folded *= filters(model.spectrum, model.relative_ridges(np.diff(likes.indptr)))
     return folded
 
 
-def scores(model: Model, likes: Any) -> FloatArray:
-    """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
-    scored: FloatArray = fold_in(model, likes) @ model.item_factors.T
+def projected(model: Model, likes: Any, weights: FloatArray) -> FloatArray:
+    """Return the likes, CSR [B, n], weighted by item [n], in the directions of the factors, [B, d]."""
+    values = likes.data * weights[likes.indices]
+    weighted = sparse.csr_array((values, likes.indices, likes.indptr), shape=likes.shape)
+    directions: FloatArray = weighted @ model.item_factors
+    return directions
+
+
+def scores(model: Model, folded: FloatArray) -> FloatArray:
+    """Return the score of every item for every query vector [B, d], float32 [B, n]."""
+    scored: FloatArray = folded @ model.item_factors.T
     scored *= model.score_weights
     return scored
 

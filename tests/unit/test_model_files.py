@@ -109,7 +109,10 @@ def every_file() -> list[str]:
             "item_ids.json",
             "items.ann",
             *(f"{name}.npy" for name in ("item_counts", "item_factors", "spectrum")),
-            *(f"{name}.npy" for name in ("query_weights", "score_weights")),
+            *(
+                f"{name}.npy"
+                for name in ("query_weights", "score_weights", "plain_rows", "doubled")
+            ),
             *(f"user_items.{name}.npy" for name in ("indptr", "indices")),
             *(f"cooccurrence.{name}.npy" for name in ("indptr", "indices", "values")),
         ]
