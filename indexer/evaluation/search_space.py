@@ -34,7 +34,7 @@ PRUDENT_TRIALS = len(_STRONGER) + len(_MORE_POPULAR)
 """How many recipes `more_popular` and `stronger_ridges` give together, at most."""
 _NEIGHBOURS = (50, 100, 200)
 # More links rank better where many items are liked by few, and cost servers time and memory.
-_SIMILAR_ITEMS = (400,)
+_SIMILAR_ITEMS = (400, 1000)
 _STEPS_NEARBY = 8
 
 
