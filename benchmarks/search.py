@@ -19,7 +19,6 @@ from indexer.build import build_model
 from indexer.recipes import DEFAULTS
 from likewise.ranking import blend
 from likewise.ranking.recommend import RowQuery, recommend_rows
-from likewise.settings import ServingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +142,7 @@ def _cost(scale: Scale, workload: Workload) -> Cost:
         answers[name] = _answers(model, queries, exact_items_limit)
         return 1000 * (time.perf_counter() - began_s) / len(queries)
 
-    with threadpool_limits(ServingSettings().blas_threads, "blas"):  # as servers rank
+    with threadpool_limits(1, "blas"):  # as servers rank
         samples = alternate(
             {
                 "search": lambda: contender("search", 0),

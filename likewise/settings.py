@@ -141,9 +141,9 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How long a request with `after` and no deadline waits for its like to be applied."""
     explain_limit: Count = 3
     """How many of the user's likes are named for each item when a request asks to explain."""
-    blas_threads: Annotated[int, Meta(ge=1, le=1_024)] = 1
-    """Threads that multiply a batch's matrices. More than one spend processor time on waiting for
-    each other; several servers use several cores better."""
+    threads: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Threads that rank the requests of a batch, in blocks of 64: two use what broker and clients
+    leave of a second core, more seldom help, since a part of the work is for one thread alone."""
     model_check_interval_s: Seconds = 1.0
     """How often an idle server looks for a new model; a busy one looks with every batch."""
 

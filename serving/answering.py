@@ -16,15 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from likewise.model_holder import ServedModel
-    from likewise.ranking.recommend import Ranked
+    from likewise.ranking.recommend import Each, Ranked
     from serving.incoming import Asked
     from serving.store_view import Known
 
 
 def answer(
-    served: ServedModel, batch: Sequence[Asked], known: Known, *, explain_limit: int, now_ms: int
+    served: ServedModel,
+    batch: Sequence[Asked],
+    known: Known,
+    *,
+    explain_limit: int,
+    now_ms: int,
+    each: Each = map,
 ) -> list[Reply]:
     """Return one reply for each request, in no particular order.
+
+    `each` maps over parts of a large batch, in threads if it likes.
 
     Nothing that the user likes now, that the request excludes, or that is retired is in it.
     """
@@ -37,7 +45,7 @@ def answer(
         else:
             replies.append(error_reply(asked, problem))
     stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
-    return replies + _rank(served, ready, known, stamp)
+    return replies + _rank(served, ready, known, stamp, each)
 
 
 def _problem(served: ServedModel, asked: Asked, known: Known) -> ErrorBody | None:
@@ -70,18 +78,22 @@ def _query(asked: Asked, known: Known, explain_limit: int) -> Query:
 
 
 def _rank(
-    served: ServedModel, ready: Sequence[tuple[Asked, Query]], known: Known, stamp: ModelStamp
+    served: ServedModel,
+    ready: Sequence[tuple[Asked, Query]],
+    known: Known,
+    stamp: ModelStamp,
+    each: Each,
 ) -> list[Reply]:
     """Rank all at once; if that fails, each alone, so that only the one at fault gets an error."""
     if not ready:
         return []
     try:
-        ranked = recommend(served.model, [query for _, query in ready], known.retired)
+        ranked = recommend(served.model, [query for _, query in ready], known.retired, each=each)
     except Exception:  # noqa: BLE001  # one request must never cost the others their answers
         get_logger().exception("ranking failed", requests=len(ready), model=served.version)
         if len(ready) == 1:
             return [error_reply(ready[0][0], _internal_error())]
-        return [reply for one in ready for reply in _rank(served, [one], known, stamp)]
+        return [reply for one in ready for reply in _rank(served, [one], known, stamp, each)]
     return [_reply(asked, answer, stamp) for (asked, _), answer in zip(ready, ranked, strict=True)]
 
 

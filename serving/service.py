@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
@@ -73,7 +74,11 @@ def run_server(
 
                 from serving.worker import ServingWorker
 
-                with threadpool_limits(settings.serving.blas_threads, "blas"):
+                # Threads of our own share a batch; those of BLAS would wait for each other, spinning.
+                with (
+                    threadpool_limits(1, "blas"),
+                    ThreadPoolExecutor(settings.serving.threads, "ranking") as ranking,
+                ):
                     worker = ServingWorker(
                         source,
                         sink,
@@ -85,6 +90,7 @@ def run_server(
                         _standstill(settings, broker, topics),
                         stop=stop,
                         stats=stats,
+                        each=ranking.map,
                     )
                     # What is here stays: to look through it for garbage took a twentieth of the time.
                     gc.freeze()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from likewise.dead_letters import DeadLetter
     from likewise.errors import TransientError
     from likewise.model_holder import ModelHolder
+    from likewise.ranking.recommend import Each
     from likewise.settings import ServingSettings
     from likewise.standstill import Standstill
     from likewise.streams import Record, Sink, Source, TopicPartition
@@ -69,8 +70,9 @@ class ServingWorker:
         stop: threading.Event,
         stats: ServingStats | None = None,
         clock_ms: Callable[[], int] = now_ms,
+        each: Each = map,
     ) -> None:
-        """Take up the parts; `stop` is what will end `run`."""
+        """Take up the parts; `stop` is what will end `run`, `each` what parts of a batch go through."""
         self.stats = stats or ServingStats()
         self._source = source
         self._sink = sink
@@ -82,6 +84,7 @@ class ServingWorker:
         self._standstill = standstill
         self._stop = stop
         self._clock_ms = clock_ms
+        self._each = each
         self._log = get_logger()
         self._backlog = Backlog(settings.max_batch)
         self._waiting = Waiting()
@@ -139,6 +142,7 @@ class ServingWorker:
             known,
             explain_limit=self._settings.explain_limit,
             now_ms=self._clock_ms(),
+            each=self._each,
         )
 
     def _read_ahead(self) -> list[Reply | DeadLetter]:

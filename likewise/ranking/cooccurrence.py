@@ -26,31 +26,34 @@ _QUERIES_AT_ONCE = 16
 
 
 def scores(model: Model, likes: Any) -> FloatArray:
-    """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
+    """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n] of ones."""
     scored = np.zeros(likes.shape, np.float32)
     add_scores(model, likes, scored)
     return scored
 
 
 def add_scores(model: Model, likes: Any, scored: FloatArray) -> None:
-    """Add the score of every item for every query to `scored`, float32 [B, n], in place."""
-    links = _links(model, likes)
+    """Add the score of every item for every query to `scored`, float32 [B, n], in place.
+
+    `likes` is CSR [B, n] of ones.
+    """
+    tails = tails_of(model, np.diff(likes.indptr))[:, None]
     for start in range(0, len(scored), _QUERIES_AT_ONCE):
         some = slice(start, start + _QUERIES_AT_ONCE)
-        scored[some] = links[some] + scored[some]
+        links = _links(model, likes[some]).toarray()
+        links *= tails[some]
+        scored[some] += links
 
 
 def _links(model: Model, likes: Any) -> Any:
     """Return the rows of the matrix that each query's likes name, one after another: CSR [B, n].
 
-    An item stands there once for each like that links it, not summed up: adding this to dense
-    scores does that on the way, in a fifth of the time of a product of sparse matrices.
+    An item stands there once for each like that links it, not summed up: a dense array of this
+    does that on the way, in a fifth of the time of a product of sparse matrices.
     """
-    lengths = np.diff(likes.indptr)
     found = model.cooccurrence[likes.indices]
-    weights = likes.data * np.repeat(tails_of(model, lengths), lengths)
-    values = found.data * np.repeat(weights, np.diff(found.indptr))
-    return sparse.csr_array((values, found.indices, found.indptr[likes.indptr]), shape=likes.shape)
+    indptr = found.indptr[likes.indptr]
+    return sparse.csr_array((found.data, found.indices, indptr), shape=likes.shape)
 
 
 def sparse_scores(model: Model, likes: Any) -> Any:

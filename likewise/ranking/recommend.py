@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain, islice, pairwise, repeat
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -20,7 +20,7 @@ from likewise.ranking.novelty import factors
 from likewise.ranking.top import best_columns, best_columns_of_each
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,12 +30,23 @@ if TYPE_CHECKING:
 EXACT_ITEMS_LIMIT = 200_000
 # Of the strongest contribution: what is below is not worth naming.
 _NEGLIGIBLE = 1e-3
-# So many share a product of matrices well; more only take more memory.
-_QUERIES_PER_BLOCK = 128
+# So many share a product of matrices well; more only take more memory, and leave threads idle.
+_QUERIES_PER_BLOCK = 64
 # Bounds the memory of one block of dense scores to 64 MiB.
 _SCORES_PER_BLOCK = 16 * 1024 * 1024
 _NO_ROWS = np.zeros(0, np.intp)
+_Block = TypeVar("_Block")
+_Found = TypeVar("_Found")
 _NO_SCORES = np.zeros(0, np.float32)
+
+
+class Each(Protocol):
+    """`map`, or what does the same with several threads."""
+
+    def __call__(
+        self, function: Callable[[_Block], _Found], blocks: Iterable[_Block], /
+    ) -> Iterable[_Found]:
+        """Return what the function returns for each block, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +110,17 @@ def recommend(
     retired: Collection[ItemId] = (),
     *,
     exact_items_limit: int = EXACT_ITEMS_LIMIT,
+    each: Each = map,
 ) -> list[Ranked]:
     """Return the best items for each query, in the order asked.
 
     Never returns a banned or a retired item. A query none of whose likes the model knows is
     answered with the most popular items; so is the rest of an answer for which the model has
-    no evidence (their score is 0).
+    no evidence (their score is 0). `each` maps over blocks of the queries, in threads if it likes.
     """
     asked = _in_rows(model, queries)
     (left_out,) = _rows_of_each(model, [retired])
-    answers = recommend_rows(model, asked, left_out, exact_items_limit=exact_items_limit)
+    answers = recommend_rows(model, asked, left_out, exact_items_limit=exact_items_limit, each=each)
     return [
         Ranked(
             _items(model, rows, answer, query.explain), "model" if len(rows.liked) else "popular"
@@ -123,14 +135,19 @@ def recommend_rows(
     retired: NDArray[np.intp] = _NO_ROWS,
     *,
     exact_items_limit: int = EXACT_ITEMS_LIMIT,
+    each: Each = map,
 ) -> list[RankedRows]:
     """Return what `recommend` does, rows in and rows out; `retired` is sorted, too."""
     exact = len(model.item_ids) <= exact_items_limit
     answers = [RankedRows(_NO_ROWS, _NO_SCORES, 0)] * len(queries)
     known = [number for number, query in enumerate(queries) if len(query.liked)]
-    for block in _blocks(known, model, exact_items_limit):
-        best = _best(model, [queries[number] for number in block], retired, exact=exact)
-        for number, (rows, scores) in zip(block, best, strict=True):
+
+    def best(block: list[int]) -> list[tuple[NDArray[np.intp], FloatArray]]:
+        return [*_best(model, [queries[number] for number in block], retired, exact=exact)]
+
+    blocks = [*_blocks(known, model, exact_items_limit)]
+    for block, found in zip(blocks, each(best, blocks), strict=True):
+        for number, (rows, scores) in zip(block, found, strict=True):
             answers[number] = RankedRows(rows, scores, len(rows))
     return [
         _fill_up(model, query, answer, retired)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,6 +113,17 @@ def test_an_explanation_names_no_more_likes_than_asked_for(model: Model) -> None
     liked = {item(2, n) for n in range(6)}
     (answer,) = recommend(model, [Query(liked, liked, 5, explain=2)])
     assert [len(ranked.because) for ranked in answer.items] == [2] * 5
+
+
+def test_threads_give_the_answers_of_one(model: Model) -> None:
+    queries = [
+        Query(liked := {item(number % BLOCKS, n) for n in range(1 + number % 9)}, liked, 4)
+        for number in range(300)
+    ]
+    with ThreadPoolExecutor(3) as threads:
+        divided = recommend(model, queries, each=threads.map)
+    for one, other in zip(recommend(model, queries), divided, strict=True):
+        assert one == other
 
 
 @pytest.mark.parametrize("ranker", ["blend", "spectral", "cooccurrence"])
