@@ -40,20 +40,21 @@ def add_scores(model: Model, likes: Any, scored: FloatArray) -> None:
     tails = tails_of(model, np.diff(likes.indptr))[:, None]
     for start in range(0, len(scored), _QUERIES_AT_ONCE):
         some = slice(start, start + _QUERIES_AT_ONCE)
-        links = _links(model, likes[some]).toarray()
+        ends = likes.indptr[start : start + _QUERIES_AT_ONCE + 1]
+        links = _links(model, likes.indices[ends[0] : ends[-1]], ends - ends[0]).toarray()
         links *= tails[some]
         scored[some] += links
 
 
-def _links(model: Model, likes: Any) -> Any:
+def _links(model: Model, liked: NDArray[np.integer], indptr: NDArray[np.integer]) -> Any:
     """Return the rows of the matrix that each query's likes name, one after another: CSR [B, n].
 
     An item stands there once for each like that links it, not summed up: a dense array of this
     does that on the way, in a fifth of the time of a product of sparse matrices.
     """
-    found = model.cooccurrence[likes.indices]
-    indptr = found.indptr[likes.indptr]
-    return sparse.csr_array((found.data, found.indices, indptr), shape=likes.shape)
+    found = model.cooccurrence[liked]
+    tables = (found.data, found.indices, found.indptr[indptr])
+    return sparse.csr_array(tables, shape=(len(indptr) - 1, found.shape[1]))
 
 
 def sparse_scores(model: Model, likes: Any) -> Any:
