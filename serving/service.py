@@ -53,48 +53,49 @@ def run_server(
     reply_topics = ReplyTopics(known_topics, topics, settings.serving.reply_topic_pattern)
     store_view = StoreView(store, known_topics, topics.likes)
 
-    def persist(attempt: Callable[[], T]) -> T:
-        return retry(attempt, stop=stop, on_failure=_note_failure)
+    def persist(attempt: Callable[[], T], while_waiting: Callable[[], None] = lambda: None) -> T:
+        return retry(attempt, stop=stop, on_failure=_note_failure, while_waiting=while_waiting)
 
     def join() -> Source:
         group, batch = settings.serving.group, settings.serving.max_batch
         return persist(lambda: broker.source(group, [topics.requests], max_records=batch))
 
     try:
-        with closing(FirstModel(settings.model.directory, store, stop)) as first:
-            if settings.kafka.create_topics:
-                persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
+        if settings.kafka.create_topics:
+            persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
+        with (
+            # Begun only now: what its thread imports would hold up whatever is done beside it.
+            closing(FirstModel(settings.model.directory, store, stop)) as first,
+            closing(first.joined(join)) as source,
+            closing(first.held()) as models,
+            closing(persist(broker.sink, source.keep_alive)) as sink,
+        ):
+            # Not before: NumPy and what goes with it are imported while the group is joined.
+            from threadpoolctl import threadpool_limits
+
+            from serving.worker import ServingWorker
+
+            # Threads of our own share a batch; those of BLAS would wait for each other, spinning.
             with (
-                closing(persist(broker.sink)) as sink,
-                closing(first.joined(join)) as source,
-                closing(first.held()) as models,
+                threadpool_limits(1, "blas"),
+                ThreadPoolExecutor(settings.serving.threads, "ranking") as ranking,
             ):
-                # Not before: NumPy and what goes with it are imported while the group is joined.
-                from threadpoolctl import threadpool_limits
-
-                from serving.worker import ServingWorker
-
-                # Threads of our own share a batch; those of BLAS would wait for each other, spinning.
-                with (
-                    threadpool_limits(1, "blas"),
-                    ThreadPoolExecutor(settings.serving.threads, "ranking") as ranking,
-                ):
-                    worker = ServingWorker(
-                        source,
-                        sink,
-                        store_view,
-                        models,
-                        reply_topics,
-                        topics,
-                        settings.serving,
-                        _standstill(settings, broker, topics),
-                        stop=stop,
-                        stats=stats,
-                        each=ranking.map,
-                    )
-                    # What is here stays: to look through it for garbage took a twentieth of the time.
-                    gc.freeze()
-                    worker.run()
+                worker = ServingWorker(
+                    source,
+                    sink,
+                    store_view,
+                    models,
+                    reply_topics,
+                    topics,
+                    settings.serving,
+                    _standstill(settings, broker, topics),
+                    stop=stop,
+                    stats=stats,
+                    each=ranking.map,
+                )
+                # What is here stays: to look through it for garbage took a twentieth of the time.
+                gc.freeze()
+                worker.run()
     except StoppedError:
         return
 
