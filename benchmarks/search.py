@@ -18,7 +18,8 @@ from benchmarks.synthetic import synthetic_likes
 from indexer.build import build_model
 from indexer.recipes import DEFAULTS
 from likewise.ranking import blend
-from likewise.ranking.recommend import RowQuery, recommend_rows
+from likewise.ranking.queries import RowQuery
+from likewise.ranking.recommend import recommend_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,6 +8,7 @@ serves is made of the same factors (on small data, of new ones with everything i
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -138,7 +139,7 @@ def gains_of_all(held_out: HeldOut, factors: Factors, tried: list[Recipe]) -> Fl
     queries = held_out.rest[held_out.users]
     gains = np.zeros((len(tried), len(held_out.users)), np.float32)
     for exponent in {recipe.query_exponent for recipe in tried}:
-        folded = _fold_in(queries, factors, power(degrees, -exponent))
+        folded = _Folded(queries, factors, power(degrees, -exponent))
         for place, recipe in enumerate(tried):
             if recipe.query_exponent == exponent:
                 scores = _scores(folded, factors, recipe, degrees, typical)
@@ -168,25 +169,29 @@ def best_of(gains: FloatArray) -> int:
     return best if difference.mean() > _CLEARLY * standard_error else 0
 
 
-class _Folded(NamedTuple):
+class _Folded:
     """What all recipes of one query exponent share of the work."""
 
-    n_likes: NDArray[np.integer]
-    """[B]"""
-    projected: FloatArray
-    """[B, d] weighted likes through the item vectors."""
-    plain: FloatArray
-    """[B, d] of these, the likes whose rows of the sparse part are plain."""
-    links: FloatArray
-    """[B, n] weighted likes through the sparse part."""
+    def __init__(self, queries: Any, factors: Factors, query_weights: FloatArray) -> None:
+        self._weighted = queries.multiply(query_weights[None, :]).tocsr()
+        self._factors = factors
+        self.n_likes: NDArray[np.integer] = np.diff(queries.indptr)
 
+    @cached_property
+    def projected(self) -> FloatArray:
+        """[B, d] weighted likes through the item vectors."""
+        return np.asarray(self._weighted @ self._factors.vectors, np.float32)
 
-def _fold_in(queries: Any, factors: Factors, query_weights: FloatArray) -> _Folded:
-    weighted = queries.multiply(query_weights[None, :]).tocsr()
-    vectors, part = factors.vectors, factors.sparse_part
-    plain = weighted.multiply(part.plain[None, :]).tocsr()
-    links = (weighted @ part.links).toarray()
-    return _Folded(np.diff(queries.indptr), weighted @ vectors, plain @ vectors, links)
+    @cached_property
+    def plain(self) -> FloatArray:
+        """[B, d] of these, the likes whose rows of the sparse part are plain."""
+        plain = self._weighted.multiply(self._factors.sparse_part.plain[None, :]).tocsr()
+        return np.asarray(plain @ self._factors.vectors, np.float32)
+
+    @cached_property
+    def links(self) -> FloatArray:
+        """[B, n] weighted likes through the sparse part."""
+        return np.asarray((self._weighted @ self._factors.sparse_part.links).toarray(), np.float32)
 
 
 def _scores(
@@ -197,13 +202,13 @@ def _scores(
     ratios = relative_ridges(recipe, typical, folded.n_likes)
     vectors = factors.vectors[:, : recipe.rank]
     filtered_likes = folded.projected[:, : recipe.rank] * filters(spectrum, ratios)
-    grown = tails(recipe, spectrum, ratios)[:, None]
-    filtered_likes -= folded.plain[:, : recipe.rank] * (
-        doubled(factors.eigenvalues, tail, recipe) * grown
-    )
+    if tail:
+        grown = np.float32(tail) * tails(recipe, spectrum, ratios)[:, None]
+        held = doubled(factors.eigenvalues, 1.0, recipe) * grown
+        filtered_likes -= folded.plain[:, : recipe.rank] * held
     scores: FloatArray = np.asarray(filtered_likes @ vectors.T, np.float32)
     if tail:
-        scores += folded.links * (np.float32(tail) * grown)
+        scores += folded.links * grown
     scores *= power(degrees, recipe.score_exponent)
     return scores
 

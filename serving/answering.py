@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likewise.logs import get_logger
-from likewise.ranking.recommend import Query, recommend
+from likewise.ranking.queries import Query
+from likewise.ranking.recommend import recommend
 from likewise.replies import Because, ErrorBody, ModelStamp, Recommendations, RecommendedItem
 from serving.outgoing import Reply, error_reply
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.prequential.stats import Verdict
-from likewise.ranking.recommend import Query, recommend
+from likewise.ranking.queries import Query
+from likewise.ranking.recommend import recommend
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

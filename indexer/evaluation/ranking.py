@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from likewise.ranking.annoy_vectors import AnnoyVectors
-from likewise.ranking.recommend import EXACT_ITEMS_LIMIT, RowQuery, recommend_rows
+from likewise.ranking.queries import RowQuery
+from likewise.ranking.recommend import EXACT_ITEMS_LIMIT, recommend_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

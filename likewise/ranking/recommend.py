@@ -6,17 +6,16 @@ Pure: no I/O, no clock. The services rank through `recommend`, `likewise evaluat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import chain, islice, pairwise, repeat
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from scipy import sparse
 
 from likewise.ids import ItemId, ItemRow
 from likewise.ranking import blend, candidates, neighbours
 from likewise.ranking.diversity import diversified, pool_size
 from likewise.ranking.novelty import factors
+from likewise.ranking.queries import NO_ROWS, as_csr, in_rows, joined, rows_of_each
 from likewise.ranking.top import best_columns, best_columns_of_each
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.queries import Query, RowQuery
 
 # Up to here scoring every item costs no more than the search for candidates: docs/ranking.md.
 EXACT_ITEMS_LIMIT = 200_000
@@ -34,7 +34,6 @@ _NEGLIGIBLE = 1e-3
 _QUERIES_PER_BLOCK = 64
 # Bounds the memory of one block of dense scores to 64 MiB.
 _SCORES_PER_BLOCK = 16 * 1024 * 1024
-_NO_ROWS = np.zeros(0, np.intp)
 _Block = TypeVar("_Block")
 _Found = TypeVar("_Found")
 _NO_SCORES = np.zeros(0, np.float32)
@@ -47,21 +46,6 @@ class Each(Protocol):
         self, function: Callable[[_Block], _Found], blocks: Iterable[_Block], /
     ) -> Iterable[_Found]:
         """Return what the function returns for each block, in their order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What one request ranks by, and what it must not be given."""
-
-    liked: Collection[ItemId]
-    banned: Collection[ItemId]
-    count: int
-    explain: int = 0
-    """How many of the likes to name for each item; 0 for none."""
-    diversity: float = 0.0
-    """From 0 to 1: how much an item counts less that is like those before it."""
-    novelty: float = 0.0
-    """From 0 to 1: how much popular items count less."""
 
 
 class RankedItem(NamedTuple):
@@ -80,17 +64,6 @@ class Ranked(NamedTuple):
 
     items: list[RankedItem]
     source: Literal["model", "popular"]
-
-
-class RowQuery(NamedTuple):
-    """A query in rows of one model's tables: each array sorted, no row twice."""
-
-    liked: NDArray[np.intp]
-    banned: NDArray[np.intp]
-    limit: int
-    """How many items to return; as many as there are, at most."""
-    diversity: float = 0.0
-    novelty: float = 0.0
 
 
 class RankedRows(NamedTuple):
@@ -118,8 +91,8 @@ def recommend(
     answered with the most popular items; so is the rest of an answer for which the model has
     no evidence (their score is 0). `each` maps over blocks of the queries, in threads if it likes.
     """
-    asked = _in_rows(model, queries)
-    (left_out,) = _rows_of_each(model, [retired])
+    asked = in_rows(model, queries)
+    (left_out,) = rows_of_each(model, [retired])
     answers = recommend_rows(model, asked, left_out, exact_items_limit=exact_items_limit, each=each)
     return [
         Ranked(
@@ -132,14 +105,14 @@ def recommend(
 def recommend_rows(
     model: Model,
     queries: Sequence[RowQuery],
-    retired: NDArray[np.intp] = _NO_ROWS,
+    retired: NDArray[np.intp] = NO_ROWS,
     *,
     exact_items_limit: int = EXACT_ITEMS_LIMIT,
     each: Each = map,
 ) -> list[RankedRows]:
     """Return what `recommend` does, rows in and rows out; `retired` is sorted, too."""
     exact = len(model.item_ids) <= exact_items_limit
-    answers = [RankedRows(_NO_ROWS, _NO_SCORES, 0)] * len(queries)
+    answers = [RankedRows(NO_ROWS, _NO_SCORES, 0)] * len(queries)
     known = [number for number, query in enumerate(queries) if len(query.liked)]
 
     def best(block: list[int]) -> list[tuple[NDArray[np.intp], FloatArray]]:
@@ -169,7 +142,7 @@ def _best(
 
     Only items that the model has evidence for, which are those of a score other than 0.
     """
-    likes = _as_csr([query.liked for query in queries], len(model.item_ids))
+    likes = as_csr([query.liked for query in queries], len(model.item_ids))
     found = (_scanned if exact else _searched)(model, likes, queries, retired)
     for query, (rows, scores) in zip(queries, found, strict=True):
         evident = np.isfinite(scores) & (scores != 0.0)
@@ -188,14 +161,12 @@ def _scanned(
     scores = score_all(model, likes)
     scores[:, retired] = -np.inf
     lengths = [len(query.banned) for query in queries]
-    scores[
-        np.repeat(np.arange(len(queries)), lengths), _joined(q.banned for q in queries)
-    ] = -np.inf
+    scores[np.repeat(np.arange(len(queries)), lengths), joined(q.banned for q in queries)] = -np.inf
     for row, query in enumerate(queries):
         if query.novelty:
             scores[row] *= factors(model.item_counts, scores[row], query.novelty)
     needed = np.array([_needed(query) for query in queries])
-    best: list[tuple[NDArray[np.intp], FloatArray]] = [(_NO_ROWS, _NO_SCORES)] * len(queries)
+    best: list[tuple[NDArray[np.intp], FloatArray]] = [(NO_ROWS, _NO_SCORES)] * len(queries)
     for count in np.unique(needed).tolist():
         rows = np.flatnonzero(needed == count)
         some = scores if len(rows) == len(queries) else scores[rows]
@@ -284,60 +255,8 @@ def _fill_up(
     )
 
 
-def _in_rows(model: Model, queries: Sequence[Query]) -> list[RowQuery]:
-    """Return the queries with rows in place of ids."""
-    liked = _rows_of_each(model, [query.liked for query in queries])
-    # Nearly all ban what they like and nothing else: then the rows are there already.
-    others = [query.banned for query in queries if query.banned is not query.liked]
-    banned = iter(_rows_of_each(model, others))
-    return [
-        RowQuery(
-            rows,
-            rows if query.banned is query.liked else next(banned),
-            query.count,
-            query.diversity,
-            query.novelty,
-        )
-        for query, rows in zip(queries, liked, strict=True)
-    ]
-
-
-def _rows_of_each(model: Model, asked: Sequence[Collection[ItemId]]) -> list[NDArray[np.intp]]:
-    """Return the rows of the items that the model knows, for each: in order, none twice.
-
-    All are looked up and sorted together, as numbers that say whose they are: that costs a tenth
-    of doing it for each.
-    """
-    n_items = len(model.item_ids)
-    if not asked or not n_items:
-        return [_NO_ROWS] * len(asked)
-    lengths = [len(items) for items in asked]
-    found = map(model.item_rows.get, chain.from_iterable(asked), repeat(ItemRow(-1)))
-    rows = np.fromiter(found, np.intp, sum(lengths))
-    numbered = (rows + n_items * np.repeat(np.arange(len(asked)), lengths))[rows >= 0]
-    numbered.sort()
-    first = np.ones(len(numbered), np.bool_)
-    np.not_equal(numbered[1:], numbered[:-1], out=first[1:])
-    numbered = numbered[first]
-    ends = np.searchsorted(numbered, n_items * np.arange(len(asked) + 1)).tolist()
-    numbered %= n_items
-    return [numbered[start:end] for start, end in pairwise(ends)]
-
-
-def _as_csr(liked: list[NDArray[np.intp]], n_items: int) -> Any:
-    lengths = [len(rows) for rows in liked]
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    indices = _joined(liked)
-    ones = np.ones(len(indices), np.float32)
-    return sparse.csr_array((ones, indices, indptr), shape=(len(liked), n_items))
-
-
 def _blocks(known: list[int], model: Model, exact_items_limit: int) -> Iterator[list[int]]:
     width = min(max(len(model.item_ids), 1), max(exact_items_limit, 1))
     size = min(max(_SCORES_PER_BLOCK // width, 1), _QUERIES_PER_BLOCK)
     for start in range(0, len(known), size):
         yield known[start : start + size]
-
-
-def _joined(rows: Iterable[NDArray[np.intp]]) -> NDArray[np.intp]:
-    return np.concatenate([_NO_ROWS, *rows])

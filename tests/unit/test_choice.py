@@ -12,7 +12,8 @@ from indexer.choice import best_of, build_best, candidates, gains_of_all, hold_o
 from indexer.interactions import Interactions, UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.ids import ItemId, UserId
-from likewise.ranking.recommend import Query, recommend
+from likewise.ranking.queries import Query
+from likewise.ranking.recommend import recommend
 from likewise.settings import ModelSettings
 
 

@@ -19,8 +19,9 @@ from indexer.recipes import DEFAULTS
 from likewise.ids import ItemId, UserId
 from likewise.ranking.diversity import PoolVectors, diversified, pool_size
 from likewise.ranking.novelty import factors
+from likewise.ranking.queries import Query
 from likewise.ranking.recipe import RANKERS, RankerName
-from likewise.ranking.recommend import Query, RankedItem, recommend
+from likewise.ranking.recommend import RankedItem, recommend
 
 if TYPE_CHECKING:
     from likewise.ranking.model import Model

@@ -26,7 +26,8 @@ from indexer.progress import Unwatched
 from indexer.recipes import DEFAULTS
 from likewise.events import Like
 from likewise.ids import ItemId, UserId
-from likewise.ranking.recommend import Query, recommend, score_all
+from likewise.ranking.queries import Query
+from likewise.ranking.recommend import recommend, score_all
 from likewise.settings import ModelSettings
 
 K = 5

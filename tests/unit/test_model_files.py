@@ -30,7 +30,8 @@ from likewise.model_files import (
     read_model,
     write_model,
 )
-from likewise.ranking.recommend import Query, recommend
+from likewise.ranking.queries import Query
+from likewise.ranking.recommend import recommend
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,8 +20,9 @@ from indexer.service import building
 from indexer.snapshot import Snapshot
 from likewise.ids import ItemId, UserId
 from likewise.model_files import read_model, write_model
+from likewise.ranking.queries import Query
 from likewise.ranking.recipe import Recipe
-from likewise.ranking.recommend import Query, recommend
+from likewise.ranking.recommend import recommend
 from likewise.settings import ModelSettings
 
 if TYPE_CHECKING:

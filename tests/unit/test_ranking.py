@@ -16,8 +16,9 @@ from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.ids import ItemId, ItemRow, UserId
 from likewise.ranking import blend, cooccurrence, neighbours
+from likewise.ranking.queries import Query
 from likewise.ranking.recipe import RANKERS, RankerName, Recipe
-from likewise.ranking.recommend import Query, recommend, score_all
+from likewise.ranking.recommend import recommend, score_all
 from likewise.ranking.top import best_columns, best_columns_of_each
 
 if TYPE_CHECKING:

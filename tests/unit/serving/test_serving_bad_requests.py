@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from likewise.ids import ItemId, UserId
+    from likewise.ranking.queries import Query
 
 
 BAD_REQUESTS: list[tuple[bytes | None, str]] = [
@@ -91,7 +92,7 @@ def test_a_request_that_breaks_the_ranking_costs_the_others_nothing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks_on_poison(
-        model: Any, queries: Sequence[ranking.Query], retired: Any, *, each: ranking.Each
+        model: Any, queries: Sequence[Query], retired: Any, *, each: ranking.Each
     ) -> list[ranking.Ranked]:
         if any("poison" in query.liked for query in queries):
             raise ZeroDivisionError
