@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from indexer.gram import cores
+from indexer.gram import cores, row_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 64
 # Entries of S, per entry kept, for which the factors' share is computed at all.
 _LOOK_AT = 4
+# Whose squares are held at a time.
+_LIKES_PER_PART = 250_000
 
 
 class SparsePart(NamedTuple):
@@ -90,13 +92,16 @@ def residual(
         looked_at = _largest(values, _LOOK_AT * keep)
         near, strong = columns[looked_at], values[looked_at]
         rest = strong - vectors.take(near, axis=0) @ weighted[row]
-        largest, largest_plain = _largest(rest, keep), _largest(strong, keep)
-        energy = values @ values
-        lost = energy + gained[row] - rest[largest] @ rest[largest]
-        lost_plain = energy - strong[largest_plain] @ strong[largest_plain]
-        if lost_plain < lost:
-            return _Row(near[largest_plain], strong[largest_plain], plain=True)
-        return _Row(near[largest], rest[largest], plain=False)
+        largest = _largest(rest, keep)
+        kept = rest[largest]
+        # What plain rows would have to keep for losing less; seldom do even all entries looked at.
+        needed = kept @ kept - gained[row]
+        if strong @ strong > needed:
+            largest_plain = _largest(strong, keep)
+            kept_plain = strong[largest_plain]
+            if kept_plain @ kept_plain > needed:
+                return _Row(near[largest_plain], kept_plain, plain=True)
+        return _Row(near[largest], kept, plain=False)
 
     return _cut_rows(normalised, cut)
 
@@ -107,7 +112,9 @@ def _energies_gained(normalised: Any, eigenvalues: FloatArray, vectors: FloatArr
     Since ``S V = V diag(e)`` the energy of a whole row i falls by the sum of ``(V_id e_d)^2``; what stands
     on the diagonal falls from ``S_ii`` to ``S_ii - sum of V_id^2 e_d``. Float32 [n].
     """
-    on_diagonal = np.bincount(normalised.indices, normalised.data**2, minlength=normalised.shape[1])
+    on_diagonal = np.zeros(len(vectors))
+    for part in row_parts(normalised, _LIKES_PER_PART):
+        on_diagonal += np.bincount(part.indices, part.data**2, minlength=len(vectors))
     held, taken = (
         np.einsum("id,id,d->i", vectors, vectors, weights)
         for weights in (eigenvalues, eigenvalues**2)
