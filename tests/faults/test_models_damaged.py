@@ -71,6 +71,7 @@ def test_models_deleted_and_damaged_under_a_running_server_stop_no_answers(
     with scene_of(settings, tmp_path, effort.seed, services=ONE_INDEXER) as scene:
         [indexer], [server] = scene.named("indexer"), scene.named("serving")
         with scene.flowing():
+            scene.wait_for_another_model(scene.version())  # one that stays when the newest goes
             indexer.stop()
             shutil.rmtree(settings.model.directory / scene.version())
             scene.wait_for_progress()
