@@ -123,12 +123,19 @@ def sparse_part(
 
 
 def assemble(
-    interactions: Interactions, factors: Factors, recipe: Recipe, *, seed: int, steps: Steps
+    interactions: Interactions,
+    factors: Factors,
+    recipe: Recipe,
+    *,
+    seed: int,
+    steps: Steps,
+    indexed: bool = True,
 ) -> Model:
     """Return the model that the factors give under the recipe.
 
     They may be of more vectors than the recipe's rank, where it uses no sparse part: the first
-    ones are taken then. A sparse part is what just these vectors leave.
+    ones are taken then. A sparse part is what just these vectors leave. Where `indexed` is false the
+    item index is empty: the model is for the exact scan alone.
     """
     user_items = interactions.user_items
     degrees = item_degrees(user_items)
@@ -138,8 +145,10 @@ def assemble(
     score_weights = power(degrees, recipe.score_exponent)
     linked = weighted(factors.sparse_part.links, tail, query_weights, score_weights)
     with steps("annoy"):
-        items = (vectors * score_weights[:, None])[:, : indexed_dimensions(recipe.rank, linked)]
-        item_index = AnnoyVectors.build(items, metric="dot", trees=recipe.trees, seed=seed)
+        item_index = _NO_INDEX
+        if indexed:
+            items = (vectors * score_weights[:, None])[:, : indexed_dimensions(recipe.rank, linked)]
+            item_index = AnnoyVectors.build(items, metric="dot", trees=recipe.trees, seed=seed)
         user_index = None
         if recipe.ranker == "neighbours":
             users = user_items.multiply(query_weights[None, :]).tocsr() @ vectors
@@ -175,6 +184,7 @@ def filtered(eigenvalues: FloatArray, recipe: Recipe) -> tuple[FloatArray, float
 
 
 _TINY = np.finfo(np.float32).tiny
+_NO_INDEX = AnnoyVectors(None, dimensions=1, metric="dot")
 
 
 def doubled(eigenvalues: FloatArray, tail: float, recipe: Recipe) -> FloatArray:

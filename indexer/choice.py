@@ -208,12 +208,12 @@ def _scores(
     vectors = factors.vectors[:, : recipe.rank]
     filtered_likes = folded.projected[:, : recipe.rank] * filters(spectrum, ratios)
     if tail:
-        grown = np.float32(tail) * tails(recipe, spectrum, ratios)[:, None]
-        held = doubled(factors.eigenvalues, 1.0, recipe) * grown
+        grown = tails(recipe, spectrum, ratios)[:, None]
+        held = doubled(factors.eigenvalues, tail, recipe) * grown
         filtered_likes -= folded.plain[:, : recipe.rank] * held
     scores: FloatArray = np.asarray(filtered_likes @ vectors.T, np.float32)
     if tail:
-        scores += folded.links * grown
+        scores += folded.links * (np.float32(tail) * grown)
     scores *= power(degrees, recipe.score_exponent)
     return scores
 

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 64
 # Entries of S, per entry kept, for which the factors' share is computed at all.
 _LOOK_AT = 4
-# Whose squares are held at a time.
-_LIKES_PER_PART = 250_000
 
 
 class SparsePart(NamedTuple):
@@ -113,7 +111,7 @@ def _energies_gained(normalised: Any, eigenvalues: FloatArray, vectors: FloatArr
     on the diagonal falls from ``S_ii`` to ``S_ii - sum of V_id^2 e_d``. Float32 [n].
     """
     on_diagonal = np.zeros(len(vectors))
-    for part in row_parts(normalised, _LIKES_PER_PART):
+    for part in row_parts(normalised):
         on_diagonal += np.bincount(part.indices, part.data**2, minlength=len(vectors))
     held, taken = (
         np.einsum("id,id,d->i", vectors, vectors, weights)

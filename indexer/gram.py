@@ -32,7 +32,7 @@ class Gram:
 
     def __init__(self, matrix: Any) -> None:
         self.size: int = matrix.shape[1]
-        self._parts = row_parts(matrix, _LIKES_PER_PART)
+        self._parts = row_parts(matrix)
 
     def __matmul__(self, block: FloatArray) -> FloatArray:
         """Return ``S X``, float32 [n, b], for X float32 [n, b]."""
@@ -46,7 +46,7 @@ class Gram:
         return image
 
 
-def row_parts(matrix: Any, likes_per_part: int) -> list[Any]:
+def row_parts(matrix: Any, likes_per_part: int = _LIKES_PER_PART) -> list[Any]:
     """Return the matrix cut into parts of whole rows, in order; they share its memory."""
     pointers = matrix.indptr
     wanted = np.arange(likes_per_part, matrix.nnz, likes_per_part)

@@ -12,22 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.build import (
-    Factors,
-    Steps,
-    assemble,
-    doubled,
-    filtered,
-    power,
-    sparse_part,
-    weighted,
-)
+from indexer.build import Factors, Steps, assemble, sparse_part
 from indexer.evaluation.metrics import METRICS, per_user
 from indexer.evaluation.ranking import rank
 from indexer.progress import Unwatched
-from indexer.svd import item_degrees, normalise, truncated_svd
-from likewise.ranking.annoy_vectors import AnnoyVectors
-from likewise.ranking.model import Model
+from indexer.svd import normalise, truncated_svd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +59,6 @@ class Workbench:
         self._seed = seed
         self._liked = held_out.liked()
         user_items = held_out.fit.user_items
-        self._degrees = item_degrees(user_items)
         self._normalised = normalise(user_items, base.user_exponent, base.item_exponent)
         values, self._vectors = truncated_svd(self._normalised, largest_rank, seed=seed)
         self._eigenvalues = values**2
@@ -78,8 +66,16 @@ class Workbench:
 
     def try_out(self, recipe: Recipe, users: NDArray[np.intp]) -> Trial:
         """Return how the recipe ranks for these users of the measurement, by the exact scan."""
+        model = assemble(
+            self._held_out.fit,
+            self._factors(recipe),
+            recipe,
+            seed=self._seed,
+            steps=Steps(),
+            indexed=False,
+        )
         lists = rank(
-            self._model(recipe),
+            model,
             [self._liked[user] for user in users],
             k=self._k,
             progress=Unwatched(),
@@ -89,29 +85,6 @@ class Workbench:
         recall, ndcg = found[:, METRICS.index("recall")], found[:, METRICS.index("ndcg")]
         return Trial(recipe, float(recall.mean()), float(ndcg.mean()), (recall + ndcg) / 2)
 
-    def _model(self, recipe: Recipe) -> Model:
-        fit, factors = self._held_out.fit, self._factors(recipe)
-        if recipe.ranker == "neighbours":
-            return assemble(fit, factors, recipe, seed=self._seed, steps=Steps())
-        query_weights = power(self._degrees, -recipe.query_exponent)
-        score_weights = power(self._degrees, recipe.score_exponent)
-        spectrum, tail = filtered(factors.eigenvalues, recipe)
-        return Model(
-            recipe=recipe,
-            item_ids=fit.item_ids,
-            item_counts=self._degrees.astype(np.int32),
-            user_items=fit.user_items,
-            item_factors=factors.vectors,
-            spectrum=spectrum,
-            query_weights=query_weights,
-            score_weights=score_weights,
-            cooccurrence=weighted(factors.sparse_part.links, tail, query_weights, score_weights),
-            plain_rows=factors.sparse_part.plain,
-            doubled=doubled(factors.eigenvalues, tail, recipe),
-            item_index=_NO_INDEX,
-            user_index=None,
-        )
-
     def _factors(self, recipe: Recipe) -> Factors:
         eigenvalues = self._eigenvalues[: recipe.rank]
         vectors = np.ascontiguousarray(self._vectors[:, : recipe.rank])
@@ -119,7 +92,3 @@ class Workbench:
         if key not in self._sparse_parts:
             self._sparse_parts[key] = sparse_part(self._normalised, eigenvalues, vectors, recipe)
         return Factors(eigenvalues, vectors, self._sparse_parts[key])
-
-
-# The exact scan never looks at it.
-_NO_INDEX = AnnoyVectors(None, dimensions=1, metric="dot")

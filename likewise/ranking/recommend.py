@@ -119,7 +119,9 @@ def recommend_rows(
         return [*_best(model, [queries[number] for number in block], retired, exact=exact)]
 
     blocks = [*_blocks(known, model, exact_items_limit)]
-    for block, found in zip(blocks, each(best, blocks), strict=True):
+    # A lone block has nobody to share with, and is not kept waiting for a thread.
+    found_in_each = each(best, blocks) if len(blocks) > 1 else map(best, blocks)
+    for block, found in zip(blocks, found_in_each, strict=True):
         for number, (rows, scores) in zip(block, found, strict=True):
             answers[number] = RankedRows(rows, scores, len(rows))
     return [
