@@ -6,7 +6,7 @@ import random
 import secrets
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.rig import PATIENCE_S, TookTooLongError, user_of
 from likewise.kafka_streams import KafkaBroker
@@ -26,11 +26,19 @@ if TYPE_CHECKING:
     from typing import Self
 
     from likewise.settings import Settings
+    from likewise.streams import Delivery
 
 _FIRST_ANSWER_EVERY_S = 0.5
 _ID_BYTES = 8
 # Until a reply comes there is nothing to do: asking more often takes a core from what is measured.
 _IDLE_WAIT_MS = 20
+
+
+class _Sent(NamedTuple):
+    """A request without a reply yet: when it was due (monotonic), and how it reaches the broker."""
+
+    due_s: float
+    delivery: Delivery
 
 
 class Load:
@@ -51,7 +59,7 @@ class Load:
         self._headers = [(REPLY_TOPIC_HEADER, topics.replies.encode()), partition_header(0)]
         self._users = users
         self._random = random.Random(0)
-        self._due_s: dict[bytes, float] = {}
+        self._under_way: dict[bytes, _Sent] = {}
         # Replies to a requester before this one must not pass for replies to this one.
         self._last_id = secrets.randbits(62)
 
@@ -88,7 +96,7 @@ class Load:
         counted_from_s, ends_s = began_s + seconds / 4, began_s + seconds
         replies = 0
         while (now_s := time.monotonic()) < ends_s:
-            while len(self._due_s) < window:
+            while len(self._under_way) < window:
                 self._send(now_s)
             received = len(self._received(_IDLE_WAIT_MS))
             replies += received if now_s >= counted_from_s else 0
@@ -104,14 +112,14 @@ class Load:
         """
         latencies_ms: list[float] = []
         schedule = deque(self._schedule(per_s, seconds))
-        while schedule or self._due_s:
+        while schedule or self._under_way:
             now_s = time.monotonic()
             while schedule and schedule[0] <= now_s:
                 self._send(schedule.popleft())
             until_next_ms = 1000 * (schedule[0] - time.monotonic()) if schedule else _IDLE_WAIT_MS
             latencies_ms += self._received(max(1, int(until_next_ms)))
             if not schedule and now_s > self._last_s + PATIENCE_S:
-                raise TookTooLongError(f"{len(self._due_s)} requests stay unanswered")
+                raise self._unanswered()
         return latencies_ms
 
     def _schedule(self, per_s: float, seconds: float) -> Iterator[float]:
@@ -124,13 +132,13 @@ class Load:
         self._last_id += 1
         correlation_id = self._last_id.to_bytes(_ID_BYTES, "big")
         user_id = user_of(self._random.randrange(self._users))
-        self._due_s[correlation_id] = due_s
-        self._sink.send(
+        delivery = self._sink.send(
             self._requests,
             encode_request(Request(user_id=user_id)),
             key=user_id.encode(),
             headers=[(CORRELATION_HEADER, correlation_id), *self._headers],
         )
+        self._under_way[correlation_id] = _Sent(due_s, delivery)
 
     def _received(self, wait_ms: int) -> list[float]:
         """Return the latencies in ms of the replies that have come; waits so long for the first."""
@@ -139,17 +147,23 @@ class Load:
         latencies_ms = []
         for record in records:
             correlation_id = dict(record.headers).get(CORRELATION_HEADER, b"")
-            due_s = self._due_s.pop(correlation_id, None)
-            if due_s is not None:  # None: a request answered twice
-                latencies_ms.append((now_s - due_s) * 1000)
+            sent = self._under_way.pop(correlation_id, None)
+            if sent is not None:  # None: a request answered twice
+                latencies_ms.append((now_s - sent.due_s) * 1000)
         return latencies_ms
 
     def _drain(self) -> None:
         deadline_s = time.monotonic() + PATIENCE_S
-        while self._due_s:
+        while self._under_way:
             self._received(_IDLE_WAIT_MS)
             if time.monotonic() > deadline_s:
-                raise TookTooLongError(f"{len(self._due_s)} requests stay unanswered")
+                raise self._unanswered()
+
+    def _unanswered(self) -> TookTooLongError:
+        """Return an error that says where in the log the requests are that nobody answers."""
+        at = sorted(sent.delivery.result(PATIENCE_S) for sent in self._under_way.values())
+        places = ", ".join(f"{partition}:{offset}" for partition, offset in at)
+        return TookTooLongError(f"{len(at)} requests stay unanswered; they are at {places}")
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -141,7 +141,7 @@ def process(settings: Settings, *module_and_arguments: str) -> Iterator[subproce
         leashed([sys.executable, "-m", *module_and_arguments], signal.SIGTERM),
         env={**os.environ, **environment_of(settings)},
         cwd=Path(__file__).parents[1],
-        stdout=subprocess.DEVNULL,
+        stdout=sys.stderr,  # its errors are for people; the result alone goes to our output
     )
     try:
         yield child

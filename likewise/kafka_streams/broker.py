@@ -12,7 +12,7 @@ import kafka
 from kafka import errors as kafka_errors
 
 from likewise.kafka_streams.connection import MAX_RECORD_BYTES, Connection
-from likewise.kafka_streams.reading import KafkaReader, KafkaSource, native
+from likewise.kafka_streams.reading import KafkaReader, KafkaSource, Shares, native
 from likewise.kafka_streams.sending import KafkaSink
 from likewise.kafka_streams.topic_sizes import TopicSizes
 from likewise.streams import TopicPartition
@@ -142,7 +142,7 @@ class KafkaBroker:
                 self._admin.close()
                 self._admin = None
 
-    def _member(self, group: str, topics: Sequence[str], max_records: int, listener: Any) -> Any:
+    def _member(self, group: str, topics: Sequence[str], max_records: int, shares: Shares) -> Any:
         settings = self._connection.settings
         with self._connection.errors("joining the consumer group"):
             self._connection.require_reachable()
@@ -157,7 +157,8 @@ class KafkaBroker:
                 metadata_max_age_ms=_METADATA_MAX_AGE_MS,
                 **self._reading(),
             )
-            consumer.subscribe(topics, listener=listener)
+            consumer.subscribe(topics, listener=shares)
+            shares.watch(consumer)
             _learn_of(consumer, topics)  # before the first poll, with which it joins
         return consumer
 

@@ -27,12 +27,14 @@ _LOST = (
     kafka_errors.IllegalGenerationError,
     kafka_errors.UnknownMemberIdError,
 )
+_SUCCESSION_S = 10.0
+_SUCCESSION_POLL_MS = 100
 
 
 class KafkaSource:
     """A `likewise.streams.Source`: one member of a consumer group."""
 
-    def __init__(self, make: Callable[[_Shares], Any], connection: Connection) -> None:
+    def __init__(self, make: Callable[[Shares], Any], connection: Connection) -> None:
         """Take part by consumers of kafka-python that `make` makes; they join with their first poll.
 
         What `make` is given is to listen to their rebalances.
@@ -42,7 +44,7 @@ class KafkaSource:
         """
         self._make = make
         self._connection = connection
-        self._shares = _Shares()
+        self._shares = Shares()
         self._consumer = make(self._shares)
 
     def poll(self, timeout_ms: int) -> list[Record]:
@@ -56,7 +58,7 @@ class KafkaSource:
 
     def is_member(self) -> bool:
         """See `Source.is_member`."""
-        return bool(self._consumer.group_metadata().state == MemberState.STABLE)
+        return _is_stable(self._consumer)
 
     def rebalances(self) -> int:
         """See `Source.rebalances`."""
@@ -109,23 +111,53 @@ class KafkaSource:
         """See `Source.rejoin`."""
         made = self._make(self._shares)
         if not self.is_member():
-            # Tansu never elects another leader where one leaves while the group forms. Without a
-            # membership that it knows of, the client does not leave: the session's end does as well.
+            if self._shares.leader is not None:
+                self._succeed(self._shares.leader)
+            # Without a membership that it knows of, the client does not leave, which Tansu would
+            # take badly now (see `_succeed`): the session's end does as well.
             self._consumer._coordinator.reset_generation()
         self.close()
         self._consumer = made
 
+    def _succeed(self, leader: str) -> None:
+        """Share out the partitions in the place of a leader that has gone, and leave for it.
+
+        Tansu keeps waiting for a leader that left while the group was forming. Once its place was
+        taken and left in a group that is formed, another one is elected. Should it still be there,
+        it joins anew with its next heartbeat.
+        """
+        stand_in = self._make(Shares())
+        try:
+            stand_in._coordinator.reset_generation(leader)
+            deadline_s = time.monotonic() + _SUCCESSION_S
+            while not _is_stable(stand_in) and time.monotonic() < deadline_s:
+                stand_in.poll(_SUCCESSION_POLL_MS)  # what it brings is not committed: read again
+        finally:
+            _close(stand_in)
+
     def close(self) -> None:
         """See `Source.close`."""
-        with suppress(kafka_errors.KafkaError, OSError):
-            self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
+        _close(self._consumer)
 
 
-class _Shares(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+class Shares(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
     """Counts how often partitions were shared out; called within `poll`, by the client's thread."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.leader: str | None = None
+        """Who was to share them out when the member last joined, if that was another one."""
+
+    def watch(self, consumer: Any) -> None:
+        """Note from now on who leads, which the client library tells nobody."""
+        process = consumer._coordinator._process_join_group_response
+
+        def noting(response: Any, sent_s: float) -> Any:
+            leads = response.leader == response.member_id
+            self.leader = None if leads else response.leader or None
+            return process(response, sent_s)
+
+        consumer._coordinator._process_join_group_response = noting
 
     def on_partitions_revoked(self, revoked: object) -> None:
         """Say nothing: they are read until the new share is known."""
@@ -169,13 +201,21 @@ class KafkaReader:
 
     def close(self) -> None:
         """See `LogReader.close`."""
-        with suppress(kafka_errors.KafkaError, OSError):
-            self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
+        _close(self._consumer)
 
 
 def native(partition: TopicPartition) -> Any:
     """Return the partition as kafka-python wants it."""
     return kafka.TopicPartition(*partition)
+
+
+def _is_stable(consumer: Any) -> bool:
+    return bool(consumer.group_metadata().state == MemberState.STABLE)
+
+
+def _close(consumer: Any) -> None:
+    with suppress(kafka_errors.KafkaError, OSError):
+        consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
 
 
 def _flat(batches: Mapping[Any, list[Any]]) -> list[Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from tests.services import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from likewise.kafka_streams.reading import KafkaSource
 
 PATIENCE_S = 6.0
 
@@ -68,3 +71,32 @@ def test_events_that_nobody_reads_are_applied_after_joining_anew(
             wait_until(lambda: caught_up(broker, store, topic), "all is applied")
     assert happened
     assert stats.rejoins >= 1
+
+
+def test_a_group_whose_leader_left_while_it_formed_gets_another(
+    bootstrap_servers: str, redis_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(bootstrap_servers, redis_url, prefix)
+    monkeypatch.setattr(KafkaSettings, "group_patience_s", PATIENCE_S)
+    topic, group = Topics(prefix).likes, settings.consumer.group
+    with opened(settings) as (broker, store), closing(broker.sink()) as sink:
+        send(sink, topic, islice(random_events(1), 200))
+        members = [broker.source(group, [topic], max_records=1)]
+        joined(members)
+        members.append(broker.source(group, [topic], max_records=1))
+        joined(members)
+        for member in reversed(members):  # the leader last, before it has heard of the other
+            member.close()
+        with consuming(settings):
+            wait_until(lambda: caught_up(broker, store, topic), "all is applied", timeout_s=90)
+
+
+def joined(members: list[KafkaSource]) -> None:
+    """Return once all are members and have a share."""
+    with ThreadPoolExecutor(len(members)) as pool:
+
+        def have_shares() -> bool:
+            list(pool.map(lambda member: member.poll(100), members))
+            return all(member.is_member() and member.assignment() for member in members)
+
+        wait_until(have_shares, "all have joined")
