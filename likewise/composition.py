@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from likewise.kafka_streams import KafkaBroker
 from likewise.logs import configure_logging
-from likewise.monitoring.endpoint import monitoring
-from likewise.redis_store import RedisStore
 from likewise.service import stop_on_signals
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    from likewise.settings import Settings
+    from likewise.settings import RedisSettings, Settings
+    from likewise.store import LikeStore
 
 BUILD_SILENCE_S = 3_600.0
 """How long an indexer may be silent: a build takes as long as it takes."""
@@ -26,7 +26,7 @@ class Surroundings(NamedTuple):
 
     settings: Settings
     broker: KafkaBroker
-    store: RedisStore
+    store: LikeStore
     stop: threading.Event
 
 
@@ -43,10 +43,38 @@ def surroundings(
         SettingsError: the monitoring port can't be listened on.
     """
     configure_logging(settings.logging, service=service)
-    with (
-        stop_on_signals() as stop,
-        monitoring(settings.monitoring, service, stats, longest_silence_s=longest_silence_s),
-        closing(KafkaBroker(settings.kafka, client_id=f"likewise-{service}")) as broker,
-        closing(RedisStore(settings.redis)) as store,
-    ):
-        yield Surroundings(settings, broker, store, stop)
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals())
+        if settings.monitoring.port:
+            from likewise.monitoring.endpoint import monitoring
+
+            stack.enter_context(
+                monitoring(settings.monitoring, service, stats, longest_silence_s=longest_silence_s)
+            )
+        client_id = f"likewise-{service}"
+        broker = stack.enter_context(closing(KafkaBroker(settings.kafka, client_id=client_id)))
+        store = stack.enter_context(closing(_StoreOnDemand(settings.redis)))
+        yield Surroundings(settings, broker, cast("LikeStore", store), stop)
+
+
+class _StoreOnDemand:
+    """A `RedisStore` that is made with the first call, and its client library imported with it.
+
+    That takes a tenth of a second, which a server that starts has while it joins its group.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    @cached_property
+    def _store(self) -> LikeStore:
+        from likewise.redis_store import RedisStore
+
+        return RedisStore(self._settings)
+
+    def close(self) -> None:
+        if "_store" in vars(self):
+            self._store.close()

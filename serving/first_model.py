@@ -6,6 +6,7 @@ numerical libraries and to verify a model: so it does the one while it waits for
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from likewise.errors import TransientError
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
-    from concurrent.futures import Future
     from pathlib import Path
 
     from likewise.model_holder import ModelHolder, ServedModel
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from likewise.streams import Source
 
 _LOOK_EVERY_S = 0.02
+_HEAD_START_S = 0.1
+_STEP_S = 0.005
 
 
 class FirstModel:
     """Looks once, in a thread, for a model that is there already; else waits for one."""
 
     def __init__(self, directory: Path, store: LikeStore, stop: threading.Event) -> None:
-        """Begin to look."""
+        """Look for nothing yet."""
         self._directory = directory
         self._store = store
         self._stop = stop
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="first-model")
-        self._looking: Future[ServedModel | None] = self._loader.submit(_look, directory, store)
         self._found: ServedModel | None = None
 
     def joined(self, join: Callable[[], Source]) -> Source:
@@ -50,6 +50,7 @@ class FirstModel:
         if self._is_in_sight():
             source = join()
             try:
+                self._give_head_start(source)
                 self._found = self._loaded_beside(source)
             except BaseException:
                 source.close()
@@ -59,9 +60,7 @@ class FirstModel:
             source.close()
         from likewise.model_holder import wait_for_first_model
 
-        self._found = self._looking.result() or wait_for_first_model(
-            self._directory, self._store, self._stop
-        )
+        self._found = wait_for_first_model(self._directory, self._store, self._stop)
         return join()
 
     def held(self) -> ModelHolder:
@@ -71,22 +70,28 @@ class FirstModel:
         if self._found is None:
             raise ValueError("there is no model before the group is joined")
         found, self._found = self._found, None
-        del self._looking  # it holds the model too
         return ModelHolder(self._directory, found)
-
-    def close(self) -> None:
-        """Wait for the thread, which only ever looks once."""
-        self._loader.shutdown()
 
     def _is_in_sight(self) -> bool:
         return next(self._directory.glob("*/manifest.json"), None) is not None
 
+    def _give_head_start(self, source: Source) -> None:
+        """Let the member ask to join before the thread's imports take the interpreter from it."""
+        deadline_s = time.monotonic() + _HEAD_START_S
+        while time.monotonic() < deadline_s:
+            self._keep(source, _STEP_S)
+
     def _loaded_beside(self, source: Source) -> ServedModel | None:
-        while not self._looking.done():
-            if self._stop.wait(_LOOK_EVERY_S):
-                raise StoppedError
-            source.keep_alive()
-        return self._looking.result()
+        with ThreadPoolExecutor(1, thread_name_prefix="first-model") as loader:
+            looking = loader.submit(_look, self._directory, self._store)
+            while not looking.done():
+                self._keep(source, _LOOK_EVERY_S)
+            return looking.result()
+
+    def _keep(self, source: Source, wait_s: float) -> None:
+        if self._stop.wait(wait_s):
+            raise StoppedError
+        source.keep_alive()
 
 
 def _look(directory: Path, store: LikeStore) -> ServedModel | None:

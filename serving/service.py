@@ -63,9 +63,8 @@ def run_server(
     try:
         if settings.kafka.create_topics:
             persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
+        first = FirstModel(settings.model.directory, store, stop)
         with (
-            # Begun only now: what its thread imports would hold up whatever is done beside it.
-            closing(FirstModel(settings.model.directory, store, stop)) as first,
             closing(first.joined(join)) as source,
             closing(first.held()) as models,
             closing(persist(broker.sink, source.keep_alive)) as sink,

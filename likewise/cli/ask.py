@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.options import Json
-from likewise.cli.output import duration, print_json, stdout, table
+from likewise.cli.output import duration, plain, print_json, stdout, table
 from likewise.positions import Position
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ def _print(answer: Recommendations, *, as_json: bool) -> None:
         explained = any(item.because is not None for item in answer.items)
         rows = table("#rank", "item", "#score", *(["because of"] if explained else []))
         for rank, item in enumerate(answer.items, start=1):
-            cells = [str(rank), escape(item.item_id), f"{item.score:.4g}"]
+            cells = [str(rank), plain(item.item_id), f"{item.score:.4g}"]
             rows.add_row(*cells, *([_because(item)] if explained else []))
         out.print(rows)
     else:
@@ -137,7 +136,7 @@ def _print(answer: Recommendations, *, as_json: bool) -> None:
 
 def _because(item: RecommendedItem) -> str:
     return ", ".join(
-        f"{escape(because.item_id)} ({because.contribution:.3g})" for because in item.because or ()
+        f"{plain(because.item_id)} ({because.contribution:.3g})" for because in item.because or ()
     )
 
 

@@ -5,14 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-
 from likewise.cli.output import progress
 
 if TYPE_CHECKING:
@@ -45,6 +37,14 @@ class BuildProgress:
 @contextmanager
 def build_progress() -> Iterator[BuildProgress]:
     """Show the progress of a build for the length of a `with` block, if there is a terminal."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     with progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

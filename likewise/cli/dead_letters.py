@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from msgspec.structs import asdict
-from rich.markup import escape
 
 from likewise.cli.context import command_line
 from likewise.cli.exit_codes import FAILED
 from likewise.cli.options import Json
-from likewise.cli.output import complain, print_json, size, stdout, table
+from likewise.cli.output import complain, plain, print_json, size, stdout, table
 from likewise.errors import LikewiseError
 from likewise.positions import Position
 
@@ -173,11 +172,11 @@ def _print(newest: Iterable[Found], reasons: Counter[str], *, show: bool) -> Non
         source = f"{letter.source.topic}/{letter.source.partition}:{letter.offset}"
         n_bytes = letter.truncated_bytes or len(letter.value or b"")
         rows.add_row(
-            str(position), _time(letter), letter.code, escape(letter.detail), source, size(n_bytes)
+            str(position), _time(letter), letter.code, plain(letter.detail), source, size(n_bytes)
         )
         if show:
             shown = f"{_text(letter.key)}: {_text(letter.value)}"
-            rows.add_row("", "", "", escape(shown[:_SHOWN_CHARACTERS]))
+            rows.add_row("", "", "", plain(shown[:_SHOWN_CHARACTERS]))
     out.print(rows)
     counted = ", ".join(f"{count:,} {code}" for code, count in reasons.most_common())
     out.print(f"{reasons.total():,} in all: {counted}")

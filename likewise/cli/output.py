@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
+    from rich.table import Table
 
 _WIDTH_OF_A_PIPE = 200
 """Where there is no terminal, a table is not cut to the 80 columns one would have."""
@@ -23,12 +23,16 @@ _WIDTH_OF_A_PIPE = 200
 
 def stdout() -> Console:
     """Return a console for results; without colours where it is no terminal."""
+    from rich.console import Console
+
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Console(width=_WIDTH_OF_A_PIPE if piped else None, highlight=False)
 
 
 def stderr() -> Console:
     """Return a console for everything that is not the result."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -49,11 +53,20 @@ def print_json_line(value: object) -> None:
 
 def table(*columns: str, title: str | None = None) -> Table:
     """Return a plain table; columns whose name starts with `#` are numbers, set to the right."""
+    from rich.table import Table
+
     made = Table(title=title, box=None, title_justify="left", pad_edge=False, header_style="bold")
     for column in columns:
         right: Any = "right" if column.startswith("#") else "left"
         made.add_column(column.removeprefix("#"), justify=right)
     return made
+
+
+def plain(text: str) -> str:
+    """Return text for the cell of a table: what looks like markup in it is text."""
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def progress(*columns: Any) -> Progress:

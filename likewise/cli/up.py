@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.text import Text
 
 from likewise.cli.context import command_line
 from likewise.cli.output import complain, stdout
@@ -140,6 +139,8 @@ def child_environment(settings: Settings, monitoring_port: int) -> dict[str, str
 
 def _teller(on_broken_pipe: Callable[[], None]) -> Callable[[str, str], None]:
     """Return what prints a line of a service below the others, behind the service's name."""
+    from rich.text import Text
+
     console = stdout()
 
     def tell(name: str, line: str) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from likewise.cli.context import command_line
 from likewise.cli.exit_codes import FAILED
 from likewise.cli.options import Json
-from likewise.cli.output import complain, print_json, progress, stdout, table
+from likewise.cli.output import complain, plain, print_json, progress, stdout, table
 from likewise.errors import LikewiseError, PositionMovedError
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def _print_differences(found: Verification) -> None:
     if found.retired.proven:
         rows.add_row("(retired items)", *_cells(found.retired))
     for user in found.wrong_users[:_SHOWN_USERS]:
-        rows.add_row(escape(user), *_cells(found.differences[user]))
+        rows.add_row(plain(user), *_cells(found.differences[user]))
     out = stdout()
     out.print(f"[red]{len(found.wrong_users):,} users differ[/]; the first of them:")
     out.print(rows)
@@ -146,4 +145,4 @@ def _cells(found: Difference) -> tuple[str, str, str]:
         f"+{item}" for item in sorted(found.extra)
     ]
     examples = ", ".join(shown[:_SHOWN_ITEMS])
-    return str(len(found.missing)), str(len(found.extra)), escape(examples)
+    return str(len(found.missing)), str(len(found.extra)), plain(examples)

@@ -12,7 +12,7 @@ import kafka
 from kafka import errors as kafka_errors
 
 from likewise.kafka_streams.connection import MAX_RECORD_BYTES, Connection
-from likewise.kafka_streams.reading import KafkaReader, KafkaSource, Shares, native
+from likewise.kafka_streams.reading import KafkaReader, KafkaSource, native
 from likewise.kafka_streams.sending import KafkaSink
 from likewise.kafka_streams.topic_sizes import TopicSizes
 from likewise.streams import TopicPartition
@@ -20,6 +20,7 @@ from likewise.streams import TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from likewise.kafka_streams.shares import Shares
     from likewise.settings import KafkaSettings
     from likewise.topics import TopicSpec
 
@@ -158,7 +159,7 @@ class KafkaBroker:
                 **self._reading(),
             )
             consumer.subscribe(topics, listener=shares)
-            shares.watch(consumer)
+            shares.attend(consumer)
             _learn_of(consumer, topics)  # before the first poll, with which it joins
         return consumer
 

@@ -12,6 +12,7 @@ from kafka.structs import MemberState
 
 from likewise.errors import TransientError
 from likewise.kafka_streams.connection import CLOSE_TIMEOUT_MS
+from likewise.kafka_streams.shares import Shares
 from likewise.streams import TopicPartition
 
 if TYPE_CHECKING:
@@ -138,33 +139,6 @@ class KafkaSource:
     def close(self) -> None:
         """See `Source.close`."""
         _close(self._consumer)
-
-
-class Shares(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Counts how often partitions were shared out; called within `poll`, by the client's thread."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.leader: str | None = None
-        """Who was to share them out when the member last joined, if that was another one."""
-
-    def watch(self, consumer: Any) -> None:
-        """Note from now on who leads, which the client library tells nobody."""
-        process = consumer._coordinator._process_join_group_response
-
-        def noting(response: Any, sent_s: float) -> Any:
-            leads = response.leader == response.member_id
-            self.leader = None if leads else response.leader or None
-            return process(response, sent_s)
-
-        consumer._coordinator._process_join_group_response = noting
-
-    def on_partitions_revoked(self, revoked: object) -> None:
-        """Say nothing: they are read until the new share is known."""
-
-    def on_partitions_assigned(self, assigned: object) -> None:
-        """Count."""
-        self.count += 1
 
 
 class KafkaReader:

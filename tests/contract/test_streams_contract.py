@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -477,6 +478,21 @@ def share_out(broker: Broker, topic: str, members: list[Source]) -> bool:
     """Whether every partition is some member's, and no two have the same."""
     shares = [member.assignment() for member in members]
     return sum(map(len, shares)) == 3 and set.union(*shares) == set(broker.partitions(topic))
+
+
+def test_who_polls_shortly_and_seldom_gets_a_share_too(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(1))
+    member = join()
+    pause = threading.Event()
+
+    def has_a_share() -> bool:
+        member.poll(0)
+        pause.wait(0.7)
+        return bool(member.assignment())
+
+    wait_until(has_a_share, "there is a share")
 
 
 def test_a_member_that_rejoins_reads_on_from_the_commits(

@@ -40,15 +40,24 @@ def test_importing_the_package_alone_brings_no_kafka_library() -> None:
 
 
 def test_a_consumer_that_measures_no_quality_gets_no_numerical_library() -> None:
-    modules = modules_after("import consumers.service, consumers.worker, likewise.composition")
+    modules = modules_after(
+        "import consumers.service, consumers.worker, likewise.composition, likewise.redis_store"
+    )
     assert "redis" in modules
     assert modules & {"numpy", "scipy", "sklearn", "annoy", "pandas", "pyarrow"} == set()
 
 
-def test_a_server_gets_its_numerical_libraries_while_it_joins_and_not_before() -> None:
+def test_a_server_gets_its_other_libraries_while_it_joins_and_not_before() -> None:
     modules = modules_after("import serving.service, likewise.composition")
-    assert "redis" in modules
-    assert modules & {"numpy", "scipy", "sklearn", "annoy", "pandas", "pyarrow"} == set()
+    assert "kafka" in modules
+    slow = {"numpy", "scipy", "sklearn", "annoy", "pandas", "pyarrow", "redis", "prometheus_client"}
+    assert modules & slow == set()
+
+
+def test_the_command_serve_gets_no_rich_before_it_prints() -> None:
+    modules = modules_after("import likewise.cli.app")
+    assert "typer" in modules
+    assert modules & {"rich", "kafka", "redis", "numpy"} == set()
 
 
 def test_every_public_name_is_there_and_others_are_not() -> None:

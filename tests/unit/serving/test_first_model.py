@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,11 @@ class SlowStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
+        self.asked = threading.Event()
         self.answer = threading.Event()
 
     def model_announcement(self) -> bytes | None:
+        self.asked.set()
         self.answer.wait(20)
         return super().model_announcement()
 
@@ -56,14 +59,14 @@ def test_the_group_is_joined_and_kept_while_a_model_that_is_there_is_loaded(
 ) -> None:
     joined: list[Member] = []
     store = SlowStore()
-    with closing(FirstModel(model_directory, store, threading.Event())) as first:
-        done = threading.Thread(target=lambda: first.joined(lambda: joining(joined)))
-        done.start()
-        wait_until(lambda: bool(joined) and joined[0].alive > 1)
-        store.answer.set()
-        done.join(20)
-        with closing(first.held()) as models:
-            assert models.current().version == VERSION
+    first = FirstModel(model_directory, store, threading.Event())
+    done = threading.Thread(target=lambda: first.joined(lambda: joining(joined)))
+    done.start()
+    wait_until(lambda: bool(joined) and joined[0].alive > 1)
+    store.answer.set()
+    done.join(20)
+    with closing(first.held()) as models:
+        assert models.current().version == VERSION
     assert [member.left for member in joined] == [False]
 
 
@@ -73,15 +76,15 @@ def test_the_group_is_left_while_the_only_model_is_broken(tmp_path: Path) -> Non
     whole = table.read_bytes()
     table.write_bytes(whole[:-1])
     joined: list[Member] = []
-    with closing(FirstModel(tmp_path, MemoryStore(), threading.Event())) as first:
-        done = threading.Thread(target=lambda: first.joined(lambda: joining(joined)))
-        done.start()
-        wait_until(lambda: bool(joined) and joined[0].left)
-        assert len(joined) == 1
-        table.write_bytes(whole)
-        done.join(20)
-        with closing(first.held()) as models:
-            assert models.current().version == VERSION
+    first = FirstModel(tmp_path, MemoryStore(), threading.Event())
+    done = threading.Thread(target=lambda: first.joined(lambda: joining(joined)))
+    done.start()
+    wait_until(lambda: bool(joined) and joined[0].left)
+    assert len(joined) == 1
+    table.write_bytes(whole)
+    done.join(20)
+    with closing(first.held()) as models:
+        assert models.current().version == VERSION
     assert [member.left for member in joined] == [True, False]
 
 
@@ -91,18 +94,21 @@ def test_without_a_model_the_group_is_not_joined(tmp_path: Path) -> None:
     joined: list[Member] = []
     store = MemoryStore()
     store.failure = TransientError("not up yet")
-    with closing(FirstModel(tmp_path, store, stop)) as first, pytest.raises(StoppedError):
-        first.joined(lambda: joining(joined))
+    with pytest.raises(StoppedError):
+        FirstModel(tmp_path, store, stop).joined(lambda: joining(joined))
     assert joined == []
 
 
 def test_a_stop_while_the_model_is_loaded_leaves_the_group(model_directory: Path) -> None:
     stop = threading.Event()
-    stop.set()
     joined: list[Member] = []
     store = SlowStore()
-    with closing(FirstModel(model_directory, store, stop)) as first:
-        with pytest.raises(StoppedError):
-            first.joined(lambda: joining(joined))
+    first = FirstModel(model_directory, store, stop)
+    with ThreadPoolExecutor(1) as pool:
+        joining_it = pool.submit(first.joined, lambda: joining(joined))
+        wait_until(store.asked.is_set)
+        stop.set()
         store.answer.set()
+        with pytest.raises(StoppedError):
+            joining_it.result(20)
     assert [member.left for member in joined] == [True]
