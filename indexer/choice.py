@@ -8,15 +8,17 @@ serves is made of the same factors (on small data, of new ones with everything i
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from msgspec import structs
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from indexer.build import Factors, Steps, assemble, doubled, factorise, filtered, power
+from indexer.gram import cores
 from indexer.recipes import DEFAULTS, with_given
 from indexer.svd import item_degrees
 from indexer.warm_start import WarmStart
@@ -142,13 +144,19 @@ def gains_of_all(held_out: HeldOut, factors: Factors, tried: list[Recipe]) -> Fl
     queries = held_out.rest[held_out.users]
     gains = np.zeros((len(tried), len(held_out.users)), np.float32)
     exponents = {recipe.query_exponent for recipe in tried}
-    for start, exponent in product(range(0, len(held_out.users), _USERS_AT_ONCE), exponents):
+
+    def rank_some(start: int) -> None:
         some = slice(start, start + _USERS_AT_ONCE)
-        folded = _Folded(queries[some], factors, power(degrees, -exponent))
-        for place, recipe in enumerate(tried):
-            if recipe.query_exponent == exponent:
-                scores = _scores(folded, factors, recipe, degrees, typical)
-                gains[place, some] = _gains(scores, queries[some], held_out.items[some])
+        for exponent in exponents:
+            folded = _Folded(queries[some], factors, power(degrees, -exponent))
+            for place, recipe in enumerate(tried):
+                if recipe.query_exponent == exponent:
+                    scores = _scores(folded, factors, recipe, degrees, typical)
+                    gains[place, some] = _gains(scores, queries[some], held_out.items[some])
+
+    # Threads of our own share the users; those of BLAS would wait for each other, spinning.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as threads:
+        list(threads.map(rank_some, range(0, len(held_out.users), _USERS_AT_ONCE)))
     return gains
 
 

@@ -23,7 +23,7 @@ from scipy import sparse
 from indexer.gram import cores, row_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -65,11 +65,10 @@ def cooccurrence(normalised: Any, *, keep: int) -> SparsePart:
     `normalised` is R, CSR [m, n].
     """
 
-    def cut(_row: int, columns: Columns, values: FloatArray) -> _Row:
-        largest = _largest(values, keep)
-        return _Row(columns[largest], values[largest], plain=True)
+    def cut(row: int, columns: Columns, values: FloatArray) -> _Row:
+        return _Row(*_strongest(row, columns, values, keep), plain=True)
 
-    return _cut_rows(normalised, cut)
+    return _cut_rows(normalised, cut, keep)
 
 
 def residual(
@@ -81,15 +80,13 @@ def residual(
     entries by absolute value, of those where R'R is large. Where R'R is zero both are.
     `eigenvalues` [d] and `vectors` [n, d] are the largest of R'R.
     """
-    weighted = vectors * eigenvalues
     gained = _energies_gained(normalised, eigenvalues, vectors)
 
     def cut(row: int, columns: Columns, values: FloatArray) -> _Row:
-        if len(values) <= keep:
-            return _Row(columns, values, plain=True)
-        looked_at = _largest(values, _LOOK_AT * keep)
-        near, strong = columns[looked_at], values[looked_at]
-        rest = strong - vectors.take(near, axis=0) @ weighted[row]
+        near, strong = _strongest(row, columns, values, _LOOK_AT * keep)
+        if len(strong) <= keep:
+            return _Row(near, strong, plain=True)
+        rest = strong - vectors.take(near, axis=0) @ (vectors[row] * eigenvalues)
         largest = _largest(rest, keep)
         kept = rest[largest]
         # What plain rows would have to keep for losing less; seldom do even all entries looked at.
@@ -101,7 +98,7 @@ def residual(
                 return _Row(near[largest_plain], kept_plain, plain=True)
         return _Row(near[largest], kept, plain=False)
 
-    return _cut_rows(normalised, cut)
+    return _cut_rows(normalised, cut, keep)
 
 
 def _energies_gained(normalised: Any, eigenvalues: FloatArray, vectors: FloatArray) -> FloatArray:
@@ -121,8 +118,8 @@ def _energies_gained(normalised: Any, eigenvalues: FloatArray, vectors: FloatArr
     return gained
 
 
-def _cut_rows(normalised: Any, cut: Cut) -> SparsePart:
-    """Return what `cut` leaves of each row of ``R'R`` off its diagonal.
+def _cut_rows(normalised: Any, cut: Cut, keep: int) -> SparsePart:
+    """Return what `cut` leaves of each row of ``R'R``: `keep` entries at most, none on the diagonal.
 
     A thread for each core works on some rows at a time: SciPy and NumPy let go of the GIL.
     """
@@ -131,29 +128,36 @@ def _cut_rows(normalised: Any, cut: Cut) -> SparsePart:
 
     def cut_some(first: int) -> list[_Row]:
         some = by_item[first : first + _ROWS_AT_ONCE] @ normalised
-        return [cut(*row) for row in _rows(some, first)]
+        places = pairwise(some.indptr.tolist())
+        return [
+            cut(row, some.indices[begin:end], some.data[begin:end])
+            for row, (begin, end) in enumerate(places, first)
+        ]
 
+    # Room for all, of which only what is filled takes memory: no second copy at the end.
+    columns, values = np.empty(n_items * keep, np.int32), np.empty(n_items * keep, np.float32)
+    plain, ends = np.zeros(n_items, np.bool_), [0]
     with ThreadPoolExecutor(cores()) as threads:
-        rows = [*chain.from_iterable(threads.map(cut_some, range(0, n_items, _ROWS_AT_ONCE)))]
-    lengths = [len(row.columns) for row in rows]
-    matrix = sparse.csr_array(
-        (
-            np.concatenate([_NO_VALUES, *(row.values for row in rows)]),
-            np.concatenate([_NO_COLUMNS, *(row.columns for row in rows)]),
-            np.concatenate([[0], np.cumsum(lengths)]),
-        ),
-        shape=(n_items, n_items),
-    )
+        blocks = threads.map(cut_some, range(0, n_items, _ROWS_AT_ONCE))
+        for number, row in enumerate(chain.from_iterable(blocks)):
+            place = slice(ends[-1], ends[-1] + len(row.columns))
+            columns[place], values[place], plain[number] = row
+            ends.append(place.stop)
+    kept = (values[: ends[-1]], columns[: ends[-1]], np.array(ends))
+    matrix = sparse.csr_array(kept, shape=(n_items, n_items))
     matrix.sort_indices()
-    return SparsePart(matrix, np.array([row.plain for row in rows], np.bool_))
+    return SparsePart(matrix, plain)
 
 
-def _rows(some: Any, first: int) -> Iterator[tuple[int, Columns, FloatArray]]:
-    """Yield these rows of ``R'R`` without its diagonal: each one's number, columns and values."""
-    for number, (begin, end) in enumerate(pairwise(some.indptr.tolist()), first):
-        columns = some.indices[begin:end]
-        others = columns != number
-        yield number, columns[others].astype(np.int32), some.data[begin:end][others]
+def _strongest(
+    row: int, columns: Columns, values: FloatArray, count: int
+) -> tuple[Columns, FloatArray]:
+    """Return the `count` largest of a row of ``R'R`` off its diagonal: columns and values."""
+    places = _largest(values, count + 1)  # the one on the diagonal is mostly among them
+    places = places[columns[places] != row]
+    if len(places) > count:
+        places = np.delete(places, values[places].argmin())
+    return columns[places].astype(np.int32), values[places]
 
 
 def _largest(values: FloatArray, keep: int) -> NDArray[np.intp]:
@@ -161,7 +165,3 @@ def _largest(values: FloatArray, keep: int) -> NDArray[np.intp]:
     if len(values) <= keep:
         return np.arange(len(values))
     return np.sort(np.argpartition(np.abs(values), len(values) - keep)[-keep:])
-
-
-_NO_COLUMNS = np.zeros(0, np.int32)
-_NO_VALUES = np.zeros(0, np.float32)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
 from indexer.gram import Gram
 from indexer.lanczos import dimensions_needed, largest_eigenpairs
@@ -50,7 +51,9 @@ def truncated_svd(
         return np.zeros(0, np.float32), np.zeros((matrix.shape[1], 0), np.float32)
     if min(matrix.shape) <= max(_DENSE_LIMIT, dimensions_needed(rank)):
         return _by_gram_matrix(matrix, rank)
-    found = largest_eigenpairs(Gram(matrix), rank, tolerance=_TOLERANCE, seed=seed, start=start)
+    # Beside the threads of the products those of BLAS would wait for work, spinning: a third of the time.
+    with threadpool_limits(1, "blas"):
+        found = largest_eigenpairs(Gram(matrix), rank, tolerance=_TOLERANCE, seed=seed, start=start)
     return np.sqrt(found.values), found.vectors
 
 

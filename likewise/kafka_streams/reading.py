@@ -110,10 +110,11 @@ class KafkaSource:
 
     def rejoin(self) -> None:
         """See `Source.rejoin`."""
+        astray = not self.is_member()
+        if astray and self._shares.leader is not None:
+            self._succeed(self._shares.leader)
         made = self._make(self._shares)
-        if not self.is_member():
-            if self._shares.leader is not None:
-                self._succeed(self._shares.leader)
+        if astray:
             # Without a membership that it knows of, the client does not leave, which Tansu would
             # take badly now (see `_succeed`): the session's end does as well.
             self._consumer._coordinator.reset_generation()
@@ -131,8 +132,9 @@ class KafkaSource:
         try:
             stand_in._coordinator.reset_generation(leader)
             deadline_s = time.monotonic() + _SUCCESSION_S
-            while not _is_stable(stand_in) and time.monotonic() < deadline_s:
-                stand_in.poll(_SUCCESSION_POLL_MS)  # what it brings is not committed: read again
+            with self._connection.errors("joining for the leader"):
+                while not _is_stable(stand_in) and time.monotonic() < deadline_s:
+                    stand_in.poll(_SUCCESSION_POLL_MS)  # not committed: it will be read again
         finally:
             _close(stand_in)
 
