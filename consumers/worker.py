@@ -8,22 +8,25 @@ See docs/decisions/0001-positions-live-in-redis.md.
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
-from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from consumers.batches import Batch, Decoded, by_partition, decode, next_offsets, parts
 from consumers.fold import fold
 from consumers.starts import remade, take_up
 from consumers.stats import ConsumerStats
 from likewise.backoff import StoppedError, retry
-from likewise.dead_letters import send_dead_letters
-from likewise.errors import PositionMovedError, TransientError, UndeliverableError
+from likewise.dead_letters import DeadLetter, send_dead_letters
+from likewise.errors import (
+    InvalidInputError,
+    PositionMovedError,
+    TransientError,
+    UndeliverableError,
+)
+from likewise.events import decode_event
 from likewise.logs import get_logger
 from likewise.standstill import Standstill
 from likewise.store import Advance
+from likewise.streams import TopicPartition
 
 if TYPE_CHECKING:
     import threading
@@ -31,16 +34,15 @@ if TYPE_CHECKING:
 
     from consumers.prequential.questions import Question
     from consumers.prequential.sampler import Sampler
-    from likewise.dead_letters import DeadLetter
+    from likewise.events import Event
     from likewise.settings import ConsumerSettings
-    from likewise.store import Changes, LikeStore
-    from likewise.streams import Broker, Record, Sink, TopicPartition
+    from likewise.store import LikeStore
+    from likewise.streams import Broker, Record, Sink
     from likewise.topics import Topics
 
 T = TypeVar("T")
-
-# A larger batch is applied in parts: while the store works on one, the next is decoded.
-_PART_RECORDS = 1_000
+Batch = dict[TopicPartition, list["Record"]]
+"""Records that follow on what is applied: of each partition at least one, in order."""
 
 
 class ConsumerWorker:
@@ -89,7 +91,6 @@ class ConsumerWorker:
         # Partitions just sought, and the rebalances before that. Their next record may stand beyond
         # what is applied: where no rebalance has moved the reader since, the log has a gap there.
         self._sought: dict[TopicPartition, int] = {}
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
 
     def run(self) -> None:
         """Work until told to stop; then finish the batch in hand and leave the group.
@@ -110,7 +111,6 @@ class ConsumerWorker:
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
         finally:
-            self._writer.shutdown()
             self._source.close()
             if self._dead_letters is not None:
                 self._dead_letters.close()
@@ -125,51 +125,17 @@ class ConsumerWorker:
         if not batch:
             self._check_positions()
             return
+        decoded = _decode(batch)
+        self._bury(decoded.dead_letters)
+        questions = self._questions_on(decoded, batch)
         try:
-            questions = self._apply(batch)
+            self._apply(decoded.events, batch)
         except PositionMovedError as moved:
             self._doubt([*batch, *moved.stored], moved)
         else:
+            self._count(decoded, batch)
             self._commit(batch)
             self._ask(questions)
-
-    def _apply(self, batch: Batch) -> list[Question]:
-        """Return once the store has the batch, part by part; with what to ask about it.
-
-        Raises:
-            PositionMovedError: it has nothing of the part that it refused, nor of those after it.
-        """
-        questions: list[Question] = []
-        writing: _Writing | None = None
-        cut = list(parts(batch, _PART_RECORDS))
-        for part in cut:
-            decoded = decode(part)
-            self._bury(decoded.dead_letters)
-            changes = fold(decoded.events)
-            if len(cut) == 1:
-                questions = self._questions_on(decoded, batch)
-            if writing is not None:
-                self._finish(writing)
-            writing = self._begin(part, decoded, changes)
-        if writing is not None:
-            self._finish(writing)
-        return questions
-
-    def _begin(self, part: Batch, decoded: Decoded, changes: Changes) -> _Writing:
-        following = self._applied | next_offsets(part)
-        # Partitions without events are compared as well: Redis may have lost writes of theirs.
-        advances = {
-            partition: Advance(applied, following[partition])
-            for partition, applied in self._applied.items()
-        }
-        write = partial(self._store.apply, changes, advances)
-        return _Writing(part, decoded, write, self._writer.submit(write))
-
-    def _finish(self, writing: _Writing) -> None:
-        attempts = chain([writing.attempt.result], repeat(writing.write))
-        self._persist(lambda: next(attempts)())
-        self._applied |= next_offsets(writing.part)
-        self._count(writing.decoded, writing.part)
 
     def _forget_lost_partitions(self) -> None:
         for lost in self._applied.keys() - self._source.assignment():
@@ -178,7 +144,7 @@ class ConsumerWorker:
     def _unapplied(self, polled: Iterable[Record]) -> Batch:
         """Return what follows on what is applied; partitions not taken up yet are read again."""
         batch: Batch = {}
-        for partition, records in by_partition(polled).items():
+        for partition, records in _by_partition(polled).items():
             applied = self._applied.get(partition)
             if applied is None:
                 continue
@@ -229,7 +195,7 @@ class ConsumerWorker:
             self._dead_letters = self._broker.sink()
         send_dead_letters(self._dead_letters, self._topics.dead_letters, dead_letters)
 
-    def _questions_on(self, decoded: Decoded, batch: Batch) -> list[Question]:
+    def _questions_on(self, decoded: _Decoded, batch: Batch) -> list[Question]:
         """Return what to ask of the model about this batch; only now are its likes still new.
 
         A consumer that is behind, as large batches show, has better things to do.
@@ -243,6 +209,17 @@ class ConsumerWorker:
         """Put the questions, now that the batch counts: one that did not will be read again."""
         if self._sampler is not None:
             self._sampler.ask(questions)
+
+    def _apply(self, events: Sequence[Event], batch: Batch) -> None:
+        changes = fold(events)
+        following = self._applied | _next_offsets(batch)
+        # Partitions without events are compared as well: Redis may have lost writes of theirs.
+        advances = {
+            partition: Advance(applied, following[partition])
+            for partition, applied in self._applied.items()
+        }
+        self._persist(lambda: self._store.apply(changes, advances))
+        self._applied = following
 
     def _end_standstill(self) -> None:
         """Join the group anew where a partition, whoever has it, is not read on in."""
@@ -288,7 +265,7 @@ class ConsumerWorker:
             if at in ends
         }
 
-    def _count(self, decoded: Decoded, batch: Batch) -> None:
+    def _count(self, decoded: _Decoded, batch: Batch) -> None:
         records = [record for some in batch.values() for record in some]
         self.stats.on_batch(len(records))
         oldest_ms = min(record.timestamp for record in records)
@@ -301,7 +278,7 @@ class ConsumerWorker:
 
     def _commit(self, batch: Batch) -> None:
         try:
-            self._source.commit(next_offsets(batch))
+            self._source.commit(_next_offsets(batch))
         except TransientError as error:
             # Redis has the positions; the next batch's commit makes up for this one.
             self._log.warning("the offsets were not committed", reason=str(error))
@@ -322,11 +299,33 @@ class ConsumerWorker:
         self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))
 
 
-class _Writing(NamedTuple):
-    """A part of a batch on its way into the store."""
+class _Decoded(NamedTuple):
+    """What a batch says; `timestamps_ms` are those of the events, in their order."""
 
-    part: Batch
-    decoded: Decoded
-    write: Callable[[], None]
-    """Applies it, all at once, if every position is where it is expected; again, it refuses."""
-    attempt: Future[None]
+    events: list[Event]
+    timestamps_ms: list[int]
+    dead_letters: list[DeadLetter]
+
+
+def _decode(batch: Batch) -> _Decoded:
+    decoded = _Decoded([], [], [])
+    for records in batch.values():
+        for record in records:
+            try:
+                decoded.events.append(decode_event(record))
+            except InvalidInputError as reason:
+                decoded.dead_letters.append(DeadLetter.of(record, reason))
+            else:
+                decoded.timestamps_ms.append(record.timestamp)
+    return decoded
+
+
+def _by_partition(records: Iterable[Record]) -> Batch:
+    batch: Batch = {}
+    for record in records:
+        batch.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+    return batch
+
+
+def _next_offsets(batch: Batch) -> dict[TopicPartition, int]:
+    return {partition: records[-1].offset + 1 for partition, records in batch.items()}

@@ -105,37 +105,6 @@ def test_all_partitions_are_read_in_batches_of_bounded_size(store: MemoryStore) 
     assert stats.events_applied == 1_000
 
 
-def test_a_large_batch_is_applied_in_parts_that_follow_on_each_other(store: MemoryStore) -> None:
-    broker = broker_with(partitions=3)
-    events = list(islice(random_events(2), 9_000))
-    publish(broker, *events)
-    stats = consume(broker, store, max_records=5_000)
-    assert outcome_in(store) == outcome_of(events)
-    assert (stats.events_applied, stats.lag) == (9_000, {"0": 0, "1": 0, "2": 0})
-    assert stats.batches == 5 + 4
-
-
-def test_what_another_applied_in_the_middle_of_a_large_batch_is_not_applied_again(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broker = broker_with(partitions=1)
-    events = list(islice(random_events(3), 4_000))
-    publish(broker, *events)
-    apply, seen = store.apply, list[int]()
-
-    def beaten_once(changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
-        seen.append(advances[P0].next)
-        if advances[P0].next == 2_000 and seen.count(2_000) == 1:
-            apply(changes, advances)  # another member had the same records, and was quicker
-        apply(changes, advances)
-
-    monkeypatch.setattr(store, "apply", beaten_once)
-    consume(broker, store, max_records=5_000)
-    assert outcome_in(store) == outcome_of(events)
-    assert store.positions([P0]) == [4_000]
-    assert 3_000 not in seen[: seen.index(2_000) + 1]
-
-
 def test_a_bad_event_is_dead_lettered_whole_and_spoils_no_other(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
