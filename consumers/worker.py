@@ -8,7 +8,10 @@ See docs/decisions/0001-positions-live-in-redis.md.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from consumers.fold import fold
@@ -155,8 +158,7 @@ class ConsumerWorker:
                 # markers or compaction left a gap, this costs one more look.
                 del self._applied[partition]
                 continue
-            if unapplied := [record for record in records if record.offset >= applied]:
-                batch[partition] = unapplied
+            batch[partition] = records[bisect_left(records, applied, key=attrgetter("offset")) :]
         return batch
 
     def _take_up_new_partitions(self) -> None:
@@ -322,8 +324,9 @@ def _decode(batch: Batch) -> _Decoded:
 
 def _by_partition(records: Iterable[Record]) -> Batch:
     batch: Batch = {}
-    for record in records:
-        batch.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+    # A poll brings those of a partition in one go.
+    for partition, some in groupby(records, key=attrgetter("topic", "partition")):
+        batch.setdefault(TopicPartition(*partition), []).extend(some)
     return batch
 
 
