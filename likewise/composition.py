@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from likewise.kafka_streams import KafkaBroker
 from likewise.logs import configure_logging
+from likewise.monitoring.endpoint import monitoring
 from likewise.service import stop_on_signals
 
 if TYPE_CHECKING:
@@ -43,17 +44,12 @@ def surroundings(
         SettingsError: the monitoring port can't be listened on.
     """
     configure_logging(settings.logging, service=service)
-    with ExitStack() as stack:
-        stop = stack.enter_context(stop_on_signals())
-        if settings.monitoring.port:
-            from likewise.monitoring.endpoint import monitoring
-
-            stack.enter_context(
-                monitoring(settings.monitoring, service, stats, longest_silence_s=longest_silence_s)
-            )
-        client_id = f"likewise-{service}"
-        broker = stack.enter_context(closing(KafkaBroker(settings.kafka, client_id=client_id)))
-        store = stack.enter_context(closing(_StoreOnDemand(settings.redis)))
+    with (
+        stop_on_signals() as stop,
+        monitoring(settings.monitoring, service, stats, longest_silence_s=longest_silence_s),
+        closing(KafkaBroker(settings.kafka, client_id=f"likewise-{service}")) as broker,
+        closing(_StoreOnDemand(settings.redis)) as store,
+    ):
         yield Surroundings(settings, broker, cast("LikeStore", store), stop)
 
 
