@@ -22,12 +22,12 @@ def fold(events: Iterable[Event]) -> Changes:
     changes = Changes()
     for event in events:
         match event:
-            case Like(user_id, item_id):
-                change = changes.users.get(user_id)
+            case Like():  # by far the most: no defaults made in vain, no fields unpacked
+                change = changes.users.get(event.user_id)
                 if change is None:
-                    change = changes.users[user_id] = UserChange()
-                change.add.add(item_id)
-                change.remove.discard(item_id)
+                    change = changes.users[event.user_id] = UserChange()
+                change.add.add(event.item_id)
+                change.remove.discard(event.item_id)
             case Unlike(user_id, item_id):
                 change = changes.users.setdefault(user_id, UserChange())
                 change.add.discard(item_id)

@@ -7,12 +7,12 @@ event or an `InvalidInputError`.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
 from likewise.errors import InvalidInputError
-from likewise.ids import ItemId, UserId, parse_item_id, parse_user_id
+from likewise.ids import MAX_ID_BYTES, ItemId, UserId, parse_item_id, parse_user_id
 from likewise.json_input import decode_json
 from likewise.times import parse_time_ms
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from likewise.streams import Record
 
 MAX_EVENT_BYTES = 64 * 1024
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION: Final = 1
 
 
 class Like(msgspec.Struct, frozen=True, gc=False):
@@ -56,6 +56,7 @@ class RestoreItem(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = Like | Unlike | ForgetUser | RetireItem | RestoreItem
+_ABOUT_ITEMS = (RetireItem, RestoreItem)
 
 _ACTIONS: dict[type[Event], str] = {
     Like: "like",
@@ -65,6 +66,21 @@ _ACTIONS: dict[type[Event], str] = {
     RestoreItem: "restore_item",
 }
 ACTIONS = frozenset(_ACTIONS.values())
+
+
+# As long as an id may be if each of its characters takes UTF-8's most, four bytes.
+_SurelyShort = msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES // 4)
+
+
+class _UsualBody(msgspec.Struct):
+    """What most events look like; `_Body` is for everything else, and for saying what is wrong."""
+
+    user_id: Annotated[UserId, _SurelyShort]
+    item_id: Annotated[ItemId, _SurelyShort]
+    action: Literal["like", "unlike"] = "like"
+    timestamp: int | float | str | None = None
+    version: Literal[1] = PROTOCOL_VERSION
+    specversion: None = None
 
 
 class _Body(msgspec.Struct):
@@ -89,6 +105,7 @@ class _Times(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw()
 
 
+_usual_decoder = msgspec.json.Decoder(_UsualBody)
 _decoder = msgspec.json.Decoder(_Body)
 _times_decoder = msgspec.json.Decoder(_Times)
 _encoder = msgspec.json.Encoder()
@@ -103,6 +120,30 @@ def decode_event(record: Record) -> Event:
     Raises:
         InvalidInputError: the record breaks the wire contract. Nothing else is ever raised.
     """
+    return _decode_usual_form(record) or decode_any_form(record)
+
+
+def _decode_usual_form(record: Record) -> Like | Unlike | None:
+    """Return what `decode_any_form` does, in half the time, for a record that needs no second look.
+
+    The JSON decoder checks the types and lengths of such a body by itself.
+    """
+    raw = record.value
+    if raw is None or len(raw) > MAX_EVENT_BYTES or record.headers:
+        return None
+    try:
+        body = _usual_decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if record.key is not None and record.key != body.user_id.encode():
+        return None
+    if body.action == "like":
+        return Like(body.user_id, body.item_id)
+    return Unlike(body.user_id, body.item_id)
+
+
+def decode_any_form(record: Record) -> Event:
+    """See `decode_event`, which looks for the usual form first."""
     body = _decode_body(record.value)
     kind = _binary_mode_type(record)
     if body.specversion is not None:
@@ -209,7 +250,7 @@ def _action_of(cloud_event_type: str | None) -> str:
 
 
 def _subject(event: Event) -> str:
-    return event.item_id if isinstance(event, RetireItem | RestoreItem) else event.user_id
+    return event.item_id if isinstance(event, _ABOUT_ITEMS) else event.user_id
 
 
 def _check_key(key: bytes | None, event: Event) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -20,11 +20,17 @@ from likewise.events import (
     RestoreItem,
     RetireItem,
     Unlike,
+    decode_any_form,
     decode_event,
     encode_event,
     event_key,
 )
 from likewise.ids import ItemId, UserId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from likewise.streams import Record
 
 ANN, FILM = UserId("u42"), ItemId("i7")
 LIKE = Like(ANN, FILM)
@@ -45,6 +51,25 @@ json_values = st.recursive(
 )
 fields = ["user_id", "item_id", "action", "timestamp", "version", "specversion", "type", "data"]
 bodies = st.dictionaries(st.sampled_from(fields), json_values).map(lambda body: as_json(body))
+
+# Usual events but for a field or two, which may be there twice.
+nearly_usual = st.tuples(
+    st.fixed_dictionaries(
+        {"user_id": user_ids | st.text(max_size=300), "item_id": item_ids | st.integers()},
+        optional={
+            "action": st.sampled_from(["like", "unlike", "forget_user", "", None]),
+            "timestamp": st.integers() | st.floats(allow_nan=False) | st.text() | st.booleans(),
+            "version": st.sampled_from([1, 2, 1.0, True, "1"]),
+            "specversion": st.sampled_from([None, "1.0"]),
+        },
+    ),
+    st.dictionaries(st.sampled_from(fields), json_values, max_size=2),
+).map(
+    lambda parts: (
+        as_json({**parts[0], "more": 0})[:-1] + b"," + as_json({**parts[1], "less": 0})[1:]
+    )
+)
+keys = st.none() | st.sampled_from([b"u42", b'"u42"', b"\xff"])
 
 
 @dataclass(frozen=True)
@@ -97,6 +122,14 @@ def test_each_action_is_an_event_of_its_own(body: dict[str, object], event: Even
 )
 def test_what_else_the_body_says_changes_nothing(more: dict[str, object]) -> None:
     assert decode_event(ARecord(as_json({"user_id": "u42", "item_id": "i7", **more}))) == LIKE
+
+
+@given(nearly_usual | bodies, keys, st.sampled_from([(), (("trace", b"1"),)]))
+def test_the_usual_form_is_read_as_any_other(
+    value: bytes, key: bytes | None, headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    record = ARecord(value, key, headers)
+    assert outcome(decode_event, record) == outcome(decode_any_form, record)
 
 
 def test_integers_serve_as_ids() -> None:
@@ -278,6 +311,13 @@ def test_an_event_cut_short_is_never_read_as_another(event: Event, data: st.Data
     value = encode_event(event)
     length = data.draw(st.integers(0, len(value) - 1))
     assert refusal_of(value[:length]) == "not_json"
+
+
+def outcome(decode: Callable[[Record], Event], record: Record) -> Event | str:
+    try:
+        return decode(record)
+    except InvalidInputError as reason:
+        return str(reason)
 
 
 def refusal_of(
