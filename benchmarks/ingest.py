@@ -17,8 +17,8 @@ from benchmarks.measure import AsJson, Full, Quick, alternate, report
 from benchmarks.results import Curve, Figure, Plot, Result, against, ratio
 from benchmarks.rig import deployment, kilobytes, process, wait_until, with_key_prefix
 from benchmarks.synthetic import item_ids, synthetic_likes, user_ids
+from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
-from consumers.worker import ConsumerWorker
 from likewise.events import Like, decode_event, encode_event, event_key
 from likewise.kafka_streams import KafkaBroker
 from likewise.keys import Keys
@@ -52,7 +52,7 @@ class Workload(NamedTuple):
 
 
 QUICK = Workload(events=6_000, one_by_one=20, repetitions=1, memory_events=4_000, memory_samples=4)
-NORMAL = Workload(events=200_000, one_by_one=1_000, repetitions=5, memory_events=600_000)
+NORMAL = Workload(events=200_000, one_by_one=1_000, repetitions=7, memory_events=600_000)
 FULL = NORMAL._replace(events=1_000_000, memory_events=10_000_000)
 
 
@@ -115,7 +115,7 @@ def _new_names() -> Iterator[str]:
 
 
 def _consumer_rate(settings: Settings, name: str, events: int) -> float:
-    """Run the consumer's own loop in this thread, with another looking at how far it is."""
+    """Run the consumer's own service in this thread, with another looking at how far it is."""
     stop, stats = threading.Event(), ConsumerStats()
     rates: list[float] = []
 
@@ -128,15 +128,17 @@ def _consumer_rate(settings: Settings, name: str, events: int) -> float:
         finally:
             stop.set()
 
-    given = msgspec.structs.replace(settings.consumer, group=name)
+    given = msgspec.structs.replace(
+        with_key_prefix(settings, name),
+        consumer=msgspec.structs.replace(settings.consumer, group=name),
+    )
     with (
-        closing(KafkaBroker(settings.kafka)) as broker,
-        closing(RedisStore(with_key_prefix(settings, name).redis)) as store,
+        closing(KafkaBroker(given.kafka)) as broker,
+        closing(RedisStore(given.redis)) as store,
     ):
-        worker = ConsumerWorker(broker, store, _TOPICS, given, stop=stop, stats=stats)
         watcher = threading.Thread(target=watch)
         watcher.start()
-        worker.run()
+        run_consumer(given, broker, store, stop, stats=stats)
         watcher.join()
     return rates[0]
 

@@ -10,42 +10,36 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from contextlib import suppress
-from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from consumers.batches import by_partition, decode, next_offsets, oldest_ms
 from consumers.fold import fold
 from consumers.starts import remade, take_up
 from consumers.stats import ConsumerStats
 from likewise.backoff import StoppedError, retry
-from likewise.dead_letters import DeadLetter, send_dead_letters
-from likewise.errors import (
-    InvalidInputError,
-    PositionMovedError,
-    TransientError,
-    UndeliverableError,
-)
-from likewise.events import decode_event
+from likewise.dead_letters import send_dead_letters
+from likewise.errors import PositionMovedError, TransientError, UndeliverableError
 from likewise.logs import get_logger
 from likewise.standstill import Standstill
 from likewise.store import Advance
-from likewise.streams import TopicPartition
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Sequence
 
+    from consumers.batches import Batch, Decoded
     from consumers.prequential.questions import Question
     from consumers.prequential.sampler import Sampler
+    from likewise.dead_letters import DeadLetter
     from likewise.events import Event
     from likewise.settings import ConsumerSettings
     from likewise.store import LikeStore
-    from likewise.streams import Broker, Record, Sink
+    from likewise.streams import Broker, Record, Sink, TopicPartition
     from likewise.topics import Topics
 
 T = TypeVar("T")
-Batch = dict[TopicPartition, list["Record"]]
-"""Records that follow on what is applied: of each partition at least one, in order."""
+COMMIT_EVERY_S = 0.25
 
 
 class ConsumerWorker:
@@ -94,6 +88,9 @@ class ConsumerWorker:
         # Partitions just sought, and the rebalances before that. Their next record may stand beyond
         # what is applied: where no rebalance has moved the reader since, the log has a gap there.
         self._sought: dict[TopicPartition, int] = {}
+        # What Kafka is to hear: one commit for many batches, since it waits for the broker.
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._next_commit_s = 0.0
 
     def run(self) -> None:
         """Work until told to stop; then finish the batch in hand and leave the group.
@@ -111,6 +108,7 @@ class ConsumerWorker:
                 self._run_once()
                 self._end_standstill()
                 self._check_logs()
+            self._commit()
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
         finally:
@@ -125,10 +123,12 @@ class ConsumerWorker:
         self._take_up_new_partitions()
         self.stats.pulse.beat(ready=self._source.is_member())
         self.stats.lag = self._lag()
+        if not batch or time.monotonic() >= self._next_commit_s:
+            self._commit()
         if not batch:
             self._check_positions()
             return
-        decoded = _decode(batch)
+        decoded = decode(batch)
         self._bury(decoded.dead_letters)
         questions = self._questions_on(decoded, batch)
         try:
@@ -136,8 +136,8 @@ class ConsumerWorker:
         except PositionMovedError as moved:
             self._doubt([*batch, *moved.stored], moved)
         else:
+            self._uncommitted |= next_offsets(batch)
             self._count(decoded, batch)
-            self._commit(batch)
             self._ask(questions)
 
     def _forget_lost_partitions(self) -> None:
@@ -147,7 +147,7 @@ class ConsumerWorker:
     def _unapplied(self, polled: Iterable[Record]) -> Batch:
         """Return what follows on what is applied; partitions not taken up yet are read again."""
         batch: Batch = {}
-        for partition, records in _by_partition(polled).items():
+        for partition, records in by_partition(polled).items():
             applied = self._applied.get(partition)
             if applied is None:
                 continue
@@ -176,7 +176,7 @@ class ConsumerWorker:
                 self._log.error(start.warning, **partition._asdict())
                 self.stats.log_breaks[str(start.reason)] += 1
             self._source.seek(partition, start.offset)
-            self._applied[partition] = start.offset
+            self._applied[partition] = self._uncommitted[partition] = start.offset
             self._sought[partition] = self._source.rebalances()
 
     def _bury(self, dead_letters: Sequence[DeadLetter]) -> None:
@@ -197,7 +197,7 @@ class ConsumerWorker:
             self._dead_letters = self._broker.sink()
         send_dead_letters(self._dead_letters, self._topics.dead_letters, dead_letters)
 
-    def _questions_on(self, decoded: _Decoded, batch: Batch) -> list[Question]:
+    def _questions_on(self, decoded: Decoded, batch: Batch) -> list[Question]:
         """Return what to ask of the model about this batch; only now are its likes still new.
 
         A consumer that is behind, as large batches show, has better things to do.
@@ -214,7 +214,7 @@ class ConsumerWorker:
 
     def _apply(self, events: Sequence[Event], batch: Batch) -> None:
         changes = fold(events)
-        following = self._applied | _next_offsets(batch)
+        following = self._applied | next_offsets(batch)
         # Partitions without events are compared as well: Redis may have lost writes of theirs.
         advances = {
             partition: Advance(applied, following[partition])
@@ -267,23 +267,26 @@ class ConsumerWorker:
             if at in ends
         }
 
-    def _count(self, decoded: _Decoded, batch: Batch) -> None:
-        records = [record for some in batch.values() for record in some]
-        self.stats.on_batch(len(records))
-        oldest_ms = min(record.timestamp for record in records)
-        if oldest_ms > 0:
-            self.stats.on_delay_s(max(time.time() - oldest_ms / 1000, 0.0))
+    def _count(self, decoded: Decoded, batch: Batch) -> None:
+        self.stats.on_batch(sum(map(len, batch.values())))
+        if (since_ms := oldest_ms(batch)) > 0:
+            self.stats.on_delay_s(max(time.time() - since_ms / 1000, 0.0))
         self.stats.lag = self._lag()
         self.stats.batches += 1
         self.stats.events_applied += len(decoded.events)
         self.stats.dead_letters += len(decoded.dead_letters)
 
-    def _commit(self, batch: Batch) -> None:
+    def _commit(self) -> None:
+        if not self._uncommitted:
+            return
+        self._next_commit_s = time.monotonic() + COMMIT_EVERY_S
         try:
-            self._source.commit(_next_offsets(batch))
+            self._source.commit(self._uncommitted)
         except TransientError as error:
-            # Redis has the positions; the next batch's commit makes up for this one.
+            # Redis has the positions; a later commit makes up for this one.
             self._log.warning("the offsets were not committed", reason=str(error))
+        else:
+            self._uncommitted = {}
 
     def _persist(self, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns, however long its server is out of reach."""
@@ -299,36 +302,3 @@ class ConsumerWorker:
         self.stats.server_errors[error.server] += 1
         self.stats.pulse.beat(ready=False)
         self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))
-
-
-class _Decoded(NamedTuple):
-    """What a batch says; `timestamps_ms` are those of the events, in their order."""
-
-    events: list[Event]
-    timestamps_ms: list[int]
-    dead_letters: list[DeadLetter]
-
-
-def _decode(batch: Batch) -> _Decoded:
-    decoded = _Decoded([], [], [])
-    for records in batch.values():
-        for record in records:
-            try:
-                decoded.events.append(decode_event(record))
-            except InvalidInputError as reason:
-                decoded.dead_letters.append(DeadLetter.of(record, reason))
-            else:
-                decoded.timestamps_ms.append(record.timestamp)
-    return decoded
-
-
-def _by_partition(records: Iterable[Record]) -> Batch:
-    batch: Batch = {}
-    # A poll brings those of a partition in one go.
-    for partition, some in groupby(records, key=attrgetter("topic", "partition")):
-        batch.setdefault(TopicPartition(*partition), []).extend(some)
-    return batch
-
-
-def _next_offsets(batch: Batch) -> dict[TopicPartition, int]:
-    return {partition: records[-1].offset + 1 for partition, records in batch.items()}

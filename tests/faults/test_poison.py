@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-import consumers.worker
+import consumers.batches
 from likewise.dead_letter_replay import Cursor, read_dead_letters, replay
 from likewise.dead_letters import decode_dead_letter
 from likewise.embedded import free_port
@@ -108,7 +108,7 @@ def test_dead_letters_can_be_replayed_after_a_fix(
         with consuming(settings):
             wait_until(lambda: caught_up(broker, store, topics.likes), "it is a dead letter")
         assert store.likes([UserId("user 1")]) == [set()]
-        monkeypatch.setattr(consumers.worker, "decode_event", which_knows_to_adore)
+        monkeypatch.setattr(consumers.batches, "decode_event", which_knows_to_adore)
         cursor = Cursor(broker, topics.dead_letters)
         ends = broker.end_offsets(broker.partitions(topics.dead_letters))
         counts = replay(read_dead_letters(broker, cursor.read(), ends), sink, [topics.likes])

@@ -192,13 +192,17 @@ def test_a_full_redis_stops_the_commits_until_there_is_room(
         consuming(settings) as stats,
     ):
         publish(broker, settings, [Like(USER, ITEMS[0])])
-        wait_until_applied(broker, store, settings)
         partitions = broker.partitions(likes_topic(settings))
+
+        def committed() -> int:
+            offsets = broker.committed(settings.consumer.group, partitions)
+            return sum(offset or 0 for offset in offsets.values())
+
+        wait_until(lambda: committed() == 1, "the first like is committed")
         operator.config_set("maxmemory", 1)
         publish(broker, settings, [Like(USER, ITEMS[1])])
         wait_until(lambda: stats.retries >= 3, "the consumer tries again")
-        committed = broker.committed(settings.consumer.group, partitions)
-        assert sum(offset or 0 for offset in committed.values()) == 1
+        assert committed() == 1
         assert store.likes([USER]) == [{ITEMS[0]}]
         operator.config_set("maxmemory", 0)
         wait_until_applied(broker, store, settings)

@@ -6,6 +6,7 @@ import copy
 import itertools
 import random
 import threading
+import time
 from collections import Counter
 from functools import partial
 from itertools import islice
@@ -16,7 +17,7 @@ import pytest
 from consumers.service import run_consumer
 from consumers.starts import choose_start
 from consumers.stats import ConsumerStats
-from consumers.worker import ConsumerWorker
+from consumers.worker import COMMIT_EVERY_S, ConsumerWorker
 from likewise.dead_letters import decode_dead_letter
 from likewise.errors import (
     ForeignDataError,
@@ -31,6 +32,7 @@ from likewise.settings import ConsumerSettings, KafkaSettings, Settings
 from likewise.store import Advance, Changes, UserChange
 from likewise.streams import TopicPartition
 from likewise.testing import MemoryBroker, MemoryStore
+from likewise.testing.memory_group import MemorySource
 from likewise.topics import Topics
 from tests.consuming import caught_up, outcome_in, outcome_of, random_events
 
@@ -185,6 +187,36 @@ def test_while_the_broker_is_out_it_is_waited_for(broker: MemoryBroker, store: M
     assert stats.retries >= 2
 
 
+def test_a_commit_stands_for_many_batches(
+    broker: MemoryBroker, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[int] = []
+    commit = MemorySource.commit
+
+    def noted(self: MemorySource, next_offsets: Mapping[TopicPartition, int]) -> None:
+        commits.append(next_offsets[P0])
+        commit(self, next_offsets)
+
+    monkeypatch.setattr(MemorySource, "commit", noted)
+    publish(broker, *[Like(ANN, A)] * 300)
+    began_s = time.monotonic()
+    stats = consume(broker, store, max_records=1)
+    assert stats.batches == 300
+    assert commits[-1] == 300
+    assert len(commits) <= 3 + (time.monotonic() - began_s) / COMMIT_EVERY_S
+
+
+def test_whoever_takes_up_a_partition_commits_what_others_have_applied(
+    broker: MemoryBroker, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(broker, Like(ANN, A), Like(ANN, B))
+    with monkeypatch.context() as without_commits:
+        without_commits.setattr(MemorySource, "commit", lambda *_: None)
+        consume(broker, store)
+    assert broker.committed(GROUP, [P0]) == {P0: None}
+    consume(broker, store, until=lambda: broker.committed(GROUP, [P0]) == {P0: 2})
+
+
 def test_a_commit_that_fails_is_made_up_for_by_the_next(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
@@ -204,7 +236,7 @@ def test_a_stop_during_an_outage_leaves_the_batch_to_the_next_member(
     stopped = threading.Event()
     consume(broker, store, until=stopped.is_set, on_wait=stopped.set)
     store.failure = None
-    assert broker.committed(GROUP, [P0]) == {P0: None}
+    assert broker.committed(GROUP, [P0]) == {P0: 0}
     assert store.positions([P0]) == [0]
     consume(broker, store)
     assert store.likes([ANN]) == [{A}]
@@ -220,7 +252,7 @@ def test_what_no_retry_can_mend_ends_the_worker_uncommitted(
     with pytest.raises(type(fatal)):
         consume(broker, store, until=lambda: False)
     store.failure = None
-    assert broker.committed(GROUP, [P0]) == {P0: None}
+    assert broker.committed(GROUP, [P0]) == {P0: 0}
     consume(broker, store)
     assert store.likes([ANN]) == [{A}]
 

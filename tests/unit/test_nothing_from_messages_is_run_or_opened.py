@@ -25,6 +25,7 @@ ON_THE_WIRE = [
     *(ROOT / f"likewise/{name}.py" for name in ("events", "ids", "json_input", "positions")),
     *(ROOT / f"likewise/{name}.py" for name in ("requests", "replies", "dead_letters", "models")),
     *(ROOT / "serving").glob("*.py"),
+    ROOT / "consumers/batches.py",
     ROOT / "consumers/worker.py",
     ROOT / "consumers/fold.py",
 ]

@@ -1,0 +1,62 @@
+"""What a poll brings: records by partition, and what they say."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.dead_letters import DeadLetter
+from likewise.errors import InvalidInputError
+from likewise.events import decode_event
+from likewise.streams import TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from likewise.events import Event
+    from likewise.streams import Record
+
+Batch = dict[TopicPartition, list["Record"]]
+"""Records by partition: of each at least one, in order."""
+
+
+class Decoded(NamedTuple):
+    """What a batch says; `timestamps_ms` are those of the events, in their order."""
+
+    events: list[Event]
+    timestamps_ms: list[int]
+    dead_letters: list[DeadLetter]
+
+
+def by_partition(records: Iterable[Record]) -> Batch:
+    """Return the records of each partition, in their order."""
+    batch: Batch = {}
+    # A poll brings those of a partition in one go.
+    for partition, some in groupby(records, key=attrgetter("topic", "partition")):
+        batch.setdefault(TopicPartition(*partition), []).extend(some)
+    return batch
+
+
+def decode(batch: Batch) -> Decoded:
+    """Return the events, and a dead letter for each record that is none."""
+    decoded = Decoded([], [], [])
+    for records in batch.values():
+        for record in records:
+            try:
+                decoded.events.append(decode_event(record))
+            except InvalidInputError as reason:
+                decoded.dead_letters.append(DeadLetter.of(record, reason))
+            else:
+                decoded.timestamps_ms.append(record.timestamp)
+    return decoded
+
+
+def next_offsets(batch: Batch) -> dict[TopicPartition, int]:
+    """Return where each partition goes on."""
+    return {partition: records[-1].offset + 1 for partition, records in batch.items()}
+
+
+def oldest_ms(batch: Batch) -> int:
+    """Return the least timestamp of the partitions' first records, -1 where brokers set none."""
+    return min(records[0].timestamp for records in batch.values())
