@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 10.0
+# One for all: to seed one takes longer than most attempts.
+_RANDOM = random.Random()
 
 
 class StoppedError(Exception):
@@ -51,7 +53,7 @@ def retry(
     Raises:
         StoppedError: `stop` was set before an attempt succeeded.
     """
-    waits_s = delays_s(random.Random(), longest_s=longest_s)
+    waits_s = delays_s(_RANDOM, longest_s=longest_s)
     while True:
         try:
             return attempt()

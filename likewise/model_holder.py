@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from likewise.model_files import list_versions, read_manifest, read_model
 from likewise.models import decode_announcement
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
@@ -88,7 +88,7 @@ class ModelHolder:
     """Holds the current model and follows the announcements; never without a model.
 
     One that can't be loaded leaves the one before in place; it is tried again for as long as it
-    stays announced. Not thread-safe: only the loading itself happens in another thread.
+    stays announced. Thread-safe.
     """
 
     def __init__(
@@ -108,25 +108,28 @@ class ModelHolder:
         self._loading: Future[ServedModel] | None = None
         self._retries_s: Iterator[float] = iter(())
         self._next_try_s = 0.0
+        self._changing = threading.Lock()
 
     def current(self) -> ServedModel:
         """Return the model for the next batch: a new one as soon as it is loaded. No I/O."""
-        if self._loading is not None and self._loading.done():
-            loaded, self._loading = self._loading, None
-            self._take_over(loaded)
-        return self._current
+        with self._changing:
+            if self._loading is not None and self._loading.done():
+                loaded, self._loading = self._loading, None
+                self._take_over(loaded)
+            return self._current
 
     def see(self, announcement: bytes | None) -> None:
         """Take note of what is announced; starts to load it where it is news. Returns at once."""
-        if announcement != self._announced:
-            self._announced = announcement
-            self._wanted = self._version_in(announcement)
-            self._retries_s = delays_s(random.Random(), longest_s=_LONGEST_RETRY_S)
-            self._next_try_s = 0.0
-        if self._wanted in (None, self._current.version) or self._loading is not None:
-            return
-        if self._clock_s() >= self._next_try_s:
-            self._loading = self._loader.submit(load_model, self._directory, self._wanted)
+        with self._changing:
+            if announcement != self._announced:
+                self._announced = announcement
+                self._wanted = self._version_in(announcement)
+                self._retries_s = delays_s(random.Random(), longest_s=_LONGEST_RETRY_S)
+                self._next_try_s = 0.0
+            if self._wanted in (None, self._current.version) or self._loading is not None:
+                return
+            if self._clock_s() >= self._next_try_s:
+                self._loading = self._loader.submit(load_model, self._directory, self._wanted)
 
     def close(self) -> None:
         """Start no further load; one that runs is waited for."""

@@ -143,8 +143,9 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     explain_limit: Count = 3
     """How many of the user's likes are named for each item when a request asks to explain."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 2
-    """Threads that rank the requests of a batch, in blocks of 64: two use what broker and clients
-    leave of a second core, more seldom help, since a part of the work is for one thread alone."""
+    """Threads that rank: they share a lone batch, and have one each where more requests wait. Two use
+    what broker and clients leave of a second core; more seldom help, since a part of the work is
+    for one thread alone."""
     model_check_interval_s: Seconds = 1.0
     """How often an idle server looks for a new model; a busy one looks with every batch."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from likewise.logs import get_logger
 from likewise.ranking.queries import Query
-from likewise.ranking.recommend import recommend
+from likewise.ranking.recommend import THIS_THREAD, recommend
 from likewise.replies import Because, ErrorBody, ModelStamp, Recommendations, RecommendedItem
 from serving.outgoing import Reply, error_reply
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from likewise.model_holder import ServedModel
-    from likewise.ranking.recommend import Each, Ranked
+    from likewise.ranking.recommend import Ranked, Threads
     from serving.incoming import Asked
     from serving.store_view import Known
 
@@ -29,11 +29,9 @@ def answer(
     *,
     explain_limit: int,
     now_ms: int,
-    each: Each = map,
+    threads: Threads = THIS_THREAD,
 ) -> list[Reply]:
     """Return one reply for each request, in no particular order.
-
-    `each` maps over parts of a large batch, in threads if it likes.
 
     Nothing that the user likes now, that the request excludes, or that is retired is in it.
     """
@@ -46,7 +44,7 @@ def answer(
         else:
             replies.append(error_reply(asked, problem))
     stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
-    return replies + _rank(served, ready, known, stamp, each)
+    return replies + _rank(served, ready, known, stamp, threads)
 
 
 def _problem(served: ServedModel, asked: Asked, known: Known) -> ErrorBody | None:
@@ -83,18 +81,19 @@ def _rank(
     ready: Sequence[tuple[Asked, Query]],
     known: Known,
     stamp: ModelStamp,
-    each: Each,
+    threads: Threads,
 ) -> list[Reply]:
     """Rank all at once; if that fails, each alone, so that only the one at fault gets an error."""
     if not ready:
         return []
     try:
-        ranked = recommend(served.model, [query for _, query in ready], known.retired, each=each)
+        queries = [query for _, query in ready]
+        ranked = recommend(served.model, queries, known.retired, threads=threads)
     except Exception:  # noqa: BLE001  # one request must never cost the others their answers
         get_logger().exception("ranking failed", requests=len(ready), model=served.version)
         if len(ready) == 1:
             return [error_reply(ready[0][0], _internal_error())]
-        return [reply for one in ready for reply in _rank(served, [one], known, stamp, each)]
+        return [reply for one in ready for reply in _rank(served, [one], known, stamp, threads)]
     return [_reply(asked, answer, stamp) for (asked, _), answer in zip(ready, ranked, strict=True)]
 
 

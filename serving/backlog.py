@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
+from serving.progress import first_offsets
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -74,10 +76,7 @@ class Backlog:
 
     def oldest_offsets(self) -> dict[TopicPartition, int]:
         """Return the lowest offset that is held of each partition of which any is."""
-        oldest: dict[TopicPartition, int] = {}
-        for partition, offset in self._places:
-            oldest[partition] = min(offset, oldest.get(partition, offset))
-        return oldest
+        return first_offsets(self._places)
 
     def _let_go(self, one: Asked) -> None:
         self._places.discard(one.place)

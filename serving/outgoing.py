@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.dead_letters import DeadLetter
 from likewise.replies import ErrorBody, ErrorReply
+from serving.incoming import place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from likewise.replies import Recommendations
     from likewise.requests import ReplyRoute
-    from likewise.streams import Record
+    from likewise.streams import Record, TopicPartition
     from serving.incoming import Asked, Refused
 
 
@@ -38,6 +41,21 @@ class Reply:
         """Return the error that is sent in place of this reply."""
         body = ErrorReply(error=error, user_id=self.body.user_id, request_id=self.route.request_id)
         return replace(self, body=body, is_substitute=True)
+
+
+def place_in_log(one: Reply | DeadLetter) -> tuple[TopicPartition, int]:
+    """Return where the request stands."""
+    return (one.source, one.offset) if isinstance(one, DeadLetter) else place_of(one.record)
+
+
+class Batch(NamedTuple):
+    """What one turn of the loop has taken up: where that stands in the log, and what is said to it."""
+
+    places: Collection[tuple[TopicPartition, int]]
+    outgoing: list[Reply | DeadLetter]
+    """What needs no ranking."""
+    answers: Callable[[], list[Reply]]
+    """Waits for the rest."""
 
 
 def error_reply(asked: Asked, error: ErrorBody) -> Reply:

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from likewise.streams import Record, TopicPartition
 
 
+def first_offsets(places: Iterable[tuple[TopicPartition, int]]) -> dict[TopicPartition, int]:
+    """Return the least offset of each partition."""
+    first: dict[TopicPartition, int] = {}
+    for partition, offset in places:
+        first[partition] = min(offset, first.get(partition, offset))
+    return first
+
+
 class Progress:
     """What was read of each assigned partition, and what was committed of it."""
 

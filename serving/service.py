@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
@@ -72,12 +71,13 @@ def run_server(
             # Not before: NumPy and what goes with it are imported while the group is joined.
             from threadpoolctl import threadpool_limits
 
+            from serving.threads import RankingThreads
             from serving.worker import ServingWorker
 
             # Threads of our own share a batch; those of BLAS would wait for each other, spinning.
             with (
                 threadpool_limits(1, "blas"),
-                ThreadPoolExecutor(settings.serving.threads, "ranking") as ranking,
+                RankingThreads(settings.serving.threads) as threads,
             ):
                 worker = ServingWorker(
                     source,
@@ -90,7 +90,7 @@ def run_server(
                     _standstill(settings, broker, topics),
                     stop=stop,
                     stats=stats,
-                    each=ranking.map,
+                    beside=threads,
                 )
                 # What is here stays: to look through it for garbage took a twentieth of the time.
                 gc.freeze()

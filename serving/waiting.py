@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from likewise.replies import ErrorBody
+from serving.progress import first_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -109,7 +110,4 @@ class Waiting:
 
     def oldest_offsets(self) -> dict[TopicPartition, int]:
         """Return the lowest offset that waits in each partition in which any does."""
-        oldest: dict[TopicPartition, int] = {}
-        for partition, offset in self._held:
-            oldest[partition] = min(offset, oldest.get(partition, offset))
-        return oldest
+        return first_offsets(self._held)

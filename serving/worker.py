@@ -7,28 +7,33 @@ never past a request that still waits. Killed at any instant, a successor answer
 from __future__ import annotations
 
 import time
+from collections import deque
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from likewise.backoff import StoppedError, retry
 from likewise.logs import get_logger
+from likewise.ranking.recommend import THIS_THREAD
 from likewise.replies import ErrorBody
 from serving.answering import answer
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
 from serving.dispatch import Dispatch
 from serving.incoming import Asked, place_of, read_request
-from serving.outgoing import error_reply, refusal
-from serving.progress import Progress
+from serving.outgoing import Batch, error_reply, place_in_log, refusal
+from serving.progress import Progress, first_offsets
 from serving.stats import ServingStats
+from serving.threads import NoThreads
 from serving.waiting import Standing, Waiting, judge
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from likewise.dead_letters import DeadLetter
     from likewise.errors import TransientError
     from likewise.model_holder import ModelHolder
-    from likewise.ranking.recommend import Each
+    from likewise.ranking.recommend import Threads
     from likewise.settings import ServingSettings
     from likewise.standstill import Standstill
     from likewise.streams import Record, Sink, Source, TopicPartition
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from serving.outgoing import Reply
     from serving.reply_topics import ReplyTopics
     from serving.store_view import Known, StoreView
+    from serving.threads import Beside
 
 T = TypeVar("T")
 
@@ -70,9 +76,9 @@ class ServingWorker:
         stop: threading.Event,
         stats: ServingStats | None = None,
         clock_ms: Callable[[], int] = now_ms,
-        each: Each = map,
+        beside: Beside | None = None,
     ) -> None:
-        """Take up the parts; `stop` is what will end `run`, `each` what parts of a batch go through."""
+        """Take up the parts; `stop` is what will end `run`, `beside` where a batch is ranked."""
         self.stats = stats or ServingStats()
         self._source = source
         self._sink = sink
@@ -84,11 +90,12 @@ class ServingWorker:
         self._standstill = standstill
         self._stop = stop
         self._clock_ms = clock_ms
-        self._each = each
+        self._beside = beside or NoThreads()
         self._log = get_logger()
         self._backlog = Backlog(settings.max_batch)
         self._waiting = Waiting()
         self._progress = Progress()
+        self._under_way: deque[Batch] = deque()
         self._positions: Sequence[int | None] = ()
         self._next_look_s = 0.0
 
@@ -112,25 +119,38 @@ class ServingWorker:
             while not self._stop.is_set():
                 self.run_once()
                 self._end_standstill()
+            self._deliver_all_but(0)
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
 
     def run_once(self) -> None:
-        """Do one turn of the loop: everything that one poll brings, and what no longer waits."""
+        """Do one turn of the loop: everything that one poll brings, and what no longer waits.
+
+        While there is a backlog, a batch is ranked beside the turns that follow its own: as many
+        batches at once as there are threads.
+        """
+        self._under_way.append(self._take_up())
+        self._deliver_all_but(self._beside.sharing.at_once if self._backlog else 0)
+
+    def _take_up(self) -> Batch:
+        """Read, look up and begin to rank what is due."""
         outgoing = self._read_ahead()
         asked = self._due()
         asked += self._backlog.take(self._settings.max_batch - len(asked))
-        if asked or self._look_is_due():
-            if asked:
-                self.stats.on_batch(len(asked))
-            known = self._look_up(asked)
-            ready, errors = self._sort_out(asked, known)
-            outgoing += errors
-            outgoing += self._answer(ready, known)
-        self._send(outgoing)
-        self._commit()
+        places = {*map(place_in_log, outgoing), *(one.place for one in asked)}
+        if not asked and not self._look_is_due():
+            return Batch(places, outgoing, list)
+        if asked:
+            self.stats.on_batch(len(asked))
+        known = self._look_up(asked)
+        ready, errors = self._sort_out(asked, known)
+        if self._backlog or self._under_way:
+            answers = self._beside.begin(partial(self._answer, ready, known, THIS_THREAD))
+        else:
+            answers = partial(self._answer, ready, known, self._beside.sharing)
+        return Batch(places, [*outgoing, *errors], answers)
 
-    def _answer(self, ready: Sequence[Asked], known: Known) -> list[Reply]:
+    def _answer(self, ready: Sequence[Asked], known: Known, threads: Threads) -> list[Reply]:
         # No frame that calls the client libraries has the model among its locals: what they keep
         # of an exception keeps these frames, and with them old models and their open files.
         served = self._models.current()
@@ -142,7 +162,7 @@ class ServingWorker:
             known,
             explain_limit=self._settings.explain_limit,
             now_ms=self._clock_ms(),
-            each=self._each,
+            threads=threads,
         )
 
     def _read_ahead(self) -> list[Reply | DeadLetter]:
@@ -170,7 +190,8 @@ class ServingWorker:
         self._progress.keep_only(assigned)
         self._progress.note_read(polled)
         # A rebalance may hand out once more what has waited here all the time.
-        held = (self._waiting, self._backlog)
+        held: list[Container[object]] = [self._waiting, self._backlog]
+        held += [batch.places for batch in self._under_way]
         return [r for r in polled if not any(place_of(r) in some for some in held)]
 
     def _poll_timeout_ms(self) -> int:
@@ -235,6 +256,13 @@ class ServingWorker:
                 errors.append(error_reply(one, error))
         return ready, errors
 
+    def _deliver_all_but(self, batches: int) -> None:
+        """Send the answers of the oldest batches under way, when they are there, and commit."""
+        while len(self._under_way) > batches:
+            batch = self._under_way.popleft()
+            self._send([*batch.outgoing, *batch.answers()])
+            self._commit()
+
     def _send(self, outgoing: Sequence[Reply | DeadLetter]) -> None:
         """Return once the broker has every reply and dead letter."""
         self.stats.waiting = len(self._waiting)
@@ -277,10 +305,9 @@ class ServingWorker:
 
     def _oldest_open(self) -> dict[TopicPartition, int]:
         """Return the first offset of each partition that has no reply yet, where there is one."""
-        oldest = self._waiting.oldest_offsets()
-        for partition, offset in self._backlog.oldest_offsets().items():
-            oldest[partition] = min(offset, oldest.get(partition, offset))
-        return oldest
+        held = (self._waiting.oldest_offsets(), self._backlog.oldest_offsets())
+        under_way = (batch.places for batch in self._under_way)
+        return first_offsets(chain(*(oldest.items() for oldest in held), *under_way))
 
     def _persist(self, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns, however long its server is out of reach."""

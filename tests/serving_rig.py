@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from likewise.store import LikeStore
     from likewise.streams import Record
+    from serving.threads import Beside
 
 REPLIES = "app.replies"
 VERSION = "20260101T000000.000Z"
@@ -95,8 +96,10 @@ class Rig:
         store: MemoryStore | None = None,
         broker: type[MemoryBroker] = MemoryBroker,
         patience_s: float = 60.0,
+        beside: Beside | None = None,
     ) -> None:
         self.patience_s = patience_s
+        self.beside = beside
         self.now_ms = SNAPSHOT_AT_MS + 1_500
         self.topics = Topics()
         self.broker = broker(clock_ms=lambda: self.now_ms)
@@ -132,6 +135,7 @@ class Rig:
             stop=self.stop,
             stats=ServingStats(),
             clock_ms=lambda: self.now_ms,
+            beside=self.beside,
         )
 
     def ask(

@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 
 def scores(model: Model, likes: Any) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
-    scored = spectral.scores(model, fold_in(model, likes))
-    cooccurrence.add_scores(model, likes, scored)
+    scored = spectral.products(model, fold_in(model, likes))
+    # Part by part, so that what is added to a score finds it in the cache once more.
+    for part, linked in cooccurrence.scores_in_parts(model, likes):
+        scored[part] *= model.score_weights
+        scored[part] += linked
     return scored
 
 

@@ -15,6 +15,8 @@ from scipy import sparse
 from likewise.ranking.ridge import tails
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from likewise.ids import ItemRow
@@ -27,23 +29,21 @@ _QUERIES_AT_ONCE = 16
 
 def scores(model: Model, likes: Any) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n] of ones."""
-    scored = np.zeros(likes.shape, np.float32)
-    add_scores(model, likes, scored)
-    return scored
+    return np.concatenate([part for _, part in scores_in_parts(model, likes)])
 
 
-def add_scores(model: Model, likes: Any, scored: FloatArray) -> None:
-    """Add the score of every item for every query to `scored`, float32 [B, n], in place.
+def scores_in_parts(model: Model, likes: Any) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield the scores of a few queries at a time, and which they are: float32 [b, n].
 
     `likes` is CSR [B, n] of ones.
     """
     tails = tails_of(model, np.diff(likes.indptr))[:, None]
-    for start in range(0, len(scored), _QUERIES_AT_ONCE):
-        some = slice(start, start + _QUERIES_AT_ONCE)
+    for start in range(0, likes.shape[0], _QUERIES_AT_ONCE):
+        part = slice(start, start + _QUERIES_AT_ONCE)
         ends = likes.indptr[start : start + _QUERIES_AT_ONCE + 1]
-        links = _links(model, likes.indices[ends[0] : ends[-1]], ends - ends[0]).toarray()
-        links *= tails[some]
-        scored[some] += links
+        scored = _links(model, likes.indices[ends[0] : ends[-1]], ends - ends[0]).toarray()
+        scored *= tails[part]
+        yield part, scored
 
 
 def _links(model: Model, liked: NDArray[np.integer], indptr: NDArray[np.integer]) -> Any:

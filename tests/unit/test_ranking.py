@@ -15,10 +15,11 @@ from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.ids import ItemId, ItemRow, UserId
-from likewise.ranking import blend, cooccurrence, neighbours
+from likewise.ranking import blend, cooccurrence, neighbours, spectral
+from likewise.ranking import recommend as ranking
 from likewise.ranking.queries import Query
 from likewise.ranking.recipe import RANKERS, RankerName, Recipe
-from likewise.ranking.recommend import recommend, score_all
+from likewise.ranking.recommend import Threads, recommend, score_all
 from likewise.ranking.top import best_columns, best_columns_of_each
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def test_threads_give_the_answers_of_one(model: Model) -> None:
         for number in range(300)
     ]
     with ThreadPoolExecutor(3) as threads:
-        divided = recommend(model, queries, each=threads.map)
+        divided = recommend(model, queries, threads=Threads(threads.map, 3))
     for one, other in zip(recommend(model, queries), divided, strict=True):
         assert one == other
 
@@ -260,12 +261,33 @@ def test_links_that_are_added_one_by_one_come_to_the_product_of_the_matrices(
 ) -> None:
     model = model_of(block_likes(), DEFAULTS[ranker])
     likes = csr_array(model.user_items[[3, 5, 3, 40] * 10])
-    before = np.random.default_rng(0).random((40, len(model.item_ids)), np.float32)
-    scored = before.copy()
-    cooccurrence.add_scores(model, likes, scored)
     product = cooccurrence.sparse_scores(model, likes).toarray()
     assert np.abs(product).max() > 0
-    assert scored - before == pytest.approx(product, rel=1e-4, abs=1e-6)
+    assert cooccurrence.scores(model, likes) == pytest.approx(product, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("queries", [0, 1, 2, 31, 48, 49, 100])
+def test_the_products_of_few_queries_are_those_of_many(
+    queries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spectral, "_ITEMS_AT_ONCE", 7)
+    model = model_of(block_likes(), DEFAULTS["blend"])
+    rank = model.item_factors.shape[1]
+    folded = np.random.default_rng(0).standard_normal((queries, rank)).astype(np.float32)
+    found = spectral.products(model, folded)
+    assert found.flags.c_contiguous
+    assert found == pytest.approx(folded @ model.item_factors.T, rel=1e-4, abs=1e-6)
+
+
+@given(st.integers(0, 2_000), st.integers(1, 10**7), st.integers(1, 8))
+def test_blocks_are_all_of_a_size_and_small_enough(count: int, widest: int, threads: int) -> None:
+    blocks = [*ranking._blocks([*range(count)], widest, threads)]
+    assert [number for block in blocks for number in block] == [*range(count)]
+    sizes = [len(block) for block in blocks]
+    assert max(sizes, default=0) - min(sizes, default=0) <= 1
+    assert max(sizes, default=0) <= 256
+    assert max(sizes, default=0) * widest <= max(16 * 1024 * 1024, widest)
+    assert count < 64 * threads or len(blocks) >= threads
 
 
 def test_ids_that_are_repeated_or_unknown_change_no_answer(model: Model) -> None:

@@ -92,11 +92,11 @@ def test_a_request_that_breaks_the_ranking_costs_the_others_nothing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks_on_poison(
-        model: Any, queries: Sequence[Query], retired: Any, *, each: ranking.Each
+        model: Any, queries: Sequence[Query], retired: Any, *, threads: ranking.Threads
     ) -> list[ranking.Ranked]:
         if any("poison" in query.liked for query in queries):
             raise ZeroDivisionError
-        return ranking.recommend(model, queries, retired, each=each)
+        return ranking.recommend(model, queries, retired, threads=threads)
 
     monkeypatch.setattr(answering, "recommend", breaks_on_poison)
     for number in range(3):

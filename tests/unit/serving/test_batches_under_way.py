@@ -1,0 +1,134 @@
+"""While there is a backlog, batches are ranked beside the loop; none is lost, none answered twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from likewise.errors import TransientError
+from likewise.settings import ServingSettings
+from likewise.streams import TopicPartition
+from serving.threads import RankingThreads
+from tests.serving_rig import VERSION, Rig, item, items_of, likes_but_one, running, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from serving.threads import Beside
+
+BATCH = 4
+BLOCKS = 10
+REQUESTS = BATCH * BLOCKS
+
+
+@pytest.fixture(params=["no threads", "threads"])
+def beside(request: pytest.FixtureRequest) -> Iterator[Beside | None]:
+    if request.param == "no threads":
+        yield None
+        return
+    with RankingThreads(2) as threads:
+        yield threads
+
+
+@pytest.fixture
+def rig(model_directory: Path, beside: Beside | None) -> Rig:
+    return rig_of(model_directory, beside)
+
+
+def rig_of(directory: Path, beside: Beside | None, partitions: int = 1) -> Rig:
+    settings = ServingSettings(max_batch=BATCH, poll_timeout_ms=1)
+    return Rig(directory, VERSION, settings=settings, beside=beside, partitions=partitions)
+
+
+def ask_many(rig: Rig, *, partitions: int = 1) -> None:
+    for number in range(REQUESTS):
+        body = {"liked": likes_but_one(number % BLOCKS), "count": 1, "request_id": str(number)}
+        rig.ask(body, partition=number % partitions)
+
+
+def answers(rig: Rig) -> Counter[str]:
+    """Return how often each request was answered; every answer is the right one."""
+    for reply in rig.replies():
+        assert items_of(reply) == [item(int(reply["request_id"]) % BLOCKS, 0)]
+    return Counter(reply["request_id"] for reply in rig.replies())
+
+
+ONCE_EACH = Counter(str(number) for number in range(REQUESTS))
+
+
+def test_every_request_is_answered_once_and_committed(rig: Rig) -> None:
+    ask_many(rig)
+    with running(rig):
+        wait_until(lambda: rig.committed() == REQUESTS)
+    assert answers(rig) == ONCE_EACH
+
+
+def test_what_is_under_way_is_not_committed(rig: Rig) -> None:
+    ask_many(rig)
+    for turn in range(REQUESTS // BATCH):
+        assert rig.committed() in (
+            None,
+            max(BATCH * (turn - rig.worker._beside.sharing.at_once), 0),
+        )
+        rig.worker.run_once()
+    assert rig.committed() == REQUESTS
+
+
+def test_a_stop_sends_what_is_under_way(rig: Rig) -> None:
+    ask_many(rig)
+    rig.worker.run_once()
+    assert rig.replies() == []
+    rig.stop.set()
+    rig.worker.run()
+    assert len(rig.replies()) == BATCH
+    assert rig.committed() == BATCH
+
+
+def test_a_server_that_dies_leaves_what_is_under_way_to_the_next(rig: Rig) -> None:
+    ask_many(rig)
+    for _ in range(3):
+        rig.worker.run_once()
+    rig.worker._source.close()  # as a killed one does, seen from the broker
+    rig.worker = rig.new_worker()
+    with running(rig):
+        wait_until(lambda: rig.committed() == REQUESTS)
+    assert set(answers(rig)) == set(ONCE_EACH)
+    assert max(answers(rig).values()) <= 2
+
+
+def test_an_outage_of_the_broker_while_batches_are_under_way_costs_no_request(rig: Rig) -> None:
+    ask_many(rig)
+    rig.worker.run_once()
+    rig.broker.fail_with(*[TransientError("lost")] * 3, on="send")
+    rig.broker.fail_with(*[TransientError("lost")] * 3, on="commit")
+    with running(rig):
+        wait_until(lambda: rig.committed() == REQUESTS)
+    assert set(answers(rig)) == set(ONCE_EACH)
+
+
+def test_another_member_that_joins_finds_the_rest(
+    model_directory: Path, beside: Beside | None
+) -> None:
+    rig = rig_of(model_directory, beside, partitions=2)
+    ask_many(rig, partitions=2)
+    rig.worker.run_once()
+    other = rig.new_worker()
+    for _ in range(REQUESTS):
+        rig.worker.run_once()
+        other.run_once()
+    assert set(answers(rig)) == set(ONCE_EACH)
+    assert [rig.committed(0), rig.committed(1)] == [REQUESTS // 2] * 2
+    assert max(answers(rig).values()) <= 2
+
+
+def test_what_is_read_again_while_it_is_under_way_is_answered_once(rig: Rig) -> None:
+    ask_many(rig)
+    rig.worker.run_once()
+    # As a rebalance does that takes no partition away; the first poll brings what is under way.
+    rig.worker._source.seek(TopicPartition(rig.topics.requests, 0), 0)
+    with running(rig):
+        wait_until(lambda: rig.committed() == REQUESTS)
+    assert {answers(rig)[str(number)] for number in range(BATCH)} == {1}
