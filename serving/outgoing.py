@@ -10,12 +10,13 @@ from likewise.replies import ErrorBody, ErrorReply
 from serving.incoming import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from likewise.replies import Recommendations
     from likewise.requests import ReplyRoute
     from likewise.streams import Record, TopicPartition
     from serving.incoming import Asked, Refused
+    from serving.threads import Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ class Batch(NamedTuple):
     places: Collection[tuple[TopicPartition, int]]
     outgoing: list[Reply | DeadLetter]
     """What needs no ranking."""
-    answers: Callable[[], list[Reply]]
-    """Waits for the rest."""
+    answers: Promise[list[Reply]]
+    """The rest."""
 
 
 def error_reply(asked: Asked, error: ErrorBody) -> Reply:

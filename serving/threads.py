@@ -13,6 +13,32 @@ if TYPE_CHECKING:
     from typing import Self
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Promise(Protocol[T_co]):
+    """Work whose result comes later; a `concurrent.futures.Future` is one."""
+
+    def done(self) -> bool:
+        """Whether `result` returns without waiting for anybody else."""
+
+    def result(self) -> T_co:
+        """Return the result, or raise what the work raised."""
+
+
+class Later(Promise[T]):
+    """Work that is done by who wants its result, and then."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+
+    def done(self) -> bool:
+        """See `Promise.done`."""
+        return True
+
+    def result(self) -> T:
+        """See `Promise.result`."""
+        return self._work()
 
 
 class Beside(Protocol):
@@ -22,8 +48,8 @@ class Beside(Protocol):
     def sharing(self) -> Threads:
         """What a lone batch is shared out to."""
 
-    def begin(self, work: Callable[[], T]) -> Callable[[], T]:
-        """Let the work begin as soon as may be; what is returned waits for its result."""
+    def begin(self, work: Callable[[], T]) -> Promise[T]:
+        """Let the work begin as soon as may be."""
 
 
 class RankingThreads:
@@ -34,9 +60,9 @@ class RankingThreads:
         self._pool = ThreadPoolExecutor(count, "ranking")
         self.sharing = Threads(self._pool.map, count)
 
-    def begin(self, work: Callable[[], T]) -> Callable[[], T]:
+    def begin(self, work: Callable[[], T]) -> Promise[T]:
         """See `Beside.begin`."""
-        return self._pool.submit(work).result
+        return self._pool.submit(work)
 
     def __enter__(self) -> Self:
         return self
@@ -48,10 +74,10 @@ class RankingThreads:
 
 
 class NoThreads:
-    """`Beside` without any: who wants the result does the work then."""
+    """`Beside` without any."""
 
     sharing = THIS_THREAD
 
-    def begin(self, work: Callable[[], T]) -> Callable[[], T]:
+    def begin(self, work: Callable[[], T]) -> Promise[T]:
         """See `Beside.begin`."""
-        return work
+        return Later(work)

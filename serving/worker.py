@@ -23,7 +23,7 @@ from serving.incoming import Asked, place_of, read_request
 from serving.outgoing import Batch, error_reply, place_in_log, refusal
 from serving.progress import Progress, first_offsets
 from serving.stats import ServingStats
-from serving.threads import NoThreads
+from serving.threads import Later, NoThreads
 from serving.waiting import Standing, Waiting, judge
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from serving.outgoing import Reply
     from serving.reply_topics import ReplyTopics
     from serving.store_view import Known, StoreView
-    from serving.threads import Beside
+    from serving.threads import Beside, Promise
 
 T = TypeVar("T")
 
-# Short, so that an answer follows the like it waits for at once.
+# Short, so that an answer follows the like it waits for at once, or its ranking.
 POLL_TIMEOUT_WHILE_WAITING_MS = 5
 # Somebody waits for each answer: after an outage the next try must not be far.
 LONGEST_RETRY_S = 2.0
@@ -119,18 +119,24 @@ class ServingWorker:
             while not self._stop.is_set():
                 self.run_once()
                 self._end_standstill()
-            self._deliver_all_but(0)
+            while self._under_way:
+                self._deliver_oldest()
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
 
     def run_once(self) -> None:
         """Do one turn of the loop: everything that one poll brings, and what no longer waits.
 
-        While there is a backlog, a batch is ranked beside the turns that follow its own: as many
-        batches at once as there are threads.
+        While others wait, a batch is ranked beside the turns that follow its own: as many batches
+        at once as there are threads.
         """
-        self._under_way.append(self._take_up())
-        self._deliver_all_but(self._beside.sharing.at_once if self._backlog else 0)
+        batch = self._take_up()
+        if batch.places or not self._under_way:
+            self._under_way.append(batch)
+        while self._under_way and self._under_way[0].answers.done():
+            self._deliver_oldest()
+        while len(self._under_way) > self._beside.sharing.at_once:
+            self._deliver_oldest()
 
     def _take_up(self) -> Batch:
         """Read, look up and begin to rank what is due."""
@@ -139,15 +145,16 @@ class ServingWorker:
         asked += self._backlog.take(self._settings.max_batch - len(asked))
         places = {*map(place_in_log, outgoing), *(one.place for one in asked)}
         if not asked and not self._look_is_due():
-            return Batch(places, outgoing, list)
+            return Batch(places, outgoing, Later(list))
         if asked:
             self.stats.on_batch(len(asked))
         known = self._look_up(asked)
         ready, errors = self._sort_out(asked, known)
+        answers: Promise[list[Reply]]
         if self._backlog or self._under_way:
             answers = self._beside.begin(partial(self._answer, ready, known, THIS_THREAD))
         else:
-            answers = partial(self._answer, ready, known, self._beside.sharing)
+            answers = Later(partial(self._answer, ready, known, self._beside.sharing))
         return Batch(places, [*outgoing, *errors], answers)
 
     def _answer(self, ready: Sequence[Asked], known: Known, threads: Threads) -> list[Reply]:
@@ -197,7 +204,9 @@ class ServingWorker:
     def _poll_timeout_ms(self) -> int:
         if self._backlog or (self._waiting and self._due()):
             return 0
-        return POLL_TIMEOUT_WHILE_WAITING_MS if self._waiting else self._settings.poll_timeout_ms
+        if self._waiting or self._under_way:
+            return POLL_TIMEOUT_WHILE_WAITING_MS
+        return self._settings.poll_timeout_ms
 
     def _read(self, records: Iterable[Record]) -> list[Reply | DeadLetter]:
         """Put what is understood on the backlog; return what is said to the rest."""
@@ -256,12 +265,11 @@ class ServingWorker:
                 errors.append(error_reply(one, error))
         return ready, errors
 
-    def _deliver_all_but(self, batches: int) -> None:
-        """Send the answers of the oldest batches under way, when they are there, and commit."""
-        while len(self._under_way) > batches:
-            batch = self._under_way.popleft()
-            self._send([*batch.outgoing, *batch.answers()])
-            self._commit()
+    def _deliver_oldest(self) -> None:
+        """Send the answers of the batch that is longest under way, when they are there; commit."""
+        batch = self._under_way.popleft()
+        self._send([*batch.outgoing, *batch.answers.result()])
+        self._commit()
 
     def _send(self, outgoing: Sequence[Reply | DeadLetter]) -> None:
         """Return once the broker has every reply and dead letter."""
