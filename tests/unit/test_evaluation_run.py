@@ -7,7 +7,7 @@ import re
 from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -28,9 +28,11 @@ from indexer.recipes import DEFAULTS
 from likewise.events import Like
 from likewise.ids import ItemId, UserId
 from likewise.ranking.queries import Query
-from likewise.ranking.recipe import RankerName
 from likewise.ranking.recommend import recommend, score_all
 from likewise.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from likewise.ranking.recipe import RankerName
 
 K = 5
 BLOCKS, USERS, ITEMS = 5, 12, 12
