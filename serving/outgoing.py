@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from likewise.dead_letters import DeadLetter
 from likewise.replies import ErrorBody, ErrorReply
 from serving.incoming import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from likewise.replies import Recommendations
     from likewise.requests import ReplyRoute
     from likewise.streams import Record, TopicPartition
     from serving.incoming import Asked, Refused
-    from serving.threads import Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +44,6 @@ class Reply:
 def place_in_log(one: Reply | DeadLetter) -> tuple[TopicPartition, int]:
     """Return where the request stands."""
     return (one.source, one.offset) if isinstance(one, DeadLetter) else place_of(one.record)
-
-
-class Batch(NamedTuple):
-    """What one turn of the loop has taken up: where that stands in the log, and what is said to it."""
-
-    places: Collection[tuple[TopicPartition, int]]
-    outgoing: list[Reply | DeadLetter]
-    """What needs no ranking."""
-    answers: Promise[list[Reply]]
-    """The rest."""
 
 
 def error_reply(asked: Asked, error: ErrorBody) -> Reply:

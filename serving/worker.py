@@ -7,7 +7,6 @@ never past a request that still waits. Killed at any instant, a successor answer
 from __future__ import annotations
 
 import time
-from collections import deque
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
@@ -20,15 +19,16 @@ from serving.answering import answer
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
 from serving.dispatch import Dispatch
 from serving.incoming import Asked, place_of, read_request
-from serving.outgoing import Batch, error_reply, place_in_log, refusal
+from serving.outgoing import error_reply, place_in_log, refusal
 from serving.progress import Progress, first_offsets
 from serving.stats import ServingStats
 from serving.threads import Later, NoThreads
+from serving.under_way import Batch, UnderWay
 from serving.waiting import Standing, Waiting, judge
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Container, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from likewise.dead_letters import DeadLetter
     from likewise.errors import TransientError
@@ -95,12 +95,13 @@ class ServingWorker:
         self._backlog = Backlog(settings.max_batch)
         self._waiting = Waiting()
         self._progress = Progress()
-        self._under_way: deque[Batch] = deque()
+        self._under_way = UnderWay(self._beside.sharing.at_once)
+        self._held = (self._waiting, self._backlog, self._under_way)
         self._positions: Sequence[int | None] = ()
         self._next_look_s = 0.0
 
     def run(self) -> None:
-        """Answer until told to stop; then finish the batch in hand.
+        """Answer until told to stop; then finish what is in hand.
 
         Servers out of reach are waited for. What is still open when the stop comes is left to
         the next member, whole.
@@ -119,8 +120,7 @@ class ServingWorker:
             while not self._stop.is_set():
                 self.run_once()
                 self._end_standstill()
-            while self._under_way:
-                self._deliver_oldest()
+            self._deliver(self._under_way.all())
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
 
@@ -132,11 +132,8 @@ class ServingWorker:
         """
         batch = self._take_up()
         if batch.places or not self._under_way:
-            self._under_way.append(batch)
-        while self._under_way and self._under_way[0].answers.done():
-            self._deliver_oldest()
-        while len(self._under_way) > self._beside.sharing.at_once:
-            self._deliver_oldest()
+            self._under_way.add(batch)
+        self._deliver(self._under_way.finished())
 
     def _take_up(self) -> Batch:
         """Read, look up and begin to rank what is due."""
@@ -197,9 +194,7 @@ class ServingWorker:
         self._progress.keep_only(assigned)
         self._progress.note_read(polled)
         # A rebalance may hand out once more what has waited here all the time.
-        held: list[Container[object]] = [self._waiting, self._backlog]
-        held += [batch.places for batch in self._under_way]
-        return [r for r in polled if not any(place_of(r) in some for some in held)]
+        return [r for r in polled if not any(place_of(r) in some for some in self._held)]
 
     def _poll_timeout_ms(self) -> int:
         if self._backlog or (self._waiting and self._due()):
@@ -265,11 +260,11 @@ class ServingWorker:
                 errors.append(error_reply(one, error))
         return ready, errors
 
-    def _deliver_oldest(self) -> None:
-        """Send the answers of the batch that is longest under way, when they are there; commit."""
-        batch = self._under_way.popleft()
-        self._send([*batch.outgoing, *batch.answers.result()])
-        self._commit()
+    def _deliver(self, batches: Iterable[Batch]) -> None:
+        """Send what is said to each, when it is there, and commit how far that is."""
+        for batch in batches:
+            self._send([*batch.outgoing, *batch.answers.result()])
+            self._commit()
 
     def _send(self, outgoing: Sequence[Reply | DeadLetter]) -> None:
         """Return once the broker has every reply and dead letter."""
@@ -313,9 +308,8 @@ class ServingWorker:
 
     def _oldest_open(self) -> dict[TopicPartition, int]:
         """Return the first offset of each partition that has no reply yet, where there is one."""
-        held = (self._waiting.oldest_offsets(), self._backlog.oldest_offsets())
-        under_way = (batch.places for batch in self._under_way)
-        return first_offsets(chain(*(oldest.items() for oldest in held), *under_way))
+        oldest = (some.oldest_offsets().items() for some in self._held)
+        return first_offsets(chain.from_iterable(oldest))
 
     def _persist(self, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns, however long its server is out of reach."""

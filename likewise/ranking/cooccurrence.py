@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 _QUERIES_AT_ONCE = 16
 
 
-def scores(model: Model, likes: Any) -> FloatArray:
-    """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n] of ones."""
-    return np.concatenate([part for _, part in scores_in_parts(model, likes)])
-
-
 def scores_in_parts(model: Model, likes: Any) -> Iterator[tuple[slice, FloatArray]]:
     """Yield the scores of a few queries at a time, and which they are: float32 [b, n].
 

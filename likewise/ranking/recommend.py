@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 EXACT_ITEMS_LIMIT = 200_000
 # Of the strongest contribution: what is below is not worth naming.
 _NEGLIGIBLE = 1e-3
-# So many share a product of matrices well: half as many take a quarter longer each, twice as many
-# a tenth less, and more memory.
+# So many share a product of matrices well: half as many take a tenth longer each, a quarter as many
+# a third. More would take more memory, and leave threads idle.
 _QUERIES_PER_BLOCK = 256
 # To share out fewer takes more time in all than a second thread saves.
 _QUERIES_WORTH_A_BLOCK = 64
