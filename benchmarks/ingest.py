@@ -51,7 +51,7 @@ class Workload(NamedTuple):
     memory_samples: int = 20
 
 
-QUICK = Workload(events=6_000, one_by_one=20, repetitions=1, memory_events=4_000, memory_samples=4)
+QUICK = Workload(events=25_000, one_by_one=20, repetitions=1, memory_events=4_000, memory_samples=4)
 NORMAL = Workload(events=200_000, one_by_one=1_000, repetitions=7, memory_events=600_000)
 FULL = NORMAL._replace(memory_events=10_000_000)
 
