@@ -77,7 +77,7 @@ def run_server(
             # Threads of our own share a batch; those of BLAS would wait for each other, spinning.
             with (
                 threadpool_limits(1, "blas"),
-                RankingThreads(settings.serving.threads) as threads,
+                closing(RankingThreads(settings.serving.threads)) as threads,
             ):
                 worker = ServingWorker(
                     source,

@@ -9,8 +9,6 @@ from likewise.ranking.recommend import THIS_THREAD, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
-    from typing import Self
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -53,7 +51,7 @@ class Beside(Protocol):
 
 
 class RankingThreads:
-    """`Beside` with threads of its own, for the length of a `with` block."""
+    """`Beside` with threads of its own, until it is closed."""
 
     def __init__(self, count: int) -> None:
         """Start no thread before there is work."""
@@ -64,12 +62,8 @@ class RankingThreads:
         """See `Beside.begin`."""
         return self._pool.submit(work)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: object, _where: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Return when the work that has begun is done."""
         self._pool.shutdown()
 
 

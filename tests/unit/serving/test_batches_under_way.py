@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -48,7 +49,7 @@ def beside(request: pytest.FixtureRequest) -> Iterator[Beside]:
     if request.param == "taking their time":
         yield TakingTheirTime()
         return
-    with RankingThreads(AT_ONCE) as threads:
+    with closing(RankingThreads(AT_ONCE)) as threads:
         yield threads
 
 
