@@ -180,6 +180,9 @@ class Broker(Protocol):
     def partitions(self, topic: str) -> list[TopicPartition]:
         """Return the topic's partitions in order; empty where there is no such topic."""
 
+    def topic_sizes(self) -> dict[str, int]:
+        """Return how many partitions each topic has, for every topic that we may see."""
+
     def log_id(self, topic: str) -> str | None:
         """Return what tells the topic from one of the same name that was deleted.
 

@@ -46,7 +46,7 @@ class KafkaBroker:
         self._connection = Connection(settings, client_id)
         self._admin: Any = None
         self._admin_lock = threading.Lock()
-        self._sizes = TopicSizes(lambda topic: len(self.partitions(topic)))
+        self._sizes = TopicSizes(self.topic_sizes)
 
     def source(self, group: str, topics: Iterable[str], *, max_records: int) -> KafkaSource:
         """See `Broker.source`.
@@ -98,6 +98,11 @@ class KafkaBroker:
         with self._connection.errors(f"asking for topic {topic}"):
             numbers = self._partition_numbers().get(topic, [])
         return [TopicPartition(topic, number) for number in numbers]
+
+    def topic_sizes(self) -> dict[str, int]:
+        """See `Broker.topic_sizes`."""
+        with self._connection.errors("asking for topics"):
+            return {name: len(numbers) for name, numbers in self._partition_numbers().items()}
 
     def log_id(self, topic: str) -> str | None:
         """See `Broker.log_id`."""

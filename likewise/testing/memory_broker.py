@@ -139,6 +139,11 @@ class MemoryBroker:
         with self.answering("ask"):
             return self.partitions_of(topic)
 
+    def topic_sizes(self) -> dict[str, int]:
+        """See `Broker.topic_sizes`."""
+        with self.answering("ask"):
+            return {name: spec.partitions for name, spec in self._topics.items()}
+
     def log_id(self, topic: str) -> str | None:
         """See `Broker.log_id`."""
         with self.answering("ask"):

@@ -255,6 +255,13 @@ def test_asking_for_an_unknown_topic_finds_nothing_and_does_not_create_it(
     assert broker.partitions(f"{prefix}unknown") == []
 
 
+def test_the_sizes_of_all_topics_are_told_at_once(broker: Broker, topic: str, prefix: str) -> None:
+    broker.ensure_topics([TopicSpec(f"{prefix}single", 1, {})])
+    sizes = broker.topic_sizes()
+    assert (sizes[topic], sizes[f"{prefix}single"]) == (3, 1)
+    assert f"{prefix}unknown" not in sizes
+
+
 def test_offsets_span_from_the_oldest_record_to_the_next_one(broker: Broker, topic: str) -> None:
     partitions = broker.partitions(topic)
     with closing(broker.sink(linger_ms=20)) as sink:  # all in one batch

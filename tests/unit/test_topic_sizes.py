@@ -4,6 +4,7 @@ import pytest
 
 from likewise.errors import TransientError, UndeliverableError
 from likewise.kafka_streams.topic_sizes import TopicSizes
+from likewise.topic_listing import TopicListing
 
 
 class Cluster:
@@ -16,11 +17,11 @@ class Cluster:
         self.down = False
         self.known = TopicSizes(self.ask, clock_s=lambda: self.now_s)
 
-    def ask(self, topic: str) -> int:
+    def ask(self) -> dict[str, int]:
         self.asked += 1
         if self.down:
             raise TransientError("down")
-        return self.sizes.get(topic, 0)
+        return dict(self.sizes)
 
 
 def test_a_topic_that_is_there_is_asked_for_once_in_thirty_seconds() -> None:
@@ -65,9 +66,36 @@ def test_a_known_topic_is_trusted_while_the_broker_is_out_of_reach() -> None:
         cluster.known.check("other")
 
 
-def test_made_up_topics_do_not_pile_up() -> None:
-    cluster = Cluster()
-    for number in range(5_000):
-        with pytest.raises(UndeliverableError):
-            cluster.known.check(f"made-up-{number}")
-    assert len(cluster.known._sizes) <= 1_000
+def test_a_thousand_names_that_do_not_exist_cost_one_question_a_second() -> None:
+    cluster = Cluster(likes=3)
+    for cluster.now_s in (0.0, 0.5, 1.0):
+        for number in range(1_000):
+            with pytest.raises(UndeliverableError):
+                cluster.known.check(f"made-up-{number}")
+        cluster.known.check("likes")
+    assert cluster.asked == 2
+
+
+def test_where_listing_topics_is_slow_it_takes_a_twentieth_of_the_time() -> None:
+    cluster = Cluster(likes=3)
+
+    def slow() -> dict[str, int]:
+        cluster.now_s += 0.5
+        return cluster.ask()
+
+    listing = TopicListing(slow, found_for_s=30.0, clock_s=lambda: cluster.now_s)
+    while cluster.now_s < 20.0:
+        assert listing.size("made-up") == 0
+        cluster.now_s += 0.25
+    assert cluster.asked == 2
+
+
+def test_a_doubted_topic_is_asked_for_once_more_with_all_others() -> None:
+    cluster = Cluster(likes=3, other=1)
+    listing = TopicListing(cluster.ask, found_for_s=30.0, clock_s=lambda: 0.0)
+    assert (listing.size("likes"), listing.size("other")) == (3, 1)
+    cluster.sizes = {"likes": 4}
+    listing.doubt("likes")
+    listing.doubt("other")
+    assert (listing.size("likes"), listing.size("other")) == (4, 0)
+    assert cluster.asked == 2

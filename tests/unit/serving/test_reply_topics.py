@@ -1,28 +1,24 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from likewise.errors import InvalidInputError, SettingsError
 from likewise.requests import ReplyRoute
 from likewise.testing import MemoryBroker
+from likewise.topic_listing import MISSING_FOR_S
 from likewise.topics import Topics, TopicSpec
-from serving.known_topics import FOUND_FOR_S, MISSING_FOR_S, KnownTopics
+from serving.known_topics import FOUND_FOR_S, KnownTopics
 from serving.reply_topics import ReplyTopics
-
-if TYPE_CHECKING:
-    from likewise.streams import TopicPartition
 
 
 class CountingBroker(MemoryBroker):
-    """Counts how often it is asked for a topic."""
+    """Counts how often it is asked for its topics."""
 
     asked = 0
 
-    def partitions(self, topic: str) -> list[TopicPartition]:
+    def topic_sizes(self) -> dict[str, int]:
         self.asked += 1
-        return super().partitions(topic)
+        return super().topic_sizes()
 
 
 class Clock:
@@ -116,13 +112,3 @@ def test_a_forgotten_topic_is_asked_for_again(broker: CountingBroker) -> None:
     known.forget("never seen")
     known.partitions("shop.replies")
     assert broker.asked == 2
-
-
-def test_what_is_remembered_of_topics_is_bounded(
-    broker: CountingBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serving.known_topics.MAX_REMEMBERED", 10)
-    known = KnownTopics(broker, clock_s=Clock())
-    for number in range(1000):
-        known.partitions(f"made up {number}")
-    assert len(known._seen) <= 10
