@@ -125,7 +125,15 @@ def test_threads_give_the_answers_of_one(model: Model) -> None:
     with ThreadPoolExecutor(3) as threads:
         divided = recommend(model, queries, threads=Threads(threads.map, 3))
     for one, other in zip(recommend(model, queries), divided, strict=True):
-        assert one == other
+        # A product of matrices is rounded by its shape and the CPU, which orders equal scores.
+        assert [scored.score for scored in one.items] == pytest.approx(
+            [scored.score for scored in other.items], rel=1e-5
+        )
+        of_other = {scored.item_id: scored.score for scored in other.items}
+        for scored in one.items[:-1]:
+            assert of_other.get(scored.item_id, one.items[-1].score) == pytest.approx(
+                scored.score, rel=1e-5
+            )
 
 
 @pytest.mark.parametrize("ranker", ["blend", "spectral", "cooccurrence"])
