@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from likewise.kafka_streams import KafkaBroker
-from likewise.logs import configure_logging
+from likewise.logs import configure_logging, get_logger
 from likewise.monitoring.endpoint import monitoring
 from likewise.service import stop_on_signals
+from likewise.settings_loader import unknown_variables
 
 if TYPE_CHECKING:
     import threading
@@ -44,6 +45,7 @@ def surroundings(
         SettingsError: the monitoring port can't be listened on.
     """
     configure_logging(settings.logging, service=service)
+    log_unknown_settings()
     with (
         stop_on_signals() as stop,
         monitoring(settings.monitoring, service, stats, longest_silence_s=longest_silence_s),
@@ -51,6 +53,12 @@ def surroundings(
         closing(_StoreOnDemand(settings.redis)) as store,
     ):
         yield Surroundings(settings, broker, cast("LikeStore", store), stop)
+
+
+def log_unknown_settings() -> None:
+    """Log a warning for each variable that looks like a setting and is none."""
+    for unknown in unknown_variables():
+        get_logger().warning("no such setting", variable=unknown.variable, remedy=unknown.remedy)
 
 
 class _StoreOnDemand:

@@ -1,4 +1,4 @@
-"""Reading settings: file, then environment, then options; every mistake named with its mend."""
+"""Reading settings: file, then environment, then options; every mistake is named with its remedy."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ import msgspec
 
 from likewise.errors import SettingsError
 from likewise.settings import Secret, Settings
+from likewise.settings_environment import (
+    CONFIG_VARIABLE,
+    ENV_PREFIX,
+    STRICT_VARIABLE,
+    Unknown,
+    sort_variables,
+    wants_strictness,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-ENV_PREFIX = "LIKEWISE_"
-CONFIG_VARIABLE = "LIKEWISE_CONFIG"
 DEFAULT_FILE = Path("likewise.toml")
 _FILE_SUFFIX = "_file"
 
@@ -29,15 +35,24 @@ def load_settings(
     file: Path | None = None,
     environ: Mapping[str, str] = os.environ,
     options: Mapping[str, object] | None = None,
+    strict: bool = False,
 ) -> Settings:
     """Return the settings from all sources, options over environment over file over defaults.
 
     `file` defaults to `$LIKEWISE_CONFIG`, else `likewise.toml` in the working directory where
     there is one. `options` are dotted names (`"redis.url"`) with values; None means not given.
+    Variables that are no setting are passed over (`unknown_variables` returns them), unless
+    `strict` or `$LIKEWISE_STRICT_SETTINGS` makes them errors: others put variables there, too.
 
     Raises:
-        SettingsError: a source can't be read, names an unknown setting, or a value is unusable.
+        SettingsError: a source can't be read, the file names an unknown setting, or a value is
+            unusable.
     """
+    if (strict or wants_strictness(environ)) and (unknown := unknown_variables(environ)):
+        raise SettingsError(
+            f"{'; '.join(map(str, unknown))} (an error because of --strict-settings or "
+            f"{STRICT_VARIABLE})"
+        )
     tables, origins = _gather(file, environ, options or {})
     return Settings(**{table: _convert(table, tables.get(table, {}), origins) for table in _TABLES})
 
@@ -60,6 +75,14 @@ def setting_origins(
         f"{table}.{name}".removesuffix(_FILE_SUFFIX): said
         for (table, name), said in origins.items()
     }
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[Unknown]:
+    """Return the variables that begin with `LIKEWISE_` and are no setting, by name.
+
+    What Kubernetes adds for Services named `likewise-…` is not among them.
+    """
+    return sort_variables(environ, _settable())[1]
 
 
 def setting_names() -> list[tuple[str, str]]:
@@ -95,7 +118,7 @@ def _gather(
         for table, values in tables.items()
         for name in values
     }
-    for table, name, variable, value in _from_environ(environ):
+    for table, name, variable, value in sort_variables(environ, _settable())[0]:
         tables.setdefault(table, {})[name] = value
         origins[table, name] = variable
     for dotted, option in options.items():
@@ -124,18 +147,14 @@ def _from_file(file: Path | None, environ: Mapping[str, str]) -> Tables:
     return tables
 
 
-def _from_environ(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
-    for variable, value in sorted(environ.items()):
-        if variable.startswith(ENV_PREFIX) and variable not in _OTHER_VARIABLES:
-            table, _, name = variable.removeprefix(ENV_PREFIX).lower().partition("_")
-            if table not in _TABLES:
-                known = ", ".join(f"{ENV_PREFIX}{known.upper()}_…" for known in _TABLES)
-                raise SettingsError(f"{variable}: no such setting; there are {known}")
-            yield table, name, variable, value
-
-
-# Read elsewhere: where the file is, and which servers the test suite runs against.
-_OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "LIKEWISE_TEST_SERVERS"})
+def _settable() -> list[tuple[str, str]]:
+    """Return (table, name) of all that a variable can set: settings, and files of secrets."""
+    files = [
+        (table, f"{name}{_FILE_SUFFIX}")
+        for table, kind in _TABLES.items()
+        for name in sorted(_secrets(kind))
+    ]
+    return [*setting_names(), *files]
 
 
 def _convert(table: str, values: Mapping[str, object], origins: Mapping[Any, str]) -> Any:

@@ -30,6 +30,8 @@ from likewise.cli.demo.command import demo
 from likewise.cli.exit_codes import exit_code_of
 from likewise.cli.output import complain
 from likewise.errors import LikewiseError
+from likewise.settings_environment import wants_strictness
+from likewise.settings_loader import unknown_variables
 
 
 class _Group(TyperGroup):
@@ -61,6 +63,8 @@ def _print_version(wanted: bool) -> None:
 
 
 _Option = typer.Option
+_LOGGING = frozenset({"consume", "index", "serve"})
+"""They log what others complain about, since their lines may have to be JSON."""
 _SETTINGS = "Settings (also in likewise.toml and as LIKEWISE_… variables)"
 
 
@@ -93,6 +97,13 @@ def main(
         Literal["debug", "info", "warning", "error"] | None,
         _Option(help="What services log.", rich_help_panel=_SETTINGS),
     ] = None,
+    strict_settings: Annotated[
+        bool,
+        _Option(
+            "--strict-settings",
+            help="Refuse LIKEWISE_… variables that are no setting (default: a warning).",
+        ),
+    ] = False,
     debug: Annotated[
         bool, _Option("--debug", help="Show the traceback of an error as well.")
     ] = False,
@@ -121,7 +132,11 @@ def main(
             "logging.level": log_level,
         },
         debug=debug,
+        strict=strict_settings,
     )
+    if not (strict_settings or wants_strictness() or context.invoked_subcommand in _LOGGING):
+        for unknown in unknown_variables():
+            complain(str(unknown))
 
 
 # The help shows panels and commands in this order.

@@ -35,6 +35,8 @@ class CommandLine:
     options: dict[str, object] = field(default_factory=dict)
     """Settings given as options, by their dotted names; None where one was not given."""
     debug: bool = False
+    strict: bool = False
+    """Whether a variable that is no setting is an error."""
 
     @cached_property
     def settings(self) -> Settings:
@@ -43,7 +45,7 @@ class CommandLine:
         Raises:
             SettingsError: see `load_settings`.
         """
-        return load_settings(file=self.file, options=self.options)
+        return load_settings(file=self.file, options=self.options, strict=self.strict)
 
     @cached_property
     def origins(self) -> dict[str, str]:

@@ -103,9 +103,11 @@ def _index_once(cli: CommandLine, *, announce: bool, as_json: bool) -> None:
     from indexer.service import index_once
     from likewise.backoff import StoppedError
     from likewise.cli.build_progress import build_progress
+    from likewise.composition import log_unknown_settings
     from likewise.logs import configure_logging
 
     configure_logging(cli.settings.logging, service="indexer")  # to stderr: stdout is for data
+    log_unknown_settings()
     with (
         stop_on_signals() as stop,
         cli.broker() as broker,

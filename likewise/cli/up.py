@@ -14,7 +14,8 @@ from likewise.cli.context import command_line
 from likewise.cli.output import complain, stdout
 from likewise.errors import LikewiseError, SettingsError
 from likewise.service import stop_on_signals
-from likewise.settings_loader import CONFIG_VARIABLE, ENV_PREFIX, environment_of
+from likewise.settings_environment import CONFIG_VARIABLE, ENV_PREFIX
+from likewise.settings_loader import environment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,6 +17,7 @@ from consumers.stats import ConsumerStats
 from likewise.cli.app import app
 from likewise.cli.exit_codes import FAILED, MISSING_EXTRA, OUT_OF_REACH, USAGE, exit_code_of
 from likewise.cli.output import duration, size
+from likewise.composition import surroundings
 from likewise.embedded import free_port
 from likewise.errors import (
     InvalidInputError,
@@ -27,7 +28,7 @@ from likewise.errors import (
     TransientError,
 )
 from likewise.monitoring.endpoint import monitoring
-from likewise.settings import MonitoringSettings
+from likewise.settings import LoggingSettings, MonitoringSettings, Settings
 from likewise.settings_loader import setting_names
 
 if TYPE_CHECKING:
@@ -261,3 +262,26 @@ def test_durations_read_well(seconds: float, said: str) -> None:
 )
 def test_sizes_read_well(n_bytes: int, said: str) -> None:
     assert size(n_bytes) == said
+
+
+def test_a_misspelt_variable_is_a_warning_or_with_strict_settings_an_error() -> None:
+    misspelt = {"LIKEWISE_KAFKA_PARTITION": "3"}
+    warned = run("config", "--json", **misspelt)
+    assert warned.exit_code == 0
+    assert json.loads(warned.stdout)
+    assert "did you mean LIKEWISE_KAFKA_PARTITIONS?" in warned.stderr
+    refused = run("--strict-settings", "config", **misspelt)
+    assert refused.exit_code == USAGE
+    assert "did you mean LIKEWISE_KAFKA_PARTITIONS?" in refused.stderr
+
+
+def test_a_service_logs_misspelt_variables_as_it_logs_everything(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIKEWISE_KAFKA_PARTITION", "3")
+    settings = Settings(logging=LoggingSettings(format="json"))
+    with surroundings(settings, "consumer", ConsumerStats()):
+        pass
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (line["variable"], line["level"]) == ("LIKEWISE_KAFKA_PARTITION", "warning")
+    assert "LIKEWISE_KAFKA_PARTITIONS" in line["remedy"]

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from likewise.errors import SettingsError
 from likewise.settings import KafkaSettings, RedisSettings, Secret, Settings
-from likewise.settings_loader import environment_of, load_settings, setting_names
+from likewise.settings_environment import is_service_link
+from likewise.settings_loader import (
+    environment_of,
+    load_settings,
+    setting_names,
+    unknown_variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,20 +136,75 @@ def test_every_setting_can_be_set_by_a_variable_of_its_name() -> None:
         ("LIKEWISE_MONITORING_PORT", "70000", ["'70000'", "<= 65535"]),
         ("LIKEWISE_LOGGING_LEVEL", "loud", ["'loud'"]),
         ("LIKEWISE_KAFKA_CREATE_TOPICS", "maybe", ["'maybe'", "bool"]),
-        ("LIKEWISE_KAFKA_PARTITION", "3", ["did you mean `partitions`?"]),
-        ("LIKEWISE_REDIS_ZZZ", "3", ["there are", "key_prefix"]),
-        ("LIKEWISE_KAFK_PARTITIONS", "3", ["no such setting", "LIKEWISE_KAFKA_"]),
-        ("LIKEWISE_", "3", ["no such setting"]),
-        ("LIKEWISE_REDIS", "3", ["no such setting"]),
     ],
 )
-def test_a_mistake_in_a_variable_names_it_the_value_and_the_mend(
+def test_a_mistake_in_a_variable_names_it_the_value_and_the_remedy(
     variable: str, value: str, words: list[str]
 ) -> None:
     sentence = sentence_of({variable: value})
     assert sentence.startswith(f"{variable}:")
     for word in words:
         assert word in sentence
+
+
+MISSPELT = [
+    ("LIKEWISE_KAFKA_PARTITION", "did you mean LIKEWISE_KAFKA_PARTITIONS?"),
+    ("LIKEWISE_KAFK_PARTITIONS", "did you mean LIKEWISE_KAFKA_PARTITIONS?"),
+    ("LIKEWISE_REDIS_PASWORD_FILE", "did you mean LIKEWISE_REDIS_PASSWORD_FILE?"),
+    ("LIKEWISE_REDIS_URL_FILE", "did you mean LIKEWISE_REDIS_URL?"),  # no secret
+    ("LIKEWISE_kafka_partitions", "`likewise config` lists the settings"),
+    ("LIKEWISE_", "`likewise config` lists the settings"),
+]
+
+
+@pytest.mark.parametrize(("variable", "remedy"), MISSPELT)
+def test_a_misspelt_variable_is_told_with_the_nearest_name_and_changes_nothing(
+    variable: str, remedy: str
+) -> None:
+    environ = {variable: "3", "LIKEWISE_KAFKA_TOPIC_PREFIX": "a."}
+    assert load_settings(environ=environ).kafka == KafkaSettings(topic_prefix="a.")
+    assert [str(one) for one in unknown_variables(environ)] == [
+        f"{variable}: no such setting; {remedy}"
+    ]
+
+
+@pytest.mark.parametrize(("variable", "remedy"), MISSPELT)
+def test_a_misspelt_variable_is_an_error_where_that_is_asked_for(
+    variable: str, remedy: str
+) -> None:
+    assert remedy in sentence_of({variable: "3"}, strict=True)
+    assert remedy in sentence_of({variable: "3", "LIKEWISE_STRICT_SETTINGS": "true"})
+
+
+# What a pod sees beside Services named likewise, likewise-redis, likewise-server, likewise-monitoring
+# and likewise-kafka (two named ports).
+KUBERNETES = {
+    "LIKEWISE_SERVICE_HOST": "10.96.0.10",
+    "LIKEWISE_SERVICE_PORT": "80",
+    "LIKEWISE_PORT": "tcp://10.96.0.10:80",
+    "LIKEWISE_PORT_80_TCP": "tcp://10.96.0.10:80",
+    "LIKEWISE_PORT_80_TCP_PROTO": "tcp",
+    "LIKEWISE_PORT_80_TCP_PORT": "80",
+    "LIKEWISE_PORT_80_TCP_ADDR": "10.96.0.10",
+    "LIKEWISE_REDIS_SERVICE_HOST": "10.96.0.11",
+    "LIKEWISE_REDIS_SERVICE_PORT": "6379",
+    "LIKEWISE_REDIS_PORT_6379_TCP_ADDR": "10.96.0.11",
+    "LIKEWISE_SERVER_PORT": "tcp://10.96.0.12:9100",
+    "LIKEWISE_MONITORING_PORT": "tcp://[fd00::9]:9100",  # a setting's own name
+    "LIKEWISE_KAFKA_SERVICE_PORT_PLAIN_TEXT": "9092",
+    "LIKEWISE_KAFKA_PORT_9092_TCP": "tcp://10.96.0.13:9092",
+    "LIKEWISE_KAFKA_PORT_53_UDP_PROTO": "udp",
+}
+
+
+def test_what_kubernetes_adds_for_services_is_not_ours() -> None:
+    assert load_settings(environ=KUBERNETES, strict=True) == Settings()
+    assert unknown_variables(KUBERNETES) == []
+
+
+def test_no_setting_looks_like_what_kubernetes_adds() -> None:
+    for table, name in setting_names():
+        assert not is_service_link(f"LIKEWISE_{table}_{name}".upper(), "1")
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN"])
@@ -230,8 +291,10 @@ def test_a_secret_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     assert "gone" in sentence
 
 
-def test_only_secrets_can_stand_in_files() -> None:
-    assert "no such setting" in sentence_of({"LIKEWISE_REDIS_URL_FILE": "x"})
+def test_only_secrets_can_stand_in_files(tmp_path: Path) -> None:
+    file = tmp_path / "likewise.toml"
+    file.write_text("[redis]\nurl_file = 'x'\n", encoding="utf-8")
+    assert "no such setting" in sentence_of({}, file=file)
 
 
 def test_a_secret_of_the_wrong_type_is_not_told(tmp_path: Path) -> None:
