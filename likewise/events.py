@@ -6,12 +6,15 @@ event or an `InvalidInputError`.
 
 from __future__ import annotations
 
+import base64
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
 from likewise.errors import InvalidInputError
+from likewise.foreign_forms import about_key, explained
 from likewise.ids import MAX_ID_BYTES, ItemId, UserId, parse_item_id, parse_user_id
 from likewise.json_input import decode_json
 from likewise.times import parse_time_ms
@@ -77,23 +80,24 @@ class _UsualBody(msgspec.Struct):
 
     user_id: Annotated[UserId, _SurelyShort]
     item_id: Annotated[ItemId, _SurelyShort]
-    action: Literal["like", "unlike"] = "like"
+    action: Literal["like", "unlike", None] = None
     timestamp: int | float | str | None = None
-    version: Literal[1] = PROTOCOL_VERSION
+    version: Literal[1, None] = None
     specversion: None = None
 
 
 class _Body(msgspec.Struct):
-    """The JSON object as it may arrive; unknown fields are ignored."""
+    """The JSON object as it may arrive; unknown fields are ignored, null is as good as not there."""
 
     user_id: str | int | None = None
     item_id: str | int | None = None
     action: str | None = None
     timestamp: int | float | str | None = None
-    version: int = PROTOCOL_VERSION
+    version: int | None = None
     specversion: str | None = None
     type: Any = None
     data: msgspec.Raw = msgspec.Raw()
+    data_base64: Any = None
 
 
 class _Times(msgspec.Struct):
@@ -103,6 +107,7 @@ class _Times(msgspec.Struct):
     time: Any = None
     specversion: str | None = None
     data: msgspec.Raw = msgspec.Raw()
+    data_base64: Any = None
 
 
 _usual_decoder = msgspec.json.Decoder(_UsualBody)
@@ -115,7 +120,8 @@ def decode_event(record: Record) -> Event:
     """Return the event that a record of the likes topic carries.
 
     CloudEvents 1.0 are accepted in structured mode (the envelope is the body) and in binary
-    mode (`ce_…` headers); where their data names no action, the last word of `type` does.
+    mode (`ce_…` headers); where their data names no action, the last word of `type` does that is no
+    version.
 
     Raises:
         InvalidInputError: the record breaks the wire contract. Nothing else is ever raised.
@@ -137,19 +143,26 @@ def _decode_usual_form(record: Record) -> Like | Unlike | None:
         return None
     if record.key is not None and record.key != body.user_id.encode():
         return None
-    if body.action == "like":
-        return Like(body.user_id, body.item_id)
-    return Unlike(body.user_id, body.item_id)
+    if body.action == "unlike":
+        return Unlike(body.user_id, body.item_id)
+    return Like(body.user_id, body.item_id)
 
 
 def decode_any_form(record: Record) -> Event:
     """See `decode_event`, which looks for the usual form first."""
+    try:
+        return _decode_any_form(record)
+    except InvalidInputError as reason:
+        raise explained(reason, record) from reason
+
+
+def _decode_any_form(record: Record) -> Event:
     body = _decode_body(record.value)
     kind = _binary_mode_type(record)
     if body.specversion is not None:
         kind = _cloud_event_type(body.specversion, body.type)
-        body = _decode_body(bytes(body.data))
-    if body.version != PROTOCOL_VERSION:
+        body = _decode_body(_data_of(body))
+    if body.version not in {PROTOCOL_VERSION, None}:
         raise InvalidInputError(
             "unsupported_version", f"version {body.version} is not {PROTOCOL_VERSION}"
         )
@@ -170,9 +183,9 @@ def event_time_ms(record: Record) -> int | None:
         body = _times_decoder.decode(record.value or b"")
         if body.specversion is not None:
             written.append(body.time)
-            body = _times_decoder.decode(bytes(body.data))
+            body = _times_decoder.decode(_data_of(body))
         written.insert(0, body.timestamp)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidInputError):
         pass  # no event either: `decode_event` says why
     for value in written:
         with suppress(InvalidInputError, UnicodeDecodeError):
@@ -225,14 +238,24 @@ def _binary_mode_type(record: Record) -> str | None:
     if not record.headers:
         return None
     headers = dict(record.headers)
-    if "ce_specversion" not in headers:
-        return None
     # A header may be there without a value.
-    decoded = {name: (headers.get(name) or b"").decode(errors="replace") for name in _CE_HEADERS}
-    return _cloud_event_type(decoded["ce_specversion"], decoded["ce_type"])
+    specversion, kind = (headers.get(name) for name in ("ce_specversion", "ce_type"))
+    if specversion is None:
+        return None
+    return _cloud_event_type(
+        specversion.decode(errors="replace"), (kind or b"").decode(errors="replace")
+    )
 
 
-_CE_HEADERS = ("ce_specversion", "ce_type")
+def _data_of(envelope: _Body | _Times) -> bytes:
+    """Return the event that a CloudEvent's envelope holds."""
+    data, encoded = bytes(envelope.data), envelope.data_base64
+    if encoded is None or data not in {b"", b"null"}:
+        return data
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError("wrong_type", "`data_base64` is not base64") from error
 
 
 def _cloud_event_type(specversion: str, kind: object) -> str:
@@ -245,8 +268,19 @@ def _cloud_event_type(specversion: str, kind: object) -> str:
     return kind
 
 
+# `v1`, `2`, `v1beta1`, `2026-01-01`: a part of a CloudEvent's type that is a version; and one that
+# is written to the end of another part.
+_VERSION = re.compile(r"[vV]?\d[\w-]*")
+_VERSION_BEHIND = re.compile(r"[_-][vV]\d[\w-]*$")
+
+
 def _action_of(cloud_event_type: str | None) -> str:
-    return "like" if cloud_event_type is None else cloud_event_type.rpartition(".")[2]
+    """Return the last word of the type that is no version: `like` of `com.example.like.v1`."""
+    if cloud_event_type is None:
+        return "like"
+    words = re.split(r"[./:#]", cloud_event_type[-MAX_ID_BYTES:])
+    named = [word for word in words if word and not _VERSION.fullmatch(word)]
+    return _VERSION_BEHIND.sub("", named[-1]) if named else cloud_event_type
 
 
 def _subject(event: Event) -> str:
@@ -259,7 +293,7 @@ def _check_key(key: bytes | None, event: Event) -> None:
     if key is None or key == subject.encode():
         return
     if key != _encoder.encode(subject):  # clients with a JSON serialiser quote their keys
-        shown = key[:64].decode(errors="replace")
+        shown = about_key(key, subject) or repr(key[:64].decode(errors="replace"))
         raise InvalidInputError(
-            "key_mismatch", f"the record's key {shown!r} is not {subject[:64]!r}"
+            "key_mismatch", f"the record's key is {shown}, and not {subject[:64]!r}"
         )

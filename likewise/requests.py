@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
 from likewise.errors import InvalidInputError
+from likewise.foreign_forms import explained
 from likewise.ids import ItemId, UserId, parse_item_id, parse_user_id
 from likewise.json_input import decode_json
 from likewise.positions import Position
@@ -25,6 +27,8 @@ DEFAULT_COUNT = 10
 CORRELATION_HEADER = "kafka_correlationId"
 REPLY_TOPIC_HEADER = "kafka_replyTopic"
 REPLY_PARTITION_HEADER = "kafka_replyPartition"
+MAX_PARTITION = 2**31 - 1
+_MAX_PARTITION_DIGITS = 10
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,19 +61,21 @@ class ReplyRoute(msgspec.Struct, frozen=True):
 
 
 class _Body(msgspec.Struct):
-    """The JSON object as it may arrive; unknown fields are ignored."""
+    """The JSON object as it may arrive; unknown fields are ignored, null is as good as not there."""
 
     user_id: str | int | None = None
     liked: list[str | int] | None = None
     similar_to: str | int | None = None
-    count: int = DEFAULT_COUNT
-    exclude: list[str | int] = []
-    explain: bool = False
-    diversity: float = 0.0
-    novelty: float = 0.0
+    count: int | None = None
+    exclude: list[str | int] | None = None
+    explain: bool | None = None
+    diversity: float | None = None
+    novelty: float | None = None
     after: str | None = None
     deadline_ms: int | None = None
-    version: int = 1
+    version: int | None = None
+    request_id: str | int | None = None
+    reply_to: str | int | None = None
 
 
 class _Route(msgspec.Struct):
@@ -90,32 +96,24 @@ def decode_request(value: bytes | None) -> Request:
         InvalidInputError: the value breaks the wire contract. Nothing else is ever raised.
     """
     body = decode_json(_body_decoder, value, what="request", max_bytes=MAX_REQUEST_BYTES)
-    if body.version != 1:
+    if body.version not in {1, None}:
         raise InvalidInputError("unsupported_version", f"version {body.version} is not 1")
-    if not 1 <= body.count <= MAX_COUNT:
-        raise InvalidInputError("invalid_count", f"`count` must be from 1 to {MAX_COUNT}")
-    if body.deadline_ms is not None and not 1 <= body.deadline_ms <= MAX_DEADLINE_MS:
-        raise InvalidInputError(
-            "invalid_deadline", f"`deadline_ms` must be from 1 to {MAX_DEADLINE_MS}"
-        )
-    for name, share in (("diversity", body.diversity), ("novelty", body.novelty)):
-        if not 0 <= share <= 1:
-            raise InvalidInputError(f"invalid_{name}", f"`{name}` must be from 0 to 1")
     request = Request(
         user_id=None if body.user_id is None else parse_user_id(body.user_id),
         liked=None if body.liked is None else _item_ids("liked", body.liked),
         similar_to=None
         if body.similar_to is None
         else parse_item_id(body.similar_to, "similar_to"),
-        count=body.count,
-        exclude=_item_ids("exclude", body.exclude),
-        explain=body.explain,
-        diversity=body.diversity,
-        novelty=body.novelty,
+        exclude=_item_ids("exclude", body.exclude or ()),
         after=None if body.after is None else Position.parse(body.after),
+        count=DEFAULT_COUNT if body.count is None else body.count,
+        explain=body.explain or False,
+        diversity=body.diversity or 0.0,
+        novelty=body.novelty or 0.0,
         deadline_ms=body.deadline_ms,
     )
     _check_subject(request)
+    _check_numbers(request)
     return request
 
 
@@ -142,6 +140,21 @@ def encode_request(
     return msgspec.json.encode(body)
 
 
+def read_request(record: Record) -> Request:
+    """Return the request that a record carries.
+
+    Raises:
+        InvalidInputError: its value breaks the wire contract, or the header that names a partition
+            for the reply; the message says so where another serialiser's form is recognised.
+    """
+    try:
+        if record.headers:
+            _partition(dict(record.headers).get(REPLY_PARTITION_HEADER))
+        return decode_request(record.value)
+    except InvalidInputError as reason:
+        raise explained(reason, record) from reason
+
+
 @overload
 def reply_route(record: Record, default_topic: str) -> ReplyRoute: ...
 @overload
@@ -150,7 +163,8 @@ def reply_route(record: Record, default_topic: str | None = None) -> ReplyRoute 
     """Return where the record asks to be answered; where it does not say, the default, or None.
 
     Headers (those of Spring Kafka's ReplyingKafkaTemplate) go before the body's `reply_to`.
-    Works on requests that `decode_request` refuses, and never raises.
+    Works on requests that `decode_request` refuses, and never raises: where the header with the
+    partition can't be read, the route names none.
     """
     headers = dict(record.headers)
     in_body = _route_in(record.value)
@@ -158,9 +172,12 @@ def reply_route(record: Record, default_topic: str | None = None) -> ReplyRoute 
     topic = named or default_topic
     if topic is None:
         return None
+    partition = None
+    with suppress(InvalidInputError):
+        partition = _partition(headers.get(REPLY_PARTITION_HEADER))
     return ReplyRoute(
         topic=topic,
-        partition=_partition(headers.get(REPLY_PARTITION_HEADER)),
+        partition=partition,
         correlation_id=headers.get(CORRELATION_HEADER),
         request_id=_string(in_body.request_id),
     )
@@ -176,6 +193,18 @@ def reply_headers(route: ReplyRoute) -> list[tuple[str, bytes]]:
 def partition_header(partition: int) -> tuple[str, bytes]:
     """Return the header that asks for a reply on one partition (4 bytes, big-endian)."""
     return (REPLY_PARTITION_HEADER, partition.to_bytes(4, "big"))
+
+
+def _check_numbers(request: Request) -> None:
+    if not 1 <= request.count <= MAX_COUNT:
+        raise InvalidInputError("invalid_count", f"`count` must be from 1 to {MAX_COUNT}")
+    if request.deadline_ms is not None and not 1 <= request.deadline_ms <= MAX_DEADLINE_MS:
+        raise InvalidInputError(
+            "invalid_deadline", f"`deadline_ms` must be from 1 to {MAX_DEADLINE_MS}"
+        )
+    for name, share in (("diversity", request.diversity), ("novelty", request.novelty)):
+        if not 0 <= share <= 1:
+            raise InvalidInputError(f"invalid_{name}", f"`{name}` must be from 0 to 1")
 
 
 def _check_subject(request: Request) -> None:
@@ -206,11 +235,29 @@ def _route_in(value: bytes | None) -> _Route:
 
 
 def _partition(raw: bytes | None) -> int | None:
-    return int.from_bytes(raw, "big") if raw is not None and len(raw) == 4 else None
+    """Return the partition that a header names; None where there is no header, or it has no value.
+
+    Digits, perhaps in quotes, are text: as an integer they would be above 500 million.
+    """
+    if raw is None:
+        return None
+    if len(raw) == 4 and raw[:1] < b'"':
+        number = int.from_bytes(raw, "big")
+    else:
+        digits = raw.strip(b'"')
+        number = int(digits) if digits.isdigit() and len(digits) <= _MAX_PARTITION_DIGITS else -1
+    if not 0 <= number <= MAX_PARTITION:
+        raise InvalidInputError(
+            "invalid_reply_partition",
+            f"`{REPLY_PARTITION_HEADER}` is {raw[:16]!r}: neither four bytes, big-endian, nor the "
+            "digits of a partition's number",
+        )
+    return number
 
 
 def _text(raw: bytes | None) -> str | None:
-    return raw.decode(errors="replace") if raw else None
+    """Return the header's text; quotes around it, as JSON serialisers write them, are taken off."""
+    return raw.decode(errors="replace").strip('"') or None if raw else None
 
 
 def _string(raw: object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import TransientError
@@ -57,6 +58,12 @@ class TopicListing:
         if listing is None or topic in self._doubted or self._is_old(listing, topic, at_least):
             listing = self._refreshed(topic)
         return listing.sizes.get(topic, 0)
+
+    def age_s(self) -> float:
+        """Return how long ago the question was put whose answer is in use; without any, for ever."""
+        if self._listing is None:
+            return inf
+        return self._clock_s() - (self._listing.asked_at_s - self._listing.took_s)
 
     def doubt(self, topic: str) -> None:
         """Ask the broker again when the topic is next named."""

@@ -24,8 +24,9 @@ CONFIRMATION_TIMEOUT_S = 30.0
 class Dispatch:
     """One batch on its way out. No reply that can't be sent holds up the others.
 
-    A reply that the broker refuses is replaced by a short error; where that is refused as well,
-    or the reply topic can't be used, the request's record becomes a dead letter.
+    A reply that the broker refuses is replaced by a short error, and so is one to a partition that
+    the reply topic does not have; where that is refused as well, or the reply topic can't be used,
+    the request's record becomes a dead letter.
     """
 
     def __init__(
@@ -98,11 +99,17 @@ class Dispatch:
             self._reply_topics.forget(reply.route)
             self._replies.append(reply)
         except InvalidInputError as reason:
-            self.dead_letters.append(DeadLetter.of(reply.record, reason))
+            self._refuse(reply, reason)
         except (UndeliverableError, SettingsError) as error:
             # A SettingsError may concern this topic alone: its owner may not let us write to it.
             self._reply_topics.forget(reply.route)
             self._replace(reply, error)
+
+    def _refuse(self, reply: Reply, reason: InvalidInputError) -> None:
+        if reason.code == "invalid_reply_partition" and reply.route.partition is not None:
+            self._replies.append(reply.without_partition(ErrorBody(reason.code, reason.message)))
+        else:
+            self.dead_letters.append(DeadLetter.of(reply.record, reason))
 
     def _replace(self, reply: Reply, error: Exception) -> None:
         if reply.is_substitute:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from likewise import requests
 from likewise.errors import InvalidInputError
-from likewise.requests import decode_request, reply_route
 from likewise.streams import TopicPartition
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def read_request(
     nobody may be listening for it there.
     """
     try:
-        request = decode_request(record.value)
+        request = requests.read_request(record)
     except InvalidInputError as reason:
-        return Refused(record, reason, reply_route(record))
-    route = reply_route(record, default_topic=default_reply_topic)
+        return Refused(record, reason, requests.reply_route(record))
+    route = requests.reply_route(record, default_topic=default_reply_topic)
     return Asked(record, request, route, received_at_ms)
 
 

@@ -33,6 +33,10 @@ class KnownTopics:
         size = self._listing.size(topic, at_least=at_least)
         return [TopicPartition(topic, number) for number in range(size)]
 
+    def age_s(self) -> float:
+        """Return how long ago the broker was asked for what is remembered."""
+        return self._listing.age_s()
+
     def forget(self, topic: str) -> None:
         """Ask the broker again when next the topic is named."""
         self._listing.doubt(topic)

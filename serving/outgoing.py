@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from likewise.dead_letters import DeadLetter
 from likewise.replies import ErrorBody, ErrorReply
 from serving.incoming import place_of
@@ -39,6 +41,11 @@ class Reply:
         """Return the error that is sent in place of this reply."""
         body = ErrorReply(error=error, user_id=self.body.user_id, request_id=self.route.request_id)
         return replace(self, body=body, is_substitute=True)
+
+    def without_partition(self, error: ErrorBody) -> Reply:
+        """Return the error that is sent to the topic, wherever in it, in place of this reply."""
+        instead = self.substitute(error)
+        return replace(instead, route=structs.replace(self.route, partition=None))
 
 
 def place_in_log(one: Reply | DeadLetter) -> tuple[TopicPartition, int]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError, SettingsError
+from likewise.requests import REPLY_PARTITION_HEADER
 
 if TYPE_CHECKING:
     from likewise.requests import ReplyRoute
@@ -40,23 +41,24 @@ class ReplyTopics:
         """Return if a reply can go there.
 
         Raises:
-            InvalidInputError: the topic is refused (`reply_topic_refused`), or it or its
-                partition does not exist (`reply_topic_unknown`).
+            InvalidInputError: the topic is refused (`reply_topic_refused`) or does not exist
+                (`reply_topic_unknown`), or it has no such partition (`invalid_reply_partition`).
             TransientError: the broker is out of reach.
         """
         if not self._is_allowed(route.topic):
             raise InvalidInputError(
                 "reply_topic_refused", f"replies may not be sent to topic {route.topic[:249]!r}"
             )
-        partitions = self._known.partitions(route.topic)
+        partitions = self._known.partitions(route.topic, at_least=(route.partition or 0) + 1)
         if not partitions:
             raise InvalidInputError(
                 "reply_topic_unknown", f"there is no reply topic {route.topic!r}"
             )
         if route.partition is not None and (route.topic, route.partition) not in partitions:
             raise InvalidInputError(
-                "reply_topic_unknown",
-                f"reply topic {route.topic!r} has no partition {route.partition}",
+                "invalid_reply_partition",
+                f"`{REPLY_PARTITION_HEADER}` is {route.partition}, but the reply topic "
+                f"{route.topic!r} has {len(partitions)} partitions",
             )
 
     def forget(self, route: ReplyRoute) -> None:

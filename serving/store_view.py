@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from likewise.errors import ForeignDataError
@@ -24,13 +25,14 @@ class Known:
 
     A user who is not in `likes` has a key in Redis that likewise did not write. `positions` says
     how far each partition of the likes topic is applied, by partition number; the likes are at
-    least as new.
+    least as new. Which partitions there are was asked of the broker `partitions_age_ms` ago.
     """
 
     likes: Mapping[UserId, Collection[ItemId]]
     positions: Sequence[int | None]
     retired: Collection[ItemId]
     announcement: bytes | None
+    partitions_age_ms: float = 0.0
 
 
 class StoreView:
@@ -42,25 +44,50 @@ class StoreView:
         self._likes_topic = likes_topic
         self._retired_version: int | None = None
         self._retired: Collection[ItemId] = frozenset()
+        self._named = 1
+        self._partitions_age_s = inf
 
-    def look_up(self, users: Collection[UserId]) -> Known:
+    def look_up(self, users: Collection[UserId], partitions: int = 1) -> Known:
         """Return what the store knows now; each user's likes stand under that user alone.
+
+        Where the likes topic is known to have fewer than so many `partitions`, the broker is asked
+        again, at most once a second.
 
         Raises:
             TransientError: the store or the broker is out of reach; calling again is safe.
             ForeignDataError: a key that concerns more than one user is not likewise's.
         """
         wanted = sorted(set(users))
-        partitions = self._known_topics.partitions(self._likes_topic)
+        known = self._partitions(partitions)
         try:
-            lookup = self._store.lookup(wanted, partitions)
+            lookup = self._store.lookup(wanted, known)
             likes = dict(zip(wanted, lookup.likes, strict=True))
         except ForeignDataError as error:
             get_logger().error("a user's key is not likewise's", reason=str(error))
-            lookup, likes = self._one_by_one(wanted, partitions)
+            lookup, likes = self._one_by_one(wanted, known)
         if lookup.retired_version != self._retired_version:
             self._retired_version, self._retired = self._store.retired()
-        return Known(likes, lookup.positions, self._retired, lookup.model_announcement)
+        return Known(
+            likes,
+            lookup.positions,
+            self._retired,
+            lookup.model_announcement,
+            partitions_age_ms=1000 * self._partitions_age_s,
+        )
+
+    def _partitions(self, named: int) -> list[TopicPartition]:
+        """Return the partitions of the likes topic.
+
+        Whoever names one that is not known waits for the broker to be asked again, which may not be
+        just yet: until then that partition is asked for with each look-up.
+        """
+        self._named = max(self._named, named)
+        known = self._known_topics.partitions(self._likes_topic, at_least=self._named)
+        age_s = self._known_topics.age_s()
+        if age_s <= self._partitions_age_s:
+            self._named = 1
+        self._partitions_age_s = age_s
+        return known
 
     def _one_by_one(
         self, users: Sequence[UserId], partitions: Sequence[TopicPartition]

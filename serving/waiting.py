@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.replies import ErrorBody
 from serving.progress import first_offsets
@@ -27,12 +27,31 @@ class Standing(Enum):
     WAITING = auto()
 
 
+class Applied(NamedTuple):
+    """How far each partition of the likes topic is applied, by partition number.
+
+    Which partitions there are was asked of the broker at `partitions_as_of_ms`.
+    """
+
+    offsets: Sequence[int | None] = ()
+    partitions_as_of_ms: float = 0.0
+
+    def has_no(self, partition: int, since_ms: int) -> bool:
+        """Whether there was no such partition after that moment; False where that is not known."""
+        # A clock in ms and one that is finer: what they make of one moment may differ by 1.
+        return partition >= len(self.offsets) and since_ms <= self.partitions_as_of_ms + 1
+
+    def to(self, partition: int) -> int | None:
+        """Return the offset up to which the partition is applied; None where nothing is."""
+        return self.offsets[partition] if partition < len(self.offsets) else None
+
+
 def judge(
-    asked: Asked, positions: Sequence[int | None], *, now_ms: int, after_timeout_ms: int
+    asked: Asked, applied: Applied, *, now_ms: int, after_timeout_ms: int
 ) -> Standing | ErrorBody:
     """Return whether a request is ready, has to wait, or gets an error.
 
-    `positions` says how far each partition of the likes topic is applied, by partition number.
+    One whose `after` names a partition that we don't know waits until the broker was asked for it.
     """
     deadline_at_ms = asked.deadline_at_ms
     if deadline_at_ms is not None and now_ms >= deadline_at_ms:
@@ -41,13 +60,13 @@ def judge(
     after = asked.request.after
     if after is None:
         return Standing.READY
-    if after.partition >= len(positions):
+    if applied.has_no(after.partition, asked.received_at_ms):
         return ErrorBody(
             "invalid_position",
-            f"`after` is {after}, but the likes topic has {len(positions)} partitions",
+            f"`after` is {after}, but the likes topic has {len(applied.offsets)} partitions",
         )
-    applied = positions[after.partition]
-    if applied is not None and applied > after.offset:
+    applied_to = applied.to(after.partition)
+    if applied_to is not None and applied_to > after.offset:
         return Standing.READY
     # Either way: a clock that is set back must not hold a request, and the commits behind it, for
     # as long as it was set back.
@@ -56,7 +75,7 @@ def judge(
         return ErrorBody(
             "after_timeout",
             f"the event at {after} was not applied within {after_timeout_ms} ms "
-            f"(the partition is applied up to {applied or 0}); is a consumer running?",
+            f"(the partition is applied up to {applied_to or 0}); is a consumer running?",
         )
     return Standing.WAITING
 
@@ -87,7 +106,7 @@ class Waiting:
 
     def due(
         self,
-        positions: Sequence[int | None],
+        applied: Applied,
         *,
         now_ms: int,
         after_timeout_ms: int,
@@ -96,7 +115,7 @@ class Waiting:
         """Return up to `limit` requests that wait no longer, oldest first; they stay held."""
         due = []
         for asked in self._held.values():
-            verdict = judge(asked, positions, now_ms=now_ms, after_timeout_ms=after_timeout_ms)
+            verdict = judge(asked, applied, now_ms=now_ms, after_timeout_ms=after_timeout_ms)
             if verdict is not Standing.WAITING:
                 due.append(asked)
                 if len(due) == limit:

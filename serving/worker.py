@@ -24,7 +24,7 @@ from serving.progress import Progress, first_offsets
 from serving.stats import ServingStats
 from serving.threads import Later, NoThreads
 from serving.under_way import Batch, UnderWay
-from serving.waiting import Standing, Waiting, judge
+from serving.waiting import Applied, Standing, Waiting, judge
 
 if TYPE_CHECKING:
     import threading
@@ -97,7 +97,7 @@ class ServingWorker:
         self._progress = Progress()
         self._under_way = UnderWay(self._beside.sharing.at_once)
         self._held = (self._waiting, self._backlog, self._under_way)
-        self._positions: Sequence[int | None] = ()
+        self._applied = Applied()
         self._next_look_s = 0.0
 
     def run(self) -> None:
@@ -221,7 +221,7 @@ class ServingWorker:
     def _due(self) -> list[Asked]:
         """Return what has waited and, as far as the last look shows, need not any longer."""
         return self._waiting.due(
-            self._positions,
+            self._applied,
             now_ms=self._clock_ms(),
             after_timeout_ms=self._settings.after_timeout_ms,
             limit=self._settings.max_batch,
@@ -233,8 +233,9 @@ class ServingWorker:
     def _look_up(self, asked: Iterable[Asked]) -> Known:
         """Return what the store knows of the users who ask, now; see also which model is meant."""
         users = {one.request.user_id for one in asked if one.request.user_id is not None}
-        known = self._persist(lambda: self._store_view.look_up(users))
-        self._positions = known.positions
+        named = [one.request.after.partition + 1 for one in asked if one.request.after is not None]
+        known = self._persist(lambda: self._store_view.look_up(users, max(named, default=1)))
+        self._applied = Applied(known.positions, self._clock_ms() - known.partitions_age_ms)
         self._next_look_s = time.monotonic() + self._settings.model_check_interval_s
         self._models.see(known.announcement)
         return known
@@ -246,7 +247,7 @@ class ServingWorker:
         for one in asked:
             verdict = judge(
                 one,
-                known.positions,
+                self._applied,
                 now_ms=self._clock_ms(),
                 after_timeout_ms=self._settings.after_timeout_ms,
             )

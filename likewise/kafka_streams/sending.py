@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from likewise.kafka_streams.connection import Connection
     from likewise.kafka_streams.topic_sizes import TopicSizes
+
+_METADATA_TIMEOUT_S = 2.0
 
 
 class KafkaSink:
@@ -39,19 +42,32 @@ class KafkaSink:
     ) -> KafkaDelivery:
         """See `Sink.send`."""
         self._sizes.check(topic, partition)
+        record = {
+            "value": value,
+            # kafka-python refuses a record with neither; an empty key says the same.
+            "key": b"" if key is None and value is None else key,
+            "headers": list(headers),
+            "partition": partition,
+        }
         with self._connection.errors(f"sending to {topic}"):
             try:
-                sent = self._producer.send(
-                    topic,
-                    value,
-                    # kafka-python refuses a record with neither; an empty key says the same.
-                    key=b"" if key is None and value is None else key,
-                    headers=list(headers),
-                    partition=partition,
-                )
-            except ValueError as error:  # a partition newer than what the producer knows
-                raise TransientError(f"sending to {topic}: {error}").of("kafka") from error
+                sent = self._producer.send(topic, **record)
+            except ValueError:  # a partition newer than what the producer knows
+                sent = self._send_knowing_more(topic, record)
         return KafkaDelivery(sent, topic, self._connection)
+
+    def _send_knowing_more(self, topic: str, record: dict[str, Any]) -> Any:
+        """Send after the producer has asked again which partitions there are.
+
+        By itself it would do so every five minutes.
+        """
+        known = threading.Event()
+        self._producer._metadata.request_update().add_both(lambda _: known.set())
+        known.wait(_METADATA_TIMEOUT_S)
+        try:
+            return self._producer.send(topic, **record)
+        except ValueError as error:
+            raise TransientError(f"sending to {topic}: {error}").of("kafka") from error
 
     def flush(self, timeout_s: float) -> None:
         """See `Sink.flush`."""

@@ -100,6 +100,15 @@ class MemoryBroker:
             self._ids[topic] = str(uuid.uuid4())
             self.logs.update({partition: PartitionLog() for partition in self.partitions_of(topic)})
 
+    def add_partitions(self, topic: str, partitions: int) -> None:
+        """Let the topic have so many partitions from now on; the new ones are empty."""
+        with self.changed:
+            self._topics[topic] = self._topics[topic]._replace(partitions=partitions)
+            for partition in self.partitions_of(topic):
+                self.logs.setdefault(partition, PartitionLog())
+            for group in self._groups.values():
+                group.unsettle()
+
     def misplace(self, group: str, partition: TopicPartition) -> None:
         """Let no member of the group read the partition, until somebody joins anew."""
         with self.changed:

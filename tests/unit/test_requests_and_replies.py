@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,14 +26,17 @@ from likewise.requests import (
     MAX_COUNT,
     MAX_DEADLINE_MS,
     MAX_LISTED_ITEMS,
+    MAX_PARTITION,
     MAX_REQUEST_BYTES,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,
     ReplyRoute,
     Request,
+    _Body,
     decode_request,
     encode_request,
     partition_header,
+    read_request,
     reply_headers,
     reply_route,
 )
@@ -66,8 +70,8 @@ json_values = st.recursive(
 )
 almost_requests = st.fixed_dictionaries(
     {},
-    optional=dict.fromkeys(("user_id", "liked", "similar_to", "count", "exclude", "explain", "after", "deadline_ms", "version", "request_id", "reply_to"), json_values),
-)  # fmt: skip
+    optional=dict.fromkeys(_Body.__struct_fields__, json_values),
+)
 bodies = st.none() | st.binary() | almost_requests.map(lambda body: json.dumps(body).encode())
 
 
@@ -119,6 +123,21 @@ def test_a_user_id_is_enough_and_ten_items_are_the_default() -> None:
     assert decode_request(b'{"user_id": 42}') == Request(user_id=UserId("42"), count=10)
 
 
+def test_null_means_not_given_in_every_field() -> None:
+    names = [field.name for field in msgspec.structs.fields(_Body)]
+    nulls = dict.fromkeys(names)
+    assert decode_request(body(**{**nulls, "user_id": "u1"})) == Request(user_id=UserId("u1"))
+    assert decode_request(body(**{**nulls, "liked": []})) == Request(liked=())
+    for name in names[1:]:
+        assert decode_request(body(**{"user_id": "u1", name: None})) == Request(
+            user_id=UserId("u1")
+        )
+
+
+def test_whatever_a_request_can_say_is_a_field_of_the_body() -> None:
+    assert set(Request.__struct_fields__) < set(_Body.__struct_fields__)
+
+
 def test_unknown_fields_are_ignored() -> None:
     assert decode_request(body(user_id="u1", colour="red")) == Request(user_id=UserId("u1"))
 
@@ -151,7 +170,6 @@ def test_unknown_fields_are_ignored() -> None:
         (body(user_id="u1", diversity=-0.1), "invalid_diversity"),
         (body(user_id="u1", diversity=1.01), "invalid_diversity"),
         (body(user_id="u1", diversity="much"), "wrong_type"),
-        (body(user_id="u1", diversity=None), "wrong_type"),
         (body(user_id="u1", novelty=2), "invalid_novelty"),
         (body(user_id="u1", novelty=-1e300), "invalid_novelty"),
         (body(user_id="u1", novelty=True), "wrong_type"),
@@ -164,6 +182,10 @@ def test_unknown_fields_are_ignored() -> None:
         (body(user_id="u1", liked=["i1"]), "ambiguous_subject"),
         (body(similar_to="i1", liked=["i1"]), "ambiguous_subject"),
         (body(user_id="u1", version=2), "unsupported_version"),
+        (body(user_id="u1", version=0), "unsupported_version"),
+        (body(user_id="u1", reply_to=["mine"]), "wrong_type"),
+        (body(user_id="u1", request_id=1.5), "wrong_type"),
+        (body(user_id="u1", exclude=[None]), "wrong_type"),
     ],
 )
 def test_a_bad_request_is_refused_with_a_stable_code(value: bytes | None, code: str) -> None:
@@ -209,13 +231,52 @@ def test_a_reply_without_correlation_id_has_no_headers() -> None:
     assert reply_headers(ReplyRoute("mine")) == []
 
 
-@pytest.mark.parametrize("raw", [b"", b"\x01", b"\x00\x00\x00\x00\x01"])
-def test_a_partition_header_of_another_length_is_ignored(raw: bytes) -> None:
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\x01",
+        b"\x00\x00\x00\x00\x01",
+        b"\xff" * 4,
+        b"-1",
+        b"two",
+        b"99999999999",
+        b"3000000000",
+    ],
+)
+def test_a_partition_header_that_is_no_partition_is_refused_and_the_topic_told(raw: bytes) -> None:
     headers = ((REPLY_TOPIC_HEADER, b"mine"), (REPLY_PARTITION_HEADER, raw))
-    assert reply_route(record(headers=headers)) == ReplyRoute("mine")
+    asked = record(body(user_id="u1"), headers)
+    with pytest.raises(InvalidInputError) as caught:
+        read_request(asked)
+    assert caught.value.code == "invalid_reply_partition"
+    assert reply_route(asked) == ReplyRoute("mine")
 
 
-@given(st.integers(0, 2**31 - 1))
+@pytest.mark.parametrize(
+    ("raw", "partition"),
+    [
+        (b"0", 0),
+        (b"7", 7),
+        (b"12", 12),
+        (b"123", 123),
+        (b"1234", 1234),
+        (b'"12"', 12),
+        (b"0000000012", 12),
+        (b"\x00\x00\x00\x01", 1),
+        (b"\x00\x000\x00", 0x3000),
+        (b"2147483647", MAX_PARTITION),
+        (cast("bytes", None), None),
+    ],
+)
+def test_a_partition_is_four_bytes_or_text(raw: bytes, partition: int | None) -> None:
+    headers = ((REPLY_TOPIC_HEADER, b'"mine"'), (REPLY_PARTITION_HEADER, raw))
+    asked = record(body(user_id="u1"), headers)
+    assert read_request(asked) == Request(user_id=UserId("u1"))
+    assert reply_route(asked) == ReplyRoute("mine", partition)
+
+
+@given(st.integers(0, 2**29))
 def test_the_partition_header_has_four_bytes_and_is_read_back(partition: int) -> None:
     header = partition_header(partition)
     assert len(header[1]) == 4

@@ -72,9 +72,25 @@ def test_the_default_reply_topic_is_allowed_whatever_the_pattern(broker: Countin
     assert refusal(broker, ReplyRoute("a.recommendation-replies"), r"shop\..*") is None
 
 
-def test_a_topic_or_partition_that_does_not_exist_is_unknown(broker: CountingBroker) -> None:
+def test_a_topic_or_partition_that_does_not_exist_is_refused(broker: CountingBroker) -> None:
     assert refusal(broker, ReplyRoute("nowhere")) == "reply_topic_unknown"
-    assert refusal(broker, ReplyRoute("shop.replies", partition=2)) == "reply_topic_unknown"
+    assert refusal(broker, ReplyRoute("shop.replies", partition=2)) == "invalid_reply_partition"
+
+
+def test_a_partition_that_was_added_is_found_at_once_and_others_asked_for_once_a_second(
+    broker: CountingBroker,
+) -> None:
+    clock = Clock()
+    known = KnownTopics(broker, clock_s=clock)
+    assert len(known.partitions("shop.replies")) == 2
+    broker.add_partitions("shop.replies", 3)
+    clock.now_s += MISSING_FOR_S
+    assert len(known.partitions("shop.replies", at_least=3)) == 3
+    asked = broker.asked
+    for _ in range(10):
+        clock.now_s += MISSING_FOR_S / 10
+        assert len(known.partitions("shop.replies", at_least=10**9)) == 3
+    assert broker.asked == asked + 1
 
 
 def test_a_pattern_that_is_no_regular_expression_is_told_with_the_setting(

@@ -8,7 +8,12 @@ import pytest
 from likewise.errors import (
     SettingsError,
 )
-from likewise.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER
+from likewise.requests import (
+    CORRELATION_HEADER,
+    REPLY_PARTITION_HEADER,
+    REPLY_TOPIC_HEADER,
+    partition_header,
+)
 from likewise.settings import ServingSettings
 from likewise.topics import TopicSpec
 from tests.serving_rig import (
@@ -54,8 +59,6 @@ def test_a_request_that_names_no_topic_is_answered_on_the_default_one(rig: Rig) 
         ("__consumer_offsets", None, b"reply_topic_refused"),
         ("../etc", None, b"reply_topic_refused"),
         ("nowhere", None, b"reply_topic_unknown"),
-        (REPLIES, 2, b"reply_topic_unknown"),
-        (REPLIES, 2**32 - 1, b"reply_topic_unknown"),
     ],
 )
 def test_a_request_with_an_unusable_reply_topic_is_dead_lettered(
@@ -70,6 +73,34 @@ def test_a_request_with_an_unusable_reply_topic_is_dead_lettered(
     assert headers[REPLY_TOPIC_HEADER] == named.encode()
     assert len(rig.broker.records("likes")) == before
     assert rig.committed() == 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [(REPLY_PARTITION_HEADER, b"2"), (REPLY_PARTITION_HEADER, b"the first"), partition_header(2)],
+)
+def test_a_reply_partition_that_can_not_be_is_told_to_the_reply_topic(
+    rig: Rig, header: tuple[str, bytes]
+) -> None:
+    headers = [(CORRELATION_HEADER, b"c"), (REPLY_TOPIC_HEADER, REPLIES.encode()), header]
+    rig.broker.sink().send(
+        rig.topics.requests, b'{"user_id": "u", "request_id": 7}', headers=headers
+    )
+    rig.worker.run_once()
+    [record] = rig.broker.records(REPLIES)
+    reply = json.loads(record.value or b"")
+    assert (error_of(reply), reply["request_id"]) == ("invalid_reply_partition", "7")
+    assert record.headers == ((CORRELATION_HEADER, b"c"),)
+    assert rig.dead_letters() == []
+
+
+def test_a_reply_partition_that_was_added_is_used_at_once(rig: Rig) -> None:
+    assert "items" in rig.answer({"user_id": "u"}, reply_partition=1)
+    rig.broker.add_partitions(REPLIES, 4)
+    rig.now_ms += 1_000
+    rig.ask({"user_id": "u"}, reply_partition=3)
+    rig.worker.run_once()
+    assert [record.partition for record in rig.broker.records(REPLIES)] == [1, 3]
 
 
 def test_a_reply_topic_outside_the_pattern_is_refused(model_directory: Path) -> None:

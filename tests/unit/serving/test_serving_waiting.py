@@ -109,6 +109,24 @@ def test_a_position_in_a_partition_that_there_is_not_is_an_error(rig: Rig) -> No
     assert error_of(rig.answer({"user_id": "u", "after": "1:0"})) == "invalid_position"
 
 
+def test_an_event_in_a_partition_that_was_added_is_waited_for(rig: Rig) -> None:
+    assert "items" in rig.answer({"user_id": "u"})
+    rig.broker.add_partitions(rig.topics.likes, 3)
+    rig.now_ms += 500  # the broker is asked for partitions once a second
+    rig.ask({"user_id": "u", "after": "2:0"})
+    rig.ask({"user_id": "v", "after": "3:0"})
+    rig.worker.run_once()
+    assert rig.worker.stats.waiting == 2
+    rig.now_ms += 500
+    rig.worker.run_once()
+    rig.worker.run_once()
+    assert [error_of(reply) for reply in rig.replies()[1:]] == ["invalid_position"]
+    rig.applied(2, 1)
+    rig.worker.run_once()
+    rig.worker.run_once()
+    assert "items" in rig.replies()[2]
+
+
 def test_beyond_so_many_waiting_requests_the_next_one_is_told_so(
     model_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
