@@ -249,7 +249,8 @@ def _checked(request: Request, patience_s: float) -> bytes:
         default_ms = min(max(1, int(patience_s * 1000)), MAX_DEADLINE_MS)
         request = msgspec.structs.replace(request, deadline_ms=default_ms)
     value = encode_request(request)
-    decode_request(value)
+    if decode_request(value) != request:  # JSON has neither NaN nor infinity, and says null instead
+        raise InvalidInputError("wrong_type", "a number in the request is NaN or infinite")
     return value
 
 
