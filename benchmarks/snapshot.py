@@ -6,7 +6,7 @@ import socket
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import redis
@@ -171,6 +171,9 @@ def _read_replies(url: str, turns: list[bytes]) -> None:
     server = urlsplit(url)
     with socket.create_connection((server.hostname or "", server.port or 0)) as connection:
         buffer = bytearray(1 << 20)
+        if server.password:
+            connection.sendall(_packed("AUTH", unquote(server.password)))
+            connection.recv_into(buffer)
         for turn in turns:
             connection.sendall(turn + _ECHO)
             tail = b""

@@ -80,10 +80,14 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How to reach Redis, and the keys in it."""
 
     url: str = "redis://localhost:6379/0"
-    """`redis://`, `rediss://` (TLS) or `unix://`; may name user, password and database."""
+    """`redis://`, `rediss://` (TLS) or `unix://`; may name user, password and database. With
+    Sentinel `redis+sentinel://host1:26379,host2:26379/service/0`, or `rediss+sentinel://`."""
     username: str | None = None
     password: Secret | None = None
     """Goes before one in the URL. Or `password_file`: a file that holds it."""
+    sentinel_username: str | None = None
+    sentinel_password: Secret | None = None
+    """Of the sentinels, where they ask for one. Or `sentinel_password_file`."""
     ssl_cafile: Path | None = None
     ssl_certfile: Path | None = None
     """Our certificate, where the server asks for one (Redis does, unless `tls-auth-clients no`)."""

@@ -30,6 +30,7 @@ class RunningUp:
     process: subprocess.Popen[str]
     kafka_port: int
     redis_port: int
+    home: Path
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -38,6 +39,12 @@ class RunningUp:
 
     @property
     def redis_url(self) -> str:
+        """As foreign clients need it; likewise's own commands find the password themselves."""
+        [path] = (self.home / "likewise").glob(f"up-*/redis-{self.redis_port}.password")
+        return f"redis://:{path.read_text()}@127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def redis_address(self) -> str:
         return f"redis://127.0.0.1:{self.redis_port}/0"
 
     def await_line(self, pattern: str, *, start: int = 0) -> re.Match[str]:
@@ -76,7 +83,7 @@ def running_up(home: Path, *arguments: str) -> Iterator[RunningUp]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    up = RunningUp(process, kafka_port, redis_port)
+    up = RunningUp(process, kafka_port, redis_port, home)
     reading = threading.Thread(target=_read, args=[up], daemon=True)
     reading.start()
     started: list[int] = []

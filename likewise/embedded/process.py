@@ -59,6 +59,9 @@ class ServerProcess(ABC):
     def answers(self) -> bool:
         """Whether this very server, and no other on its port, serves requests; at most 1 s."""
 
+    def prepare(self) -> None:  # noqa: B027 - most servers need nothing
+        """Write what the server reads at its start; called before each one, in its directory."""
+
     @property
     def working_directory(self) -> Path:
         """Where the server runs."""
@@ -143,6 +146,7 @@ class ServerProcess(ABC):
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = self._open_log(command)
         try:
+            self.prepare()
             log_start = os.fstat(log).st_size
             self._child = self._spawn(command, log)
         finally:

@@ -20,6 +20,8 @@ class EmbeddedServers:
 
     bootstrap_servers: str
     redis_url: str
+    """With the password; `redis_address` is for people."""
+    redis_address: str
     broker_description: str
     redis_description: str
 
@@ -41,6 +43,7 @@ def embedded_servers(
         yield EmbeddedServers(
             bootstrap_servers=broker.bootstrap_servers,
             redis_url=redis.url,
+            redis_address=redis.address,
             broker_description=broker.description,
             redis_description=redis.description,
         )

@@ -30,6 +30,19 @@ _REFUSALS = [
     _Refusal(re.compile(signs), kind, meaning)
     for signs, kind, meaning in [
         (
+            r"No master found(?!.*(?:Error \d|Timeout|closed by server)).*AuthenticationError",
+            SettingsError,
+            "is behind sentinels that refuse the credentials; set redis.sentinel_password "
+            "(LIKEWISE_REDIS_SENTINEL_PASSWORD) and, for a user other than the default one, "
+            "redis.sentinel_username",
+        ),
+        (
+            r"No master found",
+            TransientError,
+            "has no primary that its sentinels know to be up; wait for the failover to end, or "
+            "correct the service's name in redis.url (LIKEWISE_REDIS_URL)",
+        ),
+        (
             r"WRONGPASS|NOAUTH|invalid username-password|invalid password"
             r"|Authentication required|AUTH.*(without any|no) password",
             SettingsError,
@@ -88,7 +101,7 @@ _REFUSALS = [
             "is full and refuses writes; raise its maxmemory or give it more memory",
         ),
         (
-            r"READONLY",
+            r"READONLY|previous master is now a slave",
             TransientError,
             "is a read-only replica; wait for the failover to end, or name the primary in "
             "redis.url (LIKEWISE_REDIS_URL)",

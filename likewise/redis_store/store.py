@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from redis import RedisCluster
 from redis.exceptions import ResponseError
 
-from likewise.errors import ForeignDataError, PositionMovedError
+from likewise.errors import ForeignDataError, PositionMovedError, TransientError
 from likewise.keys import Keys
 from likewise.redis_store.applying import Command, Write, apply_script, key_of, set_writes, writes
 from likewise.redis_store.bulk_reading import Read, read_all
-from likewise.redis_store.connection import Client, address, connect
+from likewise.redis_store.connection import Client, address, connect, disconnect
 from likewise.redis_store.refusals import FAILURES, refusal
 from likewise.store import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from likewise.errors import LikewiseError
     from likewise.ids import ItemId, UserId
     from likewise.settings import RedisSettings
     from likewise.store import Advance, Changes
@@ -116,7 +117,7 @@ class RedisStore:
                 try:
                     cursor, found = client.scan(cursor=max(cursor, 0), **scan)
                 except FAILURES as error:
-                    raise refusal(error, self._address) from error
+                    raise self._failure(error) from error
                 if found:
                     yield [self._keys.user_of(key) for key in found]
 
@@ -201,7 +202,7 @@ class RedisStore:
             return self._connected().execute_command(*command)
         except FAILURES as error:
             key = key_of(command, str(error)) if len(command) > 1 else None
-            raise refusal(error, self._address, key) from error
+            raise self._failure(error, key) from error
 
     def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies to independent commands, sent together, in their order."""
@@ -213,10 +214,10 @@ class RedisStore:
                     pipeline.execute_command(*command)
                 replies: list[Any] = pipeline.execute(raise_on_error=False)
         except FAILURES as error:
-            raise refusal(error, self._address) from error
+            raise self._failure(error) from error
         for command, reply in zip(commands, replies, strict=True):
             if isinstance(reply, Exception):
-                raise refusal(reply, self._address, str(command[1])) from reply
+                raise self._failure(reply, str(command[1])) from reply
         return replies
 
     def _read(self, reads: Sequence[Read]) -> list[Any]:
@@ -229,7 +230,7 @@ class RedisStore:
         except ResponseError:
             return self._pipeline(reads)  # which says what is wrong, with the key
         except FAILURES as error:
-            raise refusal(error, self._address) from error
+            raise self._failure(error) from error
 
     def _primaries(self) -> list[Any]:
         client = self._connected()
@@ -237,6 +238,23 @@ class RedisStore:
             nodes = client.get_primaries()  # type: ignore[no-untyped-call]  # redis-py left it out
             return [client.get_redis_connection(node) for node in nodes]
         return [client]
+
+    def _failure(self, error: Exception, key: str | None = None) -> LikewiseError:
+        """Return the error to raise; after one that may pass, the next call connects again.
+
+        Connections outlive a failover behind the same name: a server that was demoted goes on
+        refusing writes over them, while the name leads to the new primary.
+        """
+        made = refusal(error, self._address, key)
+        if isinstance(made, TransientError):
+            self._reconnect()
+        return made
+
+    def _reconnect(self) -> None:
+        with self._connecting:
+            client, self._client = self._client, None
+        if client is not None:
+            disconnect(client)
 
     def _connected(self) -> Any:
         with self._connecting:

@@ -72,7 +72,7 @@ def likes_of(up: RunningUp, user: str) -> set[str]:
 
 
 def likewise(up: RunningUp, home: Path, *arguments: str) -> str:
-    servers = ["--bootstrap-servers", up.bootstrap_servers, "--redis-url", up.redis_url]
+    servers = ["--bootstrap-servers", up.bootstrap_servers, "--redis-url", up.redis_address]
     return subprocess.run(
         [sys.executable, "-m", "likewise", *servers, *arguments],
         cwd=home,

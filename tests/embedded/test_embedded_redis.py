@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from likewise.embedded import EmbeddedRedis, EmbeddedServerError, embedded_redis
 from likewise.embedded.ports import is_free
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_set_makes_the_round_trip(tmp_path: Path) -> None:
@@ -61,7 +60,10 @@ def test_a_server_that_died_by_itself_can_be_started_again(tmp_path: Path) -> No
 
 
 def test_it_listens_on_loopback_and_syncs_every_second_and_never_evicts(tmp_path: Path) -> None:
-    with embedded_redis(tmp_path) as url, redis.Redis.from_url(url) as client:
+    with (
+        embedded_redis(tmp_path, unrestricted=True) as url,
+        redis.Redis.from_url(url) as client,
+    ):
         settings = client.config_get()
     wanted = {
         "bind": "127.0.0.1",
@@ -76,7 +78,10 @@ def test_it_listens_on_loopback_and_syncs_every_second_and_never_evicts(tmp_path
 
 def test_given_config_lines_replace_the_usual_ones(tmp_path: Path) -> None:
     config = {"maxmemory": "64mb", "appendfsync": "always"}
-    with embedded_redis(tmp_path, config=config) as url, redis.Redis.from_url(url) as client:
+    with (
+        embedded_redis(tmp_path, config=config, unrestricted=True) as url,
+        redis.Redis.from_url(url) as client,
+    ):
         assert client.config_get("maxmemory") == {"maxmemory": str(64 * 2**20)}
         assert client.config_get("appendfsync") == {"appendfsync": "always"}
 
@@ -114,4 +119,36 @@ def test_an_error_inside_the_block_still_stops_it(tmp_path: Path) -> None:
 
 
 def test_it_says_what_it_is(tmp_path: Path) -> None:
-    assert EmbeddedRedis(tmp_path).description.startswith("Redis ")
+    name, version = EmbeddedRedis(tmp_path).description.split()
+    assert name in {"Redis", "Valkey"}
+    assert int(version.partition(".")[0]) >= 7, "one that still gets security fixes"
+
+
+def test_nobody_gets_in_without_the_password_and_no_command_line_shows_it(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path / "new") as server:
+        with redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)) as stranger:
+            for command in ("GET x", "EVAL 'return 1' 0", "CONFIG GET dir", "MODULE LIST"):
+                with pytest.raises(redis.AuthenticationError):
+                    stranger.execute_command(command)
+        arguments = Path(f"/proc/{server.pid}/cmdline").read_bytes()
+        environment = Path(f"/proc/{server.pid}/environ").read_bytes()
+        assert server.password.encode() not in arguments + environment
+        assert server.password_path.read_text().strip() == server.password
+        assert stat.S_IMODE(server.password_path.stat().st_mode) == 0o600
+
+
+def test_even_who_is_let_in_can_write_no_file_and_load_no_code(tmp_path: Path) -> None:
+    with embedded_redis(tmp_path) as url, redis.Redis.from_url(url) as client:
+        for command in (
+            "CONFIG SET dir /tmp",
+            "MODULE LOAD /tmp/evil.so",
+            "DEBUG SLEEP 0",
+            "REPLICAOF 127.0.0.1 1",
+            "SLAVEOF 127.0.0.1 1",
+            "ACL SETUSER evil on nopass ~* +@all",
+            "MIGRATE 127.0.0.1 1 x 0 100",
+        ):
+            with pytest.raises(redis.ResponseError, match="unknown command"):
+                client.execute_command(*command.split())
+        assert client.eval("return 1", 0) == 1
+        assert client.flushall()

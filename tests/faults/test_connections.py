@@ -49,7 +49,7 @@ def test_a_redis_that_fails_in_every_way_loses_nothing(
     bootstrap_servers: str, prefix: str, tmp_path: Path, effort: Effort, figures: Figures
 ) -> None:
     with (
-        EmbeddedRedis(tmp_path / "redis") as server,
+        EmbeddedRedis(tmp_path / "redis", unrestricted=True) as server,
         proxy_before(server.port) as proxy,
     ):
         faults = {f"the way to Redis: {name}": fault for name, fault in ways(proxy).items()}

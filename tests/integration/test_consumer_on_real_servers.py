@@ -57,7 +57,7 @@ def settings(bootstrap_servers: str, redis_url: str, prefix: str) -> Settings:
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     """A Redis of the test's own, to be mistreated."""
-    with EmbeddedRedis(tmp_path / "redis") as redis:
+    with EmbeddedRedis(tmp_path / "redis", unrestricted=True) as redis:
         yield redis
 
 
@@ -214,7 +214,7 @@ def test_a_redis_turned_replica_stops_the_work_until_it_is_primary_again(
 ) -> None:
     settings = settings_for(bootstrap_servers, own_redis.url, prefix)
     with (
-        EmbeddedRedis(tmp_path / "primary") as primary,
+        EmbeddedRedis(tmp_path / "primary", unrestricted=True) as primary,
         opened(settings) as (broker, store),
         Redis.from_url(own_redis.url) as operator,
         consuming(settings) as stats,

@@ -31,7 +31,7 @@ WRONG = "wrong/horse#battery"
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     """A Redis of the test's own, to be mistreated."""
-    with EmbeddedRedis(tmp_path) as redis:
+    with EmbeddedRedis(tmp_path, unrestricted=True) as redis:
         yield redis
 
 
@@ -134,7 +134,10 @@ def test_a_full_redis_refuses_a_batch_whole_and_takes_it_later(
 def test_a_read_only_replica_refuses_a_batch_whole_until_it_is_the_primary(
     server: EmbeddedRedis, operator: Redis, tmp_path: Path
 ) -> None:
-    with EmbeddedRedis(tmp_path / "primary") as primary, store_on(server) as store:
+    with (
+        EmbeddedRedis(tmp_path / "primary", unrestricted=True) as primary,
+        store_on(server) as store,
+    ):
         operator.replicaof("127.0.0.1", primary.port)
         with pytest.raises(TransientError, match="read-only replica"):
             store.apply(*a_like())

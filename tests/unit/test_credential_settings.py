@@ -9,11 +9,15 @@ from socket import create_server
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
+from likewise.cli.app import app
 from likewise.errors import SettingsError
 from likewise.kafka_streams import KafkaBroker
 from likewise.kafka_streams.admission import knock
 from likewise.redis_store import RedisStore
+from likewise.redis_store.connection import connection_options
+from likewise.redis_store.urls import read_url
 from likewise.settings import (
     ConsumerSettings,
     KafkaSettings,
@@ -128,3 +132,75 @@ def test_what_answers_in_place_of_a_broker_is_told_apart(
         finally:
             thread.join()
     assert PASSWORD.reveal() not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        ("ssl_cert_reqs=none", "redis.ssl_cafile"),
+        ("ssl_check_hostname=false", "redis.ssl_cafile"),
+        ("ssl_ca_certs=/tmp/other.pem", "redis.ssl_cafile"),
+        ("password=leaky", "LIKEWISE_REDIS_PASSWORD"),
+        ("username=leaky", "LIKEWISE_REDIS_USERNAME"),
+        ("socket_timeout=3", "redis.timeout_s"),
+        ("health_check_interval=0", "remove it"),
+        ("db=1&protocol=3", "remove it"),
+    ],
+)
+@pytest.mark.parametrize("url", ["rediss://host:1/0", "rediss+sentinel://host:1/service/0"])
+def test_an_option_in_the_redis_url_is_refused_by_its_name(
+    url: str, option: str, remedy: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        RedisStore(RedisSettings(url=f"{url}?{option}"))
+    name = option.rpartition("&")[2].partition("=")[0]
+    assert f"{name!r}" in str(refused.value)
+    assert remedy in str(refused.value)
+    assert "leaky" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:pa?leaky@host/0",
+        "redis://:pa?leaky=1@host/0",
+        "redis://host/notanumber",
+        "redis+sentinel://host:26379",
+        "redis+sentinel:///service",
+        "redis+sentinel://host:port/service",
+        "redis+proxy://host/0",
+        "http+sentinel://host/service",
+    ],
+)
+def test_what_is_no_redis_url_is_refused_without_being_quoted(url: str) -> None:
+    with pytest.raises(SettingsError, match="percent-encoded") as refused:
+        RedisStore(RedisSettings(url=url))
+    assert "leaky" not in str(refused.value)
+
+
+def test_a_sentinel_url_names_hosts_service_user_and_database() -> None:
+    read = read_url("rediss+sentinel://ann:p%40ss@one,two:1,[::1]:2/likes-primary/3")
+    assert read.sentinels == (("one", 26379), ("two", 1), ("::1", 2))
+    assert read.service == "likes-primary"
+    assert read.tls
+    assert {name: read.options[name] for name in ("username", "password", "db")} == {
+        "username": "ann",
+        "password": "p@ss",
+        "db": 3,
+    }
+    assert "p@ss" not in read.address
+
+
+def test_certificates_are_verified_whatever_the_url_says() -> None:
+    for url in ("rediss://host", "rediss://host?ssl_cert_reqs=required", "rediss+sentinel://h/s"):
+        settings = RedisSettings(url=url)
+        options = connection_options(settings, read_url(url))
+        assert (options["ssl_cert_reqs"], options["ssl_check_hostname"]) == ("required", True)
+
+
+def test_passwords_in_a_url_are_masked_where_settings_are_shown() -> None:
+    url = "redis://ann:leaky@host/0?password=leaky&db=3"
+    shown = CliRunner().invoke(app, ["--redis-url", url, "config", "--json"])
+    assert shown.exit_code == 0
+    assert "leaky" not in shown.stdout
+    assert "db=3" in shown.stdout

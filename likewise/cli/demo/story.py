@@ -41,7 +41,7 @@ class Story:
         """Tell what runs."""
         self._section("Two real servers, two services")
         self._say(f"Broker   {servers.broker_description} on {servers.bootstrap_servers}")
-        self._say(f"Store    {servers.redis_description} on {servers.redis_url}")
+        self._say(f"Store    {servers.redis_description} on {servers.redis_address}")
         self._say("Services `likewise consume` and `likewise serve`, each a process of its own")
 
     def likes(self, published_s: float, applied_s: float) -> None:

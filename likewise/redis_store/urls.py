@@ -1,0 +1,136 @@
+"""What `redis.url` may say: where Redis is, and nothing about how carefully to talk to it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from redis.connection import SSLConnection, parse_url
+
+from likewise.errors import SettingsError
+
+_SENTINEL_PORT = 26379
+_SENTINEL = "+sentinel"
+_FORM = (
+    "redis.url (LIKEWISE_REDIS_URL) is not a Redis URL; it must look like redis://host:6379/0 or "
+    "redis+sentinel://host1:26379,host2:26379/service/0, with special characters of a password "
+    "percent-encoded"
+)
+_CHECKED = (
+    "likewise always verifies the certificate; name the authority to trust in redis.ssl_cafile "
+    "(LIKEWISE_REDIS_SSL_CAFILE)"
+)
+_TIMEOUT = "set redis.timeout_s (LIKEWISE_REDIS_TIMEOUT_S)"
+# Options that clients of other projects take in a URL, and what to do about each here.
+_INSTEAD = {
+    "username": "set redis.username (LIKEWISE_REDIS_USERNAME)",
+    "password": "set redis.password (LIKEWISE_REDIS_PASSWORD), or LIKEWISE_REDIS_PASSWORD_FILE",
+    "sentinel_username": "set redis.sentinel_username (LIKEWISE_REDIS_SENTINEL_USERNAME)",
+    "sentinel_password": "set redis.sentinel_password (LIKEWISE_REDIS_SENTINEL_PASSWORD)",
+    "ssl": "begin the URL with rediss:// for TLS",
+    "ssl_cert_reqs": _CHECKED,
+    "ssl_check_hostname": _CHECKED,
+    "ssl_ca_certs": "set redis.ssl_cafile (LIKEWISE_REDIS_SSL_CAFILE)",
+    "ssl_certfile": "set redis.ssl_certfile (LIKEWISE_REDIS_SSL_CERTFILE)",
+    "ssl_keyfile": "set redis.ssl_keyfile (LIKEWISE_REDIS_SSL_KEYFILE)",
+    "socket_timeout": _TIMEOUT,
+    "socket_connect_timeout": _TIMEOUT,
+}
+_STRICT = {"ssl_cert_reqs": {"required", "cert_required"}, "ssl_check_hostname": {"true", "1"}}
+
+
+class RedisUrl(NamedTuple):
+    """Where Redis is: the client library's options, and with Sentinel whom to ask for the primary."""
+
+    options: dict[str, Any]
+    sentinels: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+
+    @property
+    def tls(self) -> bool:
+        """Whether the URL asks for TLS."""
+        return self.options.get("connection_class") is SSLConnection
+
+    @property
+    def address(self) -> str:
+        """For people: never with a user or a password."""
+        if self.sentinels:
+            return (
+                f"{self.service} of {','.join(f'{host}:{port}' for host, port in self.sentinels)}"
+            )
+        if "path" in self.options:
+            return str(self.options["path"])
+        return f"{self.options.get('host', 'localhost')}:{self.options.get('port', 6379)}"
+
+
+def read_url(url: str) -> RedisUrl:
+    """Return what the URL says.
+
+    Raises:
+        SettingsError: it is no Redis URL, or has an option that does not belong there. The sentence
+            shows neither a password nor an option's value.
+    """
+    try:
+        scheme, _, rest = url.partition("://")
+        kind, _, through = scheme.lower().partition("+")
+        _check_options(url)
+        if f"+{through}" == _SENTINEL and kind in ("redis", "rediss"):
+            return _read_sentinel_url(kind, rest)
+        if through:
+            raise ValueError(scheme)
+        _check_database(url)
+        return RedisUrl(_parsed(url))
+    except ValueError:
+        # Not `from error`: a password with an unescaped `/` or `#` is quoted in its text.
+        raise SettingsError(_FORM) from None
+
+
+def _read_sentinel_url(kind: str, rest: str) -> RedisUrl:
+    hosts_and_user, _, path = rest.partition("/")
+    user, at, hosts = hosts_and_user.rpartition("@")
+    path, mark, query = path.partition("?")
+    service, _, database = path.partition("/")
+    if not service or "@" in path:
+        raise ValueError("no service")
+    sentinels = tuple(_host_and_port(host) for host in hosts.split(","))
+    plain = f"{kind}://{user}{at}sentinel/{database}{mark}{query}"
+    _check_database(plain)
+    options = _parsed(plain)
+    options.pop("host")
+    return RedisUrl(options, sentinels, unquote(service))
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text.strip()}")
+    if not parts.hostname or parts.path:
+        raise ValueError("no host")
+    return parts.hostname, parts.port or _SENTINEL_PORT
+
+
+def _check_options(url: str) -> None:
+    query = url.partition("?")[2].partition("#")[0]
+    if "@" in query:  # rather a password with an unescaped `?`, which must not be quoted
+        raise ValueError("no options")
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name == "db" or value.lower() in _STRICT.get(name, ()):
+            continue
+        remedy = _INSTEAD.get(name, "remove it; the settings of [redis] say everything else")
+        raise SettingsError(
+            f"redis.url (LIKEWISE_REDIS_URL) has the option {name!r}, and only `db` may be there: "
+            f"{remedy}"
+        )
+
+
+def _check_database(url: str) -> None:
+    """Raise where the client library would pass over a path that is no number."""
+    parts = urlsplit(url)
+    database = dict(parse_qsl(parts.query)).get("db", "")
+    if parts.scheme != "unix" and not database:
+        database = unquote(parts.path).strip("/")
+    if database and not database.isdecimal():
+        raise ValueError("no database")
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    options = dict(parse_url(url))  # type: ignore[no-untyped-call]  # redis-py left it out
+    return {name: value for name, value in options.items() if name not in _STRICT}
