@@ -28,7 +28,6 @@ from likewise.ranking import cooccurrence, spectral
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ids import ItemRow
     from likewise.ranking.model import FloatArray, Model
 
 
@@ -53,12 +52,19 @@ def fold_in(model: Model, likes: Any) -> FloatArray:
     return folded
 
 
-def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
-    """Return what each liked item [L] adds to one item's score; they sum up to the score."""
-    shares: FloatArray = spectral.contributions(model, liked, item)
-    shares += cooccurrence.contributions(model, liked, item)
-    (tail,) = cooccurrence.tails_of(model, np.array([len(liked)]))
-    towards = tail * model.doubled * model.item_factors[item] * model.score_weights[item]
-    weights = model.query_weights[liked] * model.plain_rows[liked]
-    shares -= (model.item_factors[liked] @ towards) * weights
+def contributions(model: Model, liked: NDArray[np.intp], items: NDArray[np.intp]) -> FloatArray:
+    """Return what each liked item [L] adds to the score of each of the items, [k, L].
+
+    They sum up to the score.
+    """
+    shares: FloatArray = spectral.contributions(model, liked, items)
+    cooccurrence.add_contributions(model, liked, items, shares)
+    plain = np.flatnonzero(model.plain_rows[liked])
+    if len(plain) and model.doubled.any():
+        (tail,) = cooccurrence.tails_of(model, np.array([len(liked)]))
+        towards = tail * model.doubled * model.item_factors[items]
+        towards *= model.score_weights[items, None]
+        held = towards @ model.item_factors[liked[plain]].T
+        held *= model.query_weights[liked[plain]]
+        shares[:, plain] -= held
     return shares

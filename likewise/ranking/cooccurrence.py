@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ids import ItemRow
     from likewise.ranking.model import FloatArray, Model
 
 
@@ -60,10 +59,21 @@ def sparse_scores(model: Model, likes: Any) -> Any:
     return found
 
 
-def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
-    """Return what each liked item [L] adds to one item's score; they sum up to the score."""
-    shares = np.asarray(model.cooccurrence[liked][:, [item]].toarray(), np.float32).ravel()
-    return shares * tails_of(model, np.array([len(liked)]))
+def add_contributions(
+    model: Model, liked: NDArray[np.intp], items: NDArray[np.intp], shares: FloatArray
+) -> None:
+    """Add to `shares` [k, L] what each liked item [L] adds to the score of each of the items [k].
+
+    No item stands twice in `items`. A look at every link of the likes, whatever the items are.
+    """
+    rows = model.cooccurrence[liked]
+    place_of = np.full(rows.shape[1], -1, np.int32)
+    place_of[items] = np.arange(len(items))
+    places = place_of[rows.indices]
+    wanted = places >= 0
+    likes = np.repeat(np.arange(len(liked)), np.diff(rows.indptr))
+    (tail,) = tails_of(model, np.array([len(liked)]))
+    shares[places[wanted], likes[wanted]] += tail * rows.data[wanted]
 
 
 def tails_of(model: Model, n_likes: NDArray[np.integer]) -> FloatArray:

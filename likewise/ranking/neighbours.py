@@ -18,7 +18,6 @@ from likewise.errors import ModelFileError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ids import ItemRow
     from likewise.ranking.annoy_vectors import AnnoyVectors
     from likewise.ranking.model import FloatArray, Model
 
@@ -39,19 +38,21 @@ def sparse_scores(model: Model, likes: Any) -> Any:
     return (weights @ model.user_items).tocsr()
 
 
-def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
-    """Return what each liked item [L] adds to one item's score; they sum up to the score.
+def contributions(model: Model, liked: NDArray[np.intp], items: NDArray[np.intp]) -> FloatArray:
+    """Return what each liked item [L] adds to the score of each of the items, [k, L].
 
-    The cosine to a neighbour is linear in the likes, up to the length of the query's vector.
+    They sum up to the score: the cosine to a neighbour is linear in the likes, up to the length of
+    the query's vector.
     """
     parts = model.item_factors[liked] * model.query_weights[liked, None]
     whole = parts.sum(axis=0)
     rows, _ = _user_index(model).nearest(whole, model.recipe.neighbours)
-    having_it = rows[model.user_items[rows][:, [item]].toarray().ravel() > 0]
-    users = model.user_items[having_it] @ (model.item_factors * model.query_weights[:, None])
+    neighbours = model.user_items[rows]
+    users = _fold_in(model, neighbours)
     lengths = np.linalg.norm(users, axis=1) * np.linalg.norm(whole)
-    towards = (users / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]).sum(axis=0)
-    return np.asarray(parts @ towards, np.float32)
+    users /= np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]
+    towards = neighbours[:, items].T @ users
+    return np.asarray(towards @ parts.T, np.float32)
 
 
 def _fold_in(model: Model, likes: Any) -> FloatArray:

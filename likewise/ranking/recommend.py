@@ -6,15 +6,15 @@ Pure: no I/O, no clock. The services rank through `recommend`, `likewise evaluat
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice, repeat
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from likewise.ids import ItemId, ItemRow
 from likewise.ranking import blend, candidates, neighbours
 from likewise.ranking.diversity import diversified, pool_size
+from likewise.ranking.explaining import because
 from likewise.ranking.novelty import factors
 from likewise.ranking.queries import NO_ROWS, as_csr, in_rows, joined, rows_of_each
 from likewise.ranking.top import best_columns, best_columns_of_each
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from likewise.ids import ItemId
     from likewise.ranking.model import FloatArray, Model
     from likewise.ranking.queries import Query, RowQuery
 
 # Up to here scoring every item costs no more than the search for candidates: docs/ranking.md.
 EXACT_ITEMS_LIMIT = 200_000
-# Of the strongest contribution: what is below is not worth naming.
-_NEGLIGIBLE = 1e-3
 # So many share a product of matrices well: half as many take a tenth longer each, a quarter as many
 # a third. More would take more memory, and leave threads idle.
 _QUERIES_PER_BLOCK = 256
@@ -219,30 +218,20 @@ def _needed(query: RowQuery) -> int:
 def _items(model: Model, query: RowQuery, answer: RankedRows, explain: int) -> list[RankedItem]:
     """Return the answer with ids; what the model has no evidence for is not explained."""
     explained = answer.known if explain else 0
+    reasons = because(
+        model,
+        query.liked,
+        answer.rows[:explained],
+        answer.scores[:explained],
+        limit=explain,
+        novelty=query.novelty,
+    )
     return [
-        RankedItem(
-            model.item_ids[row],
-            score,
-            _because(model, query, ItemRow(row), score, explain) if place < explained else (),
-        )
-        for place, (row, score) in enumerate(
-            zip(answer.rows.tolist(), answer.scores.tolist(), strict=True)
+        RankedItem(model.item_ids[row], score, reason)
+        for row, score, reason in zip(
+            answer.rows.tolist(), answer.scores.tolist(), chain(reasons, repeat(())), strict=False
         )
     ]
-
-
-def _because(
-    model: Model, query: RowQuery, item: ItemRow, score: float, limit: int
-) -> tuple[tuple[ItemId, float], ...]:
-    """Return the likes that speak for the item, strongest first, without rounding errors."""
-    ranker = neighbours if model.recipe.ranker == "neighbours" else blend
-    shares = ranker.contributions(model, query.liked, item)
-    if query.novelty:
-        signed = np.array([score], np.float32)
-        shares = shares * factors(model.item_counts[[item]], signed, query.novelty)
-    speaking = np.flatnonzero(shares > _NEGLIGIBLE * np.abs(shares).max())
-    strongest = speaking[np.argsort(-shares[speaking], kind="stable")][:limit]
-    return tuple((model.item_ids[query.liked[place]], float(shares[place])) for place in strongest)
 
 
 def _fill_up(

@@ -21,7 +21,6 @@ from likewise.ranking.ridge import filters
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ids import ItemRow
     from likewise.ranking.model import FloatArray, Model
 
 _FEW_QUERIES = 48
@@ -57,9 +56,13 @@ def products(model: Model, folded: FloatArray) -> FloatArray:
     return multiplied
 
 
-def contributions(model: Model, liked: NDArray[np.intp], item: ItemRow) -> FloatArray:
-    """Return what each liked item [L] adds to one item's score; they sum up to the score."""
+def contributions(model: Model, liked: NDArray[np.intp], items: NDArray[np.intp]) -> FloatArray:
+    """Return what each liked item [L] adds to the score of each of the items, [k, L].
+
+    They sum up to the score.
+    """
     (ours,) = filters(model.spectrum, model.relative_ridges(np.array([len(liked)])))
-    towards = ours * model.item_factors[item] * model.score_weights[item]
-    shares: FloatArray = (model.item_factors[liked] @ towards) * model.query_weights[liked]
+    towards = model.item_factors[items] * ours * model.score_weights[items, None]
+    shares: FloatArray = towards @ model.item_factors[liked].T
+    shares *= model.query_weights[liked]
     return shares

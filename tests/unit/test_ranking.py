@@ -14,8 +14,8 @@ from scipy.sparse import csr_array
 from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
-from likewise.ids import ItemId, ItemRow, UserId
-from likewise.ranking import blend, cooccurrence, neighbours, spectral
+from likewise.ids import ItemId, UserId
+from likewise.ranking import blend, cooccurrence, explaining, neighbours, spectral
 from likewise.ranking import recommend as ranking
 from likewise.ranking.queries import Query
 from likewise.ranking.recipe import RANKERS, RankerName, Recipe
@@ -117,6 +117,21 @@ def test_an_explanation_names_no_more_likes_than_asked_for(model: Model) -> None
     assert [len(ranked.because) for ranked in answer.items] == [2] * 5
 
 
+def test_an_answer_is_explained_in_blocks_as_in_one(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liked = {item(block, n) for block in (2, 3) for n in range(0, ITEMS, 2)}
+    queries = [Query(liked, liked, 12, explain=4, novelty=novelty) for novelty in (0.0, 0.5)]
+    whole = recommend(model, queries)
+    monkeypatch.setattr(explaining, "_SHARES_PER_BLOCK", 1)
+    for one, other in zip(whole, recommend(model, queries), strict=True):
+        for in_one, alone in zip(one.items, other.items, strict=True):
+            assert [share for _, share in in_one.because] == pytest.approx(
+                [share for _, share in alone.because], rel=1e-4
+            )
+            assert 0 < len(in_one.because) <= 4
+
+
 def test_threads_give_the_answers_of_one(model: Model) -> None:
     queries = [
         Query(liked := {item(number % BLOCKS, n) for n in range(1 + number % 9)}, liked, 4)
@@ -212,10 +227,11 @@ def test_a_neighbours_contribution_is_what_its_like_adds_to_the_cosines() -> Non
     liked = np.array([model.item_rows[item(1, n)] for n in range(5)])
     row = np.zeros((1, len(model.item_ids)), np.float32)
     row[0, liked] = 1
-    target = ItemRow(model.item_rows[item(1, 9)])
-    whole = neighbours.scores(model, csr_array(row))[0, target]
-    assert neighbours.contributions(model, liked, target).sum() == pytest.approx(whole, rel=1e-3)
-    assert whole > 0
+    targets = np.array([model.item_rows[item(1, n)] for n in (9, 12)])
+    whole = neighbours.scores(model, csr_array(row))[0, targets]
+    shares = neighbours.contributions(model, liked, targets)
+    assert shares.sum(axis=1) == pytest.approx(whole, rel=1e-3)
+    assert (whole > 0).all()
 
 
 def test_the_blend_gives_no_weight_to_a_direction_without_strength() -> None:

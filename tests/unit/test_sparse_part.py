@@ -12,7 +12,6 @@ from indexer.build import build_model
 from indexer.cooccurrence import residual
 from indexer.interactions import Interactions
 from indexer.svd import normalise, truncated_svd
-from likewise.ids import ItemRow
 from likewise.ranking import blend
 from likewise.ranking.recipe import Recipe
 
@@ -95,6 +94,6 @@ def test_contributions_add_up_where_rows_are_of_both_forms(likes: Interactions) 
     scores = blend.scores(model, likes.user_items)
     for user in range(30):
         liked = likes.user_items[[user]].indices.astype(np.intp)
-        for item in (0, 50, 150):
-            shares = blend.contributions(model, liked, ItemRow(item))
-            assert shares.sum() == pytest.approx(scores[user, item], rel=1e-3, abs=1e-5)
+        items = np.array([150, 0, 50])
+        shares = blend.contributions(model, liked, items)
+        assert shares.sum(axis=1) == pytest.approx(scores[user, items], rel=1e-3, abs=1e-5)
