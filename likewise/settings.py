@@ -69,6 +69,10 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How long a broker may hold back an empty answer. Apache Kafka answers at once when there
     are records; Tansu waits this long, so `likewise up` sets 10."""
     request_timeout_ms: Milliseconds = 30_000
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
+    """Of what this process sends: a server's replies, the indexer's announcements, dead letters, a
+    client's events and requests. Other codecs than these two are not in every client as it installs:
+    `none` and `gzip` are."""
 
     @property
     def group_patience_s(self) -> float:
@@ -139,9 +143,10 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_batch: Annotated[int, Meta(ge=1, le=10_000)] = 256
     """The largest batch of requests ranked at once; a lone request is never held back."""
     poll_timeout_ms: Milliseconds = 100
-    reply_topic_pattern: str = r".*"
-    """Regular expression that a reply topic must match as a whole. The topics that likewise
-    itself reads, and internal ones, are refused whatever this says."""
+    reply_topic_pattern: str = r"([a-zA-Z0-9].*[._-])?repl[iesy]+([._-].*)?"
+    """Regular expression that a reply topic must match as a whole; by default, `reply` or `replies` is
+    a word of its name. The default reply topic is always allowed; topics of a deployment of
+    likewise, this one or another, and internal ones are refused whatever this says."""
     after_timeout_ms: Milliseconds = 5_000
     """How long a request with `after` and no deadline waits for its like to be applied."""
     explain_limit: Count = 3

@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+_LIKES = "likes"
+_DEAD_LETTERS = "likes.dead-letters"
+_REQUESTS = "recommendation-requests"
+_REPLIES = "recommendation-replies"
+_MODELS = "models"
+_NAMES = (_LIKES, _DEAD_LETTERS, _REQUESTS, _REPLIES, _MODELS)
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
@@ -24,33 +30,37 @@ class Topics(NamedTuple):
     @property
     def likes(self) -> str:
         """Events in; keyed by user id, so that one user's events stay in order."""
-        return f"{self.prefix}likes"
+        return f"{self.prefix}{_LIKES}"
 
     @property
     def dead_letters(self) -> str:
         """Records that could not be understood, with the reason in their headers."""
-        return f"{self.prefix}likes.dead-letters"
+        return f"{self.prefix}{_DEAD_LETTERS}"
 
     @property
     def requests(self) -> str:
         """Requests for recommendations in."""
-        return f"{self.prefix}recommendation-requests"
+        return f"{self.prefix}{_REQUESTS}"
 
     @property
     def replies(self) -> str:
         """Replies out, where a request names no reply topic."""
-        return f"{self.prefix}recommendation-replies"
+        return f"{self.prefix}{_REPLIES}"
 
     @property
     def models(self) -> str:
         """Compacted: which model version is current."""
-        return f"{self.prefix}models"
+        return f"{self.prefix}{_MODELS}"
 
     def may_be_replied_to(self, topic: str) -> bool:
-        """Whether a requester may name this topic: legal, not internal, not one we read."""
-        taken = {self.likes, self.dead_letters, self.requests, self.models}
+        """Whether a requester may name this topic: legal, not internal, not a deployment's.
+
+        Another deployment has a prefix that we don't know; the default reply topic here is allowed.
+        """
+        if topic == self.replies:
+            return True
         legal = _LEGAL.fullmatch(topic) is not None and topic not in {".", ".."}
-        return legal and topic not in taken and not topic.startswith("__")
+        return legal and not topic.startswith("__") and not topic.endswith(_NAMES)
 
     def specs(self, partitions: int) -> list[TopicSpec]:
         """Return the specification of every topic; `partitions` is for the busy ones."""

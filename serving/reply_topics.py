@@ -45,9 +45,10 @@ class ReplyTopics:
                 (`reply_topic_unknown`), or it has no such partition (`invalid_reply_partition`).
             TransientError: the broker is out of reach.
         """
-        if not self._is_allowed(route.topic):
+        if (why_not := self._objection(route.topic)) is not None:
             raise InvalidInputError(
-                "reply_topic_refused", f"replies may not be sent to topic {route.topic[:249]!r}"
+                "reply_topic_refused",
+                f"replies may not be sent to topic {route.topic[:249]!r}: {why_not}",
             )
         partitions = self._known.partitions(route.topic, at_least=(route.partition or 0) + 1)
         if not partitions:
@@ -65,7 +66,12 @@ class ReplyTopics:
         """Ask the broker about the topic again: sending to it went wrong."""
         self._known.forget(route.topic)
 
-    def _is_allowed(self, topic: str) -> bool:
-        if topic == self._topics.replies:
-            return True
-        return self._topics.may_be_replied_to(topic) and self._pattern.fullmatch(topic) is not None
+    def _objection(self, topic: str) -> str | None:
+        if not self._topics.may_be_replied_to(topic):
+            return "it is internal, belongs to a deployment of likewise, or can't be a topic"
+        if topic != self._topics.replies and self._pattern.fullmatch(topic) is None:
+            return (
+                "serving.reply_topic_pattern (LIKEWISE_SERVING_REPLY_TOPIC_PATTERN) is "
+                f"{self._pattern.pattern!r}, which it does not match"
+            )
+        return None

@@ -63,6 +63,7 @@ class KafkaBroker:
 
     def sink(self, *, linger_ms: int = 0) -> KafkaSink:
         """See `Broker.sink`."""
+        compression = self._connection.settings.compression
         with self._connection.errors("connecting"):
             self._connection.require_reachable()
             producer = kafka.KafkaProducer(
@@ -73,7 +74,7 @@ class KafkaBroker:
                 max_in_flight_requests_per_connection=1,
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
-                compression_type="lz4",
+                compression_type=None if compression == "none" else compression,
                 linger_ms=linger_ms,
                 batch_size=128 * 1024,
                 max_request_size=MAX_RECORD_BYTES,

@@ -156,7 +156,7 @@ def test_bad_requests_and_a_foreign_key_cost_the_others_nothing(
     foreign = app.ask({"user_id": "foreign"})
     negative = app.ask({"user_id": "u", "count": -1})
     app.ask({"user_id": "u"}, topic=app.topics.likes)
-    app.ask({"user_id": "u"}, topic=f"{prefix}nowhere")
+    app.ask({"user_id": "u"}, topic=f"{prefix}nowhere.replies")
     good = app.ask({"user_id": "u", "count": 1})
     with serving(settings) as stats:
         assert items_of(app.reply(good)) == [item(3, 0)]
@@ -165,7 +165,7 @@ def test_bad_requests_and_a_foreign_key_cost_the_others_nothing(
         wait_until(lambda: stats.dead_letters == 2, "two dead letters")
     [likes_end] = {*app.broker.end_offsets(app.broker.partitions(app.topics.likes)).values()}
     assert likes_end == 0
-    assert app.broker.partitions(f"{prefix}nowhere") == []
+    assert app.broker.partitions(f"{prefix}nowhere.replies") == []
 
 
 def test_an_answer_follows_the_like_it_waits_for(settings: Settings, app: Requester) -> None:

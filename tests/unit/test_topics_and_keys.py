@@ -57,9 +57,11 @@ def test_replies_never_go_to_what_likewise_reads_nor_to_internal_or_illegal_topi
     assert not Topics().may_be_replied_to(topic)
 
 
-def test_the_topics_of_another_deployment_are_ordinary_topics() -> None:
-    assert Topics("shop.").may_be_replied_to("likes")
-    assert not Topics("shop.").may_be_replied_to("shop.likes")
+@pytest.mark.parametrize("prefix", ["", "shop.", "other-"])
+def test_replies_never_go_to_the_topics_of_another_deployment(prefix: str) -> None:
+    for spec in Topics(prefix).specs(1):
+        assert not Topics("mine.").may_be_replied_to(spec.name)
+    assert Topics("mine.").may_be_replied_to("mine.recommendation-replies")
 
 
 # Keys

@@ -4,6 +4,7 @@ import pytest
 
 from likewise.errors import InvalidInputError, SettingsError
 from likewise.requests import ReplyRoute
+from likewise.settings import ServingSettings
 from likewise.testing import MemoryBroker
 from likewise.topic_listing import MISSING_FOR_S
 from likewise.topics import Topics, TopicSpec
@@ -35,6 +36,9 @@ def broker() -> CountingBroker:
     return broker
 
 
+DEFAULT = ServingSettings().reply_topic_pattern
+
+
 def refusal(broker: MemoryBroker, route: ReplyRoute, pattern: str = r".*") -> str | None:
     """Return the code with which the route is refused, or None."""
     try:
@@ -53,14 +57,57 @@ def test_a_topic_that_exists_may_be_replied_to(broker: CountingBroker) -> None:
     "topic",
     [
         "a.likes", "a.likes.dead-letters", "a.recommendation-requests", "a.models",
+        "likes", "b.likes", "b.recommendation-replies", "staging-recommendation-requests", "b.models",
         "__consumer_offsets", "", ".", "..", "a b", "x" * 250, "a/b", "täst", "shop.replies\n",
     ],
 )  # fmt: skip
 def test_topics_that_we_read_or_that_can_not_be_are_refused(
     broker: CountingBroker, topic: str
 ) -> None:
-    assert refusal(broker, ReplyRoute(topic)) == "reply_topic_refused"
+    for pattern in (r".*", DEFAULT):
+        assert refusal(broker, ReplyRoute(topic), pattern) == "reply_topic_refused"
     assert broker.asked == 0
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "replies",
+        "shop.replies",
+        "shop-replies",
+        "shop_reply",
+        "reply-1",
+        "a.b.replies.7",
+        "shop.reply.x",
+    ],
+)
+def test_by_default_a_reply_topic_is_called_one(broker: CountingBroker, topic: str) -> None:
+    broker.ensure_topics([TopicSpec(topic, 1, {})])
+    assert refusal(broker, ReplyRoute(topic), DEFAULT) is None
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "_schemas-x",
+        "connect-configs-x",
+        "orders",
+        "_shop.replies",
+        "-replies",
+        "noreplies",
+        "repliesx",
+    ],
+)
+def test_by_default_other_topics_are_not_written_to(broker: CountingBroker, topic: str) -> None:
+    broker.ensure_topics([TopicSpec(topic, 1, {})])
+    assert refusal(broker, ReplyRoute(topic), DEFAULT) == "reply_topic_refused"
+    assert refusal(broker, ReplyRoute(topic), r".*") is None
+
+
+def test_a_refusal_names_the_setting(broker: CountingBroker) -> None:
+    topics = ReplyTopics(KnownTopics(broker), Topics("a."), DEFAULT)
+    with pytest.raises(InvalidInputError, match="LIKEWISE_SERVING_REPLY_TOPIC_PATTERN"):
+        topics.check(ReplyRoute("orders"))
 
 
 def test_a_topic_has_to_match_the_pattern_as_a_whole(broker: CountingBroker) -> None:

@@ -112,11 +112,11 @@ def test_a_reply_topic_deleted_under_way_does_not_hold_up_the_others(
             return super().choose_partition(topic, key, wanted)
 
     rig = Rig(model_directory, VERSION, broker=BrokerThatWaitsForTopics)
-    rig.broker.ensure_topics([TopicSpec("shortlived", 1, {})])
-    rig.ask({"user_id": "u"}, reply_topic="shortlived")
+    rig.broker.ensure_topics([TopicSpec("shortlived.replies", 1, {})])
+    rig.ask({"user_id": "u"}, reply_topic="shortlived.replies")
     rig.worker.run_once()
-    del rig.broker._topics["shortlived"]
-    rig.ask({"user_id": "u"}, reply_topic="shortlived")
+    del rig.broker._topics["shortlived.replies"]
+    rig.ask({"user_id": "u"}, reply_topic="shortlived.replies")
     rig.ask({"user_id": "beside"})
     with running(rig):
         wait_until(lambda: rig.committed() == 3)

@@ -58,7 +58,8 @@ def test_a_request_that_names_no_topic_is_answered_on_the_default_one(rig: Rig) 
         ("recommendation-requests", None, b"reply_topic_refused"),
         ("__consumer_offsets", None, b"reply_topic_refused"),
         ("../etc", None, b"reply_topic_refused"),
-        ("nowhere", None, b"reply_topic_unknown"),
+        ("connect-configs-x", None, b"reply_topic_refused"),
+        ("nowhere.replies", None, b"reply_topic_unknown"),
     ],
 )
 def test_a_request_with_an_unusable_reply_topic_is_dead_lettered(
@@ -124,17 +125,17 @@ def test_a_reply_topic_that_we_may_not_write_to_stops_nothing(rig: Rig) -> None:
 
 
 def test_a_reply_that_is_too_large_becomes_an_error_reply(rig: Rig) -> None:
-    rig.broker.ensure_topics([TopicSpec("narrow", 1, {"max.message.bytes": "300"})])
-    rig.ask({"user_id": "u", "count": 50}, reply_topic="narrow")
+    rig.broker.ensure_topics([TopicSpec("narrow.replies", 1, {"max.message.bytes": "300"})])
+    rig.ask({"user_id": "u", "count": 50}, reply_topic="narrow.replies")
     assert "error" not in rig.answer({"user_id": "beside"})
-    [reply] = rig.replies("narrow")
+    [reply] = rig.replies("narrow.replies")
     assert error_of(reply) == "reply_too_large"
     assert reply["user_id"] == "u"
 
 
 def test_a_request_whose_reply_topic_takes_nothing_is_dead_lettered(rig: Rig) -> None:
-    rig.broker.ensure_topics([TopicSpec("shut", 1, {"max.message.bytes": "1"})])
-    rig.ask({"user_id": "u"}, reply_topic="shut")
+    rig.broker.ensure_topics([TopicSpec("shut.replies", 1, {"max.message.bytes": "1"})])
+    rig.ask({"user_id": "u"}, reply_topic="shut.replies")
     assert "error" not in rig.answer({"user_id": "beside"})
     assert dict(rig.dead_letters()[0].headers)["likewise_reason"] == b"reply_undeliverable"
     assert rig.committed() == 2
