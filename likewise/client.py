@@ -73,7 +73,8 @@ class Likewise:
 
         `bootstrap_servers` (`host:port`, by default `localhost:9092`) and `topic_prefix` go before
         those in `settings`, which has the rest: TLS, user, password. `reply_topic` is by default
-        the one that likewise creates. `broker` takes the place of a connection, in tests of apps:
+        the one that likewise creates; servers reply to another one only if it is called so, as in
+        `shop.replies` (`serving.reply_topic_pattern`). `broker` takes the place of a connection, in tests of apps:
         `likewise.testing.MemoryBroker()`.
         """
         named = {"bootstrap_servers": bootstrap_servers, "topic_prefix": topic_prefix}
@@ -143,6 +144,8 @@ class Likewise:
         explain: bool = False,
         diversity: float = 0.0,
         novelty: float = 0.0,
+        include_liked: bool = False,
+        fill: bool = True,
         after: Position | None = None,
         deadline_ms: int | None = None,
         timeout_s: float | None = None,
@@ -151,7 +154,9 @@ class Likewise:
 
         Items that the user likes, or that `exclude` names, are not among them. `explain` says which
         likes speak for each item. `diversity` puts items further back that are like those before
-        them, `novelty` popular ones; both go from 0 to 1. `after` waits until the event at that
+        them, `novelty` popular ones; both go from 0 to 1. `include_liked` lets items be recommended
+        again that are liked already. Where the model has evidence for fewer than `count`, popular
+        items follow, unless `fill` is false. `after` waits until the event at that
         position is applied. After `deadline_ms` (by default, the timeout) no server works on the
         answer any more.
 
@@ -170,6 +175,8 @@ class Likewise:
             explain=explain,
             diversity=diversity,
             novelty=novelty,
+            include_liked=include_liked,
+            fill=fill,
             after=after,
             deadline_ms=deadline_ms,
         )
@@ -184,6 +191,8 @@ class Likewise:
         exclude: Iterable[Id] = (),
         diversity: float = 0.0,
         novelty: float = 0.0,
+        include_liked: bool = False,
+        fill: bool = True,
         after: Position | None = None,
         deadline_ms: int | None = None,
         timeout_s: float | None = None,
@@ -201,6 +210,8 @@ class Likewise:
             exclude=_item_ids("exclude", exclude),
             diversity=diversity,
             novelty=novelty,
+            include_liked=include_liked,
+            fill=fill,
             after=after,
             deadline_ms=deadline_ms,
         )

@@ -42,7 +42,7 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """An answer, best item first. `source` says whether the user's likes ranked it.
 
     `popular` means that there was nothing to go by: the user has no likes, or none that the
-    model knows.
+    model knows. With `fill` false in the request, `items` is then empty.
     """
 
     items: tuple[RecommendedItem, ...]

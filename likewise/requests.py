@@ -47,8 +47,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """From 0 to 1: how much an item counts less that is like those before it."""
     novelty: float = 0.0
     """From 0 to 1: how much popular items count less."""
+    include_liked: bool = False
+    """Whether what the user likes already may be recommended again."""
+    fill: bool = True
+    """Whether popular items follow where the model has evidence for fewer than `count`."""
     after: Position | None = None
     deadline_ms: int | None = None
+
+
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Request)}
 
 
 class ReplyRoute(msgspec.Struct, frozen=True):
@@ -71,6 +78,8 @@ class _Body(msgspec.Struct):
     explain: bool | None = None
     diversity: float | None = None
     novelty: float | None = None
+    include_liked: bool | None = None
+    fill: bool | None = None
     after: str | None = None
     deadline_ms: int | None = None
     version: int | None = None
@@ -110,6 +119,8 @@ def decode_request(value: bytes | None) -> Request:
         explain=body.explain or False,
         diversity=body.diversity or 0.0,
         novelty=body.novelty or 0.0,
+        include_liked=body.include_liked or False,
+        fill=body.fill is not False,
         deadline_ms=body.deadline_ms,
     )
     _check_subject(request)
@@ -124,13 +135,8 @@ def encode_request(
     body: dict[str, object] = {
         name: value
         for name, value in msgspec.structs.asdict(request).items()
-        if value is not None and value is not False and value != ()
+        if value != _DEFAULTS[name]
     }
-    for share in ("diversity", "novelty"):
-        if body[share] == 0:
-            del body[share]
-    if request.liked is not None:
-        body["liked"] = request.liked  # an empty session is a question as well
     if request.after is not None:
         body["after"] = str(request.after)
     if request_id is not None:

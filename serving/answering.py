@@ -14,10 +14,12 @@ from likewise.replies import Because, ErrorBody, ModelStamp, Recommendations, Re
 from serving.outgoing import Reply, error_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from likewise.ids import ItemId
     from likewise.model_holder import ServedModel
     from likewise.ranking.recommend import Ranked, Threads
+    from likewise.requests import Request
     from serving.incoming import Asked
     from serving.store_view import Known
 
@@ -33,7 +35,8 @@ def answer(
 ) -> list[Reply]:
     """Return one reply for each request, in no particular order.
 
-    Nothing that the user likes now, that the request excludes, or that is retired is in it.
+    Nothing that the user likes now (unless the request wants it), that the request excludes, or that
+    is retired is in it.
     """
     replies = []
     ready: list[tuple[Asked, Query]] = []
@@ -65,15 +68,26 @@ def _query(asked: Asked, known: Known, explain_limit: int) -> Query:
         liked = frozenset(request.liked)
     else:
         liked = frozenset(likes_now)
-    also_banned = (*request.exclude, *(likes_now if request.similar_to is not None else ()))
     return Query(
         liked=liked,
-        banned=liked.union(also_banned) if also_banned else liked,
+        banned=_banned(request, liked, likes_now),
         count=request.count,
         explain=explain_limit if request.explain else 0,
         diversity=request.diversity,
         novelty=request.novelty,
+        fill=request.fill,
     )
+
+
+def _banned(
+    request: Request, liked: frozenset[ItemId], likes_now: Collection[ItemId]
+) -> frozenset[ItemId]:
+    """Return what must not be in the answer; `liked` itself where that is all, which is quicker."""
+    if request.include_liked:
+        itself = () if request.similar_to is None else (request.similar_to,)
+        return frozenset((*itself, *request.exclude))
+    also = (*request.exclude, *(likes_now if request.similar_to is not None else ()))
+    return liked.union(also) if also else liked
 
 
 def _rank(

@@ -21,6 +21,12 @@ Diversity = Annotated[
     float, typer.Option(min=0, max=1, help="How much items count less that repeat those before.")
 ]
 Novelty = Annotated[float, typer.Option(min=0, max=1, help="How much popular items count less.")]
+IncludeLiked = Annotated[
+    bool, typer.Option("--include-liked", help="Let items come again that are liked already.")
+]
+Fill = Annotated[
+    bool, typer.Option("--fill/--no-fill", help="Let popular items follow where evidence ends.")
+]
 After = Annotated[
     str | None,
     typer.Option(metavar="POSITION", help="Answer only once this event counts; see `like`."),
@@ -42,6 +48,8 @@ def recommend(
     ] = False,
     diversity: Diversity = 0.0,
     novelty: Novelty = 0.0,
+    include_liked: IncludeLiked = False,
+    fill: Fill = True,
     after: After = None,
     timeout_s: Timeout = 10.0,
     as_json: Json = False,
@@ -53,6 +61,7 @@ def recommend(
     likewise recommend u1 --explain --count 5
     likewise recommend --liked i1,i2 --exclude i3 --json
     likewise recommend u1 --diversity 0.3 --novelty 0.1
+    likewise recommend u1 --include-liked --no-fill
     ```
 
     Where no answer comes in time, the exit code is 4.
@@ -68,6 +77,8 @@ def recommend(
             explain=explain,
             diversity=diversity,
             novelty=novelty,
+            include_liked=include_liked,
+            fill=fill,
             after=None if after is None else Position.parse(after),
             timeout_s=timeout_s,
         )
@@ -84,6 +95,8 @@ def similar(
     exclude: Exclude = "",
     diversity: Diversity = 0.0,
     novelty: Novelty = 0.0,
+    include_liked: IncludeLiked = False,
+    fill: Fill = True,
     after: After = None,
     timeout_s: Timeout = 10.0,
     as_json: Json = False,
@@ -101,6 +114,8 @@ def similar(
             exclude=_listed(exclude),
             diversity=diversity,
             novelty=novelty,
+            include_liked=include_liked,
+            fill=fill,
             after=None if after is None else Position.parse(after),
             timeout_s=timeout_s,
         )

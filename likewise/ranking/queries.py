@@ -34,6 +34,8 @@ class Query:
     """From 0 to 1: how much an item counts less that is like those before it."""
     novelty: float = 0.0
     """From 0 to 1: how much popular items count less."""
+    fill: bool = True
+    """Whether popular items follow those that the model has evidence for."""
 
 
 class RowQuery(NamedTuple):
@@ -45,6 +47,7 @@ class RowQuery(NamedTuple):
     """How many items to return; as many as there are, at most."""
     diversity: float = 0.0
     novelty: float = 0.0
+    fill: bool = True
 
 
 def in_rows(model: Model, queries: Sequence[Query]) -> list[RowQuery]:
@@ -60,6 +63,7 @@ def in_rows(model: Model, queries: Sequence[Query]) -> list[RowQuery]:
             query.count,
             query.diversity,
             query.novelty,
+            query.fill,
         )
         for query, rows in zip(queries, liked, strict=True)
     ]

@@ -102,7 +102,7 @@ def recommend(
 
     Never returns a banned or a retired item. A query none of whose likes the model knows is
     answered with the most popular items; so is the rest of an answer for which the model has
-    no evidence (their score is 0). The queries are shared out to `threads` in blocks.
+    no evidence (their score is 0), unless the query is not to be filled up. The queries are shared out to `threads` in blocks.
     """
     asked = in_rows(model, queries)
     (left_out,) = rows_of_each(model, [retired])
@@ -239,9 +239,9 @@ def _fill_up(
 ) -> RankedRows:
     """Return the answer with popular items after its own, up to the count asked for."""
     missing = query.limit - len(answer.rows)
-    if missing <= 0:
+    if missing <= 0 or not query.fill:
         return answer
-    left_out = {*query.banned.tolist(), *query.liked.tolist(), *answer.rows.tolist()}
+    left_out = {*query.banned.tolist(), *answer.rows.tolist()}
     left_out.update(retired.tolist())
     wanted = (row for row in model.popular_rows if row not in left_out)
     if len(query.liked):

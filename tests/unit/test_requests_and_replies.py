@@ -55,6 +55,8 @@ options: dict[str, Any] = {
     "explain": st.booleans(),
     "diversity": st.floats(0, 1),
     "novelty": st.floats(0, 1),
+    "include_liked": st.booleans(),
+    "fill": st.booleans(),
     "after": st.none() | positions,
     "deadline_ms": st.none() | st.integers(1, MAX_DEADLINE_MS),
 }
@@ -138,6 +140,11 @@ def test_whatever_a_request_can_say_is_a_field_of_the_body() -> None:
     assert set(Request.__struct_fields__) < set(_Body.__struct_fields__)
 
 
+def test_what_is_at_its_default_is_not_written() -> None:
+    assert encode_request(Request(user_id=UserId("u1"))) == b'{"user_id":"u1"}'
+    assert encode_request(Request(liked=(), fill=False)) == b'{"liked":[],"fill":false}'
+
+
 def test_unknown_fields_are_ignored() -> None:
     assert decode_request(body(user_id="u1", colour="red")) == Request(user_id=UserId("u1"))
 
@@ -173,6 +180,8 @@ def test_unknown_fields_are_ignored() -> None:
         (body(user_id="u1", novelty=2), "invalid_novelty"),
         (body(user_id="u1", novelty=-1e300), "invalid_novelty"),
         (body(user_id="u1", novelty=True), "wrong_type"),
+        (body(user_id="u1", include_liked="yes"), "wrong_type"),
+        (body(user_id="u1", fill=0), "wrong_type"),
         (body(user_id="u1", deadline_ms=0), "invalid_deadline"),
         (body(user_id="u1", deadline_ms=MAX_DEADLINE_MS + 1), "invalid_deadline"),
         (body(user_id="u1", after="soon"), "invalid_position"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from likewise.requests import CORRELATION_HEADER
+from likewise.store import Changes
 from tests.serving_rig import (
     BLOCK_ITEMS,
     REPLIES,
@@ -17,6 +18,7 @@ from tests.serving_rig import (
     item,
     items_of,
     like,
+    likes_but_one,
 )
 
 TWO_TASTES = [item(1, 0), item(1, 1), item(2, 0)]
@@ -43,6 +45,48 @@ def test_nothing_asked_for_is_the_answer_of_always(rig: Rig) -> None:
     plain = rig.answer({"user_id": "u", "count": 7})
     zeros = rig.answer({"user_id": "u", "count": 7, "diversity": 0, "novelty": 0.0})
     assert zeros == plain
+
+
+def test_what_is_liked_may_come_again_and_what_is_excluded_or_retired_may_not(rig: Rig) -> None:
+    like(rig.store, "u", block_items(1))
+    asked = {"user_id": "u", "count": BLOCK_ITEMS, "include_liked": True}
+    again = rig.answer({**asked, "explain": True})
+    assert again["source"] == "model"
+    assert set(items_of(again)) == block_items(1)
+    for one in again["items"]:
+        shares = [reason["contribution"] for reason in one["because"]]
+        assert shares == sorted(shares, reverse=True)
+    rig.store.apply(Changes(retire={item(1, 1)}), {})
+    left = rig.answer({**asked, "exclude": [item(1, 0)]})
+    assert set(items_of(left)) & block_items(1) == block_items(1) - {item(1, 0), item(1, 1)}
+    session = rig.answer({"liked": [item(2, 0)], "count": 50, "include_liked": True})
+    assert item(2, 0) in items_of(session)
+
+
+def test_an_item_is_never_similar_to_itself_and_to_what_is_liked_if_that_is_wanted(
+    rig: Rig,
+) -> None:
+    like(rig.store, "u", block_items(1))
+    asked = {"similar_to": item(1, 0), "user_id": "u", "count": 50}
+    assert not block_items(1) & set(items_of(rig.answer(asked)))
+    again = items_of(rig.answer({**asked, "include_liked": True}))
+    assert block_items(1) & set(again) == block_items(1) - {item(1, 0)}
+
+
+def test_no_popular_items_follow_where_the_request_wants_none(rig: Rig) -> None:
+    like(rig.store, "u", likes_but_one(1))
+    filled = rig.answer({"user_id": "u", "count": 5})
+    bare = rig.answer({"user_id": "u", "count": 5, "fill": False})
+    assert len(items_of(filled)) == 5
+    assert bare["items"] == [one for one in filled["items"] if one["score"]]
+    assert items_of(bare) == [item(1, 0)]
+    assert bare["source"] == "model"
+
+
+@pytest.mark.parametrize("who", [{"user_id": "stranger"}, {"liked": []}, {"liked": ["unheard of"]}])
+def test_without_evidence_and_filler_the_answer_is_empty(rig: Rig, who: dict[str, Any]) -> None:
+    bare = rig.answer({**who, "fill": False, "diversity": 0.5})
+    assert (bare["items"], bare["source"]) == ([], "popular")
 
 
 def test_requests_of_one_batch_get_what_each_asked_for(rig: Rig) -> None:
