@@ -16,6 +16,7 @@ from scipy import sparse
 from indexer.cooccurrence import cooccurrence, no_links, residual
 from indexer.svd import item_degrees, normalise, truncated_svd
 from indexer.warm_start import WarmStart
+from likewise.ranking import neighbours
 from likewise.ranking.annoy_vectors import AnnoyVectors
 from likewise.ranking.candidates import indexed_dimensions
 from likewise.ranking.model import Model
@@ -151,7 +152,7 @@ def assemble(
             item_index = AnnoyVectors.build(items, metric="dot", trees=recipe.trees, seed=seed)
         user_index = None
         if recipe.ranker == "neighbours":
-            users = user_items.multiply(query_weights[None, :]).tocsr() @ vectors
+            users = neighbours.user_vectors(user_items, query_weights, vectors)
             user_index = AnnoyVectors.build(users, metric="angular", trees=recipe.trees, seed=seed)
     return Model(
         recipe=recipe,

@@ -8,15 +8,19 @@ import numpy as np
 from scipy import linalg
 from threadpoolctl import threadpool_limits
 
+from indexer.components import components
 from indexer.gram import Gram
 from indexer.lanczos import dimensions_needed, largest_eigenpairs
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from likewise.ranking.model import FloatArray
 
 # Up to here an exact decomposition of the smaller Gram matrix is quicker than Lanczos.
 _DENSE_LIMIT = 6_000
-_ZERO = 1e-4
+# Of the largest eigenvalue and the root of their number: below are those that rounding leaves of 0.
+_ROUNDING = 4 * np.finfo(np.float32).eps
 # The residual of each eigenpair of R'R, relative to its value; the error of the singular value goes with
 # its square, and comes to three digits. Tighter costs time and changes no ranking.
 _TOLERANCE = 1e-2
@@ -41,14 +45,49 @@ def truncated_svd(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the singular values [d], falling, and the right singular vectors [n, d].
 
-    d is `rank`, or less where the matrix has fewer dimensions. Deterministic for a seed and a start.
-    `start` [n, k] are vectors close to the result, to come to it sooner. Lanczos rather than a
-    randomised range finder: on matrices of likes, whose spectrum falls slowly, it is more exact and
-    quicker; docs/ranking.md has the figures.
+    d is `rank`, or less where the matrix has fewer dimensions that are more than rounding. A vector is
+    exactly 0 outside one connected component of the likes, so that ``V f(s) V'`` joins no two items that no
+    path of likes joins. Deterministic for a seed and a start. `start` [n, k] are vectors close to the result,
+    to come to it sooner. Lanczos rather than a randomised range finder: on matrices of likes, whose spectrum
+    falls slowly, it is more exact and quicker; docs/ranking.md has the figures.
     """
     rank = min(rank, *matrix.shape)
-    if rank == 0:
-        return np.zeros(0, np.float32), np.zeros((matrix.shape[1], 0), np.float32)
+    found: list[tuple[FloatArray, FloatArray, NDArray[np.intp]]] = []
+    values = np.zeros(0, np.float32)
+    for part in components(matrix) if rank else ():
+        if len(values) >= rank and part.bound <= values[rank - 1] ** 2:
+            break  # nor does any that follows hold one of the largest values
+        begin = None if start is None else start[part.items]
+        ours, vectors = _of_component(part.matrix, rank, seed=seed, start=begin)
+        found.append((ours, vectors, part.items))
+        values = np.sort(np.concatenate([values, ours]))[::-1][:rank]
+    if len(found) == 1 and len(found[0][2]) == matrix.shape[1]:
+        return found[0][:2]
+    return _joined(found, values, matrix.shape[1])
+
+
+def _joined(
+    found: list[tuple[FloatArray, FloatArray, NDArray[np.intp]]], values: FloatArray, n_items: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the largest values of all components, and their vectors over all items."""
+    of_all = np.concatenate([np.zeros(0, np.float32), *(ours for ours, _, _ in found)])
+    places = np.empty(len(of_all), np.intp)  # where each stands, from the largest on
+    places[np.argsort(-of_all, kind="stable")] = np.arange(len(of_all))
+    vectors = np.zeros((n_items, len(values)), np.float32)
+    first = 0
+    for ours, theirs, items in found:
+        columns = places[first : first + len(ours)]
+        kept = columns < len(values)
+        vectors[np.ix_(items, columns[kept])] = theirs[:, kept]
+        first += len(ours)
+    return values, vectors
+
+
+def _of_component(
+    matrix: Any, rank: int, *, seed: int, start: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Return what `truncated_svd` does, of a matrix that is one component."""
+    rank = min(rank, *matrix.shape)
     if min(matrix.shape) <= max(_DENSE_LIMIT, dimensions_needed(rank)):
         return _by_gram_matrix(matrix, rank)
     # Beside the threads of the products those of BLAS would wait for work, spinning: a third of the time.
@@ -58,16 +97,21 @@ def truncated_svd(
 
 
 def _by_gram_matrix(matrix: Any, rank: int) -> tuple[FloatArray, FloatArray]:
-    """Return the leading singular values and right singular vectors through ``R R'`` or ``R'R``."""
+    """Return the leading singular values and right singular vectors through ``R R'`` or ``R'R``.
+
+    Without the directions that are nothing but rounding: their vectors would be arbitrary.
+    """
     wide = matrix.shape[0] <= matrix.shape[1]
     gram = (matrix @ matrix.T if wide else matrix.T @ matrix).toarray()
-    leading = (len(gram) - rank, len(gram) - 1)
-    squares, vectors = linalg.eigh(gram, subset_by_index=leading, overwrite_a=True)
-    values = np.sqrt(np.maximum(squares[::-1], 0), dtype=np.float32)
-    vectors = vectors[:, ::-1]
+    size = len(gram)
+    squares, vectors = linalg.eigh(
+        gram, subset_by_index=(size - rank, size - 1), overwrite_a=True
+    )
+    real = squares > _ROUNDING * np.sqrt(size) * squares[-1]
+    squares, vectors = squares[real][::-1], vectors[:, real][:, ::-1]
+    values = np.sqrt(squares, dtype=np.float32)
     if wide:
-        # A direction without strength has no right vector; its filter is zero as well.
-        vectors = (matrix.T @ vectors) / np.where(values > _ZERO, values, np.inf)
+        vectors = (matrix.T @ vectors) / values
     return values, np.ascontiguousarray(vectors, np.float32)
 
 

@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from likewise.ranking.annoy_vectors import AnnoyVectors
 from likewise.ranking.queries import RowQuery
+from likewise.ranking.neighbours import user_vectors
 from likewise.ranking.recommend import EXACT_ITEMS_LIMIT, recommend_rows
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ class ExactVectors(AnnoyVectors):
 
 def with_exact_neighbours(model: Model) -> Model:
     """Return a `neighbours` model that finds the nearest users exactly."""
-    users = model.user_items.multiply(model.query_weights[None, :]).tocsr() @ model.item_factors
-    return replace(model, user_index=ExactVectors(np.asarray(users, np.float32)))
+    users = user_vectors(model.user_items, model.query_weights, model.item_factors)
+    return replace(model, user_index=ExactVectors(users))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.ids import ItemId
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.model import Model
 
     Because = tuple[tuple[ItemId, float], ...]
 
@@ -30,14 +30,13 @@ def because(
     model: Model,
     liked: NDArray[np.intp],
     items: NDArray[np.intp],
-    scores: FloatArray,
     *,
     limit: int,
     novelty: float = 0.0,
 ) -> Iterator[Because]:
     """Yield the likes that speak for each item, strongest first, without rounding errors.
 
-    `liked` [L] and `items` [k] are rows; `scores` [k] are the items' own. Up to `limit` likes each.
+    `liked` [L] and `items` [k] are rows. Up to `limit` likes each.
     """
     ranker = neighbours if model.recipe.ranker == "neighbours" else blend
     step = max(_SHARES_PER_BLOCK // max(len(liked), 1), 1)
@@ -45,8 +44,7 @@ def because(
         some = items[start : start + step]
         shares = ranker.contributions(model, liked, some)
         if novelty:
-            weights = factors(model.item_counts[some], scores[start : start + step], novelty)
-            shares *= weights[:, None]
+            shares *= factors(model.item_counts[some], novelty)[:, None]
         least = _NEGLIGIBLE * np.maximum(shares.max(axis=1), -shares.min(axis=1))
         places, found = best_columns_of_each(shares, limit)
         speaking = (found > least[:, None]).sum(axis=1).tolist()

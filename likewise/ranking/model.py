@@ -70,6 +70,11 @@ class Model:
 
         return typical_likes(self.user_items)
 
+    @cached_property
+    def largest_score_weight(self) -> float:
+        """The largest of `score_weights`; 0 without items."""
+        return float(self.score_weights.max(initial=0))
+
     def relative_ridges(self, n_likes: NDArray[np.integer]) -> FloatArray:
         """Return the ridge for users of so many likes [B] by that for a typical one."""
         from likewise.ranking.ridge import relative_ridges

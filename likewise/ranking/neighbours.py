@@ -14,12 +14,15 @@ import numpy as np
 from scipy import sparse
 
 from likewise.errors import ModelFileError
+from likewise.ranking.evidence import rounding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.ranking.annoy_vectors import AnnoyVectors
     from likewise.ranking.model import FloatArray, Model
+
+_TINY = np.finfo(np.float32).tiny
 
 
 def scores(model: Model, likes: Any) -> FloatArray:
@@ -29,8 +32,7 @@ def scores(model: Model, likes: Any) -> FloatArray:
 
 def sparse_scores(model: Model, likes: Any) -> Any:
     """Return the same as CSR [B, n], which names the items of the neighbours alone."""
-    index = _user_index(model)
-    found = index.nearest_of_each(_fold_in(model, likes), model.recipe.neighbours)
+    found = _nearest(model, _fold_in(model, likes))
     rows, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
     ends = np.cumsum([0, *(len(nearest) for nearest, _ in found)])
     shape = (len(found), model.user_items.shape[0])
@@ -45,19 +47,52 @@ def contributions(model: Model, liked: NDArray[np.intp], items: NDArray[np.intp]
     the query's vector.
     """
     parts = model.item_factors[liked] * model.query_weights[liked, None]
-    whole = parts.sum(axis=0)
-    rows, _ = _user_index(model).nearest(whole, model.recipe.neighbours)
+    whole = directions(parts.sum(axis=0)[None], np.square(model.query_weights[liked]).sum()[None])
+    ((rows, _),) = _nearest(model, whole)
     neighbours = model.user_items[rows]
     users = _fold_in(model, neighbours)
     lengths = np.linalg.norm(users, axis=1) * np.linalg.norm(whole)
-    users /= np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]
+    users /= np.where(lengths > 0, lengths, 1)[:, None]  # a neighbour's and the query's own are
     towards = neighbours[:, items].T @ users
     return np.asarray(towards @ parts.T, np.float32)
 
 
+def user_vectors(user_items: Any, query_weights: FloatArray, item_factors: FloatArray) -> FloatArray:
+    """Return the vector of each row of likes, CSR [m, n], that neighbours are found by: [m, d]."""
+    weighted = user_items.multiply(query_weights[None, :]).tocsr()
+    squares = np.asarray(weighted.power(2).sum(axis=1)).ravel()
+    return directions(np.asarray(weighted @ item_factors, np.float32), squares)
+
+
+def directions(vectors: FloatArray, squares: FloatArray) -> FloatArray:
+    """Return sums of item vectors [B, d], 0 in place of one that is no longer than rounding makes it.
+
+    `squares` [B] are the squared weights of what was added up. A vector of rounding errors has a direction like
+    any other, and neighbours, but means none of them.
+    """
+    least = rounding(vectors.shape[1]) * np.sqrt(squares)
+    vectors[np.linalg.norm(vectors, axis=1) <= least] = 0
+    return vectors
+
+
 def _fold_in(model: Model, likes: Any) -> FloatArray:
-    weighted = likes.multiply(model.query_weights[None, :]).tocsr()
-    return np.asarray(weighted @ model.item_factors, np.float32)
+    return user_vectors(likes, model.query_weights, model.item_factors)
+
+
+def _nearest(
+    model: Model, vectors: FloatArray
+) -> list[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Return the neighbours of each vector and their cosines, without those at a right angle or more."""
+    found = _user_index(model).nearest_of_each(vectors, model.recipe.neighbours)
+    least = rounding(vectors.shape[1])
+    return [(rows[cosines > least], cosines[cosines > least]) for rows, cosines in found]
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    """Return the vectors [U, d] at length 1, those without a length as they are."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: FloatArray = vectors / np.where(lengths > 0, lengths, 1)
+    return unit
 
 
 def _user_index(model: Model) -> AnnoyVectors:

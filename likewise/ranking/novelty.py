@@ -3,8 +3,8 @@
 ``score * d_i^-novelty``, before the best are taken. It is the exponent by which Zhou et al. ("Solving the
 Apparent Diversity-Accuracy Dilemma of Recommender Systems", PNAS 2010, eq. 5) go from mass diffusion, at 0,
 to heat conduction, at 1: their hybrid divides by d_i^(1 - lambda), and `novelty` is 1 - lambda, on top of
-whatever the model's own exponents do. A score below 0 is multiplied by the power instead, so that
-popularity always costs.
+whatever the model's own exponents do. Scores of 0 and below are no reason to recommend an item, and are left
+out before.
 """
 
 from __future__ import annotations
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from likewise.ranking.model import FloatArray, IntArray
 
 
-def factors(counts: IntArray, scores: FloatArray, novelty: float) -> FloatArray:
-    """Return what each score [P] is multiplied by, float32; `counts` [P] are the items' d_i.
-
-    The scores' signs alone matter, and a factor is positive: so the product gives the same one.
-    """
-    powers = np.maximum(counts, 1).astype(np.float32) ** np.float32(novelty)
-    return np.where(scores < 0, powers, 1 / powers).astype(np.float32, copy=False)
+def factors(counts: IntArray, novelty: float) -> FloatArray:
+    """Return what each score above 0 [P] is multiplied by, float32; `counts` [P] are the items' d_i."""
+    powers: FloatArray = np.maximum(counts, 1).astype(np.float32) ** np.float32(-novelty)
+    return powers

@@ -15,6 +15,7 @@ import numpy as np
 from likewise.ranking import blend, candidates, neighbours
 from likewise.ranking.diversity import diversified, pool_size
 from likewise.ranking.explaining import because
+from likewise.ranking.evidence import least_scores
 from likewise.ranking.novelty import factors
 from likewise.ranking.queries import NO_ROWS, as_csr, in_rows, joined, rows_of_each
 from likewise.ranking.top import best_columns, best_columns_of_each
@@ -101,8 +102,9 @@ def recommend(
     """Return the best items for each query, in the order asked.
 
     Never returns a banned or a retired item. A query none of whose likes the model knows is
-    answered with the most popular items; so is the rest of an answer for which the model has
-    no evidence (their score is 0), unless the query is not to be filled up. The queries are shared out to `threads` in blocks.
+    answered with the most popular items; so is what the model has no evidence for, the rest of
+    an answer or all of it (their score is 0), unless the query is not to be filled up. The
+    queries are shared out to `threads` in blocks.
     """
     asked = in_rows(model, queries)
     (left_out,) = rows_of_each(model, [retired])
@@ -111,7 +113,7 @@ def recommend(
     )
     return [
         Ranked(
-            _items(model, rows, answer, query.explain), "model" if len(rows.liked) else "popular"
+            _items(model, rows, answer, query.explain), "model" if answer.known else "popular"
         )
         for query, rows, answer in zip(queries, asked, answers, strict=True)
     ]
@@ -158,12 +160,14 @@ def _best(
 ) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
     """Yield, for each query, the rows of its items and their scores, in the order to show.
 
-    Only items that the model has evidence for, which are those of a score other than 0.
+    Only items that the model has evidence for: `likewise.ranking.evidence`.
     """
     likes = as_csr([query.liked for query in queries], len(model.item_ids))
-    found = (_scanned if exact else _searched)(model, likes, queries, retired)
-    for query, (rows, scores) in zip(queries, found, strict=True):
-        evident = np.isfinite(scores) & (scores != 0.0)
+    least = least_scores(model, likes)
+    found = (_scanned if exact else _searched)(model, likes, queries, retired, least)
+    for query, (rows, scores), floor in zip(queries, found, least, strict=True):
+        # Novelty has weighted those that are evidence, and nothing else is among them.
+        evident = scores > (0 if query.novelty else floor)
         if not evident.all():
             rows, scores = rows[evident], scores[evident]
         if query.diversity:
@@ -173,7 +177,11 @@ def _best(
 
 
 def _scanned(
-    model: Model, likes: Any, queries: list[RowQuery], retired: NDArray[np.intp]
+    model: Model,
+    likes: Any,
+    queries: list[RowQuery],
+    retired: NDArray[np.intp],
+    least: FloatArray,
 ) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
     """Yield the best of all items, best first: as many as the query needs to choose from."""
     scores = score_all(model, likes)
@@ -182,7 +190,8 @@ def _scanned(
     scores[np.repeat(np.arange(len(queries)), lengths), joined(q.banned for q in queries)] = -np.inf
     for row, query in enumerate(queries):
         if query.novelty:
-            scores[row] *= factors(model.item_counts, scores[row], query.novelty)
+            scores[row, scores[row] <= least[row]] = -np.inf
+            scores[row] *= factors(model.item_counts, query.novelty)
     needed = np.array([_needed(query) for query in queries])
     best: list[tuple[NDArray[np.intp], FloatArray]] = [(NO_ROWS, _NO_SCORES)] * len(queries)
     for count in np.unique(needed).tolist():
@@ -196,17 +205,22 @@ def _scanned(
 
 
 def _searched(
-    model: Model, likes: Any, queries: list[RowQuery], retired: NDArray[np.intp]
+    model: Model,
+    likes: Any,
+    queries: list[RowQuery],
+    retired: NDArray[np.intp],
+    least: FloatArray,
 ) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
     """Yield the best of the candidates of a large catalogue; novelty chooses among a pool."""
     banned = [query.banned for query in queries]
     needed = [pool_size(query.limit) if query.novelty else _needed(query) for query in queries]
     found = candidates.best(model, likes, banned, retired, needed)
-    for query, (rows, scores) in zip(queries, found, strict=True):
+    for query, (rows, scores), floor in zip(queries, found, least, strict=True):
         if not query.novelty:
             yield rows, scores
             continue
-        weighted = scores * factors(model.item_counts[rows], scores, query.novelty)
+        rows, scores = rows[scores > floor], scores[scores > floor]
+        weighted = scores * factors(model.item_counts[rows], query.novelty)
         places = best_columns(weighted, _needed(query))
         yield rows[places], weighted[places]
 
@@ -222,7 +236,6 @@ def _items(model: Model, query: RowQuery, answer: RankedRows, explain: int) -> l
         model,
         query.liked,
         answer.rows[:explained],
-        answer.scores[:explained],
         limit=explain,
         novelty=query.novelty,
     )
