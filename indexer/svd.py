@@ -104,9 +104,7 @@ def _by_gram_matrix(matrix: Any, rank: int) -> tuple[FloatArray, FloatArray]:
     wide = matrix.shape[0] <= matrix.shape[1]
     gram = (matrix @ matrix.T if wide else matrix.T @ matrix).toarray()
     size = len(gram)
-    squares, vectors = linalg.eigh(
-        gram, subset_by_index=(size - rank, size - 1), overwrite_a=True
-    )
+    squares, vectors = linalg.eigh(gram, subset_by_index=(size - rank, size - 1), overwrite_a=True)
     real = squares > _ROUNDING * np.sqrt(size) * squares[-1]
     squares, vectors = squares[real][::-1], vectors[:, real][:, ::-1]
     values = np.sqrt(squares, dtype=np.float32)

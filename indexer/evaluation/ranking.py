@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from likewise.ranking.annoy_vectors import AnnoyVectors
-from likewise.ranking.queries import RowQuery
 from likewise.ranking.neighbours import user_vectors
+from likewise.ranking.queries import RowQuery
 from likewise.ranking.recommend import EXACT_ITEMS_LIMIT, recommend_rows
 
 if TYPE_CHECKING:

@@ -57,10 +57,12 @@ def contributions(model: Model, liked: NDArray[np.intp], items: NDArray[np.intp]
     return np.asarray(towards @ parts.T, np.float32)
 
 
-def user_vectors(user_items: Any, query_weights: FloatArray, item_factors: FloatArray) -> FloatArray:
+def user_vectors(
+    user_items: Any, query_weights: FloatArray, item_factors: FloatArray
+) -> FloatArray:
     """Return the vector of each row of likes, CSR [m, n], that neighbours are found by: [m, d]."""
     weighted = user_items.multiply(query_weights[None, :]).tocsr()
-    squares = np.asarray(weighted.power(2).sum(axis=1)).ravel()
+    squares: FloatArray = np.asarray(weighted.power(2).sum(axis=1), np.float32).ravel()
     return directions(np.asarray(weighted @ item_factors, np.float32), squares)
 
 
@@ -91,8 +93,7 @@ def _nearest(
 def _unit(vectors: FloatArray) -> FloatArray:
     """Return the vectors [U, d] at length 1, those without a length as they are."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: FloatArray = vectors / np.where(lengths > 0, lengths, 1)
-    return unit
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
 
 
 def _user_index(model: Model) -> AnnoyVectors:

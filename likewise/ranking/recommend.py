@@ -112,9 +112,7 @@ def recommend(
         model, asked, left_out, exact_items_limit=exact_items_limit, threads=threads
     )
     return [
-        Ranked(
-            _items(model, rows, answer, query.explain), "model" if answer.known else "popular"
-        )
+        Ranked(_items(model, rows, answer, query.explain), "model" if answer.known else "popular")
         for query, rows, answer in zip(queries, asked, answers, strict=True)
     ]
 
