@@ -41,8 +41,9 @@ class ModelStamp(msgspec.Struct, frozen=True):
 class Recommendations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An answer, best item first. `source` says whether the user's likes ranked it.
 
-    `popular` means that there was nothing to go by: the user has no likes, or none that the
-    model knows. With `fill` false in the request, `items` is then empty.
+    `popular` means that there was nothing to go by: the user has no likes, none that the model
+    knows, or none that says anything of another item. With `fill` false in the request, `items`
+    is then empty.
     """
 
     items: tuple[RecommendedItem, ...]
