@@ -14,8 +14,8 @@ import numpy as np
 
 from likewise.ranking import blend, candidates, neighbours
 from likewise.ranking.diversity import diversified, pool_size
-from likewise.ranking.explaining import because
 from likewise.ranking.evidence import least_scores
+from likewise.ranking.explaining import because
 from likewise.ranking.novelty import factors
 from likewise.ranking.queries import NO_ROWS, as_csr, in_rows, joined, rows_of_each
 from likewise.ranking.top import best_columns, best_columns_of_each
