@@ -52,11 +52,6 @@ def decode(batch: Batch) -> Decoded:
     return decoded
 
 
-def next_offsets(batch: Batch) -> dict[TopicPartition, int]:
-    """Return where each partition goes on."""
-    return {partition: records[-1].offset + 1 for partition, records in batch.items()}
-
-
 def oldest_ms(batch: Batch) -> int:
     """Return the least timestamp of the partitions' first records, -1 where brokers set none."""
     return min(records[0].timestamp for records in batch.values())

@@ -30,6 +30,8 @@ class ConsumerStats:
     """How often the group was joined anew, because events were there and nobody read them."""
     lag: dict[str, int] = field(default_factory=dict)
     """Events that are not applied yet, by the number of each partition that is ours."""
+    held_back: dict[str, int] = field(default_factory=dict)
+    """What follows on those behind an open transaction, by the number of each partition."""
     on_batch: Callable[[int], None] = nothing
     """Called, in the worker's thread, with the number of records in each batch."""
     on_delay_s: Callable[[float], None] = nothing

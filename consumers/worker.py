@@ -13,7 +13,7 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
-from consumers.batches import by_partition, decode, next_offsets, oldest_ms
+from consumers.batches import by_partition, decode, oldest_ms
 from consumers.fold import fold
 from consumers.starts import remade, take_up
 from consumers.stats import ConsumerStats
@@ -23,10 +23,11 @@ from likewise.errors import PositionMovedError, TransientError, UndeliverableErr
 from likewise.logs import get_logger
 from likewise.standstill import Standstill
 from likewise.store import Advance
+from likewise.streams import held_back
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from consumers.batches import Batch, Decoded
     from consumers.prequential.questions import Question
@@ -77,17 +78,15 @@ class ConsumerWorker:
         self._sampler = sampler
         self._log = get_logger()
         self._source = broker.source(
-            settings.group, [topics.likes], max_records=settings.max_records
+            settings.group, [topics.likes], max_records=settings.max_records, seek_first=True
         )
+        self._rebalances = 0
         self._standstill = Standstill(broker, topics.likes, store.positions, patience_s=patience_s)
         self._look_every_s = patience_s / 4
         self._next_look_s = time.monotonic() + self._look_every_s
         self._dead_letters: Sink | None = None  # made for the first one
         # How far our partitions are applied. Redis holds the same, or refuses our batch.
         self._applied: dict[TopicPartition, int] = {}
-        # Partitions just sought, and the rebalances before that. Their next record may stand beyond
-        # what is applied: where no rebalance has moved the reader since, the log has a gap there.
-        self._sought: dict[TopicPartition, int] = {}
         # What Kafka is to hear: one commit for many batches, since it waits for the broker.
         self._uncommitted: dict[TopicPartition, int] = {}
         self._next_commit_s = 0.0
@@ -118,47 +117,60 @@ class ConsumerWorker:
 
     def _run_once(self) -> None:
         polled = self._persist(lambda: self._source.poll(self._settings.poll_timeout_ms))
-        self._forget_lost_partitions()
-        batch = self._unapplied(polled)
+        self._forget_after_a_rebalance()
+        reached = self._reached()
+        batch = self._unapplied(polled, reached)
         self._take_up_new_partitions()
         self.stats.pulse.beat(ready=self._source.is_member())
         self.stats.lag = self._lag()
-        if not batch or time.monotonic() >= self._next_commit_s:
+        self.stats.held_back = held_back(self._source)
+        if not reached or time.monotonic() >= self._next_commit_s:
             self._commit()
-        if not batch:
+        if not reached:
             self._check_positions()
             return
         decoded = decode(batch)
         self._bury(decoded.dead_letters)
         questions = self._questions_on(decoded, batch)
         try:
-            self._apply(decoded.events, batch)
+            self._apply(decoded.events, reached)
         except PositionMovedError as moved:
-            self._doubt([*batch, *moved.stored], moved)
+            self._doubt([*reached, *moved.stored], moved)
         else:
-            self._uncommitted |= next_offsets(batch)
+            self._uncommitted |= reached
             self._count(decoded, batch)
             self._ask(questions)
 
-    def _forget_lost_partitions(self) -> None:
+    def _forget_after_a_rebalance(self) -> None:
+        """Take up all partitions anew: others may have read ours meanwhile, and none is read yet."""
+        if self._rebalances != self._source.rebalances():
+            self._rebalances = self._source.rebalances()
+            self._applied.clear()
         for lost in self._applied.keys() - self._source.assignment():
             del self._applied[lost]
 
-    def _unapplied(self, polled: Iterable[Record]) -> Batch:
-        """Return what follows on what is applied; partitions not taken up yet are read again."""
-        batch: Batch = {}
-        for partition, records in by_partition(polled).items():
+    def _reached(self) -> dict[TopicPartition, int]:
+        """Return how far the poll went in partitions where it went on from what is applied."""
+        reached: dict[TopicPartition, int] = {}
+        for partition, span in self._source.spans().items():
             applied = self._applied.get(partition)
             if applied is None:
                 continue
-            sought = self._sought.pop(partition, None)
-            ahead = records[0].offset > applied and sought != self._source.rebalances()
-            if ahead or records[-1].offset < applied:
-                # The reader was moved behind our back, or the log made anew. Where only transaction
-                # markers or compaction left a gap, this costs one more look.
+            if span.start <= applied < span.end:
+                reached[partition] = span.end
+            else:
+                # The log lacks something there, or is another one: look where to go on.
                 del self._applied[partition]
-                continue
-            batch[partition] = records[bisect_left(records, applied, key=attrgetter("offset")) :]
+        return reached
+
+    def _unapplied(self, polled: Iterable[Record], reached: Container[TopicPartition]) -> Batch:
+        """Return what follows on what is applied; of other partitions it is read again."""
+        batch: Batch = {}
+        for partition, records in by_partition(polled).items():
+            if partition in reached:
+                applied = self._applied[partition]
+                if new := records[bisect_left(records, applied, key=attrgetter("offset")) :]:
+                    batch[partition] = new
         return batch
 
     def _take_up_new_partitions(self) -> None:
@@ -177,7 +189,6 @@ class ConsumerWorker:
                 self.stats.log_breaks[str(start.reason)] += 1
             self._source.seek(partition, start.offset)
             self._applied[partition] = self._uncommitted[partition] = start.offset
-            self._sought[partition] = self._source.rebalances()
 
     def _bury(self, dead_letters: Sequence[DeadLetter]) -> None:
         """Return once the broker has the dead letters: only then may their positions move."""
@@ -202,7 +213,11 @@ class ConsumerWorker:
 
         A consumer that is behind, as large batches show, has better things to do.
         """
-        if self._sampler is None or 2 * len(decoded.events) >= self._settings.max_records:
+        if (
+            not batch
+            or self._sampler is None
+            or 2 * len(decoded.events) >= self._settings.max_records
+        ):
             return []
         first = next(iter(batch.values()))[0]
         return self._sampler.look(decoded.events, decoded.timestamps_ms, seed=first.offset)
@@ -212,9 +227,9 @@ class ConsumerWorker:
         if self._sampler is not None:
             self._sampler.ask(questions)
 
-    def _apply(self, events: Sequence[Event], batch: Batch) -> None:
+    def _apply(self, events: Sequence[Event], reached: dict[TopicPartition, int]) -> None:
         changes = fold(events)
-        following = self._applied | next_offsets(batch)
+        following = self._applied | reached
         # Partitions without events are compared as well: Redis may have lost writes of theirs.
         advances = {
             partition: Advance(applied, following[partition])
@@ -268,6 +283,8 @@ class ConsumerWorker:
         }
 
     def _count(self, decoded: Decoded, batch: Batch) -> None:
+        if not batch:
+            return
         self.stats.on_batch(sum(map(len, batch.values())))
         if (since_ms := oldest_ms(batch)) > 0:
             self.stats.on_delay_s(max(time.time() - since_ms / 1000, 0.0))

@@ -39,7 +39,7 @@ class Replayed(msgspec.Struct):
 
     sent: int = 0
     without_value: int = 0
-    """The record had no value, or one too large to be kept: there is nothing to send."""
+    """There is nothing to send: no value, one too large to be kept, or bytes that are no record."""
     foreign: int = 0
     """Somebody else wrote it, or it names a topic that is not ours."""
     failed: int = 0
@@ -74,7 +74,7 @@ def replay(found: Iterable[Found], sink: Sink | None, topics: Collection[str]) -
     for _, letter in found:
         if letter is None or letter.source.topic not in topics:
             counts.foreign += 1
-        elif letter.value is None:
+        elif letter.value is None or letter.last_offset is not None:
             counts.without_value += 1
         elif sink is None:
             counts.sent += 1

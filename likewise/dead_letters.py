@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from likewise.errors import InvalidInputError, TransientError, UndeliverableError
-from likewise.streams import TopicPartition
+from likewise.streams import TopicPartition, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ _DETAIL = f"{_PREFIX}detail"
 _SOURCE_TOPIC = f"{_PREFIX}source_topic"
 _SOURCE_PARTITION = f"{_PREFIX}source_partition"
 _SOURCE_OFFSET = f"{_PREFIX}source_offset"
+_SOURCE_LAST_OFFSET = f"{_PREFIX}source_last_offset"
 _SOURCE_TIMESTAMP = f"{_PREFIX}source_timestamp"
 _TRUNCATED = f"{_PREFIX}truncated"
 
@@ -49,13 +50,18 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
     truncated_bytes: int | None = None
+    last_offset: int | None = None
+    """Given where the value is no record's, but what the log holds up to there instead of records."""
 
     @classmethod
     def of(cls, record: Record, reason: InvalidInputError) -> DeadLetter:
         """Return the dead letter that holds this record.
 
-        A record that was a dead letter once loses the headers of its former reason.
+        A record that was a dead letter once loses the headers of its former reason. Of one that
+        can't be read the bytes are kept, and it is its own reason.
         """
+        if isinstance(record, Unreadable):
+            return cls._of_unreadable(record)
         return cls(
             code=reason.code,
             detail=reason.message[:_MAX_DETAIL_CHARACTERS],
@@ -65,6 +71,19 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             key=record.key,
             value=record.value,
             headers=_without_ours(record.headers),
+        )
+
+    @classmethod
+    def _of_unreadable(cls, record: Unreadable) -> DeadLetter:
+        return cls(
+            code=record.code,
+            detail=record.detail[:_MAX_DETAIL_CHARACTERS],
+            source=TopicPartition(record.topic, record.partition),
+            offset=record.offset,
+            last_offset=record.last_offset,
+            timestamp_ms=record.timestamp,
+            key=None,
+            value=record.raw,
         )
 
     def truncated(self) -> DeadLetter:
@@ -83,6 +102,8 @@ def encode_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
         _SOURCE_OFFSET: letter.offset,
         _SOURCE_TIMESTAMP: letter.timestamp_ms,
     }
+    if letter.last_offset is not None:
+        facts[_SOURCE_LAST_OFFSET] = letter.last_offset
     if letter.truncated_bytes is not None:
         facts[_TRUNCATED] = letter.truncated_bytes
     encoded = [(name, str(fact).encode(errors="replace")) for name, fact in facts.items()]
@@ -108,6 +129,7 @@ def decode_dead_letter(record: Record) -> DeadLetter:
             value=record.value,
             headers=_without_ours(record.headers),
             truncated_bytes=int(text[_TRUNCATED]) if _TRUNCATED in text else None,
+            last_offset=int(text[_SOURCE_LAST_OFFSET]) if _SOURCE_LAST_OFFSET in text else None,
         )
     except (KeyError, ValueError, AttributeError) as error:
         raise InvalidInputError(

@@ -28,10 +28,10 @@ def read_between(
 ) -> Iterator[list[Record]]:
     """Yield the records from `start` up to, but without, `end`; each partition's in order.
 
-    The record before each end has to be there still, or one after it.
+    Each end has to be one that the broker gave, or less.
 
     Raises:
-        TransientError: no record came for `silence_timeout_s` although some are left.
+        TransientError: nothing was read for `silence_timeout_s` although something is left.
     """
     unread = {partition: at for partition, at in start.items() if at < end[partition]}
     if not unread:
@@ -40,16 +40,17 @@ def read_between(
         heard_at_s = time.monotonic()
         while unread:
             records = reader.poll(_POLL_TIMEOUT_MS)
-            if records:
+            spans = reader.spans()
+            if spans:
                 heard_at_s = time.monotonic()
             elif time.monotonic() - heard_at_s > silence_timeout_s:
                 raise TransientError(
                     f"{_named(unread)}: no record came for {silence_timeout_s:g} s"
                 )
             yield [record for record in records if record.offset < end[_partition(record)]]
-            for record in records:
-                if record.offset + 1 >= end[_partition(record)]:
-                    unread.pop(_partition(record), None)
+            for partition, span in spans.items():
+                if span.end >= end[partition]:
+                    unread.pop(partition, None)
 
 
 def offsets_before(

@@ -6,6 +6,7 @@ Two implementations pass the same contract suite: `likewise.kafka_streams` (real
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -19,6 +20,16 @@ class TopicPartition(NamedTuple):
 
     topic: str
     partition: int
+
+
+class Span(NamedTuple):
+    """What was read of a partition: everything from offset `start` up to, but without, `end`.
+
+    Where transactions or compaction have left offsets without a record, it goes across them.
+    """
+
+    start: int
+    end: int
 
 
 class Record(Protocol):
@@ -38,6 +49,28 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A `Record` that stands for bytes in the log which are no record; `offset` is their first.
+
+    It has neither key nor value, so whoever wants a message from it refuses it, and
+    `likewise.dead_letters` keeps `raw` with the reason. `code` is one of those in
+    docs/protocol.md, `detail` is for people; up to `last_offset` nothing else can be read.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    last_offset: int
+    timestamp: int
+    code: str
+    detail: str
+    raw: bytes
+    key: None = None
+    value: None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Delivery(Protocol):
@@ -85,7 +118,11 @@ class Sink(Protocol):
 
 
 class Source(Protocol):
-    """Reads records as a member of a consumer group. Not thread-safe."""
+    """Reads records as a member of a consumer group. Not thread-safe.
+
+    Records of transactions come when their transaction was committed, and others not before those
+    in front of them. Of aborted ones nothing comes. What can't be read comes as `Unreadable`.
+    """
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """Return the next records, each partition's in order; empty after `timeout_ms`.
@@ -96,11 +133,19 @@ class Source(Protocol):
             TransientError: the broker is out of reach.
         """
 
+    def spans(self) -> dict[TopicPartition, Span]:
+        """Return what the last poll read of each partition, if anything. No I/O.
+
+        Its records are all that there is to read between the ends, perhaps none. A start that is
+        not the end before was sought, or is where the log goes on after records were deleted.
+        """
+
     def assignment(self) -> set[TopicPartition]:
         """Return the partitions that this member reads now.
 
         Changes only within `poll` and `keep_alive`. Each change starts what is assigned at the
-        committed offset, and a member may keep a partition through one.
+        committed offset (a source that seeks first: nowhere, until it has sought), and a member
+        may keep a partition through one.
         """
 
     def is_member(self) -> bool:
@@ -116,7 +161,16 @@ class Source(Protocol):
         """
 
     def known_ends(self) -> dict[TopicPartition, int]:
-        """Return where assigned partitions end, as far as the last poll heard of it. No I/O."""
+        """Return where assigned partitions end, as far as the last poll heard of it. No I/O.
+
+        That is where an open transaction begins, if there is one.
+        """
+
+    def held_back(self) -> dict[TopicPartition, int]:
+        """Return how many offsets follow on the known ends, behind an open transaction. No I/O.
+
+        Partitions without one are left out.
+        """
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on reading an assigned partition from this offset; others are left alone."""
@@ -148,10 +202,13 @@ class Source(Protocol):
 
 
 class LogReader(Protocol):
-    """Reads whole partitions outside any group. Not thread-safe."""
+    """Reads whole partitions outside any group, as a `Source` does. Not thread-safe."""
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """Return the next records, each partition's in order; empty after `timeout_ms`."""
+
+    def spans(self) -> dict[TopicPartition, Span]:
+        """See `Source.spans`."""
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -160,8 +217,14 @@ class LogReader(Protocol):
 class Broker(Protocol):
     """A cluster: makes sources and sinks, and answers questions about topics."""
 
-    def source(self, group: str, topics: Iterable[str], *, max_records: int) -> Source:
-        """Return a new member of the group; it starts at the oldest record without a commit."""
+    def source(
+        self, group: str, topics: Iterable[str], *, max_records: int, seek_first: bool = False
+    ) -> Source:
+        """Return a new member of the group; it starts at the oldest record without a commit.
+
+        With `seek_first` the commits don't count: an assigned partition gives nothing until
+        `seek` says where to begin, and again after each rebalance.
+        """
 
     def reader(self, start: Mapping[TopicPartition, int]) -> LogReader:
         """Return a reader of these partitions from these offsets."""
@@ -193,13 +256,19 @@ class Broker(Protocol):
         """Return the offset of each partition's oldest record."""
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the offset that each partition's next record will get."""
+        """Return the offset that each partition's next record will get.
+
+        While a transaction is open, it is the offset where that one begins.
+        """
 
     def least_ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return `end_offsets`, or a little less, for a fraction of their cost.
 
         Never so little that a batch of records would be missed of which none was read.
         """
+
+    def held_back(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return how many offsets of each partition wait for a transaction to end; mostly 0."""
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]
@@ -208,3 +277,9 @@ class Broker(Protocol):
 
     def close(self) -> None:
         """Let go of the connections that questions were asked over."""
+
+
+def held_back(source: Source) -> dict[str, int]:
+    """Return `Source.held_back` by the number of each assigned partition, for monitoring."""
+    held = source.held_back()
+    return {str(at.partition): held.get(at, 0) for at in source.assignment()}

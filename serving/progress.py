@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serving.incoming import place_of
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from likewise.streams import Record, TopicPartition
+    from likewise.streams import Span, TopicPartition
 
 
 def first_offsets(places: Iterable[tuple[TopicPartition, int]]) -> dict[TopicPartition, int]:
@@ -27,11 +25,10 @@ class Progress:
         self._read: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
 
-    def note_read(self, records: Iterable[Record]) -> None:
-        """Remember how far these records reach."""
-        for record in records:
-            partition, offset = place_of(record)
-            self._read[partition] = offset + 1
+    def note_read(self, spans: Mapping[TopicPartition, Span]) -> None:
+        """Remember how far a poll has read, also where it went across what is no request."""
+        for partition, span in spans.items():
+            self._read[partition] = span.end
 
     def keep_only(self, assigned: Collection[TopicPartition]) -> None:
         """Forget the partitions that are another member's now."""

@@ -37,6 +37,8 @@ class ServingStats:
     """Requests that were read and wait for their turn."""
     lag: dict[str, int] = field(default_factory=dict)
     """Requests without a reply that is known to be sent, by the number of each partition."""
+    held_back: dict[str, int] = field(default_factory=dict)
+    """What follows on those behind an open transaction, by the number of each partition."""
     on_batch: Callable[[int], None] = nothing
     """Called, in the worker's thread, with the number of requests in each batch."""
     model_version: str | None = None

@@ -15,6 +15,7 @@ from likewise.backoff import StoppedError, retry
 from likewise.logs import get_logger
 from likewise.ranking.recommend import THIS_THREAD
 from likewise.replies import ErrorBody
+from likewise.streams import held_back
 from serving.answering import answer
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
 from serving.dispatch import Dispatch
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from likewise.ranking.recommend import Threads
     from likewise.settings import ServingSettings
     from likewise.standstill import Standstill
-    from likewise.streams import Record, Sink, Source, TopicPartition
+    from likewise.streams import Record, Sink, Source, Span, TopicPartition
     from likewise.topics import Topics
     from serving.outgoing import Reply
     from serving.reply_topics import ReplyTopics
@@ -183,8 +184,10 @@ class ServingWorker:
     def _poll(self, timeout_ms: int) -> list[Record]:
         """Return the next records; what was lost with a rebalance is forgotten."""
         polled: list[Record] = []
+        spans: dict[TopicPartition, Span] = {}
         if self._backlog.has_room:
             polled = self._persist(lambda: self._source.poll(timeout_ms))
+            spans = self._source.spans()
         else:
             self._source.keep_alive()
         assigned = self._source.assignment()
@@ -192,7 +195,7 @@ class ServingWorker:
         self._backlog.keep_only(assigned)
         self._waiting.keep_only(assigned)
         self._progress.keep_only(assigned)
-        self._progress.note_read(polled)
+        self._progress.note_read(spans)
         # A rebalance may hand out once more what has waited here all the time.
         return [r for r in polled if not any(place_of(r) in some for some in self._held)]
 
@@ -296,6 +299,7 @@ class ServingWorker:
             self._persist(lambda: self._source.commit(offsets))
             self._progress.note_committed(offsets)
         self.stats.lag = self._progress.behind(self._source.known_ends(), self._oldest_open())
+        self.stats.held_back = held_back(self._source)
 
     def _end_standstill(self) -> None:
         """Join the group anew where a partition, whoever has it, is not read on in."""

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import kafka
 from kafka import errors as kafka_errors
+from kafka.protocol.consumer import IsolationLevel
 
 from likewise.kafka_streams.connection import MAX_RECORD_BYTES, Connection
+from likewise.kafka_streams.fetching import Consumer
 from likewise.kafka_streams.reading import KafkaReader, KafkaSource, native
 from likewise.kafka_streams.sending import KafkaSink
 from likewise.kafka_streams.topic_sizes import TopicSizes
@@ -31,6 +33,7 @@ _METADATA_MAX_AGE_MS = 10_000
 # may never do so again. Of a new topic brokers tell a moment after they made it.
 _METADATA_PATIENCE_S = 5.0
 _METADATA_POLL_S = 0.05
+_COMMITTED = IsolationLevel.READ_COMMITTED
 _MAX_FETCH_BYTES = 32 * 1024 * 1024
 
 
@@ -48,14 +51,16 @@ class KafkaBroker:
         self._admin_lock = threading.Lock()
         self._sizes = TopicSizes(self.topic_sizes)
 
-    def source(self, group: str, topics: Iterable[str], *, max_records: int) -> KafkaSource:
+    def source(
+        self, group: str, topics: Iterable[str], *, max_records: int, seek_first: bool = False
+    ) -> KafkaSource:
         """See `Broker.source`.
 
         Raises:
             TransientError: the cluster is out of reach.
         """
         make = partial(self._member, group, list(topics), max_records)
-        return KafkaSource(make, self._connection)
+        return KafkaSource(make, self._connection, seek_first=seek_first)
 
     def reader(self, start: Mapping[TopicPartition, int]) -> KafkaReader:
         """See `Broker.reader`."""
@@ -125,7 +130,15 @@ class KafkaBroker:
 
     def least_ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Broker.least_ends`."""
-        return self._offsets(partitions, kafka.OffsetSpec.LATEST)
+        return self._offsets(partitions, kafka.OffsetSpec.LATEST, isolation_level=_COMMITTED)
+
+    def held_back(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See `Broker.held_back`."""
+        wanted = list(partitions)
+        stable = self.least_ends(wanted)
+        # Asked last, for a log that grows meanwhile; what comes in between is not held back by much.
+        ends = self._offsets(wanted, kafka.OffsetSpec.LATEST)
+        return {partition: max(end - stable[partition], 0) for partition, end in ends.items()}
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]
@@ -153,7 +166,7 @@ class KafkaBroker:
         settings = self._connection.settings
         with self._connection.errors("joining the consumer group"):
             self._connection.require_reachable()
-            consumer = kafka.KafkaConsumer(
+            consumer = Consumer(
                 group_id=self._connection.group(group),
                 max_poll_records=max_records,
                 session_timeout_ms=settings.session_timeout_ms,
@@ -180,7 +193,7 @@ class KafkaBroker:
     def _read(self, start: Mapping[TopicPartition, int], **options: Any) -> KafkaReader:
         with self._connection.errors("reading"):
             self._connection.require_reachable()
-            consumer = kafka.KafkaConsumer(**{**self._reading(), **options})
+            consumer = Consumer(**{**self._reading(), **options})
             partitions = {native(partition): offset for partition, offset in start.items()}
             consumer.assign(list(partitions))
             for partition, offset in partitions.items():
@@ -221,12 +234,14 @@ class KafkaBroker:
         }
         self._ask(lambda admin: admin.create_topics({spec.name: creation}))
 
-    def _offsets(self, partitions: Iterable[TopicPartition], at: Any) -> dict[TopicPartition, int]:
+    def _offsets(
+        self, partitions: Iterable[TopicPartition], at: Any, **options: Any
+    ) -> dict[TopicPartition, int]:
         wanted = {native(partition): at for partition in partitions}
         if not wanted:
             return {}
         with self._connection.errors("asking for offsets"):
-            found = self._ask(lambda admin: admin.list_partition_offsets(wanted))
+            found = self._ask(lambda admin: admin.list_partition_offsets(wanted, **options))
         return {TopicPartition(*partition): offset.offset for partition, offset in found.items()}
 
 

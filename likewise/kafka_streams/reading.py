@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import kafka
 from kafka import errors as kafka_errors
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from likewise.kafka_streams.connection import Connection
-    from likewise.streams import Record
+    from likewise.kafka_streams.fetching import Consumer
+    from likewise.streams import Record, Span
 
 # The partitions are somebody else's by now, who reads again what was not committed.
 _LOST = (
@@ -35,23 +37,28 @@ _SUCCESSION_POLL_MS = 100
 class KafkaSource:
     """A `likewise.streams.Source`: one member of a consumer group."""
 
-    def __init__(self, make: Callable[[Shares], Any], connection: Connection) -> None:
+    def __init__(
+        self, make: Callable[[Shares], Consumer], connection: Connection, *, seek_first: bool
+    ) -> None:
         """Take part by consumers of kafka-python that `make` makes; they join with their first poll.
 
-        What `make` is given is to listen to their rebalances.
+        What `make` is given is to listen to their rebalances. `seek_first`: see `Broker.source`.
 
         Raises:
             TransientError: the cluster is out of reach.
         """
         self._make = make
         self._connection = connection
-        self._shares = Shares()
+        self._shares = Shares(hold=seek_first)
         self._consumer = make(self._shares)
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """See `Source.poll`."""
-        with self._connection.errors("polling"):
-            return _flat(self._consumer.poll(timeout_ms))
+        return _poll(self._consumer, timeout_ms, self._connection)
+
+    def spans(self) -> dict[TopicPartition, Span]:
+        """See `Source.spans`."""
+        return dict(self._consumer.fetcher.spans)
 
     def assignment(self) -> set[TopicPartition]:
         """See `Source.assignment`."""
@@ -67,21 +74,30 @@ class KafkaSource:
 
     def known_ends(self) -> dict[TopicPartition, int]:
         """See `Source.known_ends`."""
-        ends = {
-            TopicPartition(*partition): self._consumer.highwater(partition)
-            for partition in self._consumer.assignment()
-        }
-        return {partition: end for partition, end in ends.items() if end is not None}
+        ends = self._consumer.fetcher.ends
+        return {partition: ends[partition] for partition in self.assignment() & ends.keys()}
+
+    def held_back(self) -> dict[TopicPartition, int]:
+        """See `Source.held_back`."""
+        held = self._consumer.fetcher.held_back
+        return {partition: held[partition] for partition in self.assignment() & held.keys()}
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """See `Source.seek`."""
         if partition in self.assignment():
             self._consumer.seek(native(partition), offset)
+            self._release(partition)
 
     def seek_to_beginning(self, partition: TopicPartition) -> None:
         """See `Source.seek_to_beginning`."""
         if partition in self.assignment():
             self._consumer.seek_to_beginning(native(partition))
+            self._release(partition)
+
+    def _release(self, partition: TopicPartition) -> None:
+        if partition in self._shares.held:
+            self._shares.held.discard(partition)
+            self._consumer.resume(native(partition))
 
     def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         """See `Source.commit`."""
@@ -106,7 +122,8 @@ class KafkaSource:
         with suppress(TransientError):
             for record in reversed(self.poll(0)):
                 self.seek(TopicPartition(record.topic, record.partition), record.offset)
-        self._consumer.resume(*self._consumer.paused())
+        paused = self._consumer.paused()
+        self._consumer.resume(*(one for one in paused if one not in self._shares.held))
 
     def rejoin(self) -> None:
         """See `Source.rejoin`."""
@@ -146,14 +163,17 @@ class KafkaSource:
 class KafkaReader:
     """A `likewise.streams.LogReader`: reads partitions outside any group."""
 
-    def __init__(self, consumer: Any, connection: Connection) -> None:
+    def __init__(self, consumer: Consumer, connection: Connection) -> None:
         self._consumer = consumer
         self._connection = connection
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """See `LogReader.poll`."""
-        with self._connection.errors("polling"):
-            return _flat(self._consumer.poll(timeout_ms))
+        return _poll(self._consumer, timeout_ms, self._connection)
+
+    def spans(self) -> dict[TopicPartition, Span]:
+        """See `LogReader.spans`."""
+        return dict(self._consumer.fetcher.spans)
 
     def end_offsets(self, timeout_ms: int) -> dict[TopicPartition, int]:
         """Return where each of the partitions ends, going by what a fetch says of it.
@@ -161,19 +181,16 @@ class KafkaReader:
         Raises:
             TransientError: some were not heard of in time.
         """
-        partitions = self._consumer.assignment()
+        partitions = {TopicPartition(*partition) for partition in self._consumer.assignment()}
+        ends = self._consumer.fetcher.ends
         deadline_s = time.monotonic() + timeout_ms / 1000
-        ends: dict[Any, int | None] = dict.fromkeys(partitions)
-        while unheard := [partition for partition, end in ends.items() if end is None]:
+        while unheard := partitions - ends.keys():
             if time.monotonic() > deadline_s:
                 raise TransientError(
                     f"no offsets of {len(unheard)} partitions in {timeout_ms} ms"
                 ).of("kafka")
             self.poll(10)
-            ends = {partition: self._consumer.highwater(partition) for partition in partitions}
-        return {
-            TopicPartition(*partition): end for partition, end in ends.items() if end is not None
-        }
+        return {partition: ends[partition] for partition in partitions}
 
     def close(self) -> None:
         """See `LogReader.close`."""
@@ -194,5 +211,7 @@ def _close(consumer: Any) -> None:
         consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
 
 
-def _flat(batches: Mapping[Any, list[Any]]) -> list[Record]:
-    return [cast("Record", record) for records in batches.values() for record in records]
+def _poll(consumer: Consumer, timeout_ms: int, connection: Connection) -> list[Record]:
+    consumer.fetcher.spans.clear()
+    with connection.errors("polling"):
+        return list(chain.from_iterable(consumer.poll(timeout_ms).values()))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import kafka
 from kafka.structs import MemberState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class _Share(NamedTuple):
@@ -19,8 +22,13 @@ class Shares(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-py
     Everything is called within `poll`, or by the client's own thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, hold: bool = False) -> None:
+        """With `hold`, what is assigned is not read until it is released."""
         self.count = 0
+        self.held: set[Any] = set()
+        """Partitions that were assigned and not released since."""
+        self._hold = hold
+        self._consumer: Any = None
         self.leader: str | None = None
         """Who was to share them out when the member last joined, if that was another one."""
         self._last: _Share | None = None
@@ -28,12 +36,16 @@ class Shares(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-py
     def on_partitions_revoked(self, revoked: object) -> None:
         """Say nothing: they are read until the new share is known."""
 
-    def on_partitions_assigned(self, assigned: object) -> None:
-        """Count."""
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Count, and hold what was assigned, before anything of it is fetched."""
         self.count += 1
+        if self._hold:
+            self.held = set(assigned)
+            self._consumer.pause(*self.held)
 
     def attend(self, consumer: Any) -> None:
         """Follow a consumer of kafka-python from before its first poll."""
+        self._consumer = consumer
         coordinator = consumer._coordinator
         process = coordinator._process_join_group_response
         join = coordinator._do_join_and_sync_async

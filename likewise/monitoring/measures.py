@@ -70,6 +70,13 @@ MEASURES = {
             counts=False,
         ),
         Measure(
+            "held_back",
+            "Offsets that can't be read before an open transaction has ended.",
+            lambda s: s.held_back,
+            label="partition",
+            counts=False,
+        ),
+        Measure(
             "quality_measuring",
             "1 while there is a model to hold new likes against.",
             lambda s: s.quality and s.quality.model_version is not None,
@@ -162,6 +169,13 @@ MEASURES = {
             "lag",
             "Requests without a reply of the partitions that are this server's.",
             lambda s: s.lag,
+            label="partition",
+            counts=False,
+        ),
+        Measure(
+            "held_back",
+            "Offsets that can't be read before an open transaction has ended.",
+            lambda s: s.held_back,
             label="partition",
             counts=False,
         ),

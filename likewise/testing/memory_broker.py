@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from likewise.errors import LikewiseError
-    from likewise.streams import Record
+    from likewise.streams import Record, Span
     from likewise.topics import TopicSpec
 
 # The default of Apache Kafka's `max.message.bytes`, and as there a topic may say otherwise.
@@ -114,11 +114,13 @@ class MemoryBroker:
         with self.changed:
             self._groups[group].misplace(partition)
 
-    def source(self, group: str, topics: Iterable[str], *, max_records: int) -> MemorySource:
+    def source(
+        self, group: str, topics: Iterable[str], *, max_records: int, seek_first: bool = False
+    ) -> MemorySource:
         """See `Broker.source`."""
         with self.answering("ask"):
             joined = self._groups.setdefault(group, MemoryGroup(self))
-            return MemorySource(self, joined, topics, max_records)
+            return MemorySource(self, joined, topics, max_records, seek_first=seek_first)
 
     def reader(self, start: Mapping[TopicPartition, int]) -> MemoryReader:
         """See `Broker.reader`."""
@@ -171,6 +173,11 @@ class MemoryBroker:
     def least_ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Broker.least_ends`."""
         return self.end_offsets(partitions)
+
+    def held_back(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """See `Broker.held_back`; there are no transactions here."""
+        with self.answering("ask"):
+            return dict.fromkeys(partitions, 0)
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]
@@ -268,6 +275,10 @@ class MemoryReader:
         """See `LogReader.poll`."""
         with self._broker.answering("poll"):
             return self._broker.wait_for(self._next_records, timeout_ms)
+
+    def spans(self) -> dict[TopicPartition, Span]:
+        """See `LogReader.spans`."""
+        return dict(self._cursor.spans)
 
     def close(self) -> None:
         """See `LogReader.close`."""

@@ -9,7 +9,7 @@ from likewise.testing.memory_log import Cursor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from likewise.streams import Record, TopicPartition
+    from likewise.streams import Record, Span, TopicPartition
     from likewise.testing.memory_broker import MemoryBroker
 
 
@@ -84,11 +84,18 @@ class MemorySource:
     """A `likewise.streams.Source`: one member of a group; it joins with its first poll."""
 
     def __init__(
-        self, broker: MemoryBroker, group: MemoryGroup, topics: Iterable[str], max_records: int
+        self,
+        broker: MemoryBroker,
+        group: MemoryGroup,
+        topics: Iterable[str],
+        max_records: int,
+        *,
+        seek_first: bool = False,
     ) -> None:
         self._broker = broker
         self._group = group
         self._max_records = max_records
+        self._seek_first = seek_first
         self._cursor = Cursor(broker.logs)
         self.topics = frozenset(topics)
         self.generation = 0
@@ -98,6 +105,10 @@ class MemorySource:
         """See `Source.poll`."""
         with self._broker.answering("poll"):
             return self._broker.wait_for(self._next_records, timeout_ms)
+
+    def spans(self) -> dict[TopicPartition, Span]:
+        """See `Source.spans`."""
+        return dict(self._cursor.spans)
 
     def assignment(self) -> set[TopicPartition]:
         """See `Source.assignment`."""
@@ -116,15 +127,21 @@ class MemorySource:
         """See `Source.known_ends`."""
         return {partition: self._broker.logs[partition].end for partition in self._cursor.offsets}
 
+    def held_back(self) -> dict[TopicPartition, int]:
+        """See `Source.held_back`; there are no transactions here."""
+        return {}
+
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """See `Source.seek`."""
         if partition in self._cursor.offsets:
             self._cursor.offsets[partition] = offset
+            self._cursor.held.discard(partition)
 
     def seek_to_beginning(self, partition: TopicPartition) -> None:
         """See `Source.seek_to_beginning`."""
         if partition in self._cursor.offsets:
             self._cursor.offsets[partition] = self._broker.logs[partition].first
+            self._cursor.held.discard(partition)
 
     def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         """See `Source.commit`."""
@@ -155,6 +172,7 @@ class MemorySource:
             self._group.leave(self)
 
     def _next_records(self) -> list[Record]:
+        self._cursor.spans = {}
         return self._cursor.take(self._max_records) if self._join() else []
 
     def _join(self) -> bool:
@@ -169,4 +187,5 @@ class MemorySource:
                 partition: self._group.committed.get(partition, self._broker.logs[partition].first)
                 for partition in share
             }
+            self._cursor.held = set(share) if self._seek_first else set()
         return True

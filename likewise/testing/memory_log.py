@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from likewise.streams import Span
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -49,10 +51,15 @@ class Cursor:
     def __init__(self, logs: Mapping[TopicPartition, PartitionLog]) -> None:
         self._logs = logs
         self.offsets: dict[TopicPartition, int] = {}
+        self.held: set[TopicPartition] = set()
+        """Partitions that give nothing."""
+        self.spans: dict[TopicPartition, Span] = {}
+        """What was last taken."""
 
     def take(self, limit: int) -> list[Record]:
         """Return up to `limit` next records, each partition's in order, and move past them."""
         taken: list[Record] = []
+        self.spans = {}
         for partition in list(self.offsets):
             found = self._take_from(partition, limit - len(taken))
             if found:
@@ -63,10 +70,12 @@ class Cursor:
 
     def _take_from(self, partition: TopicPartition, limit: int) -> list[Record]:
         log = self._logs.get(partition)
-        if log is None:
+        if log is None or partition in self.held:
             return []
         offset = self.offsets[partition]
         start = offset - log.first if log.first <= offset <= log.end else 0
         found = log.records[start : start + limit]
         self.offsets[partition] = log.first + start + len(found)
+        if found:
+            self.spans[partition] = Span(log.first + start, self.offsets[partition])
         return found
