@@ -13,7 +13,7 @@ import pytest
 from likewise.errors import UndeliverableError
 from likewise.kafka_streams import KafkaBroker
 from likewise.settings import KafkaSettings
-from likewise.streams import TopicPartition
+from likewise.streams import Span, TopicPartition
 from likewise.testing import MemoryBroker
 from likewise.topics import TopicSpec
 
@@ -58,8 +58,10 @@ def join(broker: Broker, topic: str) -> Iterator[Callable[..., Source]]:
     """Make members of groups that leave them when the test is over."""
     with ExitStack() as stack:
 
-        def join(group: str = "group", *, max_records: int = 100) -> Source:
-            source = broker.source(group, [topic], max_records=max_records)
+        def join(
+            group: str = "group", *, max_records: int = 100, seek_first: bool = False
+        ) -> Source:
+            source = broker.source(group, [topic], max_records=max_records, seek_first=seek_first)
             return stack.enter_context(closing(source))
 
         yield join
@@ -388,6 +390,60 @@ def test_a_member_that_seeks_reads_from_there_and_other_partitions_go_on(
     assert [(r.partition, r.value) for r in collect(member, 2)] == [(0, b"3"), (0, b"4")]
     member.seek_to_beginning(TopicPartition(topic, 1))
     assert [(r.partition, r.offset) for r in collect(member, 5)] == [(1, n) for n in range(5)]
+
+
+def test_a_member_that_seeks_first_reads_nothing_before_it_has_sought(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    for partition in (0, 1):
+        publish(broker, topic, numbered(5), partition)
+    member = join(seek_first=True)
+
+    def nothing_but_a_share() -> bool:
+        assert member.poll(100) == []
+        assert member.spans() == {}
+        return bool(member.assignment())
+
+    wait_until(nothing_but_a_share, "there is a share")
+    member.seek(TopicPartition(topic, 1), 3)
+    assert [(r.partition, r.value) for r in collect(member, 2)] == [(1, b"3"), (1, b"4")]
+    member.keep_alive()
+    assert member.poll(200) == [], "the other one is still held"
+    held = member.rebalances()
+    other = join(seek_first=True)
+    share_the_topic(broker, topic, [member, other])
+    assert member.rebalances() > held
+    publish(broker, topic, [b"new"], partition=1)
+    assert [*member.poll(300), *other.poll(300)] == [], "after a rebalance, all are"
+
+
+def test_spans_say_what_a_poll_has_read(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(9), partition=2)
+    where = TopicPartition(topic, 2)
+    member = join(max_records=4)
+    for start in (0, 4):
+        wait_until(lambda: member.poll(100), "a batch")
+        assert member.spans() == {where: Span(start, start + 4)}
+    member.seek(where, 7)
+    wait_until(lambda: member.poll(100), "a batch")
+    assert member.spans() == {where: Span(7, 9)}
+    assert member.poll(100) == []
+    assert member.spans() == {}
+    with closing(broker.reader({where: 5})) as reader:
+        wait_until(lambda: reader.poll(100), "the rest")
+        assert reader.spans() == {where: Span(5, 9)}
+
+
+def test_without_transactions_nothing_is_held_back(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(3))
+    member = join()
+    collect(member, 3)
+    assert member.held_back() == {}
+    assert broker.held_back(broker.partitions(topic)) == dict.fromkeys(broker.partitions(topic), 0)
 
 
 def test_seeking_a_partition_of_somebody_else_does_nothing(
