@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from likewise.topics import TopicSpec
 
 
+DAMAGED_RECORD = "undecodable_record"
+DAMAGED_BATCH = "undecodable_batch"
+TOO_LARGE_BATCH = "batch_too_large"
+UNREADABLE_CODES = frozenset({DAMAGED_RECORD, DAMAGED_BATCH, TOO_LARGE_BATCH})
+"""Why there is no record where an `Unreadable` stands."""
+
+
 class TopicPartition(NamedTuple):
     """One partition of one topic."""
 
@@ -56,8 +63,8 @@ class Unreadable:
     """A `Record` that stands for bytes in the log which are no record; `offset` is their first.
 
     It has neither key nor value, so whoever wants a message from it refuses it, and
-    `likewise.dead_letters` keeps `raw` with the reason. `code` is one of those in
-    docs/protocol.md, `detail` is for people; up to `last_offset` nothing else can be read.
+    `likewise.dead_letters` keeps `raw` with the reason. `code` is one of
+    `UNREADABLE_CODES`, `detail` is for people; up to `last_offset` nothing else can be read.
     """
 
     topic: str

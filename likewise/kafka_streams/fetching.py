@@ -21,14 +21,13 @@ from kafka.record.util import calc_crc32c
 
 from likewise.kafka_streams.record_batches import (
     CHECKED_FROM,
-    DAMAGED_BATCH,
     HEADER_BYTES,
     BatchHeader,
     LogRecord,
     aborts,
     records_of,
 )
-from likewise.streams import Span, TopicPartition, Unreadable
+from likewise.streams import DAMAGED_BATCH, Span, TopicPartition, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

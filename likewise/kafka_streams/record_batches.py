@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from likewise.kafka_streams.decompression import TooLargeError, decompress
-from likewise.streams import Unreadable
+from likewise.streams import DAMAGED_BATCH, DAMAGED_RECORD, TOO_LARGE_BATCH, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +23,6 @@ MAX_BATCH_BYTES = 64 * 1024 * 1024
 A topic takes 1 MiB a batch unless it is told otherwise; likes compress to a tenth, so that this is
 several times what honest producers fill. A consumer holds one such batch at a time.
 """
-DAMAGED_RECORD = "undecodable_record"
-DAMAGED_BATCH = "undecodable_batch"
-TOO_LARGE_BATCH = "batch_too_large"
 
 # Offset of the first record, length of what follows, epoch, magic, CRC, attributes, last offset,
 # first and last time, producer's id and epoch, first sequence number, number of records.

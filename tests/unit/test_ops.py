@@ -111,6 +111,7 @@ def _fill(stats: Any) -> None:
         )
         return
     stats.lag = {"0": 1}
+    stats.held_back = {"0": 1}
     if isinstance(stats, ServingStats):
         stats.replies["model"] += 1
         stats.model_version, stats.model_snapshot_at_ms = "v", 1
