@@ -101,6 +101,7 @@ class ConsumerWorker:
             SettingsError: a server refuses our credentials or lacks a setting.
             ForeignDataError: Redis holds something else under our keys.
         """
+        self.stats.pulse.beat(ready=False)  # from here on, silence is a fault
         self._log.info("consuming", topic=self._topics.likes, group=self._settings.group)
         try:
             while not self._stop.is_set():

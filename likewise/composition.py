@@ -11,6 +11,7 @@ from likewise.logs import configure_logging, get_logger
 from likewise.monitoring.endpoint import monitoring
 from likewise.service import stop_on_signals
 from likewise.settings_loader import unknown_variables
+from likewise.watchdog import watchdog
 
 if TYPE_CHECKING:
     import threading
@@ -39,7 +40,8 @@ def surroundings(
     """Give a service its servers and its stop for the length of a `with` block.
 
     Only in the main thread. Meanwhile Ctrl-C and SIGTERM set the stop, logs carry the service's name, and monitoring
-    answers from `stats`; see `likewise.monitoring.endpoint.monitoring`. Nothing connects yet.
+    answers from `stats`; see `likewise.monitoring.endpoint.monitoring`. Where the loop hangs, the process is ended:
+    see `likewise.watchdog`. Nothing connects yet.
 
     Raises:
         SettingsError: the monitoring port can't be listened on.
@@ -49,6 +51,7 @@ def surroundings(
     with (
         stop_on_signals() as stop,
         monitoring(settings.monitoring, service, stats, longest_silence_s=longest_silence_s),
+        watchdog(stats.pulse, longest_silence_s=longest_silence_s),
         closing(KafkaBroker(settings.kafka, client_id=f"likewise-{service}")) as broker,
         closing(_StoreOnDemand(settings.redis)) as store,
     ):

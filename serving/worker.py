@@ -111,6 +111,7 @@ class ServingWorker:
             SettingsError: a server refuses our credentials or lacks a setting.
             ForeignDataError: Redis holds something else under our keys.
         """
+        self.stats.pulse.beat(ready=False)  # from here on, silence is a fault
         self._log.info(
             "serving",
             topic=self._topics.requests,

@@ -83,6 +83,7 @@ class GuardedFetcher(Fetcher):  # type: ignore[misc]  # kafka-python has no type
         """How many offsets come after that, if any."""
         self.high_watermarks: dict[Any, int] = {}
         self.doubts: dict[Any, Doubt] = {}
+        self._refused_at: dict[Any, int] = {}
         # Called by the fetcher as if it were the class.
         self.PartitionRecords = partial(GuardedRecords, self)
 
@@ -91,12 +92,14 @@ class GuardedFetcher(Fetcher):  # type: ignore[misc]  # kafka-python has no type
         if not data.error_code:
             self._note_end(TopicPartition(*completed_fetch.topic_partition), data)
         elif data.error_code == kafka_errors.CorruptRecordError.errno:
-            _log.error(
-                "%s:%d at %d: the broker can't read its own log there",
-                *completed_fetch.topic_partition,
-                completed_fetch.fetched_offset,
-            )
+            self._complain(completed_fetch.topic_partition, completed_fetch.fetched_offset)
         return super()._parse_fetched_data(completed_fetch)
+
+    def _complain(self, partition: Any, offset: int) -> None:
+        # Once for each place: it is asked again and again, until somebody repairs or moves the log.
+        if self._refused_at.get(partition) != offset:
+            self._refused_at[partition] = offset
+            _log.error("%s:%d at %d: the broker can't read its own log", *partition, offset)
 
     def _note_end(self, partition: TopicPartition, data: Any) -> None:
         # A broker without transactions may give no stable offset.

@@ -33,13 +33,13 @@ def pages(service: str, stats: Any, longest_silence_s: float) -> dict[str, Calla
     pulse: Pulse = stats.pulse
 
     def healthz() -> Page:
-        silent_s = pulse.silent_s
-        if silent_s > longest_silence_s:
-            return _answer(503, f"the {service}'s loop has not turned for {silent_s:.0f} s")
-        return _answer(200, "ok")
+        stuck_s = pulse.stuck_s(longest_silence_s)
+        if stuck_s is not None:
+            return _answer(503, f"the {service}'s loop has not turned for {stuck_s:.0f} s")
+        return _answer(200, f"ok, {pulse.doing}" if pulse.doing else "ok")
 
     def readyz() -> Page:
-        if not pulse.ready or pulse.silent_s > longest_silence_s:
+        if not pulse.ready or pulse.stuck_s(longest_silence_s) is not None:
             return _answer(503, f"the {service} is not ready")
         return _answer(200, "ready")
 
