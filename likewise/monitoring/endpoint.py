@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
-from functools import partial
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from likewise.settings import MonitoringSettings
-
-_POLL_INTERVAL_S = 0.1
-"""How long the end of a service may wait for this thread."""
 
 
 @contextmanager
@@ -36,15 +31,10 @@ def monitoring(
         yield 0
         return
     # Only where it is on: a server that starts has no time for what it does not use.
-    from likewise.monitoring.pages import listen, pages
+    from likewise.monitoring.http import PageServer
+    from likewise.monitoring.pages import pages
 
-    server = listen(settings, pages(service, stats, longest_silence_s))
-    turn = partial(server.serve_forever, poll_interval=_POLL_INTERVAL_S)
-    thread = threading.Thread(target=turn, name="monitoring", daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    server = PageServer(settings, pages(service, stats, longest_silence_s))
+    server.start()
+    with closing(server):
+        yield server.port

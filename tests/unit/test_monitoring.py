@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +18,7 @@ from indexer.worker import IndexerStats
 from likewise.embedded import free_port
 from likewise.errors import SettingsError
 from likewise.models import Announcement
+from likewise.monitoring import http
 from likewise.monitoring.endpoint import monitoring
 from likewise.monitoring.pulse import Pulse
 from likewise.settings import MonitoringSettings
@@ -192,3 +196,72 @@ def test_the_port_is_free_again_afterwards() -> None:
         port = int(url.rpartition(":")[2])
     with monitoring(MonitoringSettings(port=port), "server", ServingStats()) as again:
         assert again == port
+
+
+def exchange(port: int, sent: bytes) -> bytes:
+    """Return all that the server says to these bytes before it hangs up."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(sent)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def test_a_thousand_clients_that_do_not_finish_their_request_keep_nobody_else_waiting() -> None:
+    with served("consumer", ConsumerStats()) as url, ExitStack() as stack:
+        port = int(url.rpartition(":")[2])
+        for number in range(1_000):
+            idle = socket.create_connection(("127.0.0.1", port), timeout=10)
+            stack.enter_context(closing(idle))
+            if number % 2:
+                idle.sendall(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+            if number % 100 == 99:
+                started_s = time.monotonic()
+                assert get(f"{url}/healthz")[0] == 200
+                assert time.monotonic() - started_s < 1.0
+        assert {thread.name for thread in threading.enumerate()} >= {"monitoring"}
+        assert threading.active_count() < 20
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "_EXCHANGE_S", 0.1)
+    with (
+        served("consumer", ConsumerStats()) as url,
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 0.01) as trickle,
+        pytest.raises(ConnectionError),
+    ):
+        deadline_s = time.monotonic() + 10
+        while time.monotonic() < deadline_s:
+            trickle.send(b"G")
+            with suppress(TimeoutError):
+                trickle.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\n\r\n", 200),
+        (b"HEAD /healthz HTTP/1.0\r\n\r\n", 200),
+        (b"GET /healthz?verbose HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        (b"POST /healthz HTTP/1.1\r\n\r\n", 405),
+        (b"\x16\x03\x01\x00\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 10_000, 431),
+    ],
+)
+def test_what_is_sent_gets_the_status_that_fits(sent: bytes, status: int) -> None:
+    with served("consumer", ConsumerStats()) as url:
+        said = exchange(int(url.rpartition(":")[2]), sent)
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert (body == b"") == sent.startswith(b"HEAD")
+
+
+def test_a_page_that_fails_says_so() -> None:
+    def broken() -> float:
+        raise RuntimeError("no clock")
+
+    pulse = Pulse(Clock())
+    pulse.beat(ready=True)
+    pulse._clock_s = broken
+    with served("consumer", ConsumerStats(pulse=pulse)) as url:
+        assert get(f"{url}/healthz") == (500, "this page failed\n")
