@@ -8,6 +8,7 @@ from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
 from likewise.composition import surroundings
 from likewise.errors import LikewiseError
+from likewise.logs import log_fatal
 from likewise.settings_loader import load_settings
 
 
@@ -19,7 +20,8 @@ def main() -> int:
         with surroundings(settings, "consumer", stats) as given:
             run_consumer(*given, stats=stats)
     except LikewiseError as error:
-        sys.stderr.write(f"{error}\n")
+        if not log_fatal(error):
+            sys.stderr.write(f"{error}\n")
         return 2
     return 0
 

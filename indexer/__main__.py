@@ -14,6 +14,7 @@ from indexer.service import run_indexer
 from indexer.worker import IndexerStats
 from likewise.composition import BUILD_SILENCE_S, surroundings
 from likewise.errors import LikewiseError
+from likewise.logs import log_fatal
 from likewise.settings_loader import load_settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def main() -> int:
         with surroundings(settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as given:
             run_indexer(*given, stats=stats, on_start=build_on_signal)
     except LikewiseError as error:
-        sys.stderr.write(f"{error}\n")
+        if not log_fatal(error):
+            sys.stderr.write(f"{error}\n")
         return 2
     return 0
 

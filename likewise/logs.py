@@ -1,44 +1,127 @@
-"""Structured logs: coloured lines on a terminal, one JSON object a line elsewhere."""
+"""Structured logs: coloured lines on a terminal, one JSON object a line elsewhere.
+
+With JSON every line is JSON: what libraries log, warnings, and exceptions that nobody caught, too.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping, Sequence
+    from types import TracebackType
+
     from likewise.settings import LoggingSettings
+
+    Processor = Callable[[Any, str, MutableMapping[str, Any]], Any]
 
 
 def configure_logging(settings: LoggingSettings, *, service: str) -> None:
     """Send all logs of this process to standard error, stamped with the service's name."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+
+    def stamp(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
+        # Not by a context variable: threads that libraries start have none.
+        event.setdefault("service", service)
+        return event
+
     renderer: Any = (
         structlog.dev.ConsoleRenderer(pad_event_to=0)
         if console
         else structlog.processors.JSONRenderer()
     )
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        stamp,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        renderer,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # Looked up anew for every line: what is standard error now may be closed by then.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        # Looked up for every line: what is standard error now may be closed by then.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(service=service)
     # The client libraries retry on their own and say so at length; only real trouble is kept.
-    logging.basicConfig(level=max(level, logging.ERROR), stream=sys.stderr)
+    _take_in_standard_logging(_Lines(processors, as_json=not console), max(level, logging.ERROR))
+    if not console:
+        sys.excepthook = _log_uncaught
+        threading.excepthook = _log_uncaught_in_thread
+        sys.unraisablehook = _log_unraisable
 
 
 def get_logger() -> Any:
     """Return the logger; events are short sentences, facts are keyword arguments."""
     return structlog.get_logger()
+
+
+def log_fatal(error: Exception) -> bool:
+    """Log what ends the service, where the log is JSON; False where a plain sentence is due."""
+    if not any(isinstance(one, _Lines) and one.as_json for one in logging.getLogger().handlers):
+        return False
+    get_logger().error("the service ends", reason=str(error))
+    return True
+
+
+class _Lines(logging.Handler):
+    """Writes what was logged with `logging` as our own events are written."""
+
+    def __init__(self, processors: Sequence[Processor], *, as_json: bool) -> None:
+        super().__init__()
+        self.as_json = as_json
+        self._processors = processors
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001  # `logging` would print a traceback over several lines
+            message = f"{record.msg} {record.args}"
+        event: Any = {"event": message, "logger": record.name}
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        for processor in self._processors:
+            event = processor(None, record.levelname.lower(), event)
+        structlog.WriteLogger(sys.stderr).msg(event)
+
+
+def _take_in_standard_logging(lines: _Lines, level: int) -> None:
+    root = logging.getLogger()
+    for before in [one for one in root.handlers if isinstance(one, _Lines)]:
+        root.removeHandler(before)
+    root.addHandler(lines)
+    root.setLevel(level)
+    logging.captureWarnings(capture=True)
+    logging.getLogger("py.warnings").setLevel(logging.WARNING)
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    get_logger().critical("uncaught exception", exc_info=(kind, error, traceback))
+
+
+def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is None or issubclass(args.exc_type, SystemExit):
+        return
+    get_logger().critical(
+        "uncaught exception in a thread",
+        thread=args.thread.name if args.thread else None,
+        exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
+    )
+
+
+def _log_unraisable(args: Any) -> None:
+    get_logger().error(
+        args.err_msg or "exception ignored",
+        where=repr(args.object),
+        exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
+    )

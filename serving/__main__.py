@@ -6,6 +6,7 @@ import sys
 
 from likewise.composition import surroundings
 from likewise.errors import LikewiseError
+from likewise.logs import log_fatal
 from likewise.settings_loader import load_settings
 from serving.service import run_server
 from serving.stats import ServingStats
@@ -19,7 +20,8 @@ def main() -> int:
         with surroundings(settings, "server", stats) as given:
             run_server(*given, stats=stats)
     except LikewiseError as error:
-        sys.stderr.write(f"{error}\n")
+        if not log_fatal(error):
+            sys.stderr.write(f"{error}\n")
         return 2
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -43,7 +44,8 @@ class _Group(TyperGroup):
         except LikewiseError as error:
             if ctx.ensure_object(CommandLine).debug:
                 traceback.print_exc()
-            complain(str(error))
+            if not _logged(error):
+                complain(str(error))
             raise typer.Exit(exit_code_of(error)) from error
 
 
@@ -54,6 +56,12 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _logged(error: LikewiseError) -> bool:
+    """Log what ends a service whose log is JSON; other commands know no log, and load none."""
+    logs = sys.modules.get("likewise.logs")
+    return logs is not None and bool(logs.log_fatal(error))
 
 
 def _print_version(wanted: bool) -> None:

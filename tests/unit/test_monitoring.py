@@ -224,17 +224,20 @@ def test_a_thousand_clients_that_do_not_finish_their_request_keep_nobody_else_wa
 def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def trickle() -> None:
+        deadline_s = time.monotonic() + 10
+        while time.monotonic() < deadline_s:
+            slow.send(b"G")
+            with suppress(TimeoutError):
+                slow.recv(1)
+
     monkeypatch.setattr(http, "_EXCHANGE_S", 0.1)
     with (
         served("consumer", ConsumerStats()) as url,
-        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 0.01) as trickle,
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 0.01) as slow,
         pytest.raises(ConnectionError),
     ):
-        deadline_s = time.monotonic() + 10
-        while time.monotonic() < deadline_s:
-            trickle.send(b"G")
-            with suppress(TimeoutError):
-                trickle.recv(1)
+        trickle()
 
 
 @pytest.mark.parametrize(
