@@ -21,12 +21,34 @@ Batch = dict[TopicPartition, list["Record"]]
 """Records by partition: of each at least one, in order."""
 
 
-class Decoded(NamedTuple):
-    """What a batch says; `timestamps_ms` are those of the events, in their order."""
+class Part(NamedTuple):
+    """The events of one partition, and the records that carry them, in their order."""
 
+    partition: int
     events: list[Event]
-    timestamps_ms: list[int]
+    records: list[Record]
+
+
+class Decoded(NamedTuple):
+    """What a batch says."""
+
+    parts: list[Part]
     dead_letters: list[DeadLetter]
+
+    @property
+    def events(self) -> list[Event]:
+        """All events, partition by partition."""
+        return [event for part in self.parts for event in part.events]
+
+    @property
+    def timestamps_ms(self) -> list[int]:
+        """The timestamps of the events' records."""
+        return [record.timestamp for part in self.parts for record in part.records]
+
+    @property
+    def event_count(self) -> int:
+        """How many events there are."""
+        return sum(len(part.events) for part in self.parts)
 
 
 def by_partition(records: Iterable[Record]) -> Batch:
@@ -40,15 +62,17 @@ def by_partition(records: Iterable[Record]) -> Batch:
 
 def decode(batch: Batch) -> Decoded:
     """Return the events, and a dead letter for each record that is none."""
-    decoded = Decoded([], [], [])
-    for records in batch.values():
+    decoded = Decoded([], [])
+    for partition, records in batch.items():
+        part = Part(partition.partition, [], [])
         for record in records:
             try:
-                decoded.events.append(decode_event(record))
+                part.events.append(decode_event(record))
             except InvalidInputError as reason:
                 decoded.dead_letters.append(DeadLetter.of(record, reason))
             else:
-                decoded.timestamps_ms.append(record.timestamp)
+                part.records.append(record)
+        decoded.parts.append(part)
     return decoded
 
 

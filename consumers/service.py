@@ -57,6 +57,7 @@ def run_consumer(
             stats=stats,
             sampler=sampler,
             patience_s=settings.kafka.group_patience_s,
+            partitioner=settings.kafka.partitioner,
         )
 
     def note_failure(error: TransientError, wait_s: float) -> None:

@@ -26,6 +26,8 @@ class ConsumerStats:
     """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
     log_breaks: Counter[str] = field(default_factory=lambda: Counter(remade=0, retention=0))
     """How often a partition did not go on from what was applied: `remade` or `retention`."""
+    scattered_users: int = 0
+    """Users who were found to have events on several partitions."""
     rejoins: int = 0
     """How often the group was joined anew, because events were there and nobody read them."""
     lag: dict[str, int] = field(default_factory=dict)

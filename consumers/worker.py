@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.batches import by_partition, decode, oldest_ms
-from consumers.fold import fold
+from consumers.ordering import Ordering
 from consumers.starts import remade, take_up
 from consumers.stats import ConsumerStats
 from likewise.backoff import StoppedError, retry
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Container, Iterable, Sequence
 
-    from consumers.batches import Batch, Decoded
+    from consumers.batches import Batch, Decoded, Part
     from consumers.prequential.questions import Question
     from consumers.prequential.sampler import Sampler
     from likewise.dead_letters import DeadLetter
-    from likewise.events import Event
+    from likewise.partitioners import Partitioner
     from likewise.settings import ConsumerSettings
     from likewise.store import LikeStore
     from likewise.streams import Broker, Record, Sink, TopicPartition
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 COMMIT_EVERY_S = 0.25
+SIGN_OF_LIFE_EVERY_S = 1.0
 
 
 class ConsumerWorker:
@@ -61,6 +62,7 @@ class ConsumerWorker:
         stats: ConsumerStats | None = None,
         sampler: Sampler | None = None,
         patience_s: float = 60.0,
+        partitioner: Partitioner = "murmur2",
     ) -> None:
         """Join the group; `stop` is what will end `run`, `sampler` asks about some of the likes.
 
@@ -84,6 +86,15 @@ class ConsumerWorker:
         self._standstill = Standstill(broker, topics.likes, store.positions, patience_s=patience_s)
         self._look_every_s = patience_s / 4
         self._next_look_s = time.monotonic() + self._look_every_s
+        self._ordering = Ordering(
+            broker,
+            store,
+            topics.likes,
+            partitioner,
+            self.stats,
+            while_reading=self._stay_while_reading,
+        )
+        self._next_sign_s = 0.0
         self._dead_letters: Sink | None = None  # made for the first one
         # How far our partitions are applied. Redis holds the same, or refuses our batch.
         self._applied: dict[TopicPartition, int] = {}
@@ -134,7 +145,7 @@ class ConsumerWorker:
         self._bury(decoded.dead_letters)
         questions = self._questions_on(decoded, batch)
         try:
-            self._apply(decoded.events, reached)
+            self._apply(decoded.parts, reached)
         except PositionMovedError as moved:
             self._doubt([*reached, *moved.stored], moved)
         else:
@@ -217,7 +228,7 @@ class ConsumerWorker:
         if (
             not batch
             or self._sampler is None
-            or 2 * len(decoded.events) >= self._settings.max_records
+            or 2 * decoded.event_count >= self._settings.max_records
         ):
             return []
         first = next(iter(batch.values()))[0]
@@ -228,16 +239,24 @@ class ConsumerWorker:
         if self._sampler is not None:
             self._sampler.ask(questions)
 
-    def _apply(self, events: Sequence[Event], reached: dict[TopicPartition, int]) -> None:
-        changes = fold(events)
+    def _apply(self, parts: Sequence[Part], reached: dict[TopicPartition, int]) -> None:
         following = self._applied | reached
         # Partitions without events are compared as well: Redis may have lost writes of theirs.
         advances = {
             partition: Advance(applied, following[partition])
             for partition, applied in self._applied.items()
         }
-        self._persist(lambda: self._store.apply(changes, advances))
+        self._persist(lambda: self._ordering.apply(parts, advances))
         self._applied = following
+
+    def _stay_while_reading(self) -> None:
+        """Show that we live while a stretch of the log is read again; end it when told to stop."""
+        if self._stop.is_set():
+            raise StoppedError
+        if time.monotonic() >= self._next_sign_s:
+            self._next_sign_s = time.monotonic() + SIGN_OF_LIFE_EVERY_S
+            self._source.keep_alive()
+            self.stats.pulse.beat(ready=self._source.is_member())
 
     def _end_standstill(self) -> None:
         """Join the group anew where a partition, whoever has it, is not read on in."""
@@ -291,7 +310,7 @@ class ConsumerWorker:
             self.stats.on_delay_s(max(time.time() - since_ms / 1000, 0.0))
         self.stats.lag = self._lag()
         self.stats.batches += 1
-        self.stats.events_applied += len(decoded.events)
+        self.stats.events_applied += decoded.event_count
         self.stats.dead_letters += len(decoded.dead_letters)
 
     def _commit(self) -> None:

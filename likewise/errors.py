@@ -71,6 +71,10 @@ class PositionMovedError(LikewiseError):
         self.stored = dict(stored)
 
 
+class HomesMovedError(LikewiseError):
+    """A user was marked as scattered since the caller looked; nothing was applied."""
+
+
 class ForeignDataError(LikewiseError):
     """A Redis key of ours holds what likewise never writes; the sentence names the key."""
 

@@ -1,7 +1,7 @@
 """Replay: what the likes topic alone says about every user, to hold against the store.
 
 The events are applied one by one, in the plainest way there is, and not with the consumers' own
-folding: a fault there would otherwise hide itself.
+code: a fault there would otherwise hide itself.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike
+from likewise.events import ForgetUser, Like, RestoreItem, RetireItem
 from likewise.ids import ItemId
+from likewise.merging import Merged
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from likewise.events import Event
     from likewise.ids import UserId
+    from likewise.streams import Record
 
 
 class Difference(NamedTuple):
     """Items by which a stored set differs from what the log says.
 
-    Of `unproven` items the store has more than the log can speak of: the events that put them
-    there may have been before the log's beginning, or it holds no order between partitions.
+    Of `unproven` items the log can say nothing for certain: the events that settle them may have
+    been before its beginning.
     """
 
     missing: frozenset[ItemId] = frozenset()
@@ -40,48 +42,60 @@ class Replay:
     """The state that the events so far come to. Memory: one set per user, ids shared.
 
     `whole` says that the log begins with its first event: then there is nothing it doesn't know.
+    Users whose events lie in several partitions are `unmerged` until everything they have is taken in
+    once more by `merge`, from the log's beginning on.
     """
 
     def __init__(self, *, whole: bool) -> None:
         self.likes: dict[UserId, set[ItemId]] = {}
-        self.retired: set[ItemId] = set()
+        self.merged: dict[UserId, Merged] = {}
+        self.unmerged: set[UserId] = set()
+        self.cut_ms = 0
+        """Where the log is cut: the timestamp of its youngest beginning."""
+        self._catalogue = Merged()
         self._whole = whole
         # What was taken away is kept only where the log is cut: it proves that a stored like,
         # of which nothing else is known, is one too many.
         self._unlikes: dict[UserId, set[ItemId]] = {}
         self._forgotten: set[UserId] = set()
-        self._restored: set[ItemId] = set()
         self._partitions: dict[UserId, int] = {}
-        self._scattered: set[UserId] = set()
-        self._lost_some: set[UserId] = set()
 
-    def apply(self, event: Event, partition: int) -> None:
+    def apply(self, event: Event, record: Record) -> None:
         """Take in the next event of a partition."""
-        match event:
-            case Like(user_id, item_id) | Unlike(user_id, item_id):
-                self._note_partition(user_id, partition)
-                self._set_like(user_id, ItemId(sys.intern(item_id)), liked=isinstance(event, Like))
-            case ForgetUser(user_id):
-                self._note_partition(user_id, partition)
-                self._forget(user_id)
-            case RetireItem(item_id):
-                self.retired.add(item_id)
-                self._restored.discard(item_id)
-            case RestoreItem(item_id):
-                self.retired.discard(item_id)
-                self._restored.add(item_id)
+        if isinstance(event, RetireItem | RestoreItem):
+            self._catalogue.take(event, record)
+            return
+        user_id = event.user_id
+        if user_id in self.merged:
+            self.merged[user_id].take(event, record)
+            return
+        if self._partitions.setdefault(user_id, record.partition) != record.partition:
+            self.unmerged.add(user_id)
+        if isinstance(event, ForgetUser):
+            self._forget(user_id)
+        else:
+            self._set_like(
+                user_id, ItemId(sys.intern(event.item_id)), liked=isinstance(event, Like)
+            )
+
+    def merge(self, event: Event, record: Record) -> None:
+        """Take in, once more, the next event of a partition, where it is of an unmerged user."""
+        if isinstance(event, RetireItem | RestoreItem) or event.user_id not in self.unmerged:
+            return
+        self.merged.setdefault(event.user_id, Merged()).take(event, record)
+
+    def end_merge(self) -> None:
+        """Note that everything applied so far was merged."""
+        for user_id in self.unmerged:
+            self.likes.pop(user_id, None)
+        self.unmerged.clear()
 
     def difference(self, user_id: UserId, stored: AbstractSet[ItemId]) -> Difference:
-        """Return how what is stored for the user differs from what the log says.
-
-        The events of a user that lie in several partitions (published without a key, or by clients
-        that partition differently) have no defined order: nothing is proven of such a user, unless
-        they are likes only.
-        """
+        """Return how what is stored for the user differs from what the log says."""
+        if user_id in self.merged:
+            return self._merged_difference(self.merged[user_id], stored)
         likes = self.likes.get(user_id, set())
         missing, surplus = likes - stored, stored - likes
-        if user_id in self._scattered and user_id in self._lost_some:
-            return Difference(unproven=frozenset(missing | surplus))
         extra = surplus
         if not self._whole and user_id not in self._forgotten:
             extra = surplus & self._unlikes.get(user_id, set())
@@ -89,14 +103,20 @@ class Replay:
 
     def retired_difference(self, stored: AbstractSet[ItemId]) -> Difference:
         """Return how the stored retired items differ from what the log says."""
-        surplus = stored - self.retired
-        extra = surplus if self._whole else surplus & self._restored
-        missing = self.retired - stored
-        return Difference(frozenset(missing), frozenset(extra), frozenset(surplus - extra))
+        return self._merged_difference(self._catalogue, stored)
 
-    def _note_partition(self, user_id: UserId, partition: int) -> None:
-        if self._partitions.setdefault(user_id, partition) != partition:
-            self._scattered.add(user_id)
+    def _merged_difference(self, merged: Merged, stored: AbstractSet[ItemId]) -> Difference:
+        likes = merged.likes()
+        missing, surplus = likes - stored, stored - likes
+        if self._whole:
+            return Difference(frozenset(missing), frozenset(surplus))
+        # Within one partition, an event that is left settles all before it.
+        known = merged.settled_since(self.cut_ms if merged.partitions > 1 else 0)
+        extra = surplus if known is None else surplus & known
+        proven = missing if known is None else missing & known
+        return Difference(
+            frozenset(proven), frozenset(extra), frozenset((missing | surplus) - proven - extra)
+        )
 
     def _set_like(self, user_id: UserId, item_id: ItemId, *, liked: bool) -> None:
         likes = self.likes.setdefault(user_id, set())
@@ -104,7 +124,6 @@ class Replay:
             likes.add(item_id)
         else:
             likes.discard(item_id)
-            self._lost_some.add(user_id)
         if not self._whole:
             unlikes = self._unlikes.setdefault(user_id, set())
             if liked:
@@ -116,4 +135,3 @@ class Replay:
         self.likes.pop(user_id, None)
         self._unlikes.pop(user_id, None)
         self._forgotten.add(user_id)
-        self._lost_some.add(user_id)

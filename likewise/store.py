@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from likewise.ids import ItemId, UserId
+    from likewise.order import Reach, Words
+    from likewise.partitioners import Partitioner
     from likewise.streams import TopicPartition
 
 
@@ -28,6 +30,38 @@ class UserChange:
     remove: set[ItemId] = field(default_factory=set)
 
 
+class Homes(NamedTuple):
+    """In which partition each user's events are expected, and whether some lay elsewhere.
+
+    The home partition is what `partitioner` makes of the user id and the number of `partitions`.
+    `mark` is another one whenever a user was marked as scattered; empty while none is.
+    """
+
+    partitioner: Partitioner
+    partitions: int
+    mark: str = ""
+
+
+class Scattered(NamedTuple):
+    """A user with events in other partitions than the home.
+
+    Times are kept of the events from `floor_ms` on; `complete` is False until those that were
+    applied before the user was marked are among them. `reach` has the partitions asked for, as far
+    as they are known.
+    """
+
+    floor_ms: int
+    complete: bool
+    reach: dict[int, Reach]
+
+
+class History(NamedTuple):
+    """What a scattered user's events say from `floor_ms` up to the applied positions."""
+
+    floor_ms: int
+    words: Words
+
+
 @dataclass(slots=True)
 class Changes:
     """A batch of events, folded: applying it once or many times gives the same state."""
@@ -35,6 +69,12 @@ class Changes:
     users: dict[UserId, UserChange] = field(default_factory=dict)
     retire: set[ItemId] = field(default_factory=set)
     restore: set[ItemId] = field(default_factory=set)
+    scattered: dict[UserId, Words] = field(default_factory=dict)
+    """Users whose events have times. A word counts where the store has no later one."""
+    catalogue: Words | None = None
+    """The retired items, whose events always have times: an item that is "liked" is retired."""
+    homes: Homes | None = None
+    """What the caller believes; None where the changes do not depend on it."""
 
 
 class Advance(NamedTuple):
@@ -78,7 +118,34 @@ class LikeStore(Protocol):
 
         Raises:
             PositionMovedError: a position is not where the caller believed; nothing was done.
+            HomesMovedError: a user was marked as scattered meanwhile; nothing was done.
         """
+
+    def homes(self, partitioner: Partitioner, partitions: int) -> Homes:
+        """Return what was noted first in this store; these are noted where nothing was."""
+
+    def scattered(
+        self, users: Sequence[UserId], partitions: Sequence[int]
+    ) -> list[Scattered | None]:
+        """Return what is known of each user, with the reach in these partitions; None: not marked."""
+
+    def scatter(self, floors_ms: Mapping[UserId, int], homes: Homes) -> Homes:
+        """Mark users as scattered from these times on; return the homes with another mark.
+
+        Who is marked from an earlier time stays as is; the others are incomplete from now on.
+        """
+
+    def catch_up(self, histories: Mapping[UserId, History]) -> None:
+        """Add what was applied without times; users are complete, unless marked from another time.
+
+        Idempotent. The words of each user are added all or nothing.
+        """
+
+    def catalogue_reach(self, partitions: Sequence[int]) -> dict[int, Reach]:
+        """Return the reach of the events that retire and restore items, as far as it is known."""
+
+    def scattered_count(self) -> int:
+        """Return how many users are marked as scattered."""
 
     def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
         """Return what each user likes now, in the order asked; empty sets for strangers."""

@@ -277,6 +277,14 @@ class Broker(Protocol):
     def held_back(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return how many offsets of each partition wait for a transaction to end; mostly 0."""
 
+    def offsets_since(
+        self, partitions: Iterable[TopicPartition], time_ms: int
+    ) -> dict[TopicPartition, int]:
+        """Return an offset of each partition before which every record is older than that.
+
+        It may be less than the largest such offset where the broker does not look up timestamps.
+        """
+
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]
     ) -> dict[TopicPartition, int | None]:

@@ -7,6 +7,7 @@ event meanwhile is looked at again, so that a difference that is reported is one
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,17 @@ from likewise.errors import InvalidInputError
 from likewise.events import RestoreItem, RetireItem, decode_event
 from likewise.log_reading import read_between
 from likewise.replay import Difference, Replay
-from likewise.store import Advance, Changes, UserChange
+from likewise.store import Advance, Changes, History, UserChange
+from likewise.streams import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from likewise.events import Event
     from likewise.ids import UserId
+    from likewise.partitioners import Partitioner
     from likewise.store import LikeStore
-    from likewise.streams import Broker, Record, TopicPartition
+    from likewise.streams import Broker, Record
 
     Progress = Callable[[int, int], None]
 
@@ -46,6 +49,7 @@ class Verification:
     beyond_log: dict[TopicPartition, int] = field(default_factory=dict)
     differences: dict[UserId, Difference] = field(default_factory=dict)
     retired: Difference = field(default_factory=Difference)
+    scattered: int = 0
     unsettled: set[UserId] = field(default_factory=set)
 
     @property
@@ -59,6 +63,16 @@ class Verification:
         return sorted(user for user, found in self.differences.items() if found.proven)
 
     @property
+    def unproven_users(self) -> int:
+        """How many users have likes that the log can neither prove nor refute."""
+        return sum(bool(each.unproven) for each in self.differences.values())
+
+    @property
+    def proven(self) -> bool:
+        """Whether the store is right beyond doubt: equal, by a log that reaches back to its first event."""
+        return self.equal and self.whole and not self.unproven_users
+
+    @property
     def equal(self) -> bool:
         """Whether nothing is proven wrong and nothing was left open."""
         wrong = self.wrong_users or self.retired.proven or self.beyond_log or self.unsettled
@@ -68,8 +82,11 @@ class Verification:
 class Verifier:
     """Compares one store with one log, and mends the store where it is proven wrong."""
 
-    def __init__(self, broker: Broker, store: LikeStore, topic: str) -> None:
+    def __init__(
+        self, broker: Broker, store: LikeStore, topic: str, partitioner: Partitioner = "murmur2"
+    ) -> None:
         """Ask the broker where the log begins."""
+        self._partitioner = partitioner
         self._broker = broker
         self._store = store
         self._partitions = broker.partitions(topic)
@@ -78,6 +95,8 @@ class Verifier:
         self.result = Verification(
             beginnings={partition: at for partition, at in self._at.items() if at}
         )
+        self._beginnings = dict(self._at)
+        self._unread_cuts = set(self.result.beginnings)
         self._replay = Replay(whole=self.result.whole)
 
     def run(self, on_progress: Progress) -> Verification:
@@ -88,7 +107,7 @@ class Verifier:
         """
         self._advance(on_progress)
         stored_users = {user for users in self._store.scan_users(_CHUNK) for user in users}
-        suspects = stored_users | self._replay.likes.keys()
+        suspects = stored_users | self._replay.likes.keys() | self._replay.merged.keys()
         self.result.users = len(suspects)
         for _ in range(_ROUNDS):
             found = self._differences(suspects)
@@ -101,6 +120,7 @@ class Verifier:
             if not suspects and not items_touched:
                 break
         self.result.unsettled = suspects
+        self.result.scattered = len(self._replay.merged)
         return self.result
 
     def repair(self) -> int:
@@ -117,6 +137,7 @@ class Verifier:
             for partition, stored in self._stored.items()
         }
         wrong = self.result.wrong_users
+        self._mark([user for user in wrong if user in self._replay.merged])
         for start in range(0, len(wrong), _CHUNK):
             users = {
                 user: UserChange(add=set(difference.missing), remove=set(difference.extra))
@@ -129,6 +150,20 @@ class Verifier:
             missing, extra, _ = self.result.retired
             self._store.apply(Changes(retire=set(missing), restore=set(extra)), here)
         return len(wrong)
+
+    def _mark(self, users: Sequence[UserId]) -> None:
+        """Give the store the times of all that the log says of users on several partitions."""
+        if not users:
+            return
+        homes = self._store.homes(self._partitioner, len(self._partitions))
+        self._store.scatter(dict.fromkeys(users, 0), homes)
+        for start in range(0, len(users), _CHUNK):
+            self._store.catch_up(
+                {
+                    user: History(0, self._replay.merged[user].words())
+                    for user in users[start : start + _CHUNK]
+                }
+            )
 
     def _advance(
         self, on_progress: Progress = lambda _read, _total: None
@@ -148,8 +183,19 @@ class Verifier:
             read += len(records)
             on_progress(read, total)
         self._at = targets
+        self._merge()
         self.result.events += read
         return users, items_touched
+
+    def _merge(self) -> None:
+        """Read the log once more for those users who were found in several partitions."""
+        if not self._replay.unmerged:
+            return
+        for records in read_between(self._broker, self._beginnings, self._at):
+            for record in records:
+                with suppress(InvalidInputError):
+                    self._replay.merge(decode_event(record), record)
+        self._replay.end_merge()
 
     def _targets(self) -> dict[TopicPartition, int]:
         positions = self._store.positions(self._partitions)
@@ -173,8 +219,16 @@ class Verifier:
             except InvalidInputError:
                 self.result.invalid += 1  # the consumers have put it among the dead letters
                 continue
-            self._replay.apply(event, record.partition)
+            self._note_cut(record)
+            self._replay.apply(event, record)
             yield event
+
+    def _note_cut(self, record: Record) -> None:
+        if self._unread_cuts:
+            partition = TopicPartition(record.topic, record.partition)
+            if partition in self._unread_cuts:
+                self._unread_cuts.discard(partition)
+                self._replay.cut_ms = max(self._replay.cut_ms, record.timestamp)
 
     def _differences(self, users: Iterable[UserId]) -> dict[UserId, Difference]:
         listed = list(users)
@@ -185,4 +239,14 @@ class Verifier:
                 difference = self._replay.difference(user, stored)
                 if any(difference):
                     found[user] = difference
-        return found
+        return found if self.result.whole else found | self._doubtful(found)
+
+    def _doubtful(self, found: Mapping[UserId, Difference]) -> dict[UserId, Difference]:
+        """Return what is not proven after all: the log has lost the events in other partitions."""
+        alone = [user for user in found if user not in self._replay.merged]
+        marks = self._store.scattered(alone, [])
+        return {
+            user: Difference(unproven=frozenset().union(*found[user]))
+            for user, mark in zip(alone, marks, strict=True)
+            if mark is not None
+        }

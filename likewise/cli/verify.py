@@ -25,13 +25,20 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Write what the log says where Redis is wrong.")
     ] = False,
+    allow_unproven: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unproven", help="Exit with 0 where the log can neither prove nor refute."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Replay the likes topic into memory and compare it with Redis; exit code 1 if they differ.
 
     Redis names the position up to which each partition is applied; the log is replayed to there.
     So services may run meanwhile, and events that are not applied yet are no difference. Where the
-    topic's retention has removed events, likes that only they could explain are counted apart.
+    topic's retention has removed events, likes that only they could explain are counted apart, and the
+    exit code is 1, unless `--allow-unproven` is given: such a log can't tell whether Redis is right.
 
     `--repair` touches only what is proven wrong, and never undoes an event that a consumer
     applies meanwhile: it then stops and says so. Stop the consumers where that keeps happening.
@@ -39,6 +46,7 @@ def verify(
     ```
     likewise verify
     likewise verify --repair --json
+    likewise verify --allow-unproven
     ```
     """
     from likewise.verification import Verifier
@@ -47,7 +55,7 @@ def verify(
     with cli.broker() as broker, cli.store() as store:
         if not broker.partitions(cli.topics.likes):
             raise LikewiseError(f"there is no topic {cli.topics.likes}: nothing to compare with")
-        verifier = Verifier(broker, store, cli.topics.likes)
+        verifier = Verifier(broker, store, cli.topics.likes, cli.settings.kafka.partitioner)
         found = _run(verifier)
         repaired = _repair(verifier) if repair else None
     if as_json:
@@ -55,7 +63,8 @@ def verify(
     else:
         _print(found, repaired)
     mended = repair and not found.beyond_log and not found.unsettled
-    if not (found.equal or mended):
+    unproven = not (allow_unproven or (found.whole and not found.unproven_users))
+    if unproven or not (found.equal or mended):
         raise typer.Exit(FAILED)
 
 
@@ -89,7 +98,8 @@ def _as_json(found: Verification, repaired: int | None) -> dict[str, Any]:
         "log_begins_at": {
             str(partition.partition): at for partition, at in found.beginnings.items()
         },
-        "unproven_users": sum(bool(each.unproven) for each in found.differences.values()),
+        "scattered_users": found.scattered,
+        "unproven_users": found.unproven_users,
         "beyond_log": {str(partition.partition): at for partition, at in found.beyond_log.items()},
         "unsettled_users": sorted(found.unsettled),
         "repaired_users": repaired,
@@ -106,6 +116,8 @@ def _print(found: Verification, repaired: int | None) -> None:
         f"{found.events:,} events replayed ({found.invalid:,} not understood, {found.lag:,} not "
         f"applied yet), {found.users:,} users compared"
     )
+    if found.scattered:
+        out.print(f"{found.scattered:,} users have events on several partitions")
     _print_limits(found)
     if found.wrong_users or found.retired.proven:
         _print_differences(found)
@@ -113,14 +125,18 @@ def _print(found: Verification, repaired: int | None) -> None:
         out.print(f"repaired {repaired:,} users")
     elif found.equal:
         out.print("[green]Redis holds what the log says.[/]")
+        if not found.proven:
+            complain("this log can't tell whether that is all: --allow-unproven accepts it")
 
 
 def _print_limits(found: Verification) -> None:
     """Say what the comparison could not tell."""
     for (topic, number), at in found.beginnings.items():
         complain(f"{topic}/{number} begins at {at}: what came before can't be verified")
-    if unproven := sum(bool(each.unproven) for each in found.differences.values()):
-        complain(f"{unproven:,} users have likes that this log can neither prove nor refute")
+    if found.unproven_users:
+        complain(
+            f"{found.unproven_users:,} users have likes that this log can neither prove nor refute"
+        )
     for (topic, number), at in found.beyond_log.items():
         complain(
             f"{topic}/{number} ends before {at}, which Redis says is applied: it was made anew"

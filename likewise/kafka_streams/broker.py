@@ -35,6 +35,7 @@ _METADATA_PATIENCE_S = 5.0
 _METADATA_POLL_S = 0.05
 _COMMITTED = IsolationLevel.READ_COMMITTED
 _MAX_FETCH_BYTES = 32 * 1024 * 1024
+_END_OF_TIME_MS = 2**62
 
 
 class KafkaBroker:
@@ -139,6 +140,18 @@ class KafkaBroker:
         # Asked last, for a log that grows meanwhile; what comes in between is not held back by much.
         ends = self._offsets(wanted, kafka.OffsetSpec.LATEST)
         return {partition: max(end - stable[partition], 0) for partition, end in ends.items()}
+
+    def offsets_since(
+        self, partitions: Iterable[TopicPartition], time_ms: int
+    ) -> dict[TopicPartition, int]:
+        """See `Broker.offsets_since`; Tansu looks up when records came, so there it is the oldest."""
+        wanted = list(partitions)
+        beginnings = self.beginning_offsets(wanted)
+        # Nothing is as new as this: Kafka finds no offset (-1), Tansu the first one.
+        if any(offset >= 0 for offset in self._offsets(wanted, _END_OF_TIME_MS).values()):
+            return beginnings
+        ends, found = self.least_ends(wanted), self._offsets(wanted, time_ms)
+        return {one: found[one] if found[one] >= 0 else ends[one] for one in wanted}
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]

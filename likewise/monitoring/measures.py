@@ -58,6 +58,11 @@ MEASURES = {
             label="reason",
         ),
         Measure(
+            "scattered_users",
+            "Users found to have events on several partitions, which are merged by timestamp.",
+            lambda s: s.scattered_users,
+        ),
+        Measure(
             "rejoins",
             "Times the group was joined anew because nobody read a partition on.",
             lambda s: s.rejoins,

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from likewise.redis_store.merging import MERGE_FUNCTION, merge_arguments
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from likewise.keys import Keys
-    from likewise.store import Advance, Changes
-    from likewise.streams import TopicPartition
+    from likewise.order import Words
+    from likewise.store import Changes
 
 Command = tuple[str | bytes | int, ...]
 NOWHERE = ""
@@ -24,46 +26,56 @@ NOWHERE = ""
 # Lua's unpack puts the members on a stack of 8,000 values.
 _MEMBERS_PER_WRITE = 5_000
 
-# KEYS: the positions' keys, then one key a write.
-# ARGV: number of positions; expected and next for each; command, count and members for each write.
-# Returns the stored positions if any is not as expected, else nothing. An error names its key.
-_APPLY = """
-local function call(command, i, ...)
-  local reply = redis.pcall(command, KEYS[i], ...)
-  if type(reply) == 'table' and reply.err then
-    error(reply.err .. ' {key ' .. i .. '}', 0)
-  end
-  return reply
-end
-
-local positions = tonumber(ARGV[1])
+# KEYS: what has to be as expected (positions, homes), then one key a write, two a `MERGE`.
+# ARGV: their number; expected and next for each; command, count and members for each write.
+# Returns what is stored if any is not as expected, else nothing. An error names its key.
+_APPLY = (
+    MERGE_FUNCTION
+    + """
+local expectations = tonumber(ARGV[1])
 local stored, moved = {}, false
-for i = 1, positions do
+for i = 1, expectations do
   stored[i] = call('GET', i) or ''
   moved = moved or stored[i] ~= ARGV[2 * i]
 end
 if moved then return stored end
 
-local at = 2 * positions + 2
-for i = positions + 1, #KEYS do
+local at, i = 2 * expectations + 2, expectations + 1
+while i <= #KEYS do
   local last = at + 1 + tonumber(ARGV[at + 1])
-  call(ARGV[at], i, unpack(ARGV, at + 2, last))
+  if ARGV[at] == 'MERGE' then
+    merge(i, i + 1, at + 2, last)
+    i = i + 2
+  else
+    call(ARGV[at], i, unpack(ARGV, at + 2, last))
+    i = i + 1
+  end
   at = last + 1
 end
-for i = 1, positions do
+for i = 1, expectations do
   if ARGV[2 * i + 1] ~= ARGV[2 * i] then call('SET', i, ARGV[2 * i + 1]) end
 end
 return {}
 """
+)
 _KEY_AT_FAULT = re.compile(r"\{key (\d+)\}")
 
 
+class Expectation(NamedTuple):
+    """What a key has to hold for a batch to be applied, and what it holds from then on."""
+
+    key: str
+    expected: str | int
+    next: str | int
+
+
 class Write(NamedTuple):
-    """One command that changes one key."""
+    """One command that changes one key; `MERGE` changes the times beside it as well."""
 
     command: str
     key: str
     members: Collection[str] = ()
+    times: str | None = None
 
 
 def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
@@ -76,11 +88,20 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
             yield from set_writes("SADD", key, change.add)
         if change.remove:
             yield from set_writes("SREM", key, change.remove)
-    yield from set_writes("SADD", keys.changed, changes.users)
-    if changes.retire or changes.restore:
+    for user_id, words in changes.scattered.items():
+        yield merge_write(keys, keys.likes(user_id), words)
+    yield from set_writes("SADD", keys.changed, [*changes.users, *changes.scattered])
+    if changes.catalogue is not None:
+        yield merge_write(keys, keys.retired, changes.catalogue)
+    if changes.retire or changes.restore or changes.catalogue is not None:
         yield from set_writes("SADD", keys.retired, changes.retire)
         yield from set_writes("SREM", keys.retired, changes.restore)
         yield Write("INCR", keys.retired_version)
+
+
+def merge_write(keys: Keys, key: str, words: Words) -> Write:
+    """Return what applies words to a set, each where nothing later was said."""
+    return Write("MERGE", key, merge_arguments(words, "follow"), keys.times(key))
 
 
 def set_writes(command: str, key: str, members: Collection[str]) -> Iterator[Write]:
@@ -93,19 +114,19 @@ def set_writes(command: str, key: str, members: Collection[str]) -> Iterator[Wri
         yield Write(command, key, listed[start : start + _MEMBERS_PER_WRITE])
 
 
-def apply_script(
-    keys: Keys, advances: Mapping[TopicPartition, Advance], batch: list[Write]
-) -> Command:
-    """Return the command that applies the batch if every position is where it is expected.
+def apply_script(expectations: Sequence[Expectation], batch: Iterable[Write]) -> Command:
+    """Return the command that applies the batch if every key holds what is expected.
 
-    Its reply is empty when it did, else the stored positions in the order of `advances`.
+    Its reply is empty when it did, else what the keys hold.
     """
-    key_names = [keys.position(*partition) for partition in advances]
-    arguments: list[str | int] = [len(advances)]
-    for expected, following in advances.values():
-        arguments += (NOWHERE if expected is None else expected, following)
-    for command, key, members in batch:
+    key_names = [one.key for one in expectations]
+    arguments: list[str | int] = [len(expectations)]
+    for one in expectations:
+        arguments += (one.expected, one.next)
+    for command, key, members, times in batch:
         key_names.append(key)
+        if times is not None:
+            key_names.append(times)
         arguments += (command, len(members), *members)
     return ("EVAL", _APPLY, len(key_names), *key_names, *arguments)
 

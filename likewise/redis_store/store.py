@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from redis import RedisCluster
 from redis.exceptions import ResponseError
 
-from likewise.errors import ForeignDataError, PositionMovedError, TransientError
+from likewise.errors import (
+    ForeignDataError,
+    HomesMovedError,
+    PositionMovedError,
+    TransientError,
+)
 from likewise.keys import Keys
-from likewise.redis_store.applying import Command, Write, apply_script, key_of, set_writes, writes
+from likewise.redis_store.applying import (
+    NOWHERE,
+    Command,
+    Expectation,
+    Write,
+    apply_script,
+    key_of,
+    set_writes,
+    writes,
+)
 from likewise.redis_store.bulk_reading import Read, read_all
 from likewise.redis_store.connection import Client, address, connect, disconnect
+from likewise.redis_store.merging import MERGE
 from likewise.redis_store.refusals import FAILURES, refusal
+from likewise.redis_store.scattering import ScatteredUsers
 from likewise.store import Lookup
 
 if TYPE_CHECKING:
@@ -21,8 +37,10 @@ if TYPE_CHECKING:
 
     from likewise.errors import LikewiseError
     from likewise.ids import ItemId, UserId
+    from likewise.order import Reach
+    from likewise.partitioners import Partitioner
     from likewise.settings import RedisSettings
-    from likewise.store import Advance, Changes
+    from likewise.store import Advance, Changes, History, Homes, Scattered
     from likewise.streams import TopicPartition
 
 _ACQUIRE = """
@@ -48,8 +66,9 @@ class RedisStore:
             SettingsError: the URL is none.
         """
         self._settings = settings
-        self._keys = Keys(settings.key_prefix)
+        self._keys = Keys(settings.key_prefix, settings.cluster)
         self._address = address(settings)
+        self._scattering = ScatteredUsers(self._keys, self._address, self._run, self._pipeline)
         self._client: Client | None = None
         self._connecting = threading.Lock()
 
@@ -68,15 +87,38 @@ class RedisStore:
 
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """See `LikeStore.apply`."""
-        batch = list(writes(self._keys, changes))
+        batch = writes(self._keys, changes)
+        homes = [] if changes.homes is None else [self._scattering.stay(changes.homes)]
         if self._settings.cluster:
-            self._check_positions(advances)
-            self._pipeline([(command, key, *members) for command, key, members in batch])
-            for partition, advance in advances.items():
-                if advance.next != advance.expected:
-                    self._apply_at_once({partition: advance}, [])
+            self._apply_one_by_one(batch, homes, advances)
         else:
-            self._apply_at_once(advances, batch)
+            self._apply_at_once(batch, homes, advances)
+
+    def homes(self, partitioner: Partitioner, partitions: int) -> Homes:
+        """See `LikeStore.homes`."""
+        return self._scattering.homes(partitioner, partitions)
+
+    def scattered(
+        self, users: Sequence[UserId], partitions: Sequence[int]
+    ) -> list[Scattered | None]:
+        """See `LikeStore.scattered`; two round trips, where any of them is marked."""
+        return self._scattering.scattered(users, partitions)
+
+    def scatter(self, floors_ms: Mapping[UserId, int], homes: Homes) -> Homes:
+        """See `LikeStore.scatter`."""
+        return self._scattering.scatter(floors_ms, homes)
+
+    def catch_up(self, histories: Mapping[UserId, History]) -> None:
+        """See `LikeStore.catch_up`."""
+        self._scattering.catch_up(histories)
+
+    def catalogue_reach(self, partitions: Sequence[int]) -> dict[int, Reach]:
+        """See `LikeStore.catalogue_reach`."""
+        return self._scattering.reaches([self._keys.retired], partitions)[0]
+
+    def scattered_count(self) -> int:
+        """See `LikeStore.scattered_count`."""
+        return int(self._run("HLEN", self._keys.scattered))
 
     def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
         """See `LikeStore.likes`."""
@@ -135,7 +177,7 @@ class RedisStore:
 
     def mark_changed(self, users: Iterable[UserId]) -> None:
         """See `LikeStore.mark_changed`."""
-        for command, key, members in set_writes("SADD", self._keys.changed, set(users)):
+        for command, key, members, _ in set_writes("SADD", self._keys.changed, set(users)):
             self._run(command, key, *members)
 
     def announce_model(self, announcement: bytes) -> None:
@@ -166,18 +208,58 @@ class RedisStore:
                 self._client = None
 
     def _apply_at_once(
-        self, advances: Mapping[TopicPartition, Advance], batch: list[Write]
+        self,
+        batch: Iterable[Write],
+        homes: Sequence[Expectation],
+        advances: Mapping[TopicPartition, Advance],
     ) -> None:
-        stored = self._run(*apply_script(self._keys, advances, batch))
-        if stored:
-            raise PositionMovedError(
-                dict(zip(advances, self._parsed_positions(list(advances), stored), strict=True))
+        positions = [
+            Expectation(
+                self._keys.position(*partition),
+                NOWHERE if step.expected is None else step.expected,
+                step.next,
             )
+            for partition, step in advances.items()
+        ]
+        stored = self._run(*apply_script([*positions, *homes], batch))
+        if stored:
+            found = self._parsed_positions(list(advances), stored[: len(positions)])
+            self._raise_moved(dict(zip(advances, found, strict=True)), advances)
+
+    def _apply_one_by_one(
+        self,
+        batch: Iterable[Write],
+        homes: Sequence[Expectation],
+        advances: Mapping[TopicPartition, Advance],
+    ) -> None:
+        self._check_positions(advances)
+        self._check_homes(homes)
+        self._pipeline([self._command(write) for write in batch])
+        self._check_homes(homes)
+        for partition, advance in advances.items():
+            if advance.next != advance.expected:
+                self._apply_at_once([], [], {partition: advance})
+
+    def _command(self, write: Write) -> Command:
+        if write.times is None:
+            return (write.command, write.key, *write.members)
+        return ("EVAL", MERGE, 2, write.key, write.times, *write.members)
 
     def _check_positions(self, advances: Mapping[TopicPartition, Advance]) -> None:
         stored = dict(zip(advances, self.positions(list(advances)), strict=True))
         if any(stored[partition] != step.expected for partition, step in advances.items()):
             raise PositionMovedError(stored)
+
+    def _check_homes(self, homes: Sequence[Expectation]) -> None:
+        if any(self._run("GET", one.key) != one.expected for one in homes):
+            raise HomesMovedError("users were marked as scattered meanwhile")
+
+    def _raise_moved(
+        self, found: dict[TopicPartition, int | None], advances: Mapping[TopicPartition, Advance]
+    ) -> NoReturn:
+        if all(found[partition] == step.expected for partition, step in advances.items()):
+            raise HomesMovedError("users were marked as scattered meanwhile")
+        raise PositionMovedError(found)
 
     def _position_reads(self, partitions: Sequence[TopicPartition]) -> list[Read]:
         return [("GET", self._keys.position(*partition)) for partition in partitions]

@@ -179,6 +179,13 @@ class MemoryBroker:
         with self.answering("ask"):
             return dict.fromkeys(partitions, 0)
 
+    def offsets_since(
+        self, partitions: Iterable[TopicPartition], time_ms: int
+    ) -> dict[TopicPartition, int]:
+        """See `Broker.offsets_since`."""
+        with self.answering("ask"):
+            return {partition: self._log(partition).since(time_ms) for partition in partitions}
+
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]
     ) -> dict[TopicPartition, int | None]:

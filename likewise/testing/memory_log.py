@@ -38,6 +38,10 @@ class PartitionLog:
         """The offset that the next record will get."""
         return self.first + len(self.records)
 
+    def since(self, time_ms: int) -> int:
+        """Return the offset of the first record that is not older, or the end."""
+        return next((one.offset for one in self.records if one.timestamp >= time_ms), self.end)
+
     def delete_before(self, offset: int) -> None:
         """Drop the oldest records, as retention does; the others keep their offsets."""
         first = min(max(offset, self.first), self.end)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
+from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from likewise.errors import PositionMovedError
-from likewise.store import Lookup
+from likewise.errors import HomesMovedError, PositionMovedError
+from likewise.order import Words
+from likewise.store import Homes, Lookup, Scattered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from likewise.errors import LikewiseError
     from likewise.ids import ItemId, UserId
-    from likewise.store import Advance, Changes, UserChange
+    from likewise.order import Reach
+    from likewise.partitioners import Partitioner
+    from likewise.store import Advance, Changes, History, UserChange
     from likewise.streams import TopicPartition
 
 
@@ -36,6 +41,10 @@ class MemoryStore:
         self._retired_version = 0
         self._positions: dict[TopicPartition, int] = {}
         self._logs: dict[TopicPartition, str] = {}
+        self._homes: Homes | None = None
+        self._scattered: dict[UserId, Scattered] = {}
+        self._times: defaultdict[UserId, Words] = defaultdict(Words)
+        self._retired_times = Words()
         self._announcement: bytes | None = None
         self._leases: dict[str, tuple[str, float]] = {}
 
@@ -60,15 +69,64 @@ class MemoryStore:
             stored = {partition: self._positions.get(partition) for partition in advances}
             if any(stored[partition] != step.expected for partition, step in advances.items()):
                 raise PositionMovedError(stored)
+            if changes.homes not in (None, self._homes):
+                raise HomesMovedError("users were marked as scattered meanwhile")
             for user_id, change in changes.users.items():
                 self._apply_to_user(user_id, change)
-            self._changed.update(changes.users)
-            if changes.retire or changes.restore:
-                self._retired = (self._retired | changes.retire) - changes.restore
-                self._retired_version += 1
+            for user_id, words in changes.scattered.items():
+                self._merge_into_user(user_id, words, follow=True)
+            self._changed.update(changes.users, changes.scattered)
+            self._apply_to_catalogue(changes)
             self._positions.update(
                 {partition: advance.next for partition, advance in advances.items()}
             )
+
+    def homes(self, partitioner: Partitioner, partitions: int) -> Homes:
+        """See `LikeStore.homes`."""
+        with self._answering():
+            self._homes = self._homes or Homes(partitioner, partitions)
+            return self._homes
+
+    def scattered(
+        self, users: Sequence[UserId], partitions: Sequence[int]
+    ) -> list[Scattered | None]:
+        """See `LikeStore.scattered`."""
+        with self._answering():
+            return [
+                self._scattered[user]._replace(reach=_reach(self._times[user], partitions))
+                if user in self._scattered
+                else None
+                for user in users
+            ]
+
+    def scatter(self, floors_ms: Mapping[UserId, int], homes: Homes) -> Homes:
+        """See `LikeStore.scatter`."""
+        with self._answering():
+            for user, floor_ms in floors_ms.items():
+                known = self._scattered.get(user)
+                if known is None or known.floor_ms > floor_ms:
+                    self._scattered[user] = Scattered(floor_ms, False, {})
+            self._homes = homes._replace(mark=uuid.uuid4().hex)
+            return self._homes
+
+    def catch_up(self, histories: Mapping[UserId, History]) -> None:
+        """See `LikeStore.catch_up`."""
+        with self._answering():
+            for user, (floor_ms, words) in histories.items():
+                if self._scattered.get(user) == Scattered(floor_ms, False, {}):
+                    self._merge_into_user(user, words, follow=False)
+                    self._changed.add(user)
+                    self._scattered[user] = Scattered(floor_ms, True, {})
+
+    def catalogue_reach(self, partitions: Sequence[int]) -> dict[int, Reach]:
+        """See `LikeStore.catalogue_reach`."""
+        with self._answering():
+            return _reach(self._retired_times, partitions)
+
+    def scattered_count(self) -> int:
+        """See `LikeStore.scattered_count`."""
+        with self._answering():
+            return len(self._scattered)
 
     def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
         """See `LikeStore.likes`."""
@@ -171,3 +229,35 @@ class MemoryStore:
             self._likes[user_id] = after
         else:
             self._likes.pop(user_id, None)
+
+    def _merge_into_user(self, user_id: UserId, words: Words, *, follow: bool) -> None:
+        likes = self._likes.get(user_id, set())
+        if likes := _merged(likes, self._times[user_id], words, follow=follow):
+            self._likes[user_id] = likes
+        else:
+            self._likes.pop(user_id, None)
+
+    def _apply_to_catalogue(self, changes: Changes) -> None:
+        if changes.catalogue is not None:
+            self._retired = _merged(
+                self._retired, self._retired_times, changes.catalogue, follow=True
+            )
+        self._retired = (self._retired | changes.retire) - changes.restore
+        if changes.retire or changes.restore or changes.catalogue is not None:
+            self._retired_version += 1
+
+
+def _merged(likes: set[ItemId], times: Words, words: Words, *, follow: bool) -> set[ItemId]:
+    if words.forget is not None and times.say_forget(words.forget):
+        likes = likes & times.items.keys()
+    said = {item for item, word in words.items.items() if times.say(item, word)}
+    added = {item for item in said if words.items[item].liked}
+    for partition, reach in words.reach.items():
+        known = times.reach.get(partition)
+        if follow or known is None or reach.offset > known.offset:
+            times.reach[partition] = reach
+    return (likes - said) | added
+
+
+def _reach(times: Words, partitions: Sequence[int]) -> dict[int, Reach]:
+    return {one: times.reach[one] for one in partitions if one in times.reach}

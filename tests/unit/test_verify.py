@@ -21,8 +21,9 @@ from likewise.events import (
     event_key,
 )
 from likewise.ids import ItemId, UserId
+from likewise.order import Reach
 from likewise.replay import Difference
-from likewise.store import Advance, Changes, UserChange
+from likewise.store import Advance, Changes, Homes, Scattered, UserChange
 from likewise.streams import TopicPartition
 from likewise.testing import MemoryBroker, MemoryStore
 from likewise.topics import TopicSpec
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from likewise.events import Event
 
 TOPIC = "likes"
-U1, U2 = UserId("u1"), UserId("u2")
+U1, U2, U3 = UserId("u1"), UserId("u2"), UserId("u3")
 I1, I2, I3 = ItemId("i1"), ItemId("i2"), ItemId("i3")
 
 users = st.sampled_from([UserId(f"u{number}") for number in range(4)])
@@ -53,6 +54,24 @@ def log_of(*published: Event, partitions: int = 3) -> MemoryBroker:
     broker = MemoryBroker()
     broker.ensure_topics([TopicSpec(TOPIC, partitions, {})])
     publish(broker, *published)
+    return broker
+
+
+def scattered_log() -> MemoryBroker:
+    """Return a log whose users lie in two partitions: u1 took a like back, u2 has two."""
+    times = iter([10, 20, 10, 20, 30])
+    broker = MemoryBroker(clock_ms=lambda: next(times))
+    broker.ensure_topics([TopicSpec(TOPIC, 3, {})])
+    sink = broker.sink()
+    placed: list[tuple[int, Event]] = [
+        (0, Like(U1, I1)),
+        (1, Unlike(U1, I1)),
+        (0, Like(U2, I1)),
+        (1, Like(U2, I2)),
+        (2, Like(U3, I2)),
+    ]
+    for partition, event in placed:
+        sink.send(TOPIC, encode_event(event), partition=partition)
     return broker
 
 
@@ -180,19 +199,45 @@ def test_where_the_log_is_cut_only_what_it_proves_is_a_difference() -> None:
     assert found.differences[U2].extra == {I3}, "the log holds all that came after forgetting"
 
 
-def test_a_user_whose_events_lie_in_several_partitions_has_no_order_to_check() -> None:
-    broker, store = log_of(), MemoryStore()
-    sink = broker.sink()
-    sink.send(TOPIC, encode_event(Like(U1, I1)), partition=0)
-    sink.send(TOPIC, encode_event(Unlike(U1, I1)), partition=1)
-    sink.send(TOPIC, encode_event(Like(U2, I1)), partition=0)
-    sink.send(TOPIC, encode_event(Like(U2, I2)), partition=1)
+def test_a_user_whose_events_lie_in_several_partitions_is_checked_by_the_order_of_time() -> None:
+    broker, store = scattered_log(), MemoryStore()
     consume(broker, store)
-    assert verify(broker, store).equal
+    found = verify(broker, store)
+    assert (found.proven, found.scattered) == (True, 2)
     tamper(store, U1, UserChange(add={I1}))
-    assert verify(broker, store).equal
     tamper(store, U2, UserChange(remove={I1}))
-    assert verify(broker, store).wrong_users == [U2], "likes alone need no order"
+    assert verify(broker, store).differences == {
+        U1: difference(extra={I1}),
+        U2: difference(missing={I1}),
+    }
+
+
+def test_repairing_gives_the_store_the_times_of_users_on_several_partitions() -> None:
+    broker, store = scattered_log(), MemoryStore()
+    ends = broker.end_offsets(broker.partitions(TOPIC))
+    # As an older version left it: applied without times, in the order in which partitions were read.
+    wrong = {U1: UserChange(add={I1}), U2: UserChange(add={I1, I2}), U3: UserChange(add={I2})}
+    store.apply(Changes(users=wrong), {one: Advance(None, end) for one, end in ends.items()})
+    verifier = Verifier(broker, store, TOPIC)
+    verifier.run(lambda _read, _total: None)
+    assert verifier.repair() == 1
+    assert verify(broker, store).proven
+    known, unknown = store.scattered([U1, U2], [0, 1])
+    assert known == Scattered(0, True, {0: Reach(10, 0), 1: Reach(20, 0)})
+    assert unknown is None, "who is right already is left alone"
+
+
+def test_where_the_log_is_cut_what_was_before_the_cut_proves_nothing_between_partitions() -> None:
+    broker, store = scattered_log(), MemoryStore()
+    consume(broker, store)
+    store.scatter({U1: 10, U2: 10}, Homes("murmur2", 3))
+    tamper(store, U2, UserChange(remove={I1}))
+    broker.delete_records(TopicPartition(TOPIC, 1), 1)
+    found = verify(broker, store)
+    assert (found.equal, found.proven) == (True, False)
+    assert found.differences == {U1: difference(unproven={I1}), U2: difference(unproven={I1})}
+    tamper(store, U2, UserChange(remove={I2}))
+    assert verify(broker, store).differences[U2] == difference(missing={I2}, unproven={I1})
 
 
 def test_a_store_ahead_of_the_log_is_told() -> None:

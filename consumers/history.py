@@ -1,0 +1,77 @@
+"""Stretches of the log that are read for scattered users: what was applied before, what is to come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumers.batches import by_partition, decode
+from consumers.homes import away_from_home
+from likewise.events import RestoreItem, RetireItem
+from likewise.log_reading import read_between
+from likewise.order import Words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from consumers.batches import Part
+    from likewise.ids import UserId
+    from likewise.store import Homes
+    from likewise.streams import Broker, TopicPartition
+
+
+def read_histories(
+    broker: Broker,
+    start: Mapping[TopicPartition, int],
+    end: Mapping[TopicPartition, int],
+    users: Collection[UserId],
+    while_reading: Callable[[], None],
+) -> dict[UserId, Words]:
+    """Return what the events of the users between these offsets say; empty words where none do.
+
+    Raises:
+        TransientError: see `read_between`.
+    """
+    words = {user: Words() for user in users}
+    for part in _parts(broker, start, end, while_reading):
+        for event, record in zip(part.events, part.records, strict=True):
+            if not isinstance(event, RetireItem | RestoreItem) and event.user_id in words:
+                words[event.user_id].take(event, record, {})
+    return words
+
+
+def floors_ahead(
+    broker: Broker,
+    start: Mapping[TopicPartition, int],
+    end: Mapping[TopicPartition, int],
+    homes: Homes,
+    while_reading: Callable[[], None],
+) -> dict[UserId, int]:
+    """Return the users away from home between these offsets, and no later a time than their first's.
+
+    Raises:
+        TransientError: see `read_between`.
+    """
+    found: dict[tuple[int, UserId], int] = {}
+    for part in _parts(broker, start, end, while_reading):
+        firsts: dict[UserId, int] = {}
+        for event, record in zip(part.events, part.records, strict=True):
+            if not isinstance(event, RetireItem | RestoreItem):
+                firsts.setdefault(event.user_id, max(record.timestamp, 0))
+        for user in away_from_home([*firsts], part.partition, homes):
+            found.setdefault((part.partition, user), firsts[user])
+    floors_ms: dict[UserId, int] = {}
+    for (_, user), first_ms in found.items():
+        floors_ms[user] = min(first_ms, floors_ms.get(user, first_ms))
+    return floors_ms
+
+
+def _parts(
+    broker: Broker,
+    start: Mapping[TopicPartition, int],
+    end: Mapping[TopicPartition, int],
+    while_reading: Callable[[], None],
+) -> Iterator[Part]:
+    for records in read_between(broker, start, end):
+        while_reading()
+        # What is no event has become a dead letter, or will.
+        yield from decode(by_partition(records)).parts

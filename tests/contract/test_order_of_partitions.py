@@ -1,0 +1,190 @@
+"""Whatever partition is read first, in whatever batches, and whoever dies: the sets are what the rule says.
+
+Several consumers apply a log in which users' events lie in any partition, with any timestamps. Before
+and after every single call of the store another consumer may work on, or the caller may die.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consumers.batches import by_partition, decode
+from consumers.ordering import Ordering
+from consumers.stats import ConsumerStats
+from likewise.errors import PositionMovedError
+from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, encode_event
+from likewise.ids import ItemId, UserId
+from likewise.redis_store import RedisStore
+from likewise.settings import RedisSettings
+from likewise.store import Advance
+from likewise.streams import TopicPartition
+from likewise.testing import MemoryBroker, MemoryStore
+from likewise.topics import TopicSpec
+from likewise.verification import Verifier
+from tests.ordering import Log, outcome_of_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from likewise.events import Event
+    from likewise.store import LikeStore
+
+TOPIC = "likes"
+PARTITIONS = 3
+CRASH_SHARE, OTHERS_SHARE = 0.03, 0.25
+names = itertools.count()
+
+users = st.sampled_from([UserId(f"u{number}") for number in range(3)])
+items = st.sampled_from([ItemId(f"i{number}") for number in range(3)])
+events: st.SearchStrategy[Event] = st.one_of(
+    st.builds(Like, users, items),
+    st.builds(Like, users, items),
+    st.builds(Unlike, users, items),
+    st.builds(ForgetUser, users),
+    st.builds(RetireItem, items),
+    st.builds(RestoreItem, items),
+)
+logs = st.dictionaries(
+    st.integers(0, PARTITIONS - 1),
+    st.lists(st.tuples(st.integers(0, 12), events), max_size=12),
+    max_size=PARTITIONS,
+)
+
+
+class Death(BaseException):
+    """A consumer is killed."""
+
+
+class Unsteady:
+    """A store with `disturb` before and after each call."""
+
+    def __init__(self, store: LikeStore, disturb: Callable[[], None]) -> None:
+        self._store = store
+        self._disturb = disturb
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        def call(*arguments: Any) -> Any:
+            self._disturb()
+            result = method(*arguments)
+            self._disturb()
+            return result
+
+        return call
+
+
+class Consumer:
+    """Applies one partition, batch by batch; killed, it is another one with the same partition."""
+
+    def __init__(self, run: Run, partition: int) -> None:
+        self.run = run
+        self.partition = TopicPartition(TOPIC, partition)
+        self.busy = False
+        self._take_up()
+
+    def work(self) -> None:
+        """Apply the next batch, or die."""
+        self.busy = True
+        try:
+            self._apply(self.run.rng.randint(1, 4))
+        except (Death, PositionMovedError):
+            self._take_up()
+        finally:
+            self.busy = False
+
+    def _take_up(self) -> None:
+        store: Any = Unsteady(self.run.store, self.run.disturb)
+        self._ordering = Ordering(self.run.broker, store, TOPIC, "murmur2", ConsumerStats())
+        self._at = self.run.store.positions([self.partition])[0]
+
+    def _apply(self, count: int) -> None:
+        at = self._at or 0
+        records = self.run.broker.logs[self.partition].records[at : at + count]
+        if records:
+            step = Advance(self._at, at + len(records))
+            self._ordering.apply(decode(by_partition(records)).parts, {self.partition: step})
+            self._at = step.next
+
+
+class Run:
+    """Consumers at work on one log and one store."""
+
+    def __init__(self, log: Log, store: LikeStore, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.broker = broker_of(log)
+        self.store = store
+        self.steady = False
+        self._consumers: list[Consumer] = []
+        self._consumers = [Consumer(self, number) for number in range(PARTITIONS)]
+
+    def disturb(self) -> None:
+        if self.steady:
+            return
+        idle = [consumer for consumer in self._consumers if not consumer.busy]
+        if idle and self.rng.random() < OTHERS_SHARE:
+            self.rng.choice(idle).work()
+        if self.rng.random() < CRASH_SHARE:
+            raise Death
+
+    def to_the_end(self) -> None:
+        partitions = self.broker.partitions(TOPIC)
+        ends = [*self.broker.end_offsets(partitions).values()]
+        for turn in itertools.count():
+            self.steady = turn > 200  # it is about order, not about patience
+            if [at or 0 for at in self.store.positions(partitions)] == ends:
+                return
+            self.rng.choice(self._consumers).work()
+
+
+@settings(max_examples=150)
+@given(logs, st.integers(0, 2**32))
+def test_in_memory_the_outcome_is_that_of_the_merged_partitions(log: Log, seed: int) -> None:
+    check(log, seed, MemoryStore())
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(logs, st.integers(0, 2**32))
+@pytest.mark.parametrize("cluster", [False])
+def test_in_redis_the_outcome_is_that_of_the_merged_partitions(
+    redis_url: str, prefix: str, cluster: bool, log: Log, seed: int
+) -> None:
+    settings = RedisSettings(url=redis_url, key_prefix=f"{prefix}{next(names)}.", cluster=cluster)
+    store = RedisStore(settings)
+    try:
+        check(log, seed, store)
+    finally:
+        store.close()
+
+
+def check(log: Log, seed: int, store: LikeStore) -> None:
+    run = Run(log, store, seed)
+    run.to_the_end()
+    likes, retired = outcome_of_log(log)
+    assert state_of(store) == likes
+    assert store.retired()[1] == retired
+    found = Verifier(run.broker, store, TOPIC).run(lambda _read, _total: None)
+    assert found.equal, found
+
+
+def state_of(store: LikeStore) -> dict[UserId, set[ItemId]]:
+    users = sorted({user for some in store.scan_users(100) for user in some})
+    return dict(zip(users, store.likes(users), strict=True))
+
+
+def broker_of(log: Log) -> MemoryBroker:
+    """Return a broker that holds these events in these partitions, with these timestamps."""
+    times: Iterator[int] = iter([time_ms for events in log.values() for time_ms, _ in events])
+    broker = MemoryBroker(clock_ms=lambda: next(times))
+    broker.ensure_topics([TopicSpec(TOPIC, PARTITIONS, {})])
+    sink = broker.sink()
+    for partition, events in log.items():
+        for _, event in events:
+            sink.send(TOPIC, encode_event(event), partition=partition)
+    return broker

@@ -1,0 +1,60 @@
+"""The rule of order, in the plainest way: each user's partitions are merged by timestamp.
+
+Knows nothing of homes, marks or words: it sorts all events there are.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from likewise.events import ForgetUser, Like, RestoreItem, RetireItem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from likewise.events import Event
+    from likewise.ids import ItemId, UserId
+
+Log = dict[int, list[tuple[int, "Event"]]]
+"""For each partition, the timestamp of each record and its event."""
+
+
+def outcome_of_log(log: Log) -> tuple[dict[UserId, set[ItemId]], set[ItemId]]:
+    """Return the likes of every user who has any, and the retired items."""
+    by_user: defaultdict[UserId | None, Log] = defaultdict(lambda: defaultdict(list))
+    for partition, events in log.items():
+        for timestamp, event in events:
+            user = None if isinstance(event, RetireItem | RestoreItem) else event.user_id
+            by_user[user][partition].append((timestamp, event))
+    retired = _outcome(by_user.pop(None, {}))
+    likes = {user: items for user, own in by_user.items() if user and (items := _outcome(own))}
+    return likes, retired
+
+
+def _outcome(log: Log) -> set[ItemId]:
+    items: set[ItemId] = set()
+    for event in _merged(log):
+        if isinstance(event, ForgetUser):
+            items.clear()
+        elif isinstance(event, Like | RetireItem):
+            items.add(event.item_id)
+        else:
+            items.discard(event.item_id)
+    return items
+
+
+def _merged(log: Log) -> Iterable[Event]:
+    """Yield always the event whose timestamp is the least of those that are next in a partition."""
+    queues = {partition: list(reversed(events)) for partition, events in log.items()}
+    heads = [(events[-1][0], partition) for partition, events in queues.items() if events]
+    heapq.heapify(heads)
+    while heads:
+        _, partition = heads[0]
+        _, event = queues[partition].pop()
+        yield event
+        if queues[partition]:
+            heapq.heapreplace(heads, (queues[partition][-1][0], partition))
+        else:
+            heapq.heappop(heads)
