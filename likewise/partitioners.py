@@ -10,7 +10,7 @@ Partitioner = Literal["murmur2", "crc32", "fnv1a"]
 stands on it (confluent-kafka, rust-rdkafka, PHP, Ruby). `fnv1a`: sarama, kafka-go's `Hash`."""
 
 FNV_OFFSET, FNV_PRIME = 0x811C9DC5, 0x01000193
-_MURMUR_SEED, _MURMUR = 0x9747B28C, 0x5BD1E995
+MURMUR_SEED, MURMUR = 0x9747B28C, 0x5BD1E995
 _32_BITS = 0xFFFFFFFF
 
 
@@ -39,13 +39,13 @@ def _fnv1a(key: bytes) -> int:
 
 
 def _murmur2(key: bytes) -> int:
-    digest = (_MURMUR_SEED ^ len(key)) & _32_BITS
+    digest = (MURMUR_SEED ^ len(key)) & _32_BITS
     whole = len(key) & ~3
     for at in range(0, whole, 4):
-        word = int.from_bytes(key[at : at + 4], "little") * _MURMUR & _32_BITS
-        word = (word ^ word >> 24) * _MURMUR & _32_BITS
-        digest = digest * _MURMUR & _32_BITS ^ word
+        word = int.from_bytes(key[at : at + 4], "little") * MURMUR & _32_BITS
+        word = (word ^ word >> 24) * MURMUR & _32_BITS
+        digest = digest * MURMUR & _32_BITS ^ word
     if whole < len(key):
-        digest = (digest ^ int.from_bytes(key[whole:], "little")) * _MURMUR & _32_BITS
-    digest = (digest ^ digest >> 13) * _MURMUR & _32_BITS
+        digest = (digest ^ int.from_bytes(key[whole:], "little")) * MURMUR & _32_BITS
+    digest = (digest ^ digest >> 13) * MURMUR & _32_BITS
     return digest ^ digest >> 15

@@ -39,6 +39,9 @@ from tests.consuming import caught_up, outcome_in, outcome_of, random_events
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from likewise.partitioners import Partitioner
+    from likewise.store import Homes
+
 TOPICS = Topics()
 P0 = TopicPartition("likes", 0)
 ANN = UserId("ann")
@@ -586,12 +589,13 @@ class MistreatedStore(MemoryStore):
         if chance < 0.20:
             self._crash()
         if chance < 0.25:
-            self._likes, self._positions = copy.deepcopy(self._backup)
+            vars(self).update(copy.deepcopy(self._backup))
         if chance < 0.40:
             self._backup = self._state()
 
-    def _state(self) -> tuple[dict[UserId, set[ItemId]], dict[TopicPartition, int]]:
-        return copy.deepcopy((self._likes, self._positions))
+    def _state(self) -> dict[str, Any]:
+        kept = ("_likes", "_positions", "_homes", "_scattered", "_times")
+        return copy.deepcopy({name: getattr(self, name) for name in kept})
 
     def _crash(self) -> None:
         self.crashes += 1
@@ -609,6 +613,9 @@ class OutageOnApply(MemoryStore):
 
     def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
         return self._store.positions(partitions)
+
+    def homes(self, partitioner: Partitioner, partitions: int) -> Homes:
+        return self._store.homes(partitioner, partitions)
 
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         if not self.failed and advances[P0].expected == self._at_position:
