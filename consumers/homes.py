@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 import zlib
 from array import array
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from likewise.ids import UserId
 from likewise.partitioners import (
     FNV_OFFSET,
     FNV_PRIME,
@@ -25,6 +25,7 @@ from likewise.partitioners import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from likewise.ids import UserId
     from likewise.store import Homes
 
 _FEW = 16
@@ -37,30 +38,33 @@ def away_from_home(users: Iterable[UserId], partition: int, homes: Homes) -> lis
     number = homes.partitions
     if homes.partitioner == "crc32":
         return [user for user in users if zlib.crc32(user.encode()) % number != partition]
-    by_length: dict[int, list[bytes]] = {}
+    by_length: defaultdict[int, list[UserId]] = defaultdict(list)
     for user in users:
-        key = user.encode()
-        try:
-            by_length[len(key)].append(key)
-        except KeyError:
-            by_length[len(key)] = [key]
-    away: list[bytes] = []
-    for keys in by_length.values():
-        if len(keys) <= _FEW or not keys[0]:
-            found = [partition_of(homes.partitioner, key, number) for key in keys]
-        elif homes.partitioner == "murmur2":
-            found = [(digest & 0x7FFFFFFF) % number for digest in _murmur2(keys)]
-        else:
-            found = [fnv1a_partition(digest, number) for digest in _fnv1a(keys)]
-        away += [key for key, home in zip(keys, found, strict=True) if home != partition]
-    return [UserId(key.decode()) for key in away]
+        by_length[len(user)].append(user)
+    away: list[UserId] = []
+    for some in by_length.values():
+        found = _homes(some, homes)
+        if found.count(partition) != len(found):
+            away += [user for user, home in zip(some, found, strict=True) if home != partition]
+    return away
 
 
-def _murmur2(keys: Sequence[bytes]) -> list[int]:
-    """Return what `likewise.partitioners` does for one key, for keys of one length."""
-    length, low = len(keys[0]), _ones(keys, 0xFFFFFFFF)
-    joined = b"".join(keys)
-    digests = _ones(keys, (MURMUR_SEED ^ length) & 0xFFFFFFFF)
+def _homes(users: Sequence[UserId], homes: Homes) -> list[int]:
+    """Return the home of each of the users, whose ids have one length in characters."""
+    length, number = len(users[0]), homes.partitions
+    joined = "".join(users).encode()
+    if len(users) <= _FEW or not length or len(joined) != length * len(users):
+        return [partition_of(homes.partitioner, user.encode(), number) for user in users]
+    if homes.partitioner == "murmur2":
+        return [(digest & 0x7FFFFFFF) % number for digest in _murmur2(joined, length)]
+    return [fnv1a_partition(digest, number) for digest in _fnv1a(joined, length)]
+
+
+def _murmur2(joined: bytes, length: int) -> list[int]:
+    """Return what `likewise.partitioners` does for one key, for many of one length in bytes."""
+    count = len(joined) // length
+    low = _repeated(0xFFFFFFFF, count)
+    digests = _repeated((MURMUR_SEED ^ length) & 0xFFFFFFFF, count)
     for at in range(0, length - 3, 4):
         words = _lanes(joined, length, at, 4) * MURMUR & low
         words = (words ^ (words >> 24 & low)) * MURMUR & low
@@ -69,21 +73,20 @@ def _murmur2(keys: Sequence[bytes]) -> list[int]:
         at = length & ~3
         digests = (digests ^ _lanes(joined, length, at, length - at)) * MURMUR & low
     digests = (digests ^ (digests >> 13 & low)) * MURMUR & low
-    return _numbers(digests ^ (digests >> 15 & low), len(keys))
+    return _numbers(digests ^ (digests >> 15 & low), count)
 
 
-def _fnv1a(keys: Sequence[bytes]) -> list[int]:
-    length, low = len(keys[0]), _ones(keys, 0xFFFFFFFF)
-    joined = b"".join(keys)
-    digests = _ones(keys, FNV_OFFSET)
+def _fnv1a(joined: bytes, length: int) -> list[int]:
+    count = len(joined) // length
+    low, digests = _repeated(0xFFFFFFFF, count), _repeated(FNV_OFFSET, count)
     for at in range(length):
         digests = (digests ^ _lanes(joined, length, at, 1)) * FNV_PRIME & low
-    return _numbers(digests, len(keys))
+    return _numbers(digests, count)
 
 
-def _ones(keys: Sequence[bytes], number: int) -> int:
-    """Return an integer with the number in every lane."""
-    return int.from_bytes(number.to_bytes(_LANE, "little") * len(keys), "little")
+def _repeated(number: int, count: int) -> int:
+    """Return an integer with the number in each of so many lanes."""
+    return int.from_bytes(number.to_bytes(_LANE, "little") * count, "little")
 
 
 def _lanes(joined: bytes, length: int, at: int, size: int) -> int:

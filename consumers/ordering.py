@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from consumers.stats import ConsumerStats
     from likewise.ids import UserId
     from likewise.partitioners import Partitioner
-    from likewise.store import Advance, Homes, LikeStore, Scattered, UserChange
+    from likewise.store import Advance, Homes, LikeStore, Scattered
     from likewise.streams import Broker, TopicPartition
 
     Marked = Mapping[UserId, Scattered | None]
@@ -100,7 +100,7 @@ class Ordering:
         while True:
             homes = self._homes or self._learn_homes()
             away = [
-                away_from_home([*changes.users], part.partition, homes)
+                away_from_home(changes.users, part.partition, homes)
                 for part, changes in zip(parts, folded, strict=True)
             ]
             marked = self._marked(parts, folded, away, homes)
@@ -205,8 +205,8 @@ class Ordering:
     def _put_together(
         self, parts: Sequence[Part], folded: Sequence[Changes], marked: Marked, homes: Homes
     ) -> Changes:
-        users: dict[UserId, UserChange] = {}
-        for changes in folded:  # each user who is not marked is in one of them
+        users = folded[0].users.copy() if folded else {}
+        for changes in folded[1:]:  # each user who is not marked is in one of them
             users |= changes.users
         for user in marked:
             users.pop(user, None)
