@@ -6,6 +6,7 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from consumers.log_keeping import warn_of_a_log_that_forgets
 from consumers.prequential.stats import QualityStats
 from consumers.stats import ConsumerStats
 from consumers.worker import ConsumerWorker
@@ -48,6 +49,7 @@ def run_consumer(
         if settings.kafka.create_topics:
             broker.ensure_topics(topics.specs(settings.kafka.partitions))
         _require_topics(broker, [topics.likes, topics.dead_letters])
+        warn_of_a_log_that_forgets(broker, topics.likes)
         return ConsumerWorker(
             broker,
             store,

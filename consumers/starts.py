@@ -73,9 +73,18 @@ def remade(
 def choose_start(stored: int | None, beginning: int, end: int, *, anew: bool = False) -> Start:
     """Return where to go on, from the stored position and the offsets at both ends of the log.
 
-    The log is the truth: with no usable position all of it is read again, which is harmless. `anew`
+    The log is the truth: with no usable position all of it is read again, which is harmless where
+    it is still whole. `anew`
     is whether the position is known to be of another log, which had the same name.
     """
+    if stored is None and beginning:
+        return Start(
+            beginning,
+            f"Redis has applied nothing and the partition begins at {beginning}: what its first "
+            f"{beginning} events said is gone and can't be restored from the log. Keep the events: "
+            "set retention.ms=-1 on the topic",
+            "retention",
+        )
     if stored is None:
         return Start(beginning)
     if anew:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from likewise.monitoring.pulse import Pulse, nothing
+from likewise.store_watch import StoreKeeping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,8 @@ class ConsumerStats:
     """Called, in the worker's thread, with the number of records in each batch."""
     on_delay_s: Callable[[float], None] = nothing
     """Called with the age, in Redis, of each batch's oldest record: from its timestamp on."""
+    keeping: StoreKeeping = field(default_factory=StoreKeeping)
+    """Whether Redis removes data to make room."""
     pulse: Pulse = field(default_factory=Pulse)
     """Ready: the group has us, we are at work on our partitions if any, and the servers answer."""
     quality: QualityStats | None = None

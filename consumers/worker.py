@@ -23,6 +23,7 @@ from likewise.errors import PositionMovedError, TransientError, UndeliverableErr
 from likewise.logs import get_logger
 from likewise.standstill import Standstill
 from likewise.store import Advance
+from likewise.store_watch import StoreWatch
 from likewise.streams import held_back
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class ConsumerWorker:
             settings.group, [topics.likes], max_records=settings.max_records, seek_first=True
         )
         self._rebalances = 0
+        self._watch = StoreWatch(store, self.stats.keeping)
         self._standstill = Standstill(broker, topics.likes, store.positions, patience_s=patience_s)
         self._look_every_s = patience_s / 4
         self._next_look_s = time.monotonic() + self._look_every_s
@@ -133,7 +135,7 @@ class ConsumerWorker:
         reached = self._reached()
         batch = self._unapplied(polled, reached)
         self._take_up_new_partitions()
-        self.stats.pulse.beat(ready=self._source.is_member())
+        self.stats.pulse.beat(ready=self._source.is_member() and self._watch.look())
         self.stats.lag = self._lag()
         self.stats.held_back = held_back(self._source)
         if not reached or time.monotonic() >= self._next_commit_s:

@@ -17,6 +17,7 @@ from likewise.backoff import StoppedError, retry
 from likewise.errors import ModelFileError, TransientError
 from likewise.logs import get_logger
 from likewise.monitoring.pulse import Pulse
+from likewise.store_watch import StoreKeeping, StoreWatch
 
 if TYPE_CHECKING:
     import threading
@@ -53,6 +54,8 @@ class IndexerStats:
     """The model that this indexer built and announced last: its users, items and likes."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step of the last build took."""
+    keeping: StoreKeeping = field(default_factory=StoreKeeping)
+    """Whether Redis removes data to make room."""
     pulse: Pulse = field(default_factory=Pulse)
     """Ready: the servers answer, and there is a current model or another indexer sees to it."""
 
@@ -78,6 +81,7 @@ class Indexer:
         self._settings = settings
         self._publisher = publisher
         self._store = publisher.store
+        self._watch = StoreWatch(self._store, self.stats.keeping)
         self._stop = stop
         self._progress = progress or Unwatched()
         self._schedule = Schedule(settings, clock_s)
@@ -122,7 +126,9 @@ class Indexer:
         term = self._lead()
         if term is not None and self._is_due():
             self._build(term)
-        self.stats.pulse.beat(ready=term is None or self.stats.current is not None)
+        keeps_all = self._watch.look()
+        has_model = term is None or self.stats.current is not None
+        self.stats.pulse.beat(ready=has_model and keeps_all)
 
     def build_now(self) -> None:
         """Ask for a build at once, or as soon as this indexer leads.

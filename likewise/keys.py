@@ -77,7 +77,7 @@ class Keys(NamedTuple):
 
     @property
     def retired_version(self) -> str:
-        """INTEGER that grows whenever `retired` may have changed."""
+        """INTEGER, another one whenever `retired` may have changed; never the same again."""
         return f"{self.prefix}likewise:retired-version"
 
     @property

@@ -37,6 +37,8 @@ class KafkaStatus(msgspec.Struct, frozen=True):
     likes: Lag
     requests: Lag
     dead_letters: int
+    gone: int
+    """Events that retention has removed from the log, from which Redis can't be rebuilt any more."""
     not_applied: int | None
     """Likes that Redis does not hold yet, by the positions in it; None without Redis."""
 
@@ -94,6 +96,7 @@ def kafka_status(settings: Settings, broker: Broker, store: LikeStore | None) ->
         likes=_lag(broker, topics.likes, settings.consumer.group),
         requests=_lag(broker, topics.requests, settings.serving.group),
         dead_letters=_records(broker, broker.partitions(topics.dead_letters)),
+        gone=sum(broker.beginning_offsets(likes).values()) if likes else 0,
         not_applied=None if applied is None else _behind(broker, likes, applied),
     )
 

@@ -97,6 +97,13 @@ class Lookup(NamedTuple):
     model_announcement: bytes | None
 
 
+class Eviction(NamedTuple):
+    """Whether the store removes data to make room: its policy, and how many keys it has removed."""
+
+    policy: str
+    evicted_keys: int
+
+
 class LikeStore(Protocol):
     """Likes per user, retired items, applied positions, the current model. Thread-safe.
 
@@ -157,7 +164,10 @@ class LikeStore(Protocol):
         """Return what a batch of requests needs, in one round trip."""
 
     def retired(self) -> tuple[int, set[ItemId]]:
-        """Return the retired items and their version (read first, so never newer than them)."""
+        """Return the retired items and their version (read first, so never newer than them).
+
+        Versions have no order, and none comes back, also after the store was lost; 0 before the first.
+        """
 
     def scan_users(self, chunk: int) -> Iterator[list[UserId]]:
         """Yield every user with likes, about `chunk` at a time, each at least once.
@@ -188,6 +198,13 @@ class LikeStore(Protocol):
 
     def release_lease(self, name: str, holder: str) -> None:
         """Give the lease back, if this holder has it."""
+
+    def eviction(self) -> Eviction:
+        """Return whether the store removes data; where several have a part in it, the worst of them.
+
+        What turns out to be a replica is connected to again with the next call: its name may lead
+        to the primary by then.
+        """
 
     def ping(self) -> None:
         """Return if the store answers."""

@@ -259,6 +259,15 @@ class Broker(Protocol):
         None where there is no such topic, or the broker does not say.
         """
 
+    def topic_config(self, topic: str) -> Mapping[str, str]:
+        """Return what the topic is configured with, defaults included; empty where nobody says.
+
+        That is where there is no such topic, the broker does not know, or we may not ask.
+
+        Raises:
+            TransientError: the broker is out of reach.
+        """
+
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset of each partition's oldest record."""
 

@@ -67,7 +67,8 @@ class Topics(NamedTuple):
         # A dead letter carries its record and the reason: larger than any record it can hold.
         roomy = {"max.message.bytes": str(4 * 1024 * 1024)}
         return [
-            TopicSpec(self.likes, partitions, {}),
+            # What Redis is rebuilt from: kept for ever, unless an operator decides otherwise.
+            TopicSpec(self.likes, partitions, {"retention.ms": "-1", "retention.bytes": "-1"}),
             TopicSpec(self.requests, partitions, {}),
             TopicSpec(self.replies, partitions, {}),
             TopicSpec(self.dead_letters, 1, roomy),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from likewise.monitoring.pulse import Pulse, nothing
+from likewise.store_watch import StoreKeeping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,8 @@ class ServingStats:
     """Called, in the worker's thread, with the number of requests in each batch."""
     model_version: str | None = None
     model_snapshot_at_ms: int | None = None
+    keeping: StoreKeeping = field(default_factory=StoreKeeping)
+    """Whether Redis removes data to make room."""
     pulse: Pulse = field(default_factory=Pulse)
     """Ready: the group has us, and there is a model."""
     on_latency_s: Callable[[float], None] = nothing

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import ForeignDataError
 from likewise.logs import get_logger
+from likewise.store_watch import StoreKeeping, StoreWatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -39,6 +40,7 @@ class StoreView:
     """Reads the store for batches; keeps the retired items until they change."""
 
     def __init__(self, store: LikeStore, known_topics: KnownTopics, likes_topic: str) -> None:
+        self.watch = StoreWatch(store, StoreKeeping())
         self._store = store
         self._known_topics = known_topics
         self._likes_topic = likes_topic

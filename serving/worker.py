@@ -84,6 +84,7 @@ class ServingWorker:
         self._source = source
         self._sink = sink
         self._store_view = store_view
+        self.stats.keeping = store_view.watch.keeping
         self._models = models
         self._reply_topics = reply_topics
         self._topics = topics
@@ -192,7 +193,8 @@ class ServingWorker:
         else:
             self._source.keep_alive()
         assigned = self._source.assignment()
-        self.stats.pulse.beat(ready=self._source.is_member())
+        keeps_all = self._store_view.watch.look()
+        self.stats.pulse.beat(ready=self._source.is_member() and keeps_all)
         self._backlog.keep_only(assigned)
         self._waiting.keep_only(assigned)
         self._progress.keep_only(assigned)

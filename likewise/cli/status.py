@@ -58,6 +58,8 @@ def _add_kafka(rows: Table, kafka: KafkaStatus) -> None:
         rows.add_row(f"[bold]{lag.topic}[/]", _lag(lag))
     if kafka.not_applied is not None:
         rows.add_row("not in Redis yet", f"{kafka.not_applied:,} events")
+    if kafka.gone:
+        rows.add_row("gone from the log", f"{kafka.gone:,} events: Redis can't be rebuilt from it")
     rows.add_row("dead letters", f"{kafka.dead_letters:,}")
 
 

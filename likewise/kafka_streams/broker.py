@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import kafka
 from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource
 from kafka.protocol.consumer import IsolationLevel
 
 from likewise.kafka_streams.connection import MAX_RECORD_BYTES, Connection
@@ -117,6 +118,19 @@ class KafkaBroker:
             ids = [one.get("topic_id") for one in self._descriptions() if one["name"] == topic]
         # Brokers that know no ids (before Kafka 2.8) give none, or zeros.
         return next((str(one) for one in ids if one and set(str(one)) - set("0-")), None)
+
+    def topic_config(self, topic: str) -> Mapping[str, str]:
+        """See `Broker.topic_config`. Asking takes DESCRIBE_CONFIGS, which few users are granted."""
+        resource = ConfigResource("topic", topic)
+        with self._connection.errors(f"asking for the configuration of {topic}"):
+            try:
+                found = self._ask(
+                    lambda admin: admin.describe_configs([resource], config_filter="all")
+                )
+            except (kafka_errors.BrokerResponseError, kafka_errors.IncompatibleBrokerVersion):
+                return {}
+        named = found.get("topic", {}).get(topic, {})
+        return {name: str(data["value"]) for name, data in named.items()}
 
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Broker.beginning_offsets`."""

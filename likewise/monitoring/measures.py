@@ -45,6 +45,18 @@ EVERY_SERVICE = (
         lambda s: s.server_errors,
         label="server",
     ),
+    Measure(
+        "redis_evicts",
+        "1 while Redis may remove likes to make room, or has removed keys.",
+        lambda s: not s.keeping.sound,
+        counts=False,
+    ),
+    Measure(
+        "redis_evicted_keys",
+        "Keys that Redis has removed to make room.",
+        lambda s: s.keeping.evicted_keys,
+        counts=False,
+    ),
 )
 MEASURES = {
     "consumer": (

@@ -8,6 +8,7 @@ before its first write. See docs/decisions/0001-positions-live-in-redis.md.
 from __future__ import annotations
 
 import re
+import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.redis_store.merging import MERGE_FUNCTION, merge_arguments
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from likewise.store import Changes
 
 Command = tuple[str | bytes | int, ...]
+VERSION_BITS = 62
+"""Of a version of the retired items: enough never to be drawn twice, and still Redis's integer."""
 NOWHERE = ""
 """Stands for the position of a partition of which nothing is applied."""
 
@@ -96,7 +99,8 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
     if changes.retire or changes.restore or changes.catalogue is not None:
         yield from set_writes("SADD", keys.retired, changes.retire)
         yield from set_writes("SREM", keys.retired, changes.restore)
-        yield Write("INCR", keys.retired_version)
+        # Drawn and not counted: after Redis was lost a counter would come back to the same numbers.
+        yield Write("SET", keys.retired_version, [str(secrets.randbits(VERSION_BITS))])
 
 
 def merge_write(keys: Keys, key: str, words: Words) -> Write:

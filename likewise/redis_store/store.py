@@ -30,6 +30,7 @@ from likewise.redis_store.connection import Client, address, connect, disconnect
 from likewise.redis_store.merging import MERGE
 from likewise.redis_store.refusals import FAILURES, refusal
 from likewise.redis_store.scattering import ScatteredUsers
+from likewise.redis_store.server_state import about, worst
 from likewise.store import Lookup
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from likewise.order import Reach
     from likewise.partitioners import Partitioner
     from likewise.settings import RedisSettings
-    from likewise.store import Advance, Changes, History, Homes, Scattered
+    from likewise.store import Advance, Changes, Eviction, History, Homes, Scattered
     from likewise.streams import TopicPartition
 
 _ACQUIRE = """
@@ -195,6 +196,18 @@ class RedisStore:
     def release_lease(self, name: str, holder: str) -> None:
         """See `LikeStore.release_lease`."""
         self._run("EVAL", _RELEASE, 1, self._keys.lease(name), holder)
+
+    def eviction(self) -> Eviction:
+        """See `LikeStore.eviction`."""
+        answers = []
+        for client in self._primaries():
+            try:
+                answers.append(about(client))
+            except FAILURES as error:
+                raise self._failure(error) from error
+        if any(answer.is_replica for answer in answers):
+            self._reconnect()
+        return worst(answers)
 
     def ping(self) -> None:
         """See `LikeStore.ping`."""

@@ -160,6 +160,11 @@ class MemoryBroker:
         with self.answering("ask"):
             return self._ids.get(topic)
 
+    def topic_config(self, topic: str) -> Mapping[str, str]:
+        """See `Broker.topic_config`; only what the topic was made with."""
+        with self.answering("ask"):
+            return self._topics[topic].config if topic in self._topics else {}
+
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Broker.beginning_offsets`."""
         with self.answering("ask"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 import uuid
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import HomesMovedError, PositionMovedError
 from likewise.order import Words
-from likewise.store import Homes, Lookup, Scattered
+from likewise.store import Eviction, Homes, Lookup, Scattered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,8 +34,13 @@ class MemoryStore:
     def __init__(self, *, clock_s: Callable[[], float] = time.monotonic) -> None:
         """Start empty; `clock_s` tells leases the time."""
         self.failure: LikewiseError | None = None
+        self.evicting = Eviction("noeviction", 0)
         self._clock_s = clock_s
         self._lock = threading.Lock()
+        self.flush()
+
+    def flush(self) -> None:
+        """Forget everything, as FLUSHALL does."""
         self._likes: dict[UserId, set[ItemId]] = {}
         self._changed: set[UserId] = set()
         self._retired: set[ItemId] = set()
@@ -204,6 +210,11 @@ class MemoryStore:
             if self._leases.get(name, ("", 0.0))[0] == holder:
                 del self._leases[name]
 
+    def eviction(self) -> Eviction:
+        """See `LikeStore.eviction`; `evicting` says what to return."""
+        with self._answering():
+            return self.evicting
+
     def ping(self) -> None:
         """See `LikeStore.ping`."""
         with self._answering():
@@ -244,7 +255,7 @@ class MemoryStore:
             )
         self._retired = (self._retired | changes.retire) - changes.restore
         if changes.retire or changes.restore or changes.catalogue is not None:
-            self._retired_version += 1
+            self._retired_version = secrets.randbits(62)
 
 
 def _merged(likes: set[ItemId], times: Words, words: Words, *, follow: bool) -> set[ItemId]:

@@ -16,6 +16,7 @@ from likewise.settings import KafkaSettings
 from likewise.streams import Span, TopicPartition
 from likewise.testing import MemoryBroker
 from likewise.topics import TopicSpec
+from tests.conftest import IN_CONTAINERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -572,3 +573,14 @@ def test_a_member_that_rejoins_reads_on_from_the_commits(
     assert member.assignment() == set(broker.partitions(topic))
     member.commit({TopicPartition(topic, 0): 10})
     assert broker.committed("group", [TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): 10}
+
+
+def test_the_configuration_that_a_topic_was_made_with_is_told(broker: Broker, prefix: str) -> None:
+    topic = f"{prefix}kept"
+    broker.ensure_topics(
+        [TopicSpec(topic, 1, {"retention.ms": "-1", "retention.bytes": "1000000"})]
+    )
+    config = broker.topic_config(topic)
+    if IN_CONTAINERS or isinstance(broker, MemoryBroker) or config:  # Tansu may not say
+        assert (config["retention.ms"], config["retention.bytes"]) == ("-1", "1000000")
+    assert broker.topic_config(f"{prefix}nowhere") == {}

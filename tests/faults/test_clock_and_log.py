@@ -10,11 +10,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from redis import Redis
 
 from likewise.errors import TransientError
 from likewise.events import Like, Unlike
 from likewise.ids import ItemId, UserId
 from likewise.settings_loader import environment_of
+from likewise.status import kafka_status
 from likewise.store import Advance, Changes, UserChange
 from likewise.topics import Topics
 from tests.consuming import caught_up, opened, send
@@ -181,6 +183,19 @@ def test_events_lost_to_retention_raise_an_alarm_and_what_is_left_can_be_repaire
         assert likewise(settings, "verify", "--allow-unproven", "--repair") == 0
         assert store.likes([ANN]) == [{late}]
         assert likewise(settings, "verify", "--allow-unproven") == 0
+        # A Redis that is lost as well can't come back whole, and nobody is told that it has.
+        lose_redis(settings)
+        with deployed(settings, tmp_path, ["consumers"]) as [consumer]:
+            wait_until(lambda: caught_up(broker, store, topics.likes), "what is left is applied")
+            wait_until(lambda: "can't be restored from" in consumer.log.read_text(), "alarm")
+        assert kafka_status(settings, broker, store).gone >= 20
+
+
+def lose_redis(settings: Settings) -> None:
+    """Delete all keys of the deployment."""
+    with Redis.from_url(settings.redis.url) as operator:
+        for key in operator.scan_iter(f"{settings.redis.key_prefix}*"):
+            operator.delete(key)
 
 
 def on_kafka(kafka: KafkaServer, redis_url: str, prefix: str, directory: Path) -> Settings:

@@ -244,3 +244,18 @@ def store_on(server: EmbeddedRedis, **more: object) -> Iterator[RedisStore]:
     settings = RedisSettings(url=server.url, **more)  # type: ignore[arg-type]  # by keyword
     with closing(RedisStore(settings)) as store:
         yield store
+
+
+def test_a_server_that_evicts_is_told_by_a_user_who_may_ask_little(
+    server: EmbeddedRedis, operator: Redis
+) -> None:
+    operator.acl_setuser("asker", enabled=True, nopass=True, commands=["+info"])
+    with store_on(server, username="asker", password=Secret("x")) as store:
+        assert store.eviction() == ("noeviction", 0)
+        operator.config_set("maxmemory-policy", "allkeys-lru")
+        operator.config_set("maxmemory", int(operator.info("memory")["used_memory"]) + 200_000)
+        for number in range(500):
+            operator.set(f"key {number}", "x" * 1_000)
+        policy, evicted_keys = store.eviction()
+        assert policy == "allkeys-lru"
+        assert evicted_keys > 0

@@ -29,6 +29,7 @@ from likewise.errors import (
 from likewise.events import Event, Like, Unlike, encode_event, event_key
 from likewise.ids import ItemId, UserId
 from likewise.settings import ConsumerSettings, KafkaSettings, Settings
+from likewise.status import kafka_status
 from likewise.store import Advance, Changes, UserChange
 from likewise.streams import TopicPartition
 from likewise.testing import MemoryBroker, MemoryStore
@@ -498,7 +499,7 @@ def test_a_missing_topic_that_may_not_be_made_is_a_settings_error(store: MemoryS
     ("stored", "beginning", "end", "start", "worth_a_warning"),
     [
         (None, 0, 0, 0, False),
-        (None, 7, 9, 7, False),
+        (None, 7, 9, 7, True),
         (7, 0, 9, 7, False),
         (0, 0, 9, 0, False),
         (9, 0, 9, 9, False),
@@ -520,6 +521,19 @@ def test_events_lost_to_retention_are_named() -> None:
     warning = choose_start(2, 5, 9).warning
     assert warning is not None
     assert "from 2 to 4" in warning
+
+
+def test_a_rebuild_from_a_log_that_was_cut_is_counted_and_names_how_much_is_gone(
+    broker: MemoryBroker, store: MemoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(broker, *islice(random_events(3), 50))
+    broker.delete_records(P0, 30)
+    stats = consume(broker, store)
+    assert stats.log_breaks == {"remade": 0, "retention": 1}
+    said = capsys.readouterr()
+    assert "begins at 30" in said.out + said.err
+    status = kafka_status(Settings(), broker, store)
+    assert (status.gone, status.not_applied) == (30, 0)
 
 
 def test_two_members_share_the_work_and_the_second_takes_over_where_the_first_left(
