@@ -29,6 +29,8 @@ class Lag(msgspec.Struct, frozen=True):
     """Records in the topic now."""
     lag: int
     """Records that the group has not committed."""
+    held_back: int = 0
+    """Offsets after those that can't be read before an open transaction has ended."""
 
 
 class KafkaStatus(msgspec.Struct, frozen=True):
@@ -131,6 +133,7 @@ def _lag(broker: Broker, topic: str, group: str) -> Lag:
         partitions=len(partitions),
         records=_records(broker, partitions),
         lag=_behind(broker, partitions, [committed[partition] for partition in partitions]),
+        held_back=sum(broker.held_back(partitions).values()),
     )
 
 

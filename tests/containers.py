@@ -85,6 +85,7 @@ def kafka_image(port: int) -> DockerContainer:
         KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS="0",
         KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS="1000",
         KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS="1",
+        KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS="1",
         KAFKA_HEAP_OPTS="-Xmx512m",
         KAFKA_JVM_PERFORMANCE_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     )

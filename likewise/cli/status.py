@@ -66,8 +66,10 @@ def _add_kafka(rows: Table, kafka: KafkaStatus) -> None:
 def _lag(lag: Lag) -> str:
     if not lag.partitions:
         return "the topic does not exist yet"
+    held_back = f", {lag.held_back:,} more behind an open transaction" if lag.held_back else ""
     return (
-        f"{lag.lag:,} behind, {lag.records:,} records in {lag.partitions} partitions ({lag.group})"
+        f"{lag.lag:,} behind{held_back}, {lag.records:,} records in {lag.partitions} partitions "
+        f"({lag.group})"
     )
 
 

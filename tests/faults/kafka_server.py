@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
 _STOP_TIMEOUT_S = 10
+_FRAME_BYTES = 12
+"""Of a batch in the log: its first offset, and its length without these."""
 
 
 class KafkaServer:
@@ -50,6 +52,22 @@ class KafkaServer:
         """Do at once what retention does in the end."""
         plan = {kafka.TopicPartition(topic, number): at for number, at in offsets.items()}
         self._ask(lambda admin: admin.delete_records(plan))
+
+    def damage(self, topic: str, partition: int, batch: int) -> None:
+        """Change a byte near the end of a batch in the log, as a bad disk does; the first is 0."""
+        path = f"/var/lib/kafka/data/{topic}-{partition}/00000000000000000000.log"
+        container = self._container.get_wrapped_container()
+        status, log = container.exec_run(["cat", path])
+        assert status == 0, log
+        end = 0
+        for _ in range(batch + 1):
+            end += _FRAME_BYTES + int.from_bytes(log[end + 8 : end + _FRAME_BYTES], "big")
+        at = end - 5
+        changed = f"\\{log[at] ^ 0xFF:03o}"
+        status, said = container.exec_run(
+            ["sh", "-c", f"printf '{changed}' | dd of={path} bs=1 seek={at} conv=notrunc"]
+        )
+        assert status == 0, said
 
     def _ask(self, question: Callable[[Any], object]) -> None:
         admin = kafka.KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)

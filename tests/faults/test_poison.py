@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import urllib.request
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -19,11 +21,14 @@ from likewise.events import Like, decode_event
 from likewise.ids import ItemId, UserId
 from likewise.log_reading import read_between
 from likewise.settings import MonitoringSettings
+from likewise.streams import UNREADABLE_CODES
 from likewise.topics import Topics
+from tests.broken_batches import broken, send, sound_in_every_codec
 from tests.consuming import caught_up, consuming, opened
 from tests.faults.deployment import deployed, settings_for
 from tests.faults.poison import WAYS, poison
 from tests.faults.scene import scene_of
+from tests.raw_batches import Sent
 from tests.services import wait_until
 
 if TYPE_CHECKING:
@@ -54,6 +59,37 @@ def test_broken_events_come_whole_to_the_dead_letters_and_cost_no_good_one(
         scene.audit(figures)
         check_dead_letters(dead_letters_in(scene.broker, scene.topics), ledger)
     figures.faults["broken event"] += len(ledger.poison)
+
+
+@pytest.mark.timeout(300)
+def test_batches_that_cannot_be_read_stop_no_service(
+    bootstrap_servers: str,
+    redis_url: str,
+    prefix: str,
+    tmp_path: Path,
+    effort: Effort,
+    figures: Figures,
+) -> None:
+    """Damaged, bombs, every codec, header names: in front of consumers, servers and clients at once."""
+    settings, topics = settings_for(bootstrap_servers, redis_url, prefix, tmp_path), Topics(prefix)
+    body = {"user_id": "codec user", "item_id": "item 1", "sent_by": "others"}
+    events = [Sent(json.dumps(body).encode(), b"codec user")] * 2
+    good, bad = sound_in_every_codec(events), broken(events)
+    sent: dict[tuple[str, int], int] = {}
+    with scene_of(settings, tmp_path, effort.seed) as scene:
+        with scene.flowing():
+            for topic in (topics.likes, topics.requests, topics.replies):
+                for partition in scene.broker.partitions(topic):
+                    place = (bootstrap_servers, topic, partition.partition)
+                    assert len(send(*place, good)) == len(good)
+                    sent[topic, partition.partition] = len(send(*place, bad))
+            scene.wait_for_progress()
+        scene.audit(figures)
+        letters = dead_letters_in(scene.broker, scene.topics)
+    found = Counter(letter.source for letter in letters if letter.code in UNREADABLE_CODES)
+    read = {topics.likes, topics.requests}
+    assert found == {at: count for at, count in sent.items() if at[0] in read}
+    figures.faults["broken batch"] += sum(sent.values())
 
 
 @pytest.mark.timeout(300)

@@ -141,7 +141,7 @@ def test_a_body_that_is_garbage_is_one_letter_and_the_log_goes_on(codec: str, nu
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd", "snappy"])
 def test_a_batch_that_would_fill_the_memory_is_not_decompressed(codec: str) -> None:
-    bomb = batch([Sent(bytes(80 * 1024 * 1024))], CODECS[codec])
+    bomb = batch([Sent(bytes(65 * 1024 * 1024))], CODECS[codec])
     log = Log(bomb + batch(numbered(1), base_offset=1))
     assert unreadable(log.fetch()) == [(0, 0, "batch_too_large")]
     assert log.at == 2
