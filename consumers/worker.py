@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.batches import by_partition, decode, oldest_ms
+from consumers.graves import Graves
 from consumers.ordering import Ordering
 from consumers.starts import remade, take_up
 from consumers.stats import ConsumerStats
@@ -94,6 +95,12 @@ class ConsumerWorker:
             topics.likes,
             partitioner,
             self.stats,
+            while_reading=self._stay_while_reading,
+        )
+        self._graves = Graves(
+            broker,
+            settings.group,
+            topics.dead_letters,
             while_reading=self._stay_while_reading,
         )
         self._next_sign_s = 0.0
@@ -197,6 +204,7 @@ class ConsumerWorker:
             starts = take_up(self._broker, self._store, partitions)
         except UndeliverableError as gone:  # deleted a moment ago, perhaps to be made anew
             raise TransientError(str(gone)).of("kafka") from gone
+        self._graves.open({partition: start.offset for partition, start in starts.items()})
         for partition, start in starts.items():
             if start.warning is not None:
                 self._log.error(start.warning, **partition._asdict())
@@ -208,14 +216,17 @@ class ConsumerWorker:
         """Return once the broker has the dead letters: only then may their positions move."""
         if not dead_letters:
             return
-        first = dead_letters[0]
+        new = self._persist(lambda: self._graves.without_known(dead_letters))
+        if not new:
+            return
+        first = new[0]
         self._log.warning(
             "events that can't be understood go to the dead letters",
-            count=len(dead_letters),
+            count=len(new),
             first=f"{first.source.partition}:{first.offset}",
             reason=f"{first.code}: {first.detail}",
         )
-        self._persist(lambda: self._send(dead_letters))
+        self._persist(lambda: self._send(new))
 
     def _send(self, dead_letters: Sequence[DeadLetter]) -> None:
         if self._dead_letters is None:
