@@ -3,130 +3,44 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import signal
 import subprocess
 import sys
 from contextlib import closing, contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
 from threadpoolctl import threadpool_info
 
-from likewise.kafka_streams import KafkaBroker
-from likewise.redis_store import RedisStore
-from likewise.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
-from likewise.settings import KafkaSettings, ModelSettings, RedisSettings, ServingSettings, Settings
+from likewise.requests import CORRELATION_HEADER
 from likewise.settings_loader import environment_of
 from likewise.store import Advance, Changes
 from likewise.streams import TopicPartition
-from likewise.topics import Topics, TopicSpec
-from serving.service import run_server
-from serving.stats import ServingStats
-from tests.conftest import IN_CONTAINERS
-from tests.services import PATIENCE_S, in_a_thread, wait_until
+from tests.requesting import requester, serving, settings_for
+from tests.services import wait_until
 from tests.serving_rig import error_of, item, items_of, like, likes_but_one, write_block_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from likewise.streams import Record
+    from likewise.settings import Settings
+    from tests.requesting import Requester
 
 OLD, NEW = "20260101T000000.000Z", "20260101T000001.000Z"
-PARTITIONS = 2
-
-
-class Requester:
-    """An application on the same servers: asks, and collects the replies by correlation id."""
-
-    def __init__(self, settings: Settings, broker: KafkaBroker, store: RedisStore) -> None:
-        self.topics = Topics(settings.kafka.topic_prefix)
-        self.settings = settings
-        self.broker = broker
-        self.store = store
-        self.reply_topic = f"{settings.kafka.topic_prefix}app.replies"
-        broker.ensure_topics(self.topics.specs(PARTITIONS))
-        broker.ensure_topics([TopicSpec(self.reply_topic, PARTITIONS, {})])
-        self._sink = broker.sink()
-        start = dict.fromkeys(broker.partitions(self.reply_topic), 0)
-        self._reader = broker.reader(start)
-        self.records: dict[bytes, list[Record]] = {}
-
-    def ask(
-        self, body: dict[str, Any], *, topic: str | None = None, partition: int | None = None
-    ) -> bytes:
-        """Publish a request; return its correlation id: sixteen raw bytes, zeros among them."""
-        correlation = b"\x00\xff" + os.urandom(12) + b"\x80\x00"
-        headers = [
-            (CORRELATION_HEADER, correlation),
-            (REPLY_TOPIC_HEADER, (topic or self.reply_topic).encode()),
-        ]
-        if partition is not None:
-            headers.append(partition_header(partition))
-        value = json.dumps(body).encode()
-        self._sink.send(self.topics.requests, value, headers=headers).result(PATIENCE_S)
-        return correlation
-
-    def collect(self) -> None:
-        """Take in the replies that have come meanwhile."""
-        for record in self._reader.poll(20):
-            correlation = dict(record.headers)[CORRELATION_HEADER]
-            self.records.setdefault(correlation, []).append(record)
-
-    def reply(self, correlation: bytes) -> dict[str, Any]:
-        """Return the first reply to a request, when it has come."""
-
-        def has_come() -> bool:
-            self.collect()
-            return correlation in self.records
-
-        wait_until(has_come, "the reply")
-        reply: dict[str, Any] = json.loads(self.records[correlation][0].value or b"")
-        return reply
-
-    def close(self) -> None:
-        self._sink.close()
-        self._reader.close()
 
 
 @pytest.fixture
 def settings(bootstrap_servers: str, redis_url: str, prefix: str, tmp_path: Path) -> Settings:
-    """Settings with the shortest session that the brokers of this run allow."""
-    return Settings(
-        kafka=KafkaSettings(
-            bootstrap_servers=bootstrap_servers,
-            topic_prefix=prefix,
-            partitions=PARTITIONS,
-            session_timeout_ms=6_000 if IN_CONTAINERS else 2_000,
-            heartbeat_interval_ms=500,
-            fetch_max_wait_ms=10,
-        ),
-        redis=RedisSettings(url=redis_url, key_prefix=prefix),
-        serving=ServingSettings(poll_timeout_ms=50, model_check_interval_s=0.05),
-        model=ModelSettings(directory=tmp_path / "models"),
-    )
+    return settings_for(bootstrap_servers, redis_url, prefix, tmp_path)
 
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Requester]:
-    with (
-        closing(KafkaBroker(settings.kafka, client_id="app")) as broker,
-        closing(RedisStore(settings.redis)) as store,
-        closing(Requester(settings, broker, store)) as requester,
-    ):
-        yield requester
-
-
-@contextmanager
-def serving(settings: Settings) -> Iterator[ServingStats]:
-    """Run a server in a thread; re-raise what it died of."""
-    stats = ServingStats()
-    with in_a_thread(settings, "server", partial(run_server, settings, stats=stats)):
-        yield stats
+    with requester(settings) as asking:
+        yield asking
 
 
 def test_a_request_waits_for_the_first_model_and_is_then_answered_as_spring_expects(
