@@ -43,6 +43,8 @@ class TopicListing:
         self._clock_s = clock_s
         self._listing: _Listing | None = None
         self._doubted: set[str] = set()
+        self.number = 0
+        """Of the list in use: each that is taken has another."""
 
     def size(self, topic: str, *, at_least: int = 1) -> int:
         """Return how many partitions the topic has; 0 where there is no such topic.
@@ -58,6 +60,15 @@ class TopicListing:
         if listing is None or topic in self._doubted or self._is_old(listing, topic, at_least):
             listing = self._refreshed(topic)
         return listing.sizes.get(topic, 0)
+
+    def has(self, topic: str, at_least: int = 1) -> bool:
+        """Whether the list in use has the topic, with so many partitions. No I/O."""
+        listing = self._listing
+        return listing is not None and listing.sizes.get(topic, 0) >= at_least
+
+    def learn(self, sizes: Mapping[str, int]) -> None:
+        """Take a list that was just asked for by somebody else."""
+        self._take(sizes, self._clock_s())
 
     def age_s(self) -> float:
         """Return how long ago the question was put whose answer is in use; without any, for ever."""
@@ -85,7 +96,11 @@ class TopicListing:
             if known is None or topic not in known.sizes or topic in self._doubted:
                 raise
             return known
+        return self._take(sizes, started_s)
+
+    def _take(self, sizes: Mapping[str, int], started_s: float) -> _Listing:
         now_s = self._clock_s()
         self._doubted.clear()
-        self._listing = _Listing(sizes, now_s, now_s - started_s)
-        return self._listing
+        self._listing = listing = _Listing(sizes, now_s, now_s - started_s)
+        self.number += 1
+        return listing

@@ -33,6 +33,15 @@ class KnownTopics:
         size = self._listing.size(topic, at_least=at_least)
         return [TopicPartition(topic, number) for number in range(size)]
 
+    @property
+    def listing(self) -> int:
+        """The number of what is remembered: another one after the broker was asked."""
+        return self._listing.number
+
+    def has(self, topic: str, at_least: int = 1) -> bool:
+        """Whether the topic is known, with so many partitions. No I/O."""
+        return self._listing.has(topic, at_least)
+
     def age_s(self) -> float:
         """Return how long ago the broker was asked for what is remembered."""
         return self._listing.age_s()

@@ -37,6 +37,25 @@ class ReplyTopics:
                 f"is no regular expression: {error}"
             ) from error
 
+    @property
+    def listing(self) -> int:
+        """The number of the list of topics that `check` goes by: another one after each look."""
+        return self._known.listing
+
+    def knows(self, route: ReplyRoute) -> bool:
+        """Whether the topic and partition exist, or will be refused in any case. No I/O."""
+        if self._known.has(route.topic, (route.partition or 0) + 1):
+            return True
+        return self._objection(route.topic) is not None
+
+    def look(self, route: ReplyRoute) -> None:
+        """Ask the broker for what the route names, unless it was asked within the last second.
+
+        Raises:
+            TransientError: the broker cannot be reached.
+        """
+        self._known.partitions(route.topic, at_least=(route.partition or 0) + 1)
+
     def check(self, route: ReplyRoute) -> None:
         """Return if a reply can go there.
 

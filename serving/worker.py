@@ -25,6 +25,7 @@ from serving.progress import Progress, first_offsets
 from serving.stats import ServingStats
 from serving.threads import Later, NoThreads
 from serving.under_way import Batch, UnderWay
+from serving.unrouted import Unrouted
 from serving.waiting import Applied, Standing, Waiting, judge
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class ServingWorker:
         self._waiting = Waiting()
         self._progress = Progress()
         self._under_way = UnderWay(self._beside.sharing.at_once)
-        self._held = (self._waiting, self._backlog, self._under_way)
+        self._unrouted = Unrouted(reply_topics)
+        self._held = (self._waiting, self._backlog, self._under_way, self._unrouted)
         self._applied = Applied()
         self._next_look_s = 0.0
 
@@ -174,6 +176,7 @@ class ServingWorker:
 
     def _read_ahead(self) -> list[Reply | DeadLetter]:
         """Fill the backlog while there is more, for a fair choice; return what needs no ranking."""
+        self._backlog.add(self._persist(self._unrouted.take))
         polled = self._poll(self._poll_timeout_ms())
         refused = self._read(polled)
         for _ in range(MAX_BATCHES_AHEAD - 1):
@@ -197,6 +200,7 @@ class ServingWorker:
         self.stats.pulse.beat(ready=self._source.is_member() and keeps_all)
         self._backlog.keep_only(assigned)
         self._waiting.keep_only(assigned)
+        self._unrouted.keep_only(assigned)
         self._progress.keep_only(assigned)
         self._progress.note_read(spans)
         # A rebalance may hand out once more what has waited here all the time.
@@ -205,7 +209,7 @@ class ServingWorker:
     def _poll_timeout_ms(self) -> int:
         if self._backlog or (self._waiting and self._due()):
             return 0
-        if self._waiting or self._under_way:
+        if self._waiting or self._under_way or self._unrouted:
             return POLL_TIMEOUT_WHILE_WAITING_MS
         return self._settings.poll_timeout_ms
 
@@ -218,11 +222,14 @@ class ServingWorker:
                 default_reply_topic=self._topics.replies,
                 received_at_ms=self._clock_ms(),
             )
-            if isinstance(read, Asked):
-                self._backlog.add([read])
-            else:
+            if not isinstance(read, Asked):
                 refused.append(refusal(read))
+            elif self._reply_topics.knows(read.route) or not self._holds_unrouted(read):
+                self._backlog.add([read])
         return refused
+
+    def _holds_unrouted(self, asked: Asked) -> bool:
+        return self._persist(lambda: self._unrouted.hold(asked))
 
     def _due(self) -> list[Asked]:
         """Return what has waited and, as far as the last look shows, need not any longer."""

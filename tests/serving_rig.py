@@ -116,6 +116,8 @@ class Rig:
     def new_worker(self) -> ServingWorker:
         """Return one more server of the group."""
         known_topics = KnownTopics(self.broker, clock_s=lambda: self.now_ms / 1000)
+        pattern = self.settings.reply_topic_pattern
+        self.reply_topics = ReplyTopics(known_topics, self.topics, pattern)
         return ServingWorker(
             self.broker.source(
                 self.settings.group, [self.topics.requests], max_records=self.settings.max_batch
@@ -123,7 +125,7 @@ class Rig:
             self.broker.sink(),
             StoreView(self.store, known_topics, self.topics.likes),
             ModelHolder(self.directory, load_model(self.directory, self.version)),
-            ReplyTopics(known_topics, self.topics, self.settings.reply_topic_pattern),
+            self.reply_topics,
             self.topics,
             self.settings,
             Standstill(

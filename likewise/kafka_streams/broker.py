@@ -51,7 +51,7 @@ class KafkaBroker:
         self._connection = Connection(settings, client_id)
         self._admin: Any = None
         self._admin_lock = threading.Lock()
-        self._sizes = TopicSizes(self.topic_sizes)
+        self._sizes = TopicSizes(self._topic_sizes)
 
     def source(
         self, group: str, topics: Iterable[str], *, max_records: int, seek_first: bool = False
@@ -109,6 +109,11 @@ class KafkaBroker:
 
     def topic_sizes(self) -> dict[str, int]:
         """See `Broker.topic_sizes`."""
+        sizes = self._topic_sizes()
+        self._sizes.learn(sizes)  # whoever asks may send to what they find
+        return sizes
+
+    def _topic_sizes(self) -> dict[str, int]:
         with self._connection.errors("asking for topics"):
             return {name: len(numbers) for name, numbers in self._partition_numbers().items()}
 

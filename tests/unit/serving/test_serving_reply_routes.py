@@ -16,6 +16,8 @@ from likewise.requests import (
 )
 from likewise.settings import ServingSettings
 from likewise.topics import TopicSpec
+from serving.incoming import Asked, read_request
+from serving.unrouted import Unrouted
 from tests.serving_rig import (
     REPLIES,
     VERSION,
@@ -102,6 +104,53 @@ def test_a_reply_partition_that_was_added_is_used_at_once(rig: Rig) -> None:
     rig.ask({"user_id": "u"}, reply_partition=3)
     rig.worker.run_once()
     assert [record.partition for record in rig.broker.records(REPLIES)] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("topic", "partition"), [(REPLIES, 3), ("new.replies", None), ("new.replies", 1)]
+)
+def test_what_was_made_since_the_broker_was_last_asked_is_waited_for(
+    rig: Rig, topic: str, partition: int | None
+) -> None:
+    rig.ask({"user_id": "early"}, reply_topic="nowhere.replies")
+    assert "items" in rig.answer({"user_id": "u"})
+    rig.broker.ensure_topics([TopicSpec("new.replies", 2, {})])
+    rig.broker.add_partitions(REPLIES, 4)
+    rig.ask({"user_id": "u"}, reply_topic=topic, reply_partition=partition)
+    rig.ask({"user_id": "late"}, reply_topic="nowhere.replies")
+    assert rig.answer({"user_id": "beside"})["user_id"] == "beside"
+    assert rig.committed() == 2
+    assert len(rig.dead_letters()) == 1
+    rig.now_ms += 1_000
+    rig.worker.run_once()
+    *_, reply = rig.broker.records(topic)
+    assert json.loads(reply.value or b"")["user_id"] == "u"
+    assert partition is None or reply.partition == partition
+    assert len(rig.dead_letters()) == 2
+    assert rig.committed() == 5
+
+
+def test_requests_that_wait_for_their_topic_are_bounded_and_go_with_their_partition(
+    rig: Rig,
+) -> None:
+    unrouted = Unrouted(rig.reply_topics, limit=2)
+    for number in range(3):
+        rig.ask({"user_id": "u"}, reply_topic=f"nowhere.replies.{number}")
+    read = (
+        read_request(record, default_reply_topic="", received_at_ms=0)
+        for record in rig.broker.records(rig.topics.requests)
+    )
+    wanted = [one for one in read if isinstance(one, Asked)]
+    places = [one.place for one in wanted]
+    for one in wanted:
+        unrouted.hold(one)
+    # The first made the broker be asked, so that nothing is left to wait for.
+    assert [place in unrouted for place in places] == [False, True, True]
+    assert not unrouted.hold(wanted[-1])
+    assert unrouted.oldest_offsets() == {places[0][0]: 1}
+    unrouted.keep_only([])
+    assert len(unrouted) == 0
+    assert unrouted.take() == []
 
 
 def test_a_reply_topic_outside_the_pattern_is_refused(model_directory: Path) -> None:
