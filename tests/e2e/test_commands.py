@@ -162,6 +162,14 @@ def test_an_anonymous_visitor_and_an_excluded_item(deployed: Deployed) -> None:
     assert {item["item_id"] for item in answer["items"]} == {"b4", "b5"}
 
 
+def test_what_is_liked_may_come_again_and_nothing_else_follows(deployed: Deployed) -> None:
+    asked = ["recommend", "--liked", "b1,b2", "-n", "50"]
+    bare = deployed.run_json(*asked, "--no-fill")
+    assert {item["item_id"] for item in bare["items"]} == {"b3", "b4", "b5"}
+    again = deployed.run_json(*asked, "--no-fill", "--include-liked")
+    assert {item["item_id"] for item in again["items"]} == {"b1", "b2", "b3", "b4", "b5"}
+
+
 def test_the_table_names_rank_item_reason_and_model(deployed: Deployed) -> None:
     shown = deployed.run("recommend", "--liked", "b1", "--explain", "-n", "1").stdout
     heading, row, origin = shown.splitlines()

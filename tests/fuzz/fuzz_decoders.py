@@ -24,13 +24,13 @@ with atheris.instrument_imports(include=["likewise"]):
     from likewise.models import decode_announcement
     from likewise.positions import Position
     from likewise.replies import decode_reply
-    from likewise.requests import decode_request, reply_route
+    from likewise.requests import read_request, reply_route
     from likewise.testing.memory_log import MemoryRecord
 
 HEADERS = [
     *[f"likewise_source_{name}" for name in ("topic", "partition", "offset", "timestamp")],
     *["likewise_reason", "likewise_detail", "likewise_truncated", "ce_specversion", "ce_type"],
-    *["kafka_correlationId", "kafka_replyTopic", "kafka_replyPartition"],
+    *["kafka_correlationId", "kafka_replyTopic", "kafka_replyPartition", "__TypeId__"],
 ]
 
 
@@ -42,7 +42,7 @@ def fuzz_one(raw: bytes) -> None:
     with suppress(InvalidInputError):
         decode_dead_letter(record)
     with suppress(InvalidInputError):
-        decode_request(record.value)
+        read_request(record)
     with suppress(InvalidInputError):
         Position.parse(raw.decode(errors="replace"))
     with suppress(ModelFileError):
