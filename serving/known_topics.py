@@ -23,15 +23,18 @@ class KnownTopics:
         self._listing = TopicListing(broker.topic_sizes, found_for_s=FOUND_FOR_S, clock_s=clock_s)
 
     def partitions(self, topic: str, *, at_least: int = 1) -> list[TopicPartition]:
-        """Return the topic's partitions in order; empty where there is no such topic.
+        """Return the topic's partitions in order; empty where there is no such topic. See `size`."""
+        return [TopicPartition(topic, number) for number in range(self.size(topic, at_least))]
+
+    def size(self, topic: str, at_least: int = 1) -> int:
+        """Return how many partitions the topic has; 0 where there is no such topic.
 
         Where they are fewer than `at_least`, the broker is asked again if the last time was a second ago.
 
         Raises:
             TransientError: it has to be asked, and the broker cannot be reached.
         """
-        size = self._listing.size(topic, at_least=at_least)
-        return [TopicPartition(topic, number) for number in range(size)]
+        return self._listing.size(topic, at_least=at_least)
 
     @property
     def listing(self) -> int:

@@ -54,7 +54,7 @@ class ReplyTopics:
         Raises:
             TransientError: the broker cannot be reached.
         """
-        self._known.partitions(route.topic, at_least=(route.partition or 0) + 1)
+        self._known.size(route.topic, (route.partition or 0) + 1)
 
     def check(self, route: ReplyRoute) -> None:
         """Return if a reply can go there.
@@ -69,16 +69,17 @@ class ReplyTopics:
                 "reply_topic_refused",
                 f"replies may not be sent to topic {route.topic[:249]!r}: {why_not}",
             )
-        partitions = self._known.partitions(route.topic, at_least=(route.partition or 0) + 1)
+        named = route.partition or 0
+        partitions = self._known.size(route.topic, named + 1)
         if not partitions:
             raise InvalidInputError(
                 "reply_topic_unknown", f"there is no reply topic {route.topic!r}"
             )
-        if route.partition is not None and (route.topic, route.partition) not in partitions:
+        if not 0 <= named < partitions:
             raise InvalidInputError(
                 "invalid_reply_partition",
                 f"`{REPLY_PARTITION_HEADER}` is {route.partition}, but the reply topic "
-                f"{route.topic!r} has {len(partitions)} partitions",
+                f"{route.topic!r} has {partitions} partitions",
             )
 
     def forget(self, route: ReplyRoute) -> None:
