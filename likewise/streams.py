@@ -58,6 +58,13 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
+class Committed(NamedTuple):
+    """How far a group has come in a partition, and what it noted beside that; empty without a note."""
+
+    offset: int
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """A `Record` that stands for bytes in the log which are no record; `offset` is their first.
@@ -185,8 +192,22 @@ class Source(Protocol):
     def seek_to_beginning(self, partition: TopicPartition) -> None:
         """Go on reading an assigned partition from its oldest record."""
 
-    def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(
+        self,
+        next_offsets: Mapping[TopicPartition, int],
+        notes: Mapping[TopicPartition, str] | None = None,
+    ) -> None:
         """Record how far the group has come; partitions lost to another member are no error.
+
+        A note of up to 4,000 bytes of ASCII stands beside its offset until the next commit. Brokers
+        may lose it: it is for what is right without it, too.
+
+        Raises:
+            TransientError: the broker is out of reach.
+        """
+
+    def committed(self) -> dict[TopicPartition, Committed]:
+        """Return what the group has committed of the assigned partitions, where it did.
 
         Raises:
             TransientError: the broker is out of reach.

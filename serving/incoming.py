@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from likewise.requests import ReplyRoute, Request
     from likewise.streams import Record
 
+    Requester = tuple[str, int | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -27,6 +29,11 @@ class Asked:
     def place(self) -> tuple[TopicPartition, int]:
         """Where its record stands: partition and offset, like no other request's."""
         return place_of(self.record)
+
+    @property
+    def requester(self) -> Requester:
+        """Who asks, as far as that can be told: where the replies go."""
+        return self.route.topic, self.route.partition
 
     @property
     def deadline_at_ms(self) -> int | None:

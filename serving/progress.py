@@ -25,6 +25,11 @@ class Progress:
         self._read: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
 
+    @property
+    def read(self) -> Mapping[TopicPartition, int]:
+        """How far each partition was read."""
+        return self._read
+
     def note_read(self, spans: Mapping[TopicPartition, Span]) -> None:
         """Remember how far a poll has read, also where it went across what is no request."""
         for partition, span in spans.items():
@@ -41,14 +46,17 @@ class Progress:
 
         All that was read has its reply, except what waits: from there on a successor reads.
         """
-        reached = {
-            partition: min(read, oldest_waiting.get(partition, read))
-            for partition, read in self._read.items()
-        }
         return {
             partition: offset
-            for partition, offset in reached.items()
+            for partition, offset in self.reached(oldest_waiting).items()
             if self._committed.get(partition) != offset
+        }
+
+    def reached(self, oldest_waiting: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return up to where every request of each partition has its reply."""
+        return {
+            partition: min(read, oldest_waiting.get(partition, read))
+            for partition, read in self._read.items()
         }
 
     def behind(

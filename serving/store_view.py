@@ -35,6 +35,10 @@ class Known:
     announcement: bytes | None
     partitions_age_ms: float = 0.0
 
+    def n_likes(self, user_id: UserId | None) -> int | None:
+        """Return how many items the user likes; None where no user is asked about."""
+        return None if user_id is None else len(self.likes.get(user_id, ()))
+
 
 class StoreView:
     """Reads the store for batches; keeps the retired items until they change."""

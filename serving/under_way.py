@@ -25,10 +25,12 @@ class Batch(NamedTuple):
     """What needs no ranking."""
     answers: Promise[list[Reply]]
     """The rest."""
+    costly: bool = False
+    """Whether it is one costly request, which others don't wait for."""
 
 
 class UnderWay:
-    """Batches in the order in which they were taken up, and in which they are sent."""
+    """Batches that were taken up and not sent yet."""
 
     def __init__(self, at_once: int) -> None:
         """`at_once` is how many may stay under way from one turn to the next."""
@@ -45,18 +47,38 @@ class UnderWay:
         """Put a batch behind the others."""
         self._batches.append(batch)
 
+    @property
+    def has_room_for_costly(self) -> bool:
+        """Whether a thread stays for the others' requests beside one more that is costly."""
+        return sum(batch.costly for batch in self._batches) < max(self._at_once - 1, 1)
+
     def finished(self) -> Iterator[Batch]:
-        """Yield, and let go of, the oldest batches that are ranked or have to be waited for."""
-        while self._batches:
-            if len(self._batches) <= self._at_once and not self._batches[0].answers.done():
-                return
-            yield self._batches.popleft()
+        """Yield, and let go of, the batches that are ranked, and the oldest that have to be waited for.
+
+        A costly one is waited for only where there is no other.
+        """
+        for batch in [batch for batch in self._batches if batch.answers.done()]:
+            self._batches.remove(batch)
+            yield batch
+        while len(self._batches) > self._at_once:
+            oldest = next((one for one in self._batches if not one.costly), self._batches[0])
+            self._batches.remove(oldest)
+            yield oldest
 
     def all(self) -> Iterator[Batch]:
         """Yield, and let go of, every batch."""
         while self._batches:
             yield self._batches.popleft()
 
+    @property
+    def requests(self) -> int:
+        """How many requests are under way."""
+        return sum(len(batch.places) for batch in self._batches)
+
+    def places(self) -> Iterator[tuple[TopicPartition, int]]:
+        """Yield where all that is under way stands in the log."""
+        return chain.from_iterable(batch.places for batch in self._batches)
+
     def oldest_offsets(self) -> dict[TopicPartition, int]:
         """Return the lowest offset of each partition of which anything is under way."""
-        return first_offsets(chain.from_iterable(batch.places for batch in self._batches))
+        return first_offsets(self.places())

@@ -80,6 +80,10 @@ class Unrouted:
         for place in [place for place in self._held if place[0] not in assigned]:
             del self._held[place]
 
+    def places(self) -> Collection[tuple[TopicPartition, int]]:
+        """Return where all that waits stands in the log."""
+        return self._held.keys()
+
     def oldest_offsets(self) -> dict[TopicPartition, int]:
         """Return the lowest offset that waits in each partition in which any does."""
         return first_offsets(self._held)

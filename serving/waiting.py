@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from likewise.streams import TopicPartition
-    from serving.incoming import Asked
+    from serving.incoming import Asked, Requester
 
 MAX_WAITING = 10_000
 
@@ -81,11 +82,16 @@ def judge(
 
 
 class Waiting:
-    """The requests that wait, each until it is released; bounded."""
+    """The requests that wait, each until it is released; bounded in all and for each requester.
+
+    A requester may have no more than there is room left: half of it, where nobody else waits. So
+    there is always some for the others (dynamic thresholds; Choudhury and Hahne, 1998).
+    """
 
     def __init__(self, limit: int = MAX_WAITING) -> None:
         self._limit = limit
         self._held: dict[tuple[TopicPartition, int], Asked] = {}
+        self._of_each: Counter[Requester] = Counter()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -94,15 +100,22 @@ class Waiting:
         return place in self._held
 
     def hold(self, asked: Asked) -> bool:
-        """Keep a request, also one that is kept already; False where there is no more room."""
-        if asked.place not in self._held and len(self._held) >= self._limit:
+        """Keep a request, also one that is kept already; False where there is no room for it."""
+        if asked.place in self._held:
+            return True
+        if self._of_each[asked.requester] >= self._limit - len(self._held):
             return False
         self._held[asked.place] = asked
+        self._of_each[asked.requester] += 1
         return True
 
     def release(self, asked: Asked) -> None:
         """Let go of a request that gets its reply; nothing happens for one that never waited."""
-        self._held.pop(asked.place, None)
+        if self._held.pop(asked.place, None) is None:
+            return
+        self._of_each[asked.requester] -= 1
+        if not self._of_each[asked.requester]:
+            del self._of_each[asked.requester]
 
     def due(
         self,
@@ -124,8 +137,12 @@ class Waiting:
 
     def keep_only(self, assigned: Collection[TopicPartition]) -> None:
         """Forget the requests of partitions that are another member's now: it reads them again."""
-        for place in [place for place in self._held if place[0] not in assigned]:
-            del self._held[place]
+        for asked in [one for place, one in self._held.items() if place[0] not in assigned]:
+            self.release(asked)
+
+    def places(self) -> Collection[tuple[TopicPartition, int]]:
+        """Return where all that waits stands in the log."""
+        return self._held.keys()
 
     def oldest_offsets(self) -> dict[TopicPartition, int]:
         """Return the lowest offset that waits in each partition in which any does."""

@@ -16,8 +16,10 @@ from likewise.logs import get_logger
 from likewise.ranking.recommend import THIS_THREAD
 from likewise.replies import ErrorBody
 from likewise.streams import held_back
+from serving.ahead import AnsweredAhead
 from serving.answering import answer
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
+from serving.cost import COSTLY, cost_of
 from serving.dispatch import Dispatch
 from serving.incoming import Asked, place_of, read_request
 from serving.outgoing import error_reply, place_in_log, refusal
@@ -30,7 +32,7 @@ from serving.waiting import Applied, Standing, Waiting, judge
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from likewise.dead_letters import DeadLetter
     from likewise.errors import TransientError
@@ -98,6 +100,8 @@ class ServingWorker:
         self._backlog = Backlog(settings.max_batch)
         self._waiting = Waiting()
         self._progress = Progress()
+        self._ahead = AnsweredAhead()
+        self._rebalances = 0
         self._under_way = UnderWay(self._beside.sharing.at_once)
         self._unrouted = Unrouted(reply_topics)
         self._held = (self._waiting, self._backlog, self._under_way, self._unrouted)
@@ -126,6 +130,7 @@ class ServingWorker:
                 self.run_once()
                 self._end_standstill()
             self._deliver(self._under_way.all())
+            self._commit(at_once=True)
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
 
@@ -144,7 +149,8 @@ class ServingWorker:
         """Read, look up and begin to rank what is due."""
         outgoing = self._read_ahead()
         asked = self._due()
-        asked += self._backlog.take(self._settings.max_batch - len(asked))
+        room = self._settings.max_batch - len(asked)
+        asked += self._backlog.take(room, costly=not asked and self._under_way.has_room_for_costly)
         places = {*map(place_in_log, outgoing), *(one.place for one in asked)}
         if not asked and not self._look_is_due():
             return Batch(places, outgoing, Later(list))
@@ -152,12 +158,34 @@ class ServingWorker:
             self.stats.on_batch(len(asked))
         known = self._look_up(asked)
         ready, errors = self._sort_out(asked, known)
+        ready, costly = self._within_budget(ready, known)
         answers: Promise[list[Reply]]
-        if self._backlog or self._under_way:
+        if costly or self._backlog or self._under_way:
             answers = self._beside.begin(partial(self._answer, ready, known, THIS_THREAD))
         else:
             answers = Later(partial(self._answer, ready, known, self._beside.sharing))
-        return Batch(places, [*outgoing, *errors], answers)
+        return Batch(places, [*outgoing, *errors], answers, costly)
+
+    def _within_budget(self, ready: list[Asked], known: Known) -> tuple[list[Asked], bool]:
+        """Return what is ranked now, and whether it is one costly request; the rest is put back.
+
+        Only now is known how much the users like.
+        """
+        costs = [cost_of(one.request, known.n_likes(one.request.user_id)) for one in ready]
+        if len(ready) < 2 or (max(costs) <= COSTLY and sum(costs) <= self._backlog.budget):
+            return ready, bool(ready) and costs[0] > COSTLY
+        kept: list[Asked] = []
+        put_back: list[tuple[Asked, float]] = []
+        spent = 0.0
+        for one, cost in zip(ready, costs, strict=True):
+            if cost > COSTLY or (kept and spent + cost > self._backlog.budget):
+                put_back.append((one, cost))
+            else:
+                kept.append(one)
+                spent += cost
+        for one, cost in reversed(put_back):
+            self._backlog.put_back(one, cost)
+        return kept, False
 
     def _answer(self, ready: Sequence[Asked], known: Known, threads: Threads) -> list[Reply]:
         # No frame that calls the client libraries has the model among its locals: what they keep
@@ -176,9 +204,9 @@ class ServingWorker:
 
     def _read_ahead(self) -> list[Reply | DeadLetter]:
         """Fill the backlog while there is more, for a fair choice; return what needs no ranking."""
-        self._backlog.add(self._persist(self._unrouted.take))
+        refused: list[Reply | DeadLetter] = [*self._line_up(self._persist(self._unrouted.take))]
         polled = self._poll(self._poll_timeout_ms())
-        refused = self._read(polled)
+        refused += self._read(polled)
         for _ in range(MAX_BATCHES_AHEAD - 1):
             if len(polled) < self._settings.max_batch or not self._backlog.has_room:
                 break
@@ -202,12 +230,24 @@ class ServingWorker:
         self._waiting.keep_only(assigned)
         self._unrouted.keep_only(assigned)
         self._progress.keep_only(assigned)
+        if self._rebalances != self._source.rebalances():
+            self._take_over()
         self._progress.note_read(spans)
-        # A rebalance may hand out once more what has waited here all the time.
-        return [r for r in polled if not any(place_of(r) in some for some in self._held)]
+        # A rebalance may hand out once more what has waited here all the time, or has its reply.
+        return [r for r in polled if not self._is_known(place_of(r))]
+
+    def _is_known(self, place: tuple[TopicPartition, int]) -> bool:
+        return any(place in some for some in self._held) or self._ahead.has(place)
+
+    def _take_over(self) -> None:
+        """Learn what of the partitions assigned was answered ahead of where they begin."""
+        rebalances = self._source.rebalances()
+        committed = self._persist(self._source.committed)
+        self._ahead.take_over(committed, self._progress.read, self._open_places())
+        self._rebalances = rebalances
 
     def _poll_timeout_ms(self) -> int:
-        if self._backlog or (self._waiting and self._due()):
+        if (self._backlog and not self._backlog.stalled) or (self._waiting and self._due()):
             return 0
         if self._waiting or self._under_way or self._unrouted:
             return POLL_TIMEOUT_WHILE_WAITING_MS
@@ -225,8 +265,12 @@ class ServingWorker:
             if not isinstance(read, Asked):
                 refused.append(refusal(read))
             elif self._reply_topics.knows(read.route) or not self._holds_unrouted(read):
-                self._backlog.add([read])
+                refused += self._line_up([read])
         return refused
+
+    def _line_up(self, asked: Iterable[Asked]) -> list[Reply]:
+        """Put requests on the backlog; return what is said to those that it does not take."""
+        return [error_reply(one, _TOO_COSTLY) for one in asked if not self._backlog.admit(one)]
 
     def _holds_unrouted(self, asked: Asked) -> bool:
         return self._persist(lambda: self._unrouted.hold(asked))
@@ -300,15 +344,27 @@ class ServingWorker:
         for reply in dispatch.confirmed:
             self.stats.count(reply, now_ms=self._clock_ms())
 
-    def _commit(self) -> None:
+    def _commit(self, *, at_once: bool = False) -> None:
         # What went to others while a server was waited for is theirs to commit; should it come
         # back, it is read and committed again.
         self._progress.keep_only(self._source.assignment())
-        offsets = self._progress.to_commit(self._oldest_open())
+        oldest = self._oldest_open()
+        offsets = self._progress.to_commit(oldest)
+        n_open = len(self._waiting) + len(self._backlog) + len(self._unrouted)
+        n_open += self._under_way.requests
+        read = self._progress.read
+        if pinned := self._ahead.pinned(self._progress.reached(oldest), read, n_open):
+            noted = self._ahead.notes(pinned, self._open_places(), at_once=at_once)
+            offsets = {at: offset for at, offset in offsets.items() if at not in pinned}
+            offsets |= {at: offset for at, (offset, _) in noted.items()}
+            notes = {at: note for at, (_, note) in noted.items()}
+        else:
+            noted, notes = {}, {}
         if offsets:
-            self._persist(lambda: self._source.commit(offsets))
+            self._persist(lambda: self._source.commit(offsets, notes))
             self._progress.note_committed(offsets)
-        self.stats.lag = self._progress.behind(self._source.known_ends(), self._oldest_open())
+            self._ahead.note_committed(noted)
+        self.stats.lag = self._progress.behind(self._source.known_ends(), oldest)
         self.stats.held_back = held_back(self._source)
 
     def _end_standstill(self) -> None:
@@ -326,6 +382,10 @@ class ServingWorker:
         oldest = (some.oldest_offsets().items() for some in self._held)
         return first_offsets(chain.from_iterable(oldest))
 
+    def _open_places(self) -> Iterator[tuple[TopicPartition, int]]:
+        """Yield where everything stands that has no reply yet."""
+        return chain.from_iterable(some.places() for some in self._held)
+
     def _persist(self, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns, however long its server is out of reach."""
         return retry(
@@ -341,6 +401,11 @@ class ServingWorker:
         self.stats.server_errors[error.server] += 1
         self.stats.pulse.beat(ready=False)
         self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))
+
+
+_TOO_COSTLY = ErrorBody(
+    "overloaded", "the requests that replies to the same place were asked for cost too much already"
+)
 
 
 def _overloaded() -> ErrorBody:

@@ -112,6 +112,17 @@ class Requester:
         self._sink.send(self.topics.requests, value, headers=headers).result(PATIENCE_S)
         return correlation
 
+    def ask_many(self, body: dict[str, Any], count: int) -> list[bytes]:
+        """Publish one request so often, all to partition 0; return the correlation ids."""
+        correlations = [os.urandom(16) for _ in range(count)]
+        value = json.dumps(body).encode()
+        topic = (REPLY_TOPIC_HEADER, self.reply_topic.encode())
+        for one in correlations:
+            headers = [(CORRELATION_HEADER, one), topic]
+            self._sink.send(self.topics.requests, value, headers=headers, partition=0)
+        self._sink.flush(PATIENCE_S)
+        return correlations
+
     def collect(self) -> None:
         """Take in the replies that have come meanwhile."""
         for record in self._reader.poll(20):

@@ -14,7 +14,7 @@ from kafka.structs import MemberState
 from likewise.errors import TransientError
 from likewise.kafka_streams.connection import CLOSE_TIMEOUT_MS
 from likewise.kafka_streams.shares import Shares
-from likewise.streams import TopicPartition
+from likewise.streams import Committed, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,18 +99,39 @@ class KafkaSource:
             self._shares.held.discard(partition)
             self._consumer.resume(native(partition))
 
-    def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(
+        self,
+        next_offsets: Mapping[TopicPartition, int],
+        notes: Mapping[TopicPartition, str] | None = None,
+    ) -> None:
         """See `Source.commit`."""
+        noted = notes or {}
         # Kafka would take offsets for the partitions of other members too, and set them back.
         own = self.assignment()
         offsets = {
-            native(partition): kafka.OffsetAndMetadata(offset, "", -1)
+            native(partition): kafka.OffsetAndMetadata(offset, noted.get(partition, ""), -1)
             for partition, offset in next_offsets.items()
             if partition in own
         }
         with self._connection.errors("committing"), suppress(*_LOST):
             if offsets:
                 self._consumer.commit(offsets)
+
+    def committed(self) -> dict[TopicPartition, Committed]:
+        """See `Source.committed`."""
+        timeout_ms = self._connection.settings.request_timeout_ms
+        with self._connection.errors("asking for committed offsets"):
+            found = {
+                partition: self._consumer.committed(
+                    native(partition), metadata=True, timeout_ms=timeout_ms
+                )
+                for partition in self.assignment()
+            }
+        return {
+            partition: Committed(at.offset, at.metadata or "")
+            for partition, at in found.items()
+            if at is not None and at.offset >= 0
+        }
 
     def keep_alive(self) -> None:
         """See `Source.keep_alive`.

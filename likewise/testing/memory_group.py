@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from likewise.streams import Committed
 from likewise.testing.memory_log import Cursor
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class MemoryGroup:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
         self.committed: dict[TopicPartition, int] = {}
+        self.notes: dict[TopicPartition, str] = {}
         self.generation = 0
         self._members: list[MemorySource] = []
         self._arrived: list[MemorySource] = []
@@ -64,10 +66,16 @@ class MemoryGroup:
         self.generation += 1
         self._broker.changed.notify_all()
 
-    def commit(self, member: MemorySource, next_offsets: Mapping[TopicPartition, int]) -> None:
-        """Record the offsets, unless the member's generation is over."""
+    def commit(
+        self,
+        member: MemorySource,
+        next_offsets: Mapping[TopicPartition, int],
+        notes: Mapping[TopicPartition, str],
+    ) -> None:
+        """Record the offsets and what is noted beside them, unless the member's generation is over."""
         if member in self._members and member.generation == self.generation:
             self.committed.update(next_offsets)
+            self.notes.update({at: notes.get(at, "") for at in next_offsets})
 
     def _settle(self) -> None:
         self._settled = True
@@ -143,11 +151,26 @@ class MemorySource:
             self._cursor.offsets[partition] = self._broker.logs[partition].first
             self._cursor.held.discard(partition)
 
-    def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(
+        self,
+        next_offsets: Mapping[TopicPartition, int],
+        notes: Mapping[TopicPartition, str] | None = None,
+    ) -> None:
         """See `Source.commit`."""
         with self._broker.answering("commit"):
             own = {tp: offset for tp, offset in next_offsets.items() if tp in self._cursor.offsets}
-            self._group.commit(self, own)
+            self._group.commit(self, own, notes or {})
+
+    def committed(self) -> dict[TopicPartition, Committed]:
+        """See `Source.committed`."""
+        with self._broker.answering("ask"):
+            return {
+                partition: Committed(
+                    self._group.committed[partition], self._group.notes.get(partition, "")
+                )
+                for partition in self._cursor.offsets
+                if partition in self._group.committed
+            }
 
     def keep_alive(self) -> None:
         """See `Source.keep_alive`; as with `poll`, the assignment may change."""

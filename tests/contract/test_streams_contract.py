@@ -13,7 +13,7 @@ import pytest
 from likewise.errors import UndeliverableError
 from likewise.kafka_streams import KafkaBroker
 from likewise.settings import KafkaSettings
-from likewise.streams import Span, TopicPartition
+from likewise.streams import Committed, Span, TopicPartition
 from likewise.testing import MemoryBroker
 from likewise.topics import TopicSpec
 from tests.conftest import IN_CONTAINERS
@@ -334,6 +334,27 @@ def test_the_next_member_goes_on_from_the_commit(
     first.commit({TopicPartition(topic, 0): 6})
     first.close()
     assert values(collect(join(), 4)) == [b"6", b"7", b"8", b"9"]
+
+
+def test_a_note_stands_beside_its_commit_until_the_next_one(
+    broker: Broker, topic: str, join: Callable[..., Source]
+) -> None:
+    publish(broker, topic, numbered(10))
+    where = TopicPartition(topic, 0)
+    note = "open1:" + "x" * 3_900
+    first = join()
+    collect(first, 10)
+    assert first.committed() == {}
+    first.commit({where: 6}, {where: note})
+    # Tansu loses notes.
+    kept = Committed(6, note if isinstance(broker, MemoryBroker) or IN_CONTAINERS else "")
+    assert first.committed() == {where: kept}
+    first.close()
+    second = join()
+    collect(second, 4)
+    assert second.committed() == {where: kept}
+    second.commit({where: 7})
+    assert second.committed() == {where: Committed(7)}
 
 
 def test_what_was_not_committed_is_read_again(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from likewise.ids import ItemId, UserId
 from likewise.requests import ReplyRoute, Request
 from likewise.settings import ServingSettings
 from likewise.streams import TopicPartition
@@ -15,20 +16,31 @@ from likewise.testing.memory_log import MemoryRecord
 from likewise.topics import TopicSpec
 from serving import backlog as backlog_module
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
+from serving.cost import cost_of
 from serving.incoming import Asked
 from tests.serving_rig import REPLIES, VERSION, Rig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import pytest
 
 BATCH = 4
+CHEAP = Request(liked=())
+SOMEWHAT = Request(user_id=UserId("u"), count=100, explain=True)
+COSTLY = Request(liked=tuple(ItemId(str(n)) for n in range(10_000)), count=1_000, explain=True)
 
 
-def asked(topic: str, offset: int, *, partition: int = 0, size: int = 2) -> Asked:
+def asked(
+    topic: str, offset: int, *, partition: int = 0, size: int = 2, request: Request = CHEAP
+) -> Asked:
     record = MemoryRecord("requests", partition, offset, 0, None, b"x" * size, ())
-    return Asked(record, Request(liked=()), ReplyRoute(topic), 0)
+    return Asked(record, request, ReplyRoute(topic), 0)
+
+
+def fill(backlog: Backlog, some: Iterable[Asked]) -> None:
+    assert [one for one in some if not backlog.admit(one)] == []
 
 
 def offsets(taken: list[Asked]) -> list[int]:
@@ -37,8 +49,8 @@ def offsets(taken: list[Asked]) -> list[int]:
 
 def test_requesters_take_turns_and_each_ones_requests_stay_in_order() -> None:
     backlog = Backlog(BATCH)
-    backlog.add(asked("flood", offset) for offset in range(10))
-    backlog.add([asked("a", 10), asked("b", 11), asked("a", 12)])
+    fill(backlog, (asked("flood", offset) for offset in range(10)))
+    fill(backlog, [asked("a", 10), asked("b", 11), asked("a", 12)])
     assert offsets(backlog.take(BATCH)) == [0, 10, 11, 1]
     assert offsets(backlog.take(BATCH)) == [12, 2, 3, 4]
     assert len(backlog) == 5
@@ -46,7 +58,7 @@ def test_requesters_take_turns_and_each_ones_requests_stay_in_order() -> None:
 
 def test_what_is_held_bounds_what_may_be_committed() -> None:
     backlog = Backlog(BATCH)
-    backlog.add([asked("a", 7), asked("a", 8), asked("b", 3, partition=1)])
+    fill(backlog, [asked("a", 7), asked("a", 8), asked("b", 3, partition=1)])
     assert backlog.oldest_offsets() == {
         TopicPartition("requests", 0): 7,
         TopicPartition("requests", 1): 3,
@@ -59,18 +71,18 @@ def test_what_is_held_bounds_what_may_be_committed() -> None:
 
 def test_room_ends_with_the_count() -> None:
     backlog = Backlog(BATCH)
-    backlog.add(asked("a", offset) for offset in range(BATCH * MAX_BATCHES_AHEAD - 1))
+    fill(backlog, (asked("a", offset) for offset in range(BATCH * MAX_BATCHES_AHEAD - 1)))
     assert backlog.has_room
-    backlog.add([asked("a", 10_000)])
+    fill(backlog, [asked("a", 10_000)])
     assert not backlog.has_room
 
 
 def test_room_ends_with_the_bytes_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog_module, "MAX_BYTES_AHEAD", 1_000)
     backlog = Backlog(BATCH)
-    backlog.add([asked("a", 0, size=999)])
+    fill(backlog, [asked("a", 0, size=999)])
     assert backlog.has_room
-    backlog.add([asked("a", 1, size=1)])
+    fill(backlog, [asked("a", 1, size=1)])
     assert not backlog.has_room
     backlog.take(1)
     assert backlog.has_room
@@ -84,7 +96,7 @@ def test_everything_comes_out_once_and_nobody_waits_longer_than_a_round(
     requesters: list[str], limit: int
 ) -> None:
     backlog = Backlog(100)
-    backlog.add(asked(topic, offset) for offset, topic in enumerate(requesters))
+    fill(backlog, (asked(topic, offset) for offset, topic in enumerate(requesters)))
     taken: list[Asked] = []
     while backlog:
         some = backlog.take(limit)
@@ -99,6 +111,81 @@ def test_everything_comes_out_once_and_nobody_waits_longer_than_a_round(
         others = len(set(requesters)) - 1
         assert all(later - former <= others + 1 for former, later in itertools.pairwise(own))
         assert own[0] <= others
+
+
+def test_a_costly_request_comes_alone_and_when_the_others_have_had_as_much() -> None:
+    backlog = Backlog(BATCH)
+    fill(backlog, [asked("costly", n, request=COSTLY) for n in range(3)])
+    fill(backlog, [asked("cheap", 10 + n) for n in range(6)])
+    assert offsets(backlog.take(BATCH)) == [10, 11, 12, 13]
+    assert offsets(backlog.take(BATCH, costly=False)) == [14, 15]
+    assert backlog.take(BATCH, costly=False) == []
+    assert backlog.stalled
+    assert [offsets(backlog.take(BATCH)) for _ in range(3)] == [[0], [1], [2]]
+    assert len(backlog) == 0
+
+
+def test_a_costly_request_does_not_wait_for_ever_behind_cheap_ones() -> None:
+    backlog = Backlog(BATCH)
+    fill(backlog, [asked("costly", 0, request=COSTLY)])
+    fill(backlog, [asked("cheap", n) for n in range(1, BATCH)])
+    served = 0
+    while offsets(taken := backlog.take(BATCH)) != [0]:
+        served += len(taken)
+        assert served <= 2 * cost_of(COSTLY)
+        fill(backlog, [asked("cheap", served + BATCH + n) for n in range(BATCH)])
+    assert served > cost_of(COSTLY) / 2
+
+
+def test_requests_that_cost_a_little_more_still_share_a_batch() -> None:
+    backlog = Backlog(BATCH)
+    fill(backlog, [asked("a", n, request=SOMEWHAT) for n in range(100)])
+    assert 1.0 < cost_of(SOMEWHAT) < 10.0
+    assert len(backlog.take(BATCH)) == BATCH
+    taken = backlog.take(1_000)
+    assert offsets(taken) == [*range(BATCH, BATCH + len(taken))]
+    assert backlog.budget / 2 < len(taken) * cost_of(SOMEWHAT) <= backlog.budget
+
+
+def test_what_turns_out_costly_is_put_back_and_keeps_its_place_among_its_requesters() -> None:
+    backlog = Backlog(BATCH)
+    fill(backlog, [asked("a", 0), asked("a", 1)])
+    (first,) = backlog.take(1)
+    backlog.put_back(first, 500.0)
+    assert (first.place in backlog, len(backlog)) == (True, 2)
+    assert backlog.take(BATCH, costly=False) == []
+    assert [offsets(backlog.take(BATCH)) for _ in range(2)] == [[0], [1]]
+
+
+def test_a_requester_has_no_more_cost_ahead_than_half_a_minute() -> None:
+    backlog = Backlog(BATCH)
+    admitted = [backlog.admit(asked("costly", n, request=COSTLY)) for n in range(200)]
+    assert admitted == sorted(admitted, reverse=True)
+    assert 50 < sum(admitted) < 150
+    assert backlog.admit(asked("honest", 1_000))
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from([CHEAP, SOMEWHAT, COSTLY])), max_size=40
+    ),
+    st.integers(min_value=1, max_value=10),
+)
+def test_whatever_it_costs_everything_comes_out_once_in_each_ones_order(
+    requests: list[tuple[str, Request]], limit: int
+) -> None:
+    backlog = Backlog(100)
+    fill(backlog, (asked(t, offset, request=r) for offset, (t, r) in enumerate(requests)))
+    taken: list[Asked] = []
+    while backlog:
+        some = backlog.take(limit)
+        assert 0 < len(some) <= limit
+        assert len(some) == 1 or COSTLY not in [one.request for one in some]
+        taken += some
+    assert sorted(offsets(taken)) == list(range(len(requests)))
+    for topic in "abc":
+        own = [one.record.offset for one in taken if one.route.topic == topic]
+        assert own == sorted(own)
 
 
 def test_one_request_behind_a_flood_is_answered_in_the_first_batch(

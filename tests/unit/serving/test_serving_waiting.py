@@ -127,16 +127,25 @@ def test_an_event_in_a_partition_that_was_added_is_waited_for(rig: Rig) -> None:
     assert "items" in rig.replies()[2]
 
 
-def test_beyond_so_many_waiting_requests_the_next_one_is_told_so(
+def test_one_requester_fills_half_of_the_waiting_room_and_others_find_room(
     model_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting.Waiting.__init__, "__defaults__", (3,))
+    monkeypatch.setattr(waiting.Waiting.__init__, "__defaults__", (6,))
     rig = Rig(model_directory, VERSION)
     for number in range(4):
         rig.ask({"user_id": f"u{number}", "after": "0:0"})
+    rig.ask({"user_id": "other", "after": "0:0"}, reply_partition=1)
     rig.ask({"user_id": "does not wait"})
     rig.worker.run_once()
     overloaded, answered = sorted(rig.replies(), key=lambda reply: "error" not in reply)
     assert (error_of(overloaded), overloaded["user_id"]) == ("overloaded", "u3")
     assert answered["user_id"] == "does not wait"
+    assert rig.worker.stats.waiting == 4
     assert rig.committed() == 0
+    rig.applied(0, 1)
+    for _ in range(2):
+        rig.worker.run_once()
+    assert {reply.get("user_id") for reply in rig.replies() if "items" in reply} >= {"u0", "other"}
+    rig.ask({"user_id": "later", "after": "0:7"})
+    rig.worker.run_once()
+    assert rig.worker.stats.waiting == 1, "what was let go of has made room"
