@@ -17,7 +17,7 @@ from likewise.errors import InvalidInputError
 from likewise.foreign_forms import about_key, explained
 from likewise.ids import MAX_ID_BYTES, ItemId, UserId, parse_item_id, parse_user_id
 from likewise.json_input import decode_json
-from likewise.times import parse_time_ms
+from likewise.times import parse_time_ms, wire_time
 
 if TYPE_CHECKING:
     from likewise.streams import Record
@@ -221,7 +221,7 @@ def encode_event(event: Event, *, timestamp_ms: int | None = None) -> bytes:
     """Return the JSON body of an event: what `decode_event` reads back as the same event."""
     body: dict[str, object] = {"action": _ACTIONS[type(event)], **msgspec.structs.asdict(event)}
     if timestamp_ms is not None:
-        body["timestamp"] = timestamp_ms
+        body["timestamp"] = wire_time(timestamp_ms)
     return _encoder.encode(body)
 
 

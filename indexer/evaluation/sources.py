@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from indexer.evaluation.until import Until
     from indexer.progress import Progress
+    from likewise.like_files.importing import RowCounts
+    from likewise.like_files.options import ReadOptions
     from likewise.like_files.reading import Chunk
     from likewise.store import LikeStore
     from likewise.streams import Broker, TopicPartition
@@ -39,9 +41,16 @@ class Read(NamedTuple):
     likes: LikeTable
     bad: int = 0
     first_bad: str | None = None
+    rows: RowCounts | None = None
+    """What became of the rows of a file."""
 
 
-def likes_of_file(chunks: Iterable[Chunk], progress: Progress, until: Until | None = None) -> Read:
+def likes_of_file(
+    chunks: Iterable[Chunk],
+    progress: Progress,
+    until: Until | None = None,
+    options: ReadOptions | None = None,
+) -> Read:
     """Return the likes of a file's rows; bad rows are left out and counted.
 
     With `until`, a moment, rows are divided by it, and those without a time are bad.
@@ -50,19 +59,20 @@ def likes_of_file(chunks: Iterable[Chunk], progress: Progress, until: Until | No
         LikeFileError: the file can't be read, or a column is missing.
         EvaluationError: there is nothing on one side of `until`.
     """
-    from likewise.like_files.rows import event_of_row
+    from likewise.like_files.importing import RowCounts, events_of
+    from likewise.like_files.options import ReadOptions
 
-    collector, bad, first_bad = EventCollector(until), 0, None
+    options = options or ReadOptions(split="split")
+    collector, counts = EventCollector(until), RowCounts()
     for chunk in chunks:
-        for row in chunk.rows:
+        for row, (event, time_ms, _) in events_of(chunk.rows, counts, options):
             try:
-                event, time_ms = event_of_row(row)
                 collector.add(event, time_ms, part=None if until else _part(row.split))
             except InvalidInputError as error:
-                bad += 1
-                first_bad = first_bad or f"line {row.line}: {error.message}"
+                counts.refuse(row, error)
         progress.advance(len(chunk.rows))
-    return Read(collector.table(), bad, first_bad)
+    first_bad = str(counts.first_bad[0]) if counts.first_bad else None
+    return Read(collector.table(), counts.bad, first_bad, counts)
 
 
 def likes_of_store(store: LikeStore, *, chunk: int, progress: Progress) -> Read:

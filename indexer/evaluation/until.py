@@ -55,11 +55,11 @@ class Until:
         return time_ms < self.time_ms
 
 
-def parse_until(text: str, *, now_ms: int) -> Until:
-    """Read a moment (ISO 8601, UTC without a zone; or `-7d`: so long ago) or places in the log.
+def parse_until(text: str, *, now_ms: int, numbers_are_times: bool = False) -> Until:
+    """Read a moment (as `parse_time_ms` does; or `-7d`: so long ago) or places in the log.
 
     Places are `partition:offset`, several separated by commas; a number alone is an offset of
-    partition 0. Units are s, m, h, d and w.
+    partition 0, or a moment where `numbers_are_times`. Units are s, m, h, d and w.
 
     Raises:
         InvalidInputError: it is none of these.
@@ -67,10 +67,11 @@ def parse_until(text: str, *, now_ms: int) -> Until:
     text = text.strip()
     if ago := _AGO.fullmatch(text):
         return Until(now_ms - round(float(ago[1]) * _UNIT_MS[ago[2]]))
-    if _POSITIONS.fullmatch(text):
+    number = _NUMBER.fullmatch(text)
+    if _POSITIONS.fullmatch(text) and not (number and numbers_are_times):
         places = [Position.parse(one if ":" in one else f"0:{one}") for one in _parts(text)]
         return Until(offsets=dict(places))
-    time_ms = None if _NUMBER.fullmatch(text) else parse_time_ms(text, "--until")
+    time_ms = None if number and not numbers_are_times else parse_time_ms(text, "--until")
     if time_ms is None:
         raise InvalidInputError("invalid_timestamp", f"{text!r} is no moment, and no offset")
     return Until(time_ms)

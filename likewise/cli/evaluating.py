@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +13,17 @@ import typer
 from likewise.cli.build_progress import build_progress
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.evaluation_tables import print_evaluation
-from likewise.cli.options import ItemColumn, Json, TimestampColumn, UserColumn
+from likewise.cli.options import Json
 from likewise.cli.output import complain, print_json
+from likewise.cli.reading_options import (
+    LayoutTeller,
+    check_source,
+    complain_of_rows,
+    refusal,
+    with_reading_options,
+)
 from likewise.errors import LikewiseError
+from likewise.like_files.options import ReadOptions
 
 if TYPE_CHECKING:
     from indexer.evaluation.likes import LikeTable
@@ -23,15 +32,17 @@ if TYPE_CHECKING:
     from indexer.evaluation.tuning import Tuning
     from indexer.evaluation.until import Until
     from indexer.progress import Progress
-    from likewise.like_files.reading import Columns
 
 
+@with_reading_options
 def evaluate(
     context: typer.Context,
+    reading: ReadOptions,
     file: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            metavar="[FILE]", exists=True, dir_okay=False, help="CSV, CSV.gz or Parquet."
+            metavar="[FILE]",
+            help="CSV and its relatives, JSON lines or Parquet, as for `import`; `-` is standard input.",
         ),
     ] = None,
     from_redis: Annotated[
@@ -60,9 +71,6 @@ def evaluate(
         ),
     ] = 5_000,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
-    user_column: UserColumn = "user_id",
-    item_column: ItemColumn = "item_id",
-    timestamp_column: TimestampColumn = "timestamp",
     split_column: Annotated[
         str, typer.Option(help="Column that says train, valid or test, if any.")
     ] = "split",
@@ -79,6 +87,7 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write a report with plots as well.")
     ] = None,
+    strict: bool = False,
     as_json: Json = False,
 ) -> None:
     """Measure every ranker on likes held out, through the code that serves.
@@ -106,18 +115,19 @@ def evaluate(
     from indexer.evaluation.evaluate import Options
     from indexer.evaluation.evaluate import evaluate as measure
     from indexer.evaluation.splits import divide
-    from likewise.like_files.reading import Columns
 
     cli = command_line(context)
     if [file is not None, from_redis, from_topic].count(True) != 1:
         raise typer.BadParameter("name one source: FILE, --from-redis or --from-topic")
     point = None if until is None else _until(until, file=file, from_redis=from_redis)
     names, budget_s = _names(ranker), _seconds(budget)
-    columns = Columns(user_column, item_column, timestamp_column, split=split_column)
+    reading = replace(reading, split=split_column)
     _check_settings_out(settings_out, tune)
     with build_progress() as progress:
         progress.step("reading")
-        read, source = _read(cli, file, columns, progress, point, from_redis=from_redis)
+        read, source = _read(
+            cli, file, reading, progress, point, from_redis=from_redis, strict=strict
+        )
         division = divide(read.likes, seed=seed)
         tuning = _tune(read.likes, division, k, seed, budget_s, progress) if tune else None
         if tuning is not None and settings_out is not None:
@@ -130,10 +140,12 @@ def evaluate(
         _write_report(report, account)
     if as_json:
         print_json(account)
-        return
-    if read.bad:
-        complain(f"{read.bad:,} bad rows were left out, the first: {read.first_bad}")
-    print_evaluation(account)
+    else:
+        if read.rows is not None:
+            complain_of_rows(read.rows)
+        elif read.bad:
+            complain(f"{read.bad:,} bad events were left out, the first: {read.first_bad}")
+        print_evaluation(account)
 
 
 def _names(given: list[str] | None) -> tuple[str, ...]:
@@ -145,12 +157,14 @@ def _names(given: list[str] | None) -> tuple[str, ...]:
     return tuple(given) if given else NAMES
 
 
-def _until(text: str, *, file: Path | None, from_redis: bool) -> Until:
+def _until(text: str, *, file: str | None, from_redis: bool) -> Until:
     from indexer.evaluation.until import parse_until
     from likewise.errors import InvalidInputError
 
     try:
-        until = parse_until(text, now_ms=time.time_ns() // 1_000_000)
+        until = parse_until(
+            text, now_ms=time.time_ns() // 1_000_000, numbers_are_times=file is not None
+        )
     except InvalidInputError as error:
         raise typer.BadParameter(
             f"--until {text!r} is none of a time (2026-01-31T12:00), so long ago (-7d) and offsets "
@@ -184,19 +198,27 @@ def _check_settings_out(path: Path | None, tune: bool) -> None:
 
 def _read(
     cli: CommandLine,
-    file: Path | None,
-    columns: Columns,
+    file: str | None,
+    reading: ReadOptions,
     progress: Progress,
     until: Until | None,
     *,
     from_redis: bool,
+    strict: bool,
 ) -> tuple[Read, str]:
     """Return the likes, and what to call where they came from."""
     from indexer.evaluation import sources
+    from likewise.like_files.errors import LikeFileError
     from likewise.like_files.reading import read_rows
 
     if file is not None:
-        return sources.likes_of_file(read_rows(file, columns), progress, until), str(file)
+        check_source(file)
+        teller = LayoutTeller()
+        chunks = read_rows(file, reading, on_layout=teller)
+        read = sources.likes_of_file(chunks, progress, until, reading)
+        if strict and read.rows and (reason := refusal(file, read.rows, teller.warnings)):
+            raise LikeFileError(reason)
+        return read, file
     if from_redis:
         chunk = cli.settings.indexer.scan_chunk
         with cli.store() as store:

@@ -22,6 +22,8 @@ MISSING_EXTRA = 3
 """A dependency is not installed."""
 OUT_OF_REACH = 4
 """A server, or an answer, did not come in time; the same command may succeed later."""
+ROWS_LEFT_OUT = 5
+"""Done, but for rows of the file that could not be read; they are listed."""
 
 
 def exit_code_of(error: LikewiseError) -> int:

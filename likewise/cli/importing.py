@@ -2,106 +2,182 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 import time
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from contextlib import ExitStack, contextmanager
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from likewise.cli.context import CommandLine, command_line
-from likewise.cli.exit_codes import FAILED
-from likewise.cli.likes_sink import likes_sink
-from likewise.cli.options import ItemColumn, Json, TimestampColumn, UserColumn
+from likewise.cli.exit_codes import FAILED, ROWS_LEFT_OUT
+from likewise.cli.likes_sink import sink_of
+from likewise.cli.options import Json
 from likewise.cli.output import complain, duration, print_json, progress, stdout
+from likewise.cli.reading_options import (
+    LayoutTeller,
+    check_source,
+    complain_of_rows,
+    refusal,
+    with_reading_options,
+)
 from likewise.errors import LikewiseError
+from likewise.like_files.options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from likewise.like_files.importing import RowCounts
-    from likewise.like_files.reading import Columns
+    from likewise.like_files.rows import Taken
+    from likewise.like_files.taken_back import TakenBack
     from likewise.publishing import Published
+    from likewise.streams import Broker
+
+_SHOWN = 5
 
 
+class _Source(NamedTuple):
+    """The file to read: how it is called, where it is, and how."""
+
+    name: str
+    path: str
+    options: ReadOptions
+
+
+@with_reading_options
 def import_likes(
     context: typer.Context,
     file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV, CSV.gz or Parquet."),
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV and its relatives, JSON lines or Parquet; gz, bz2, xz, zst or zip; a directory of "
+            "such; `-` is standard input.",
+        ),
     ],
-    user_column: UserColumn = "user_id",
-    item_column: ItemColumn = "item_id",
-    timestamp_column: TimestampColumn = "timestamp",
-    action_column: Annotated[
-        str, typer.Option(help="Column that says `like`, `unlike`…, if any.")
-    ] = "action",
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Check all first; publish nothing if a row is bad.")
-    ] = False,
+    reading: ReadOptions,
+    strict: bool = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Return only when the consumers have applied it all.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Publish nothing; say how FILE is read, and the first events."
+        ),
+    ] = False,
+    bring_back: Annotated[
+        bool,
+        typer.Option("--bring-back", help="Publish also likes that events took back since."),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Publish a file of likes to the likes topic, each row an event.
 
     Rows are published in the file's order, so a user's later rows count over earlier ones. Bad rows
-    are listed and left out. Importing a file twice, or again after a Ctrl-C, does no harm.
+    are listed and left out, and the exit code is 5; a time that is not understood costs the time
+    only. Ids are text and stay as they are.
+
+    Importing a file twice, or again after a Ctrl-C, does no harm: a like that is there stays, and one
+    that an event of the topic took back (`unlike`, `forget_user`) at a later time than the row's stays
+    taken back. A row without a time is older than any event. `--bring-back` does without that.
 
     ```
     likewise import likes.csv
-    likewise import ratings.csv.gz --user-column userId --item-column movieId --wait
+    likewise import ratings.csv.gz --min-rating 4 --wait
+    likewise import u.data --dry-run
+    likewise import events.csv --kind-column event --map transaction=like --map removal=unlike
+    zcat dump.gz | likewise import - --delimiter tab --no-header
+    likewise import erased.csv --action forget_user
     ```
     """
-    from likewise.like_files.reading import Columns
-
     cli = command_line(context)
-    columns = Columns(user_column, item_column, timestamp_column, action_column)
-    if strict:
-        _check(file, columns)
-    started_s = time.monotonic()
-    counts, published = _publish(cli, file, columns)
+    check_source(file)
+    with ExitStack() as opened:
+        path = opened.enter_context(_copied()) if file == "-" and strict else file
+        source = _Source(file, path, reading)
+        if dry_run or strict:
+            counts = _check(source, strict=strict, dry_run=dry_run, as_json=as_json)
+            if dry_run:
+                raise typer.Exit(_exit_code(counts, published=counts.rows - counts.bad))
+        started_s = time.monotonic()
+        teller = LayoutTeller()
+        counts, published = _publish(cli, source, teller, bring_back=bring_back)
     published_s = time.monotonic() - started_s
     applied_s = None
     if wait:
         _wait(cli, published)
         applied_s = time.monotonic() - started_s
-    _print(file, counts, published, published_s, applied_s, as_json=as_json)
-    if published.failed or (counts.bad and not published.confirmed):
-        raise typer.Exit(FAILED)
+    _print(source, teller, counts, published, published_s, applied_s, as_json=as_json)
+    code = FAILED if published.failed else _exit_code(counts, published.confirmed)
+    if code:
+        raise typer.Exit(code)
 
 
-def _check(file: Path, columns: Columns) -> None:
+def _exit_code(counts: RowCounts, published: int) -> int:
+    if not counts.bad:
+        return 0
+    return ROWS_LEFT_OUT if published else FAILED
+
+
+@contextmanager
+def _copied() -> Iterator[str]:
+    """Give a copy of standard input, which can be read twice."""
+    with tempfile.NamedTemporaryFile(prefix="likewise-import-") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield copy.name
+
+
+def _check(source: _Source, *, strict: bool, dry_run: bool, as_json: bool) -> RowCounts:
     from likewise.like_files.errors import LikeFileError
     from likewise.like_files.importing import check_rows
     from likewise.like_files.reading import read_rows
 
+    teller = LayoutTeller(always=dry_run)
     with _bar("checking") as show:
-        counts = check_rows(read_rows(file, columns), show)
-    if counts.bad:
-        first = counts.first_bad[0]
-        raise LikeFileError(
-            f"{file}: {counts.bad} of {counts.rows} rows are bad, the first in line {first.line}: "
-            f"{first.reason}. Nothing was published; without --strict they are left out"
-        )
+        chunks = read_rows(source.path, source.options, on_layout=teller)
+        counts, first = check_rows(chunks, show, source.options, _SHOWN)
+    if dry_run:
+        _print_check(source, teller, counts, first, as_json=as_json)
+    if strict and (reason := refusal(source.name, counts, teller.warnings)):
+        raise LikeFileError(reason)
+    return counts
 
 
-def _publish(cli: CommandLine, file: Path, columns: Columns) -> tuple[RowCounts, Published]:
+def _publish(
+    cli: CommandLine, source: _Source, teller: LayoutTeller, *, bring_back: bool
+) -> tuple[RowCounts, Published]:
     from likewise.like_files.importing import RowCounts, publish_rows
     from likewise.like_files.reading import read_rows
     from likewise.publishing import BULK_LINGER_MS, BulkPublisher
 
     counts = RowCounts()
-    with likes_sink(cli, linger_ms=BULK_LINGER_MS) as sink, _bar("publishing") as show:
+    chunks = read_rows(source.path, source.options, on_layout=teller)
+    first = list(islice(chunks, 1))  # a file that cannot be read asks nothing of the servers
+    with cli.broker() as broker, sink_of(cli, broker, linger_ms=BULK_LINGER_MS) as sink:
+        taken_back = None if bring_back else _taken_back(cli, broker)
         publisher = BulkPublisher(sink, cli.topics.likes)
         try:
-            publish_rows(read_rows(file, columns), publisher, counts, show)
+            with _bar("publishing") as show:
+                publish_rows(
+                    chain(first, chunks), publisher, counts, show, source.options, taken_back
+                )
         except (KeyboardInterrupt, LikewiseError):
             if confirmed := publisher.finish().confirmed:
                 complain(f"stopped early: {confirmed:,} events are published; run it again for all")
             raise
         return counts, publisher.finish()
+
+
+def _taken_back(cli: CommandLine, broker: Broker) -> TakenBack:
+    from likewise.like_files.taken_back import read_taken_back
+
+    with _bar("comparing with the log") as show:
+        return read_taken_back(broker, cli.topics.likes, show)
 
 
 def _wait(cli: CommandLine, published: Published) -> None:
@@ -117,8 +193,39 @@ def _wait(cli: CommandLine, published: Published) -> None:
         )
 
 
+def _account(source: _Source, teller: LayoutTeller, counts: RowCounts) -> dict[str, Any]:
+    return {
+        "file": source.name,
+        "read_as": {name: str(layout) for name, layout in list(teller.layouts.items())[:_SHOWN]},
+        "warnings": teller.warnings,
+        "rows": counts.rows,
+        "bad_rows": counts.bad,
+        "bad_rows_by_code": counts.bad_by_code,
+        "first_bad_rows": [row._asdict() for row in counts.first_bad],
+        "rows_without_their_time": counts.untimed,
+        "skipped": counts.skipped,
+    }
+
+
+def _print_check(
+    source: _Source, teller: LayoutTeller, counts: RowCounts, first: list[Taken], *, as_json: bool
+) -> None:
+    from likewise.events import encode_event
+
+    events = [encode_event(event, timestamp_ms=time_ms).decode() for event, time_ms, _ in first]
+    if as_json:
+        print_json(_account(source, teller, counts) | {"first_events": events})
+        return
+    complain_of_rows(counts)
+    left_out = counts.bad + sum(counts.skipped.values())
+    stdout().print(f"{counts.rows:,} rows, {counts.rows - left_out:,} events; the first of them:")
+    for event in events:
+        stdout().print(f"  {event}", markup=False)
+
+
 def _print(
-    file: Path,
+    source: _Source,
+    teller: LayoutTeller,
     counts: RowCounts,
     published: Published,
     published_s: float,
@@ -128,14 +235,11 @@ def _print(
 ) -> None:
     if as_json:
         print_json(
-            {
-                "file": str(file),
-                "rows": counts.rows,
+            _account(source, teller, counts)
+            | {
                 "published": published.confirmed,
                 "failed": published.failed,
                 "failures": published.failures,
-                "bad_rows": counts.bad,
-                "first_bad_rows": [row._asdict() for row in counts.first_bad],
                 "published_s": round(published_s, 3),
                 "applied_s": None if applied_s is None else round(applied_s, 3),
             }
@@ -145,10 +249,7 @@ def _print(
     out.print(f"published  {_speed(published.confirmed, published_s)}")
     if applied_s is not None:
         out.print(f"applied    {_speed(published.confirmed, applied_s)}")
-    if counts.bad:
-        complain(f"{counts.bad:,} bad rows of {counts.rows:,} were left out, the first of them:")
-        for row in counts.first_bad:
-            complain(f"  line {row.line}: {row.reason}")
+    complain_of_rows(counts)
     if published.failed:
         complain(f"{published.failed:,} events were not confirmed; run it again. The first ones:")
         for failure in published.failures:

@@ -9,14 +9,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from likewise.cli.context import CommandLine
-    from likewise.streams import Sink
+    from likewise.streams import Broker, Sink
 
 
 @contextmanager
 def likes_sink(cli: CommandLine, *, linger_ms: int = 0) -> Iterator[Sink]:
     """Give a sender for the length of a `with` block, with the topics made where they may be."""
-    with cli.broker() as broker:
-        if cli.settings.kafka.create_topics:
-            broker.ensure_topics(cli.topics.specs(cli.settings.kafka.partitions))
-        with closing(broker.sink(linger_ms=linger_ms)) as sink:
-            yield sink
+    with cli.broker() as broker, sink_of(cli, broker, linger_ms=linger_ms) as sink:
+        yield sink
+
+
+@contextmanager
+def sink_of(cli: CommandLine, broker: Broker, *, linger_ms: int = 0) -> Iterator[Sink]:
+    """Give what `likes_sink` does, on a cluster that the caller has open."""
+    if cli.settings.kafka.create_topics:
+        broker.ensure_topics(cli.topics.specs(cli.settings.kafka.partitions))
+    with closing(broker.sink(linger_ms=linger_ms)) as sink:
+        yield sink

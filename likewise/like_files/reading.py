@@ -1,146 +1,162 @@
-"""Reading files of likes in chunks, so that any size fits in memory."""
+"""Reading files of likes, whatever tool wrote them, in chunks: any size takes the same memory."""
 
 from __future__ import annotations
 
-import re
-import warnings
+import lzma
+import zipfile
 import zlib
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
-from pyarrow import parquet
 
+from likewise.like_files import delimited, json_lines, parquet_rows
 from likewise.like_files.errors import LikeFileError
-from likewise.like_files.rows import Row
+from likewise.like_files.formats import PARQUET, foreign
+from likewise.like_files.opening import open_parts
+from likewise.like_files.options import ReadOptions
+from likewise.like_files.rows import Row, UnreadTime
+from likewise.like_files.text import encoding_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-CHUNK_ROWS = 50_000
+    from likewise.like_files.layout import Layout
+    from likewise.like_files.opening import Part, Peekable
 
+    OnLayout = Callable[[str, Layout], None]
 
-class Columns(NamedTuple):
-    """Which column holds what. All but user and item may be missing from a file."""
-
-    user: str = "user_id"
-    item: str = "item_id"
-    timestamp: str = "timestamp"
-    action: str = "action"
-    split: str | None = None
-    """Which part of an evaluation the row belongs to; None: not read."""
+CHUNK_ROWS = 10_000
+_CHUNK_BYTES = 4 << 20
+_LOOKED_AT = 1 << 18
+_LOOKED_AT_LINES = 1_000
+_UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_BY_ROW = frozenset({"day-first", "month-first"})
+_PLAIN = ReadOptions()
 
 
 class Chunk(NamedTuple):
-    """Rows that were read together, and the share of the file (0 to 1) that is read with them."""
+    """Rows that were read together, and the share of all (0 to 1) that is read with them."""
 
     rows: list[Row]
     share_read: float
 
 
-def read_rows(path: Path, columns: Columns, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
-    """Yield the file's rows in order, about `chunk_rows` at a time; blank lines are left out.
+def read_rows(
+    source: Path | str,
+    options: ReadOptions = _PLAIN,
+    *,
+    on_layout: OnLayout | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+) -> Iterator[Chunk]:
+    """Yield the rows in order, at most `chunk_rows` at a time; blank lines are left out.
 
-    `.parquet` is Parquet, everything else CSV; `.gz`, `.bz2`, `.xz` and `.zst` are unpacked.
-    Lines with too many fields come as rows with a `fault`, at the end of their chunk.
+    The source is a file, a directory of them, a ZIP archive, or `-`, standard input. What it is,
+    its compression, encoding, delimiter, header and columns are found out where `options` do not
+    say, and told to `on_layout` with the name of each part. Lines that can't be taken apart come
+    as rows with a `fault`.
 
     Raises:
-        LikeFileError: the file can't be read, or a column is missing.
+        LikeFileError: it can't be read, or a column is missing.
     """
-    read = _read_parquet if path.suffix == ".parquet" else _read_csv
     try:
-        yield from read(path, columns, chunk_rows)
-    except (OSError, EOFError, ValueError, zlib.error, pa.ArrowException) as error:
-        # ValueError is what pandas' own errors are: no header, an unclosed quote.
+        for part in open_parts(str(source), options.member):
+            several = part.name != str(source)
+            for rows in _chunks(_rows_of(part, options, on_layout), part.stream, chunk_rows):
+                timed = _with_times(rows, options.timestamp_format)
+                named = [row._replace(part=part.name) for row in timed] if several else timed
+                yield Chunk(named, part.share_read())
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        pa.ArrowException,
+    ) as error:
         reason = getattr(error, "strerror", None) or str(error).strip()
-        raise LikeFileError(f"{path} can't be read: {reason}") from error
+        raise LikeFileError(f"{source} can't be read: {reason}") from error
 
 
-def _read_csv(path: Path, columns: Columns, chunk_rows: int) -> Iterator[Chunk]:
-    size = path.stat().st_size
-    skipped: list[int] = []
-    with path.open("rb") as raw, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", pd.errors.ParserWarning)
-        frames = pd.read_csv(
-            raw,
-            compression=_compression(path),
-            chunksize=chunk_rows,
-            dtype=object,  # ids stay the text they are: 007, 12345678901234567890
-            keep_default_na=False,  # NA is somebody's id
-            na_values=["", "NaN", "nan"],
-            index_col=False,
-            skip_blank_lines=False,  # they count as lines
-            on_bad_lines="warn",
-            encoding="utf-8-sig",
-            encoding_errors="surrogateescape",  # a bad byte spoils its row, not the file
+def _rows_of(part: Part, options: ReadOptions, on_layout: OnLayout | None) -> Iterator[Row]:
+    start = part.stream.peek(_LOOKED_AT)
+    if not start:
+        raise LikeFileError(f"{part.name} can't be read: it is empty")
+    if start.startswith(PARQUET):
+        yield from _rows_of_parquet(part, options, on_layout)
+        return
+    if part.name.lower().endswith(".parquet"):
+        raise LikeFileError(f"{part.name} can't be read: it is not Parquet")
+    if (what := foreign(start)) is not None:
+        raise LikeFileError(f"{part.name} can't be read: {what}")
+    encoding = encoding_of(start, part.name, options.encoding)
+    head = _head(start, encoding)
+    tell = on_layout or _tell_nobody
+    if json_lines.is_json(head, part.name) and options.delimiter is None:
+        choice, layout = json_lines.look_at(head, options, part.constants, part.name)
+        tell(part.name, layout)
+        yield from json_lines.rows_of(part.stream, encoding, options, choice, part.constants)
+    else:
+        dialect, choice, layout = delimited.look_at(head, options, part.constants, part.name)
+        tell(part.name, layout)
+        yield from delimited.rows_of(part.stream, encoding, dialect, choice, part.constants)
+
+
+def _rows_of_parquet(part: Part, options: ReadOptions, on_layout: OnLayout | None) -> Iterator[Row]:
+    with part.stream.spooled() as raw, parquet_rows.opened(raw) as file:
+        choice, layout = parquet_rows.look_at(file, options, part.constants, part.name)
+        (on_layout or _tell_nobody)(part.name, layout)
+        for rows in parquet_rows.rows_of(file, choice, part.constants):
+            yield from rows
+
+
+def _head(start: bytes, encoding: str) -> list[str]:
+    """Return the lines of a file's beginning, without the last one if that is cut off."""
+    text = start.decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n")
+    if len(lines) > 1 and len(start) == _LOOKED_AT:
+        lines.pop()
+    return lines[:_LOOKED_AT_LINES]
+
+
+def _tell_nobody(_name: str, _layout: Layout) -> None:
+    pass
+
+
+def _chunks(rows: Iterator[Row], stream: Peekable, chunk_rows: int) -> Iterator[list[Row]]:
+    """Yield the rows in lists that hold no more text than fits, however long the lines are."""
+    chunk: list[Row] = []
+    before = stream.bytes_read
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) >= chunk_rows or stream.bytes_read - before > _CHUNK_BYTES:
+            yield chunk
+            chunk, before = [], stream.bytes_read
+    if chunk:
+        yield chunk
+
+
+def _with_times(rows: list[Row], written: str | None) -> list[Row]:
+    """Return the rows with their times read in the form that the caller names."""
+    if written is None or written in _BY_ROW:
+        return rows
+    texts = [row.timestamp for row in rows]
+    times: Any
+    if written in _UNITS:
+        numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
+        times = pd.to_datetime(numbers * _UNITS[written], unit="ns", utc=True, errors="coerce")
+    else:
+        stripped = [text.strip() if isinstance(text, str) else text for text in texts]
+        times = pd.to_datetime(
+            pd.Series(stripped, dtype=object), format=written, utc=True, errors="coerce"
         )
-        for frame in frames:
-            faults = [fault for warning in caught for fault in _faults(str(warning.message))]
-            caught.clear()
-            skipped += [fault.line for fault in faults]
-            rows = list(_csv_rows(frame, _present(path, columns, list(frame.columns)), skipped))
-            yield Chunk([*rows, *faults], min(raw.tell() / size, 1.0))
+    return [
+        row if row.timestamp is None else row._replace(timestamp=_read_or_not(row.timestamp, time))
+        for row, time in zip(rows, times, strict=True)
+    ]
 
 
-def _csv_rows(frame: pd.DataFrame, present: dict[str, str], skipped: list[int]) -> Iterator[Row]:
-    filled = frame.dropna(how="all")
-    filled = filled.astype(object).where(filled.notna(), None)
-    lines = []
-    for index in filled.index:
-        line = index + 2  # the header is line 1
-        for skipped_line in skipped:
-            line += skipped_line <= line
-        lines.append(line)
-    return _rows(lines, {name: filled[column] for name, column in present.items()})
-
-
-def _read_parquet(path: Path, columns: Columns, chunk_rows: int) -> Iterator[Chunk]:
-    with parquet.ParquetFile(path) as file:
-        present = _present(path, columns, file.schema_arrow.names)
-        total, read = file.metadata.num_rows, 0
-        for batch in file.iter_batches(chunk_rows, columns=list(present.values())):
-            fields = [batch.column(column).to_pylist() for column in present.values()]
-            lines = range(read + 1, read + 1 + batch.num_rows)
-            rows = list(_rows(lines, dict(zip(present, fields, strict=True))))
-            read += len(rows)
-            yield Chunk(rows, read / total)
-
-
-def _rows(lines: Sequence[int], fields: dict[str, Iterable[object]]) -> Iterator[Row]:
-    """Return the rows that these columns make; a field without a column is None."""
-    columns = [fields.get(name, repeat(None)) for name in Row._fields[1:]]
-    return map(Row, lines, *columns)
-
-
-def _present(path: Path, columns: Columns, found: Sequence[str]) -> dict[str, str]:
-    """Return the file's column for each field of `Row` that it has.
-
-    A column that was named by the caller has to be there.
-    """
-    named = {name: column for name, column in columns._asdict().items() if column is not None}
-    optional = {name for name in ("timestamp", "action", "split") if named.get(name) == name}
-    missing = [name for name, column in named.items() if column not in found]
-    for name in missing:
-        if name not in optional:
-            raise LikeFileError(
-                f"{path} has no column {named[name]!r}; it has {_listed(found)}. "
-                f"Name the right one with --{name}-column"
-            )
-    return {name: column for name, column in named.items() if column in found}
-
-
-def _listed(columns: Collection[str]) -> str:
-    return ", ".join(repr(column) for column in columns)
-
-
-def _compression(path: Path) -> Any:
-    endings = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
-    return endings.get(path.suffix)
-
-
-def _faults(warning: str) -> Iterator[Row]:
-    """Yield a row for each line that pandas says it left out."""
-    for line, reason in re.findall(r"Skipping line (\d+): (.*)", warning):
-        yield Row(int(line), fault=reason)
+def _read_or_not(value: object, time: Any) -> object:
+    return UnreadTime(value) if pd.isna(time) else time.to_pydatetime()

@@ -222,9 +222,42 @@ def test_bad_rows_are_shown_and_left_out_unless_strict(deployed: Deployed, tmp_p
     strict = deployed.run("import", str(path), "--strict", code=1)
     assert "2 of 4 rows are bad, the first in line 3" in strict.stderr
     assert deployed.likes("file") == [set()]
-    lenient = deployed.run("import", str(path), "--wait")
+    lenient = deployed.run("import", str(path), "--wait", code=5)
     assert "2 bad rows of 4" in lenient.stderr
     assert deployed.likes("file") == [{"1", "4"}]
+
+
+def test_what_events_took_back_stays_so_when_an_old_file_is_imported_again(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    path = tmp_path / "likes.csv"
+    path.write_text("user_id,item_id,timestamp\nold1,a,\nold1,b,2001-01-01\nold2,a,\nold3,a,\n")
+    deployed.run("import", str(path), "--wait")
+    deployed.run("unlike", "old1", "a", "b")
+    deployed.run("forget", "old2", "--yes")
+    assert deployed.likes("old1", "old2", "old3") == [set(), set(), {"a"}]
+
+    again = deployed.run_json("import", str(path), "--wait")
+    assert (again["published"], sum(again["skipped"].values())) == (1, 3)
+    assert deployed.likes("old1", "old2", "old3") == [set(), set(), {"a"}]
+
+    path.write_text(f"user_id,item_id,timestamp\nold1,b,{time.time() + 60}\nold2,c,9999-12-31\n")
+    deployed.run("import", str(path), "--wait")  # rows that are newer than the events
+    assert deployed.likes("old1", "old2") == [{"b"}, {"c"}]
+    path.write_text("user_id,item_id\nold2,a\n")
+    deployed.run("import", str(path), "--wait", "--bring-back")
+    assert deployed.likes("old2") == [{"a", "c"}]
+
+
+def test_users_are_forgotten_by_a_file_without_items(deployed: Deployed, tmp_path: Path) -> None:
+    deployed.run("like", "gone1", "x")
+    deployed.run("like", "gone2", "x")
+    path = tmp_path / "forget.csv"
+    path.write_text("user_id,action\ngone1,forget_user\n")
+    deployed.run("import", str(path), "--wait")
+    path.write_text("gone2\n")
+    deployed.run("import", str(path), "--no-header", "--action", "forget_user", "--wait")
+    assert deployed.likes("gone1", "gone2") == [set(), set()]
 
 
 def test_a_file_without_the_columns_is_refused(deployed: Deployed, tmp_path: Path) -> None:

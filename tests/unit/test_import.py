@@ -15,7 +15,8 @@ from likewise.errors import InvalidInputError
 from likewise.events import Like, Unlike
 from likewise.ids import ItemId, UserId
 from likewise.like_files.errors import LikeFileError
-from likewise.like_files.reading import Columns, read_rows
+from likewise.like_files.options import ReadOptions
+from likewise.like_files.reading import read_rows
 from likewise.like_files.rows import Row, event_of_row
 from likewise.like_files.writing import writing_likes
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def rows_of(path: Path, columns: Columns = Columns(), chunk_rows: int = 1000) -> list[Row]:  # noqa: B008 - a NamedTuple of constants
-    return [row for chunk in read_rows(path, columns, chunk_rows=chunk_rows) for row in chunk.rows]
+def rows_of(path: Path, chunk_rows: int = 1000, **options: Any) -> list[Row]:
+    chunks = read_rows(path, ReadOptions(**options), chunk_rows=chunk_rows)
+    return [row for chunk in chunks for row in chunk.rows]
 
 
 def like(user: str, item: str) -> Like:
@@ -65,8 +67,8 @@ def test_a_csv_may_be_compressed_and_begin_with_a_byte_order_mark(
 def test_other_columns_can_be_named_and_further_ones_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_text("movie,who,stars,when\n7,u1,5,10\n")
-    (row,) = rows_of(path, Columns(user="who", item="movie", timestamp="when"))
-    assert event_of_row(row) == (like("u1", "7"), 10_000)
+    (row,) = rows_of(path, user="who", item="movie", timestamp="when")
+    assert event_of_row(row)[:2] == (like("u1", "7"), 10_000)
 
 
 def test_a_missing_column_is_named_with_those_there_are_and_the_option(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_a_timestamp_column_that_was_named_must_be_there(tmp_path: Path) -> None
     path.write_text("user_id,item_id\nu1,7\n")
     assert len(rows_of(path)) == 1
     with pytest.raises(LikeFileError, match="--timestamp-column"):
-        rows_of(path, Columns(timestamp="when"))
+        rows_of(path, timestamp="when")
 
 
 def test_each_bad_row_is_told_by_its_line_and_spoils_no_other(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_each_bad_row_is_told_by_its_line_and_spoils_no_other(tmp_path: Path) ->
         b",i2\n"  # 3: no user
         b"u3,i3,too,many\n"  # 4
         b"\n"  # blank lines are nothing
-        b"u5,nan\n"  # 6: what numerical tools write for "nothing"
+        b"u5\n"  # 6: no item
         b"u\xff6,i6\n"  # 7: not UTF-8
         b"u7," + b"i" * 257 + b"\n"  # 8: too long
         b"u8,i8\n"
@@ -107,7 +109,7 @@ def test_each_bad_row_is_told_by_its_line_and_spoils_no_other(tmp_path: Path) ->
     assert bad == {
         3: "missing_field",
         4: "malformed_line",
-        6: "missing_field",
+        6: "malformed_line",
         7: "invalid_id",
         8: "invalid_id",
     }
@@ -141,11 +143,11 @@ def test_times_are_understood_in_the_usual_forms(timestamp: object, expected_ms:
     assert event_of_row(Row(1, "u", "i", timestamp))[1] == expected_ms
 
 
-@pytest.mark.parametrize("timestamp", ["yesterday", [1], True, float("inf"), "1e400"])
-def test_a_time_that_means_nothing_spoils_the_row(timestamp: object) -> None:
-    with pytest.raises(InvalidInputError) as refused:
-        event_of_row(Row(1, "u", "i", timestamp))
-    assert refused.value.code == "invalid_timestamp"
+@pytest.mark.parametrize("timestamp", ["yesterday", [1], True, float("inf"), "1e400", "1/2/2024"])
+def test_a_time_that_means_nothing_costs_the_time_and_not_the_like(timestamp: object) -> None:
+    event, time_ms, fault = event_of_row(Row(1, "u", "i", timestamp))
+    assert (event, time_ms) == (like("u", "i"), None)
+    assert fault is not None
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,6 @@ def test_a_time_that_means_nothing_spoils_the_row(timestamp: object) -> None:
         ("cut.csv.gz", gzip.compress(b"user_id,item_id\n" + b"u,i\n" * 9999)[:40]),
         ("plain.csv.gz", b"user_id,item_id\nu,i\n"),
         ("text.parquet", b"user_id,item_id\nu,i\n"),
-        ("quote.csv", b'user_id,item_id\n"u,i\n'),
         ("missing.csv", None),
     ],
 )
@@ -169,8 +170,8 @@ def test_a_file_that_can_not_be_read_is_named(
         rows_of(path)
 
 
-ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
-pairs = st.lists(st.tuples(ids, ids).filter(lambda pair: "nan" not in str(pair).lower()))
+ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), min_size=1)
+pairs = st.lists(st.tuples(ids, ids))
 
 
 @pytest.mark.parametrize("name", ["likes.csv", "likes.csv.gz", "likes.parquet"])

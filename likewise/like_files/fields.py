@@ -1,0 +1,77 @@
+"""Taking one record of delimited text apart: quotes as in RFC 4180, one line or several."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_QUOTE: Final = '"'
+
+
+class MalformedError(ValueError):
+    """A record that cannot be taken apart; the message says why."""
+
+
+class UnclosedError(MalformedError):
+    """A quoted field does not end with the text; it may go on in the next line."""
+
+    def __init__(self) -> None:
+        super().__init__("a quoted field does not end")
+
+
+def split_fields(text: str, delimiter: str, *, blank_after: bool = False) -> list[str]:
+    """Return the fields; a quoted one may hold delimiters, line breaks and doubled quotes.
+
+    A quote counts at the start of a field only: `12" vinyl` is text. A blank as the delimiter stands
+    for any number of them. With `blank_after` blanks after a delimiter belong to no field.
+
+    Raises:
+        UnclosedError: a quoted field does not end.
+        MalformedError: something stands between a closing quote and the next delimiter.
+    """
+    if delimiter == " ":
+        return text.split()
+    if _QUOTE not in text:
+        fields = text.split(delimiter)
+        return [field.lstrip(" ") for field in fields] if blank_after else fields
+    fields, at = [], 0
+    while True:
+        while blank_after and text.startswith(" ", at):
+            at += 1
+        if text.startswith(_QUOTE, at):
+            field, at = _quoted(text, at + 1, delimiter)
+            fields.append(field)
+            if at == len(text):
+                return fields
+            if not text.startswith(delimiter, at):
+                raise MalformedError(
+                    f"{text[at : at + 16]!r} stands between a closing quote and the next delimiter"
+                )
+        else:
+            end = text.find(delimiter, at)
+            if end < 0:
+                fields.append(text[at:])
+                return fields
+            fields.append(text[at:end])
+            at = end
+        at += len(delimiter)
+
+
+def _quoted(text: str, start: int, delimiter: str) -> tuple[str, int]:
+    """Return the field whose opening quote stands before `start`, and where it ends."""
+    at, escaped = start, False
+    while True:
+        end = text.find(_QUOTE, at)
+        if end < 0:
+            raise UnclosedError
+        after = end + 1
+        if text[end - 1] == "\\" and end > start and not _ends(text, after, delimiter):
+            at, escaped = after, True  # MySQL and others write \\" for a quote
+        elif text.startswith(_QUOTE, after):
+            at = after + 1
+        else:
+            field = text[start:end]
+            return (field.replace('\\"', '"') if escaped else field).replace('""', '"'), after
+
+
+def _ends(text: str, at: int, delimiter: str) -> bool:
+    return at == len(text) or text.startswith(delimiter, at)
