@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from likewise.backoff import StoppedError, retry
@@ -16,14 +15,13 @@ from likewise.logs import get_logger
 from likewise.ranking.recommend import THIS_THREAD
 from likewise.replies import ErrorBody
 from likewise.streams import held_back
-from serving.ahead import AnsweredAhead
 from serving.answering import answer
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
+from serving.commits import Commits
 from serving.cost import COSTLY, cost_of
 from serving.dispatch import Dispatch
 from serving.incoming import Asked, place_of, read_request
 from serving.outgoing import error_reply, place_in_log, refusal
-from serving.progress import Progress, first_offsets
 from serving.stats import ServingStats
 from serving.threads import Later, NoThreads
 from serving.under_way import Batch, UnderWay
@@ -32,7 +30,7 @@ from serving.waiting import Applied, Standing, Waiting, judge
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from likewise.dead_letters import DeadLetter
     from likewise.errors import TransientError
@@ -99,12 +97,10 @@ class ServingWorker:
         self._log = get_logger()
         self._backlog = Backlog(settings.max_batch)
         self._waiting = Waiting()
-        self._progress = Progress()
-        self._ahead = AnsweredAhead()
-        self._rebalances = 0
         self._under_way = UnderWay(self._beside.sharing.at_once)
         self._unrouted = Unrouted(reply_topics)
-        self._held = (self._waiting, self._backlog, self._under_way, self._unrouted)
+        held = (self._waiting, self._backlog, self._under_way, self._unrouted)
+        self._commits = Commits(source, held)
         self._applied = Applied()
         self._next_look_s = 0.0
 
@@ -229,22 +225,11 @@ class ServingWorker:
         self._backlog.keep_only(assigned)
         self._waiting.keep_only(assigned)
         self._unrouted.keep_only(assigned)
-        self._progress.keep_only(assigned)
-        if self._rebalances != self._source.rebalances():
-            self._take_over()
-        self._progress.note_read(spans)
-        # A rebalance may hand out once more what has waited here all the time, or has its reply.
-        return [r for r in polled if not self._is_known(place_of(r))]
-
-    def _is_known(self, place: tuple[TopicPartition, int]) -> bool:
-        return any(place in some for some in self._held) or self._ahead.has(place)
-
-    def _take_over(self) -> None:
-        """Learn what of the partitions assigned was answered ahead of where they begin."""
-        rebalances = self._source.rebalances()
-        committed = self._persist(self._source.committed)
-        self._ahead.take_over(committed, self._progress.read, self._open_places())
-        self._rebalances = rebalances
+        self._commits.keep_only(assigned)
+        if self._commits.rebalanced:
+            self._commits.take_over(lambda: self._persist(self._source.committed))
+        self._commits.note_read(spans)
+        return [record for record in polled if not self._commits.is_known(place_of(record))]
 
     def _poll_timeout_ms(self) -> int:
         if (self._backlog and not self._backlog.stalled) or (self._waiting and self._due()):
@@ -347,44 +332,25 @@ class ServingWorker:
     def _commit(self, *, at_once: bool = False) -> None:
         # What went to others while a server was waited for is theirs to commit; should it come
         # back, it is read and committed again.
-        self._progress.keep_only(self._source.assignment())
-        oldest = self._oldest_open()
-        offsets = self._progress.to_commit(oldest)
+        self._commits.keep_only(self._source.assignment())
         n_open = len(self._waiting) + len(self._backlog) + len(self._unrouted)
         n_open += self._under_way.requests
-        read = self._progress.read
-        if pinned := self._ahead.pinned(self._progress.reached(oldest), read, n_open):
-            noted = self._ahead.notes(pinned, self._open_places(), at_once=at_once)
-            offsets = {at: offset for at, offset in offsets.items() if at not in pinned}
-            offsets |= {at: offset for at, (offset, _) in noted.items()}
-            notes = {at: note for at, (_, note) in noted.items()}
-        else:
-            noted, notes = {}, {}
+        offsets, notes = self._commits.due(n_open, at_once=at_once)
         if offsets:
             self._persist(lambda: self._source.commit(offsets, notes))
-            self._progress.note_committed(offsets)
-            self._ahead.note_committed(noted)
-        self.stats.lag = self._progress.behind(self._source.known_ends(), oldest)
+            self._commits.note_committed(offsets, notes)
+        self.stats.lag = self._commits.behind()
         self.stats.held_back = held_back(self._source)
 
     def _end_standstill(self) -> None:
         """Join the group anew where a partition, whoever has it, is not read on in."""
-        if standing := self._standstill.partitions(known=self._oldest_open()):
+        if standing := self._standstill.partitions(known=self._commits.oldest_open()):
             self._log.error(
                 "requests are there and nobody reads them; joining the group anew",
                 partitions=[partition.partition for partition in standing],
             )
             self.stats.rejoins += 1
             self._persist(self._source.rejoin)
-
-    def _oldest_open(self) -> dict[TopicPartition, int]:
-        """Return the first offset of each partition that has no reply yet, where there is one."""
-        oldest = (some.oldest_offsets().items() for some in self._held)
-        return first_offsets(chain.from_iterable(oldest))
-
-    def _open_places(self) -> Iterator[tuple[TopicPartition, int]]:
-        """Yield where everything stands that has no reply yet."""
-        return chain.from_iterable(some.places() for some in self._held)
 
     def _persist(self, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns, however long its server is out of reach."""
