@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import struct
 import threading
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _CHUNK_BYTES = 64 * 1024
+_LARGE_BYTES = 2_000
 _ACCEPT_POLL_S = 0.1
 # On close, what is queued is thrown away and the peer gets a RST instead of a FIN.
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -32,6 +34,8 @@ class Proxy:
         self.resets = 0
         self._server_port = 0
         self._latency_s = 0.0
+        self._garbling: tuple[random.Random, float] | None = None
+        self.garbled = 0
         self._flowing = threading.Event()
         self._flowing.set()
         self._accepting = threading.Event()
@@ -44,6 +48,13 @@ class Proxy:
     def delay(self, latency_s: float) -> None:
         """Hold every piece back for so long, in each direction; 0 ends it."""
         self._latency_s = latency_s
+
+    def garble(self, share: float, seed: int = 0) -> None:
+        """Change one byte in so many of the large pieces that the server sends; 0 ends it.
+
+        Large ones hold records, whose checksum shows it; nothing guards what else is said.
+        """
+        self._garbling = (random.Random(seed), share) if share else None
 
     def swallow(self) -> None:
         """Be a black hole: connections stay open or are taken, and nothing comes through."""
@@ -87,7 +98,7 @@ class Proxy:
         for thread in list(self._threads):
             thread.join(1.0)
 
-    def _spawn(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+    def _spawn(self, work: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True, name="proxy")
         self._threads.append(thread)
         thread.start()
@@ -115,12 +126,22 @@ class Proxy:
         server.settimeout(None)
         with self._lock:
             self._pairs.append((client, server))
-        self._spawn(self._pump, client, server)
-        self._spawn(self._pump, server, client)
+        self._spawn(self._pump, client, server, _unchanged)
+        self._spawn(self._pump, server, client, self._garbled)
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _garbled(self, piece: bytes) -> bytes:
+        garbling = self._garbling
+        if len(piece) < _LARGE_BYTES or garbling is None or garbling[0].random() > garbling[1]:
+            return piece
+        at = garbling[0].randrange(len(piece) // 2, len(piece))
+        self.garbled += 1
+        return piece[:at] + bytes([piece[at] ^ 0x55]) + piece[at + 1 :]
+
+    def _pump(
+        self, source: socket.socket, target: socket.socket, change: Callable[[bytes], bytes]
+    ) -> None:
         with suppress(OSError):
-            while piece := source.recv(_CHUNK_BYTES):
+            while piece := change(source.recv(_CHUNK_BYTES)):
                 self._flowing.wait()
                 if self._latency_s:
                     self._closing.wait(self._latency_s)
@@ -146,6 +167,10 @@ def proxy_before(server_port: int, *, port: int | None = None) -> Iterator[Proxy
         yield proxy
     finally:
         proxy.close()
+
+
+def _unchanged(piece: bytes) -> bytes:
+    return piece
 
 
 def _cut(one: socket.socket) -> None:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import random
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from likewise.embedded import EmbeddedBroker, EmbeddedRedis, free_port
+from likewise.topics import Topics
+from tests.consuming import (
+    caught_up,
+    consuming,
+    opened,
+    outcome_in,
+    outcome_of,
+    random_events,
+    send,
+)
+from tests.consuming import settings_for as consumer_settings
 from tests.faults import redis_faults
 from tests.faults.deployment import settings_for
-from tests.faults.proxy import proxy_before
+from tests.faults.proxy import Proxy, proxy_before
 from tests.faults.scene import scene_of
+from tests.services import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +36,6 @@ if TYPE_CHECKING:
 
     from tests.faults.audit import Figures
     from tests.faults.conftest import Effort
-    from tests.faults.proxy import Proxy
 
     Fault = Callable[[float], AbstractContextManager[None]]
 
@@ -155,3 +167,25 @@ def ways(proxy: Proxy) -> dict[str, Fault]:
         "refused": refusal,
         "reset again and again": resets,
     }
+
+
+@pytest.mark.timeout(180)
+def test_bytes_that_change_on_the_way_cost_no_event(
+    redis_url: str, prefix: str, tmp_path: Path, figures: Figures
+) -> None:
+    events = list(islice(random_events(7), 20_000))
+    proxy = Proxy(free_port())
+    with ProxiedBroker(tmp_path / "broker", proxy.port) as broker, closing(proxy):
+        proxy.run(broker.port)
+        settings = consumer_settings(f"127.0.0.1:{proxy.port}", redis_url, prefix)
+        topic = Topics(prefix).likes
+        with opened(settings) as (kafka, store), closing(kafka.sink(linger_ms=5)) as sink:
+            send(sink, topic, events)
+            proxy.garble(0.5)
+            with consuming(settings) as stats:
+                wait_until(lambda: proxy.garbled >= 5, "some of it is changed")
+                proxy.garble(0)
+                wait_until(lambda: caught_up(kafka, store, topic), "all is applied")
+            assert outcome_in(store) == outcome_of(events)
+            assert stats.dead_letters == 0
+    figures.faults["byte changed on the way"] += proxy.garbled
