@@ -149,7 +149,11 @@ def _as_json(found: Found) -> dict[str, Any]:
         "reason": letter.code,
         "detail": letter.detail,
         "time": _time(letter),
-        "source": {**letter.source._asdict(), "offset": letter.offset},
+        "source": {
+            **letter.source._asdict(),
+            "offset": letter.offset,
+            "last_offset": letter.last_offset,
+        },
         "headers": [[name, _base64(value)] for name, value in letter.headers],
         "key": _text(letter.key),
         "key_base64": _base64(letter.key),
@@ -188,7 +192,9 @@ def _report(counts: Replayed, *, dry_run: bool, as_json: bool) -> None:
         return
     stdout().print(f"{counts.sent:,} {'would be sent' if dry_run else 'sent'} again")
     if counts.without_value:
-        complain(f"{counts.without_value:,} have no value to send (none, or too large to be kept)")
+        complain(
+            f"{counts.without_value:,} have nothing to send (no value, too large, or unreadable)"
+        )
     if counts.foreign:
         complain(f"{counts.foreign:,} are not ours: no dead letters, or of another topic")
     if counts.failed:
@@ -198,7 +204,10 @@ def _report(counts: Replayed, *, dry_run: bool, as_json: bool) -> None:
 
 
 def _time(letter: DeadLetter) -> str:
-    moment = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC)
+    try:
+        moment = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # a producer's number, which may be any
+        return f"{letter.timestamp_ms} ms"
     return moment.isoformat(timespec="seconds")
 
 

@@ -22,6 +22,7 @@ from kafka.record.util import calc_crc32c
 from likewise.kafka_streams.record_batches import (
     CHECKED_FROM,
     HEADER_BYTES,
+    MAX_KEPT_BYTES,
     BatchHeader,
     LogRecord,
     aborts,
@@ -41,7 +42,6 @@ _MAGIC_AT = 16
 _MIN_BATCH_BYTES = 17
 """Up to the magic, which says how to read the rest."""
 _FIRST_MAGIC_WITH_HEADER = 2
-_MAX_KEPT_BYTES = 1024 * 1024
 _SAME_TIMES = 3
 """How often the same damaged bytes have to come for them to be what the log holds: the network
 may have done it."""
@@ -285,7 +285,7 @@ class GuardedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-p
             -1,
             DAMAGED_BATCH,
             what,
-            bytes(raw[:_MAX_KEPT_BYTES]),
+            bytes(raw[:MAX_KEPT_BYTES]),
         )
 
     def _unread_of(self, record: Record) -> Record:

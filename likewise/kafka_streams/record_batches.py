@@ -24,6 +24,9 @@ A topic takes 1 MiB a batch unless it is told otherwise; likes compress to a ten
 several times what honest producers fill. A consumer holds one such batch at a time.
 """
 
+MAX_KEPT_BYTES = 1024 * 1024
+"""How much is kept of what can't be read."""
+
 # Offset of the first record, length of what follows, epoch, magic, CRC, attributes, last offset,
 # first and last time, producer's id and epoch, first sequence number, number of records.
 _HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -115,9 +118,8 @@ def unreadable_batch(
     """Return what stands for all of a batch."""
     first, last = header.base_offset, max(header.last_offset, header.base_offset)
     which = f"the batch of records {first} to {last}: {detail}"
-    return Unreadable(
-        topic, partition, first, last, header.max_timestamp, code, which, bytes(batch)
-    )
+    raw = bytes(batch[:MAX_KEPT_BYTES])
+    return Unreadable(topic, partition, first, last, header.max_timestamp, code, which, raw)
 
 
 def aborts(batch: memoryview, header: BatchHeader) -> bool:
@@ -221,7 +223,7 @@ class _Body:
             self._header.max_timestamp,
             DAMAGED_RECORD,
             f"{which}: {error}",
-            self._body[at:end],
+            self._body[at : min(end, at + MAX_KEPT_BYTES)],
         )
 
 

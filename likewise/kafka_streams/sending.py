@@ -46,7 +46,8 @@ class KafkaSink:
             "value": value,
             # kafka-python refuses a record with neither; an empty key says the same.
             "key": b"" if key is None and value is None else key,
-            "headers": list(headers),
+            # Read from others, a header may have no value, which kafka-python does not send.
+            "headers": [(name, given or b"") for name, given in headers],
             "partition": partition,
         }
         with self._connection.errors(f"sending to {topic}"):

@@ -15,7 +15,7 @@ from tests.answering import answering
 from tests.broken_batches import broken, send, sound_in_every_codec
 from tests.conftest import IN_CONTAINERS
 from tests.consuming import caught_up, consuming, opened, settings_for
-from tests.raw_batches import Sent
+from tests.raw_batches import Sent, batch
 from tests.services import wait_until
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def test_every_codec_counts_and_what_cannot_be_read_costs_no_other_event(
         assert len(send(bootstrap_servers, topics.likes, PARTITION, sound)) == 6
         bad = send(bootstrap_servers, topics.likes, PARTITION, broken(likes("x", "y")))
         assert len(bad) == TAKEN
+        # No event, though a record; its header comes without a value, which Kafka allows.
+        junk = batch([Sent(b"junk", b"ann", (("h", None),))])
+        [no_event] = send(bootstrap_servers, topics.likes, 2, {"junk": junk}).values()
         send(bootstrap_servers, topics.likes, PARTITION, {"after": sound["zstd"]})
         send(bootstrap_servers, topics.likes, 0, {"beside": sound["snappy"]})
         with consuming(settings) as stats:
@@ -56,16 +59,21 @@ def test_every_codec_counts_and_what_cannot_be_read_costs_no_other_event(
         assert stats.events_applied == 15
         found = dead_letters_in(broker, topics.dead_letters)
         letters = [one.letter for one in found if one.letter is not None]
+        junked = [letter for letter in letters if letter.code == "not_json"]
+        assert [(one.offset, one.value, one.headers) for one in junked] == [
+            (no_event, b"junk", (("h", b""),))
+        ]
+        letters = [letter for letter in letters if letter not in junked]
         assert {letter.offset for letter in letters} == {*bad.values()}
         assert {letter.source for letter in letters} == {TopicPartition(topics.likes, PARTITION)}
         codes = {letter.code for letter in letters}
         assert codes == ({"batch_too_large"} if IN_CONTAINERS else UNREADABLE_CODES)
         assert all(letter.value for letter in letters)
         counts = replay(found, None, [topics.likes])
-        assert (counts.sent, counts.without_value) == (0, TAKEN), "their bytes are no event"
+        assert (counts.sent, counts.without_value) == (1, TAKEN), "their bytes are no event"
         verified = Verifier(broker, store, topics.likes).run(lambda _read, _total: None)
         assert verified.equal
-        assert (verified.lag, verified.invalid) == (0, TAKEN)
+        assert (verified.lag, verified.invalid) == (0, TAKEN + 1)
 
 
 def test_a_client_has_its_reply_behind_what_it_cannot_read(

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 import typer.main
 import yaml
@@ -114,7 +115,8 @@ def test_the_dead_letter_in_asyncapi_yaml_has_the_headers_that_the_code_writes()
     letter = DeadLetter.of(_record(b"hello"), InvalidInputError("not_json", "no JSON"))
     written = {name for name, _ in encode_headers(letter)}
     assert set(declared["required"]) == written
-    assert set(declared["properties"]) == {name for name, _ in encode_headers(letter.truncated())}
+    most = msgspec.structs.replace(letter.truncated(), last_offset=7)
+    assert set(declared["properties"]) == {name for name, _ in encode_headers(most)}
     for example in MESSAGES["DeadLetter"]["examples"]:
         headers = tuple((name, value.encode()) for name, value in example["headers"].items())
         found = decode_dead_letter(_record(example["payload"].encode(), headers))
