@@ -87,7 +87,7 @@ class _UsualBody(msgspec.Struct):
 
 
 class _Body(msgspec.Struct):
-    """The JSON object as it may arrive; unknown fields are ignored, null is as good as not there."""
+    """The JSON object as it may arrive; unknown fields are ignored, and null means not given."""
 
     user_id: str | int | None = None
     item_id: str | int | None = None

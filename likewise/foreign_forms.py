@@ -1,6 +1,6 @@
 """Forms of records that other serialisers write: recognised, so that a refusal says what to change.
 
-Nothing here is asked about a record that is understood.
+Only records that are refused are looked at.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _JAVA_NUMBERS = {4: "IntegerSerializer", 8: "LongSerializer"}
 
 
 def explained(reason: InvalidInputError, record: Record) -> InvalidInputError:
-    """Return the refusal; where the record has a form that we know, with a message that names it."""
+    """Return the refusal; where another serialiser's form is recognised, with a message that names it."""
     value = record.value or b""
     said = [
         reason.message,
@@ -46,14 +46,15 @@ def explained(reason: InvalidInputError, record: Record) -> InvalidInputError:
 
 
 def about_key(key: bytes, subject: str) -> str | None:
-    """Return what a key is that is not the subject as text; None where that can't be told."""
+    """Return what a key is that is not the subject as text; None where its form is not recognised."""
     serializer = _JAVA_NUMBERS.get(len(key))
     if serializer is not None and str(int.from_bytes(key, "big", signed=True)) == subject:
         return (
             f"{subject} as Java's {serializer} writes it, in {len(key)} bytes; "
             "set key.serializer to StringSerializer"
         )
-    if len(key) > _FRAME_BYTES and key[0] == 0 and key.endswith(subject.encode()):
+    is_framed = len(key) > _FRAME_BYTES and key[0] == 0
+    if is_framed and (serializer is None or subject.encode() in key[_FRAME_BYTES:]):
         return (
             f"framed for a schema registry (schema {_schema_of(key)}); "
             "set key.serializer to StringSerializer"

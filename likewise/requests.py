@@ -68,7 +68,7 @@ class ReplyRoute(msgspec.Struct, frozen=True):
 
 
 class _Body(msgspec.Struct):
-    """The JSON object as it may arrive; unknown fields are ignored, null is as good as not there."""
+    """The JSON object as it may arrive; unknown fields are ignored, and null means not given."""
 
     user_id: str | int | None = None
     liked: list[str | int] | None = None

@@ -65,6 +65,8 @@ def read_request(
     try:
         request = requests.read_request(record)
     except InvalidInputError as reason:
+        if reason.code == "invalid_reply_partition":  # who names a partition listens
+            return Refused(record, reason, requests.reply_route(record, default_reply_topic))
         return Refused(record, reason, requests.reply_route(record))
     route = requests.reply_route(record, default_topic=default_reply_topic)
     return Asked(record, request, route, received_at_ms)

@@ -37,6 +37,8 @@ def refusal(read: MemoryRecord) -> InvalidInputError:
         (b"\x00\x00\x00\x00\x00\x00\x00\x2a", "42 as Java's LongSerializer writes it"),
         (b"\x00\x00\x00\x2b", "a number, as Java's IntegerSerializer"),
         (b"\x00\x00\x00\x00\x0742", "schema 7"),
+        (b"\x00\x00\x00\x00\x07\x0442", "schema 7"),
+        (b'\x00\x00\x00\x00\x07"someone"', "schema 7"),
     ],
 )
 def test_a_key_of_another_serialiser_is_named(key: bytes, named: str) -> None:

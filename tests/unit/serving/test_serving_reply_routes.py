@@ -97,6 +97,14 @@ def test_a_reply_partition_that_can_not_be_is_told_to_the_reply_topic(
     assert rig.dead_letters() == []
 
 
+def test_a_bad_reply_partition_of_the_default_topic_is_told_there(rig: Rig) -> None:
+    sink = rig.broker.sink()
+    sink.send(rig.topics.requests, b'{"user_id": "u"}', headers=[(REPLY_PARTITION_HEADER, b"x")])
+    rig.worker.run_once()
+    [reply] = rig.replies(rig.topics.replies)
+    assert error_of(reply) == "invalid_reply_partition"
+
+
 def test_a_reply_partition_that_was_added_is_used_at_once(rig: Rig) -> None:
     assert "items" in rig.answer({"user_id": "u"}, reply_partition=1)
     rig.broker.add_partitions(REPLIES, 4)
