@@ -2,7 +2,7 @@
 
 Its own fetcher hands an exception of a decoder on once, and from then on never returns from `poll`.
 This takes the place of what decodes, and of nothing else; what it relies on is private to
-kafka-python, so tests/unit/test_fetching.py fails where that changes.
+kafka-python, so tests/unit/test_record_batches.py fails where that changes.
 """
 
 from __future__ import annotations
