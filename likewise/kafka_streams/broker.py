@@ -15,6 +15,7 @@ from kafka.protocol.consumer import IsolationLevel
 
 from likewise.kafka_streams.connection import MAX_RECORD_BYTES, Connection
 from likewise.kafka_streams.fetching import Consumer
+from likewise.kafka_streams.partitioning import KeyPartitioner
 from likewise.kafka_streams.reading import KafkaReader, KafkaSource, native
 from likewise.kafka_streams.sending import KafkaSink
 from likewise.kafka_streams.topic_sizes import TopicSizes
@@ -85,6 +86,7 @@ class KafkaBroker:
                 linger_ms=linger_ms,
                 batch_size=128 * 1024,
                 max_request_size=MAX_RECORD_BYTES,
+                partitioner=KeyPartitioner(self._connection.settings.partitioner),
                 max_block_ms=self._connection.settings.request_timeout_ms,
                 **self._connection.options,
             )

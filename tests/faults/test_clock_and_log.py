@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from likewise.errors import TransientError
-from likewise.events import Like, Unlike
+from likewise.events import ForgetUser, Like, Unlike
 from likewise.ids import ItemId, UserId
 from likewise.settings_loader import environment_of
 from likewise.status import kafka_status
@@ -28,9 +28,10 @@ from tests.faults.traffic import Traffic
 from tests.services import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from likewise.events import Event
     from likewise.settings import Settings
     from likewise.streams import Broker
     from tests.faults.audit import Figures
@@ -101,6 +102,39 @@ def test_more_partitions_than_yesterday_are_read_from_their_beginning(
         audit(scene.broker, scene.store, scene.topics, later.ledger, figures, oracle)
         used = {partition for partition, _ in later.ledger.confirmed}
         assert max(used) >= settings.kafka.partitions, "no event went to a new partition"
+
+
+@pytest.mark.timeout(300)
+def test_after_partitions_were_added_a_lost_redis_is_rebuilt_as_it_was(
+    kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
+) -> None:
+    settings = on_kafka(kafka, redis_url, prefix, tmp_path)
+    topics = Topics(prefix)
+    users = [UserId(f"user {number}") for number in range(200)]
+    gone, kept, late = ItemId("gone"), ItemId("kept"), ItemId("late")
+    with opened(settings) as (broker, store):
+        publish(broker, topics, [Like(user, item) for item in (gone, kept) for user in users])
+        kafka.add_partitions(topics.likes, settings.kafka.partitions + 4)
+        figures.faults["topic with more partitions"] += 1
+        wait_until(
+            lambda: len(broker.partitions(topics.likes)) > settings.kafka.partitions,
+            "the partitions are there",
+        )
+        publish(broker, topics, [Unlike(user, gone) for user in users])
+        publish(broker, topics, [ForgetUser(user) for user in users[::2]])
+        publish(broker, topics, [Like(user, late) for user in users[::4]])
+        expected = [
+            ({late} if number % 4 == 0 else set()) if number % 2 == 0 else {kept}
+            for number in range(len(users))
+        ]
+        for _ in range(2):
+            with deployed(settings, tmp_path, ["consumers", "consumers"]):
+                wait_until(lambda: caught_up(broker, store, topics.likes), "all is applied")
+            assert store.likes(users) == expected
+            assert likewise(settings, "verify") == 0
+            with closing(Redis.from_url(redis_url)) as client:
+                client.delete(*client.scan_iter(f"{prefix}*", count=1_000))
+            figures.faults["Redis lost"] += 1
 
 
 @pytest.mark.timeout(300)
@@ -205,7 +239,7 @@ def on_kafka(kafka: KafkaServer, redis_url: str, prefix: str, directory: Path) -
     )
 
 
-def publish(broker: Broker, topics: Topics, events: list[Like | Unlike]) -> None:
+def publish(broker: Broker, topics: Topics, events: Sequence[Event]) -> None:
     """Publish events; a topic that was made a moment ago is waited for."""
 
     def published() -> bool:

@@ -1,0 +1,161 @@
+"""Clients that hash keys differently: whoever forgot stays forgotten, also when Redis is rebuilt."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+from redis import Redis
+
+from likewise.embedded import EmbeddedRedis
+from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, decode_event
+from likewise.ids import ItemId, UserId
+from likewise.log_reading import read_between
+from likewise.partitioners import partition_of
+from likewise.topics import Topics
+from likewise.verification import Verifier
+from tests.consuming import caught_up, consuming, opened, send, settings_for
+from tests.ordering import Log, outcome_of_log
+from tests.services import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from likewise.events import Event
+    from likewise.settings import Settings
+    from likewise.store import LikeStore
+    from likewise.streams import Broker
+
+USERS = [UserId(f"user-{number}") for number in range(60)]
+ITEMS = [ItemId(f"item-{number}") for number in range(5)]
+FORGOTTEN, BACK = USERS[::3], USERS[::6]
+AN_HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A Redis of the test's own, to be emptied."""
+    with EmbeddedRedis(tmp_path / "redis", unrestricted=True) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(bootstrap_servers: str, redis: EmbeddedRedis, prefix: str) -> Settings:
+    return settings_for(bootstrap_servers, redis.url, prefix)
+
+
+@pytest.mark.timeout(180)
+def test_nobody_who_was_forgotten_comes_back_whatever_partition_is_read_first(
+    settings: Settings,
+) -> None:
+    with opened(settings) as (broker, store), consuming(settings) as stats, consuming(settings):
+        say_all(broker, settings)
+        wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "all is applied")
+        check(broker, store, settings)
+        assert stats.scattered_users > 0
+        with closing(Redis.from_url(settings.redis.url)) as client:
+            client.flushall()
+        wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "Redis is rebuilt")
+        check(broker, store, settings)
+
+
+@pytest.mark.timeout(180)
+def test_where_all_clients_use_the_partitioner_that_is_set_nobody_is_scattered(
+    settings: Settings,
+) -> None:
+    settings = msgspec.structs.replace(
+        settings, kafka=msgspec.structs.replace(settings.kafka, partitioner="crc32")
+    )
+    with opened(settings) as (broker, store), consuming(settings):
+        with by_confluent(settings) as publish:
+            for user in USERS:
+                publish(user, "like", ITEMS[0])
+        with closing(broker.sink()) as sink:
+            send(sink, likes_topic(settings), [Like(user, ITEMS[1]) for user in USERS])
+        wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "all is applied")
+        assert store.likes(USERS) == [{*ITEMS[:2]}] * len(USERS)
+        assert store.scattered_count() == 0
+
+
+def say_all(broker: Broker, settings: Settings) -> None:
+    """Publish by two clients in turn, at last with times and keys that others would not use."""
+    topic = likes_topic(settings)
+    with by_confluent(settings) as publish:
+        for user in USERS:
+            for item in ITEMS:
+                publish(user, "like", item)
+    with closing(broker.sink()) as sink:
+        send(sink, topic, [Unlike(user, ITEMS[1]) for user in USERS])
+        send(sink, topic, [ForgetUser(user) for user in FORGOTTEN])
+        send(sink, topic, [RetireItem(item) for item in ITEMS[:2]] + [RestoreItem(ITEMS[1])])
+    with by_confluent(settings) as publish:
+        for user in BACK:
+            publish(user, "like", ITEMS[2])
+        # What was said long ago arrives at last: it takes back nothing said since elsewhere.
+        for user in set(USERS) - set(BACK):
+            if is_elsewhere(user, settings):
+                publish(user, "like", ITEMS[1], ago_ms=AN_HOUR_MS)
+        for user in USERS:
+            publish(user, "like", ITEMS[4], key=json.dumps(user))
+
+
+def check(broker: Broker, store: LikeStore, settings: Settings) -> None:
+    topic = likes_topic(settings)
+    likes, retired = outcome_of_log(log_of(broker, topic))
+    assert dict(zip(USERS, store.likes(USERS), strict=True)) == {
+        user: likes.get(user, set()) for user in USERS
+    }
+    assert store.retired()[1] == retired == {ITEMS[0]}
+    for user in USERS:
+        before = set() if user in FORGOTTEN else {ITEMS[0], ITEMS[2], ITEMS[3]}
+        assert likes[user] == before | ({ITEMS[2]} if user in BACK else set()) | {ITEMS[4]}
+    found = Verifier(broker, store, topic).run(lambda _read, _total: None)
+    assert found.proven, found
+
+
+def is_elsewhere(user: str, settings: Settings) -> bool:
+    """Whether the two clients put the user's events into different partitions."""
+    key, count = user.encode(), settings.kafka.partitions
+    return partition_of("crc32", key, count) != partition_of("murmur2", key, count)
+
+
+def log_of(broker: Broker, topic: str) -> Log:
+    """Return everything in the topic, as the rule of order sees it."""
+    partitions = broker.partitions(topic)
+    log: defaultdict[int, list[tuple[int, Event]]] = defaultdict(list)
+    start, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
+    for records in read_between(broker, start, end):
+        for record in records:
+            log[record.partition].append((record.timestamp, decode_event(record)))
+    return log
+
+
+@contextmanager
+def by_confluent(settings: Settings) -> Iterator[Callable[..., None]]:
+    """Give what publishes an event with librdkafka as it is; at the end the broker has them all."""
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
+
+    def publish(
+        user: str, action: str, item: str, *, key: str | None = None, ago_ms: int = 0
+    ) -> None:
+        body = {"action": action, "user_id": user, "item_id": item}
+        producer.produce(
+            likes_topic(settings),
+            json.dumps(body).encode(),
+            key=key or user,
+            timestamp=time.time_ns() // 1_000_000 - ago_ms,
+        )
+
+    yield publish
+    assert producer.flush(30.0) == 0
+
+
+def likes_topic(settings: Settings) -> str:
+    return Topics(settings.kafka.topic_prefix).likes
