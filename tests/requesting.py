@@ -140,6 +140,15 @@ class Requester:
         reply: dict[str, Any] = json.loads(self.records[correlation][0].value or b"")
         return reply
 
+    def replies_to(self, correlations: list[bytes]) -> None:
+        """Return when there is a reply to each of the requests."""
+
+        def all_have_come() -> bool:
+            self.collect()
+            return self.records.keys() >= {*correlations}
+
+        wait_until(all_have_come, "a reply to each")
+
     def close(self) -> None:
         self._sink.close()
         self._reader.close()

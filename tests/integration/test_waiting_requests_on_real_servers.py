@@ -26,8 +26,7 @@ def test_requests_behind_one_that_waits_are_answered_once_over_two_restarts(
         for _ in range(2):
             with serving(settings) as stats:
                 asked += app.ask_many(body, 1)
-                for correlation in asked:
-                    app.reply(correlation)
+                app.replies_to(asked)
                 assert stats.waiting == 1
         with serving(settings):
             app.store.apply(Changes(), {TopicPartition(app.topics.likes, 0): Advance(None, 1_001)})
