@@ -11,7 +11,7 @@ import typer
 
 from likewise.cli.context import command_line
 from likewise.cli.options import Json
-from likewise.cli.output import print_json, progress, stdout
+from likewise.cli.output import complain, print_json, progress, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,8 +53,9 @@ def export(
             _to_stdout(store, csv_writer)
             return
         path = Path(file)
-        with writing_likes(path, kind or format_of(path)) as write:
-            users, likes = _write_all(store, write)
+        chosen = kind or format_of(path)
+        with writing_likes(path, chosen) as write:
+            users, likes = _write_all(store, write, lossless=chosen == "parquet")
     if as_json:
         print_json({"file": file, "users": users, "likes": likes})
     else:
@@ -65,17 +66,22 @@ def _to_stdout(
     store: LikeStore, csv_writer: Callable[..., Callable[[Sequence[Pair]], None]]
 ) -> None:
     try:
-        _write_all(store, csv_writer(sys.stdout))
+        _write_all(store, csv_writer(sys.stdout), lossless=False)
         sys.stdout.flush()
     except BrokenPipeError:
         # `export - | head`: the reader has enough. Python would complain again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _write_all(store: LikeStore, write: Callable[[Sequence[Pair]], None]) -> tuple[int, int]:
-    """Write all pairs; return how many users and likes there were."""
+def _write_all(
+    store: LikeStore, write: Callable[[Sequence[Pair]], None], *, lossless: bool
+) -> tuple[int, int]:
+    """Write all pairs; return how many users and likes there were.
+
+    Text with line breaks in ids is complained of: `import` takes them for quotes that do not end.
+    """
     users = sorted({user for chunk in store.scan_users(_USERS_AT_ONCE) for user in chunk})
-    likes = 0
+    likes = broken = 0
     with progress() as bars:
         bar = bars.add_task("exporting", total=len(users))
         for start in range(0, len(users), _USERS_AT_ONCE):
@@ -88,5 +94,8 @@ def _write_all(store: LikeStore, write: Callable[[Sequence[Pair]], None]) -> tup
             ]
             write(pairs)
             likes += len(pairs)
+            broken += sum("\n" in text or "\r" in text for pair in pairs for text in pair)
             bars.advance(bar, len(chunk))
+    if broken and not lossless:
+        complain(f"{broken:,} ids have line breaks, which `import` reads from Parquet only")
     return len(users), likes

@@ -28,7 +28,7 @@ _SCHEMA = pa.schema([(name, pa.string()) for name in _HEADER])
 
 def format_of(path: Path) -> Format:
     """Return the format that the file's name asks for."""
-    return "parquet" if path.suffix == ".parquet" else "csv"
+    return "parquet" if path.suffix.lower() == ".parquet" else "csv"
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def writing_likes(path: Path, kind: Format) -> Iterator[WritePairs]:
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with _writer(aside, kind, compressed=path.suffix == ".gz") as write:
+        with _writer(aside, kind, compressed=path.suffix.lower() == ".gz") as write:
             yield write
         _sync(aside)
         aside.replace(path)

@@ -283,6 +283,17 @@ def test_an_export_holds_every_like_and_can_be_imported(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_export_says_which_ids_only_parquet_carries(deployed: Deployed, tmp_path: Path) -> None:
+    deployed.run("like", "two\nlines", "x")
+    deployed.settle()
+    path = tmp_path / "all.csv"
+    assert "1 ids have line breaks" in deployed.run("export", str(path)).stderr
+    assert "does not end" in deployed.run("import", str(path), "--dry-run", code=5).stderr
+    deployed.run("export", str(path.with_suffix(".parquet")))
+    deployed.run("import", str(path.with_suffix(".parquet")), "--dry-run", "--strict")
+    deployed.run("forget", "two\nlines", "--yes")
+
+
 def test_an_export_to_standard_output_is_csv_and_nothing_else(deployed: Deployed) -> None:
     deployed.run("like", 'a "quoted", user', "x")
     deployed.settle()
