@@ -34,6 +34,8 @@ class Decoded(NamedTuple):
 
     parts: list[Part]
     dead_letters: list[DeadLetter]
+    unclear_times: list[object]
+    """Timestamps of events that are no times."""
 
     @property
     def events(self) -> list[Event]:
@@ -62,12 +64,13 @@ def by_partition(records: Iterable[Record]) -> Batch:
 
 def decode(batch: Batch) -> Decoded:
     """Return the events, and a dead letter for each record that is none."""
-    decoded = Decoded([], [])
+    decoded = Decoded([], [], [])
+    note = decoded.unclear_times.append
     for partition, records in batch.items():
         part = Part(partition.partition, [], [])
         for record in records:
             try:
-                part.events.append(decode_event(record))
+                part.events.append(decode_event(record, on_unclear_time=note))
             except InvalidInputError as reason:
                 decoded.dead_letters.append(DeadLetter.of(record, reason))
             else:

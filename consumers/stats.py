@@ -27,6 +27,8 @@ class ConsumerStats:
     """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
     log_breaks: Counter[str] = field(default_factory=lambda: Counter(remade=0, retention=0))
     """How often a partition did not go on from what was applied: `remade` or `retention`."""
+    unclear_times: int = 0
+    """Events whose `timestamp` is no time, and was ignored."""
     scattered_users: int = 0
     """Users who were found to have events on several partitions."""
     rejoins: int = 0

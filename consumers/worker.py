@@ -325,6 +325,7 @@ class ConsumerWorker:
         self.stats.batches += 1
         self.stats.events_applied += decoded.event_count
         self.stats.dead_letters += len(decoded.dead_letters)
+        self.stats.unclear_times += len(decoded.unclear_times)
 
     def _commit(self) -> None:
         if not self._uncommitted:

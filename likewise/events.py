@@ -20,6 +20,8 @@ from likewise.json_input import decode_json
 from likewise.times import parse_time_ms, wire_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from likewise.streams import Record
 
 MAX_EVENT_BYTES = 64 * 1024
@@ -92,7 +94,7 @@ class _Body(msgspec.Struct):
     user_id: str | int | None = None
     item_id: str | int | None = None
     action: str | None = None
-    timestamp: int | float | str | None = None
+    timestamp: Any = None
     version: int | None = None
     specversion: str | None = None
     type: Any = None
@@ -116,8 +118,12 @@ _times_decoder = msgspec.json.Decoder(_Times)
 _encoder = msgspec.json.Encoder()
 
 
-def decode_event(record: Record) -> Event:
+def decode_event(
+    record: Record, *, on_unclear_time: Callable[[object], None] | None = None
+) -> Event:
     """Return the event that a record of the likes topic carries.
+
+    A `timestamp` that is no time costs no event; `on_unclear_time` is told of it.
 
     CloudEvents 1.0 are accepted in structured mode (the envelope is the body) and in binary
     mode (`ce_…` headers); where their data names no action, the last word of `type` does that is no
@@ -126,10 +132,12 @@ def decode_event(record: Record) -> Event:
     Raises:
         InvalidInputError: the record breaks the wire contract. Nothing else is ever raised.
     """
-    return _decode_usual_form(record) or decode_any_form(record)
+    return _decode_usual_form(record, on_unclear_time) or decode_any_form(record, on_unclear_time)
 
 
-def _decode_usual_form(record: Record) -> Like | Unlike | None:
+def _decode_usual_form(
+    record: Record, on_unclear_time: Callable[[object], None] | None = None
+) -> Like | Unlike | None:
     """Return what `decode_any_form` does, in half the time, for a record that needs no second look.
 
     The JSON decoder checks the types and lengths of such a body by itself.
@@ -143,20 +151,24 @@ def _decode_usual_form(record: Record) -> Like | Unlike | None:
         return None
     if record.key is not None and record.key != body.user_id.encode():
         return None
+    if body.timestamp is not None and on_unclear_time is not None:
+        _check_time(body.timestamp, on_unclear_time)
     if body.action == "unlike":
         return Unlike(body.user_id, body.item_id)
     return Like(body.user_id, body.item_id)
 
 
-def decode_any_form(record: Record) -> Event:
+def decode_any_form(
+    record: Record, on_unclear_time: Callable[[object], None] | None = None
+) -> Event:
     """See `decode_event`, which looks for the usual form first."""
     try:
-        return _decode_any_form(record)
+        return _decode_any_form(record, on_unclear_time)
     except InvalidInputError as reason:
         raise explained(reason, record) from reason
 
 
-def _decode_any_form(record: Record) -> Event:
+def _decode_any_form(record: Record, on_unclear_time: Callable[[object], None] | None) -> Event:
     body = _decode_body(record.value)
     kind = _binary_mode_type(record)
     if body.specversion is not None:
@@ -168,7 +180,16 @@ def _decode_any_form(record: Record) -> Event:
         )
     event = make_event(body.action or _action_of(kind), body.user_id, body.item_id)
     _check_key(record.key, event)
+    if body.timestamp is not None and on_unclear_time is not None:
+        _check_time(body.timestamp, on_unclear_time)
     return event
+
+
+def _check_time(timestamp: object, on_unclear_time: Callable[[object], None]) -> None:
+    try:
+        parse_time_ms(timestamp)
+    except InvalidInputError:
+        on_unclear_time(timestamp)
 
 
 def event_time_ms(record: Record) -> int | None:

@@ -70,6 +70,11 @@ MEASURES = {
             label="reason",
         ),
         Measure(
+            "unclear_times",
+            "Events whose `timestamp` is no time; it was ignored, and the event applied.",
+            lambda s: s.unclear_times,
+        ),
+        Measure(
             "scattered_users",
             "Users found to have events on several partitions, which are merged by timestamp.",
             lambda s: s.scattered_users,

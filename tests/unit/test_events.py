@@ -189,7 +189,6 @@ def test_an_id_may_have_256_bytes_and_no_more() -> None:
         (b'{"user_id": 1.5, "item_id": "i"}', "wrong_type"),
         (b'{"user_id": "u", "item_id": "i", "action": 3}', "wrong_type"),
         (b'{"user_id": "u", "item_id": "i", "version": "one"}', "wrong_type"),
-        (b'{"user_id": "u", "item_id": "i", "timestamp": []}', "wrong_type"),
         (b"{}", "missing_field"),
         (b'{"user_id": "u"}', "missing_field"),
         (b'{"item_id": "i"}', "missing_field"),
@@ -235,6 +234,21 @@ def test_huge_integers_are_refused_or_read_and_end_nothing(field: str, digits: i
     body = {"user_id": '"u"', "item_id": '"i"', field: "9" * digits}
     text = ",".join(f'"{name}":{value}' for name, value in body.items())
     refused_or_read(ARecord(f"{{{text}}}".encode()))
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [[], {"seconds": 1_700_000_000}, True, "once", [[1] * 9], 1e300, 10**400, "9" * 5_000],
+)
+def test_a_timestamp_that_is_no_time_costs_no_event_and_is_told(timestamp: object) -> None:
+    body = {"user_id": "u42", "item_id": "i7"}
+    told: list[object] = []
+    record = ARecord(as_json(body | {"timestamp": timestamp}))
+    assert decode_event(record, on_unclear_time=told.append) == LIKE
+    assert told == [timestamp]
+    for clear in (None, 1_700_000_000, 1.5, "2026-11-22T10:00:00Z", ""):
+        decode_event(ARecord(as_json(body | {"timestamp": clear})), on_unclear_time=told.append)
+    assert len(told) == 1
 
 
 def test_a_key_that_names_the_user_is_right_and_so_is_none() -> None:
