@@ -20,6 +20,7 @@ from likewise.ranking import neighbours
 from likewise.ranking.annoy_vectors import AnnoyVectors
 from likewise.ranking.candidates import indexed_dimensions
 from likewise.ranking.model import Model
+from likewise.ranking.sampling import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,12 +105,18 @@ def factorise(
     `start` [n, k] are item vectors close to those of R, to come to them sooner.
     """
     with steps("svd"):
-        normalised = normalise(user_items, recipe.user_exponent, recipe.item_exponent)
+        normalised = matrix_of(user_items, recipe)
         values, vectors = truncated_svd(normalised, recipe.rank, seed=seed, start=start)
     eigenvalues = values**2
     with steps("co-occurrence"):
         similar = sparse_part(normalised, eigenvalues, vectors, recipe)
     return Factors(eigenvalues, vectors, similar)
+
+
+def matrix_of(user_items: Any, recipe: Recipe) -> Any:
+    """Return R under the recipe, CSR float32 [m, n], with a sample of the likes of whoever likes too many."""
+    likes = bounded(user_items, recipe.max_likes_per_user)
+    return normalise(likes, recipe.user_exponent, recipe.item_exponent)
 
 
 def sparse_part(

@@ -23,6 +23,7 @@ from indexer.recipes import DEFAULTS, with_given
 from indexer.svd import item_degrees
 from indexer.warm_start import WarmStart
 from likewise.ranking.ridge import filters, relative_ridges, tails, typical_likes
+from likewise.ranking.sampling import bounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,13 +143,14 @@ def gains_of_all(held_out: HeldOut, factors: Factors, tried: list[Recipe]) -> Fl
     """
     degrees, typical = item_degrees(held_out.rest), typical_likes(held_out.rest)
     queries = held_out.rest[held_out.users]
+    asked = bounded(queries, tried[0].max_likes_per_user)
     gains = np.zeros((len(tried), len(held_out.users)), np.float32)
     exponents = {recipe.query_exponent for recipe in tried}
 
     def rank_some(start: int) -> None:
         some = slice(start, start + _USERS_AT_ONCE)
         for exponent in exponents:
-            folded = _Folded(queries[some], factors, power(degrees, -exponent))
+            folded = _Folded(asked[some], factors, power(degrees, -exponent))
             for place, recipe in enumerate(tried):
                 if recipe.query_exponent == exponent:
                     scores = _scores(folded, factors, recipe, degrees, typical)

@@ -210,6 +210,9 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Higher recommends more popular items."""
     similar_items: Count | None = None
     """Co-occurring items kept for each item; bounds the size of the model."""
+    max_likes_per_user: Count | None = None
+    """Of a user who likes more, so many likes, drawn at random, say what goes together, in a build and
+    in an answer; bounds what one user costs. 2,000 if left out."""
     neighbours: Count | None = None
     """Nearest users asked by the ranker `neighbours`."""
     trees: Count | None = None

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from msgspec import structs
 
-from indexer.build import Factors, Steps, assemble, factorise
+from indexer.build import Factors, Steps, assemble, factorise, matrix_of
 from indexer.cooccurrence import no_links
 from indexer.evaluation.ranking import with_exact_neighbours
 from indexer.recipes import DEFAULTS
 from indexer.service import building
-from indexer.svd import normalise
 from likewise.ranking.recipe import RANKERS
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class Bench:
 def _factors_in(model: Model) -> Factors:
     """Return the model's vectors with their Rayleigh quotients, and an empty sparse part."""
     recipe, vectors = model.recipe, model.item_factors
-    normalised = normalise(model.user_items, recipe.user_exponent, recipe.item_exponent)
+    normalised = matrix_of(model.user_items, recipe)
     eigenvalues = np.zeros(vectors.shape[1], np.float32)
     for start in range(0, normalised.shape[0], _USERS_AT_ONCE):
         projected = normalised[start : start + _USERS_AT_ONCE] @ vectors

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.build import Factors, Steps, assemble, sparse_part
+from indexer.build import Factors, Steps, assemble, matrix_of, sparse_part
 from indexer.evaluation.metrics import METRICS, per_user
 from indexer.evaluation.ranking import rank
 from indexer.progress import Unwatched
-from indexer.svd import normalise, truncated_svd
+from indexer.svd import truncated_svd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +59,7 @@ class Workbench:
         self._seed = seed
         self._liked = held_out.liked()
         user_items = held_out.fit.user_items
-        self._normalised = normalise(user_items, base.user_exponent, base.item_exponent)
+        self._normalised = matrix_of(user_items, base)
         values, self._vectors = truncated_svd(self._normalised, largest_rank, seed=seed)
         self._eigenvalues = values**2
         self._sparse_parts: dict[tuple[str, int, int], SparsePart] = {}

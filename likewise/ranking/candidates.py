@@ -133,7 +133,8 @@ def _near(
 ) -> NDArray[np.intp]:
     """Return about `wanted` rows whose spectral score is high, and that are not left out.
 
-    Looks further where most of what is near is left out, in the end at every item.
+    Looks further where most of what is near is left out, in the end at every item. Where few items are
+    not left out they are returned, all of them.
     """
     searched = vector[: model.item_index.dimensions]
     asked = wanted
@@ -142,6 +143,9 @@ def _near(
         kept = near[~scratch.left_out[near]]
         if len(kept) >= wanted // 2 or asked >= len(scratch.left_out):
             return kept
+        free = np.flatnonzero(~scratch.left_out)
+        if len(free) <= _LINKED:
+            return free
         asked, effort = 4 * asked, -1
 
 

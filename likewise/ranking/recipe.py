@@ -35,6 +35,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """A score is multiplied by d_i^c: higher favours popular items."""
     similar_items: int = 150
     """Co-occurring items kept for each item."""
+    max_likes_per_user: int = 2_000
+    """Of a user who likes more, so many likes, drawn at random, say what goes together; also in a query."""
     neighbours: int = 50
     """Nearest users whose likes the ranker `neighbours` adds up."""
     trees: int = 20

@@ -6,7 +6,7 @@ Pure: no I/O, no clock. The services rank through `recommend`, `likewise evaluat
 
 from __future__ import annotations
 
-from itertools import chain, islice, repeat
+from itertools import chain, repeat
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from likewise.ranking.evidence import least_scores
 from likewise.ranking.explaining import because
 from likewise.ranking.novelty import factors
 from likewise.ranking.queries import NO_ROWS, as_csr, in_rows, joined, rows_of_each
+from likewise.ranking.sampling import sampled
 from likewise.ranking.top import best_columns, best_columns_of_each
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ def _best(
 
     Only items that the model has evidence for: `likewise.ranking.evidence`.
     """
-    likes = as_csr([query.liked for query in queries], len(model.item_ids))
+    most = model.recipe.max_likes_per_user
+    likes = as_csr([sampled(query.liked, most) for query in queries], len(model.item_ids))
     least = least_scores(model, likes)
     found = (_scanned if exact else _searched)(model, likes, queries, retired, least)
     for query, (rows, scores), floor in zip(queries, found, least, strict=True):
@@ -232,7 +234,7 @@ def _items(model: Model, query: RowQuery, answer: RankedRows, explain: int) -> l
     explained = answer.known if explain else 0
     reasons = because(
         model,
-        query.liked,
+        sampled(query.liked, model.recipe.max_likes_per_user),
         answer.rows[:explained],
         limit=explain,
         novelty=query.novelty,
@@ -252,15 +254,12 @@ def _fill_up(
     missing = query.limit - len(answer.rows)
     if missing <= 0 or not query.fill:
         return answer
-    left_out = {*query.banned.tolist(), *answer.rows.tolist()}
-    left_out.update(retired.tolist())
-    wanted = (row for row in model.popular_rows if row not in left_out)
+    wanted = missing if len(query.liked) else _needed(query)
+    popular = _most_popular(model, wanted, (query.banned, answer.rows, retired))
     if len(query.liked):
-        popular = np.fromiter(islice(wanted, missing), np.intp)
         # After ranked items a popularity would not compare with their scores.
         scores = np.zeros(len(popular), np.float32)
     else:
-        popular = np.fromiter(islice(wanted, _needed(query)), np.intp)
         scores = model.popularity[popular].astype(np.float32)
         if query.diversity:
             order = diversified(
@@ -272,6 +271,22 @@ def _fill_up(
         np.concatenate([answer.scores, scores]).astype(np.float32, copy=False),
         answer.known,
     )
+
+
+def _most_popular(
+    model: Model, count: int, left_out: Iterable[NDArray[np.intp]]
+) -> NDArray[np.intp]:
+    """Return up to `count` rows, most popular first, without those left out."""
+    free = np.ones(len(model.item_ids), np.bool_)
+    for rows in left_out:
+        free[rows] = False
+    found, start = NO_ROWS, 0
+    while len(found) < count and start < len(free):
+        # Nearly always the first ones do; as many again, and again, where most are left out.
+        some = model.popular_rows[start : 2 * start + 4 * count]
+        found = np.concatenate([found, some[free[some]]])
+        start += len(some)
+    return found[:count]
 
 
 def _blocks(known: list[int], widest: int, threads: int) -> Iterator[list[int]]:
