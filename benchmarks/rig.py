@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.synthetic import CsrMatrix
-    from likewise.model_files import Manifest
+    from likewise.manifest import Manifest
 
 PATIENCE_S = 120.0
 _USERS_PER_WRITE = 2_000

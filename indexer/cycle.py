@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from indexer.interactions import Interactions
     from indexer.progress import Progress
     from indexer.snapshot import Snapshot
-    from likewise.model_files import Manifest
+    from likewise.manifest import Manifest
     from likewise.models import Announcement
     from likewise.ranking.model import Model
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from likewise.errors import ModelFileError
-from likewise.model_files import newest_sound_version, prune, read_manifest, verify
+from likewise.model_files import newest_sound_version, prune, read_manifest, read_model
 from likewise.models import TOPIC_KEY, decode_announcement, encode_announcement
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.model_files import Manifest
+    from likewise.manifest import Manifest
     from likewise.models import Announcement
     from likewise.store import LikeStore
     from likewise.streams import Sink
@@ -93,20 +93,19 @@ def use_version(
     indexer: what is built next is built from the likes of then, whatever is current.
 
     Raises:
-        ModelFileError: the version is missing, incomplete, corrupt or of a newer format;
-            nothing was announced.
+        ModelFileError: the version is missing, incomplete, corrupt, of a newer format, or does not
+            rank; nothing was announced.
         TransientError: Redis or Kafka is out of reach.
     """
-    manifest = read_manifest(directory, version)
-    verify(directory, manifest)
-    announcement = manifest.announcement()
+    read_model(directory, version)
+    announcement = read_manifest(directory, version).announcement()
     Publisher(directory, store, sink, topics).announce(announcement)
     return announcement
 
 
 def _is_sound(directory: Path, version: str) -> bool:
     try:
-        verify(directory, read_manifest(directory, version))
+        read_model(directory, version)
     except ModelFileError:
         return False
     return True

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from indexer.cycle import Build
     from indexer.interactions import Interactions
     from likewise.errors import TransientError
-    from likewise.model_files import Manifest
+    from likewise.manifest import Manifest
     from likewise.models import Announcement
     from likewise.settings import ModelSettings, Settings
     from likewise.store import LikeStore

@@ -17,78 +17,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-from scipy import sparse
 
 from likewise.errors import ModelFileError
-from likewise.ids import ItemId
-from likewise.models import Announcement
-from likewise.ranking.annoy_vectors import AnnoyVectors
-from likewise.ranking.model import Model
-from likewise.ranking.recipe import Recipe
+from likewise.manifest import FileEntry, Manifest
+from likewise.model_tables import read_tables, write_tables
+from likewise.ranking.trial import try_out
+from likewise.regular_files import open_regular, read_regular, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from likewise.ranking.annoy_vectors import Metric
+    from likewise.ranking.model import Model
 
 FORMAT = 3
 """Grows when a reader of today could not read the files any more."""
 
 _MANIFEST = "manifest.json"
-_ITEM_IDS = "item_ids.json"
-_ITEM_INDEX = "items.ann"
-_USER_INDEX = "users.ann"
-_DECAYED_COUNTS = "decayed_counts"
-_VECTORS = (
-    "item_counts",
-    "item_factors",
-    "spectrum",
-    "query_weights",
-    "score_weights",
-    "plain_rows",
-    "doubled",
-)
+# It names a dozen files, and a dozen recipes that were tried.
+_MOST_MANIFEST_BYTES = 1024 * 1024
 _VERSION = re.compile(r"\d{8}T\d{6}\.\d{3}Z(-[0-9a-f]{4})?")
 _ASIDE = ".aside-"
-
-
-class FileEntry(msgspec.Struct, frozen=True):
-    """One file of a version: its size and its checksum."""
-
-    bytes: int
-    sha256: str
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model version says of itself."""
-
-    format: int
-    version: str
-    snapshot_at_ms: int
-    """When the snapshot that the model was built from began (ms since the epoch)."""
-    users: int
-    items: int
-    likes: int
-    rank: int
-    """Dimensions of the item vectors: at most the recipe's, fewer on a tiny store."""
-    indexed_dimensions: int
-    """The first dimensions of the item vectors, those that the item index is over."""
-    recipe: Recipe
-    build: dict[str, Any]
-    """Seconds of each build step, and how `ranker=auto` came to its choice."""
-    files: dict[str, FileEntry]
-
-    def announcement(self) -> Announcement:
-        """Return what servers are told of this version."""
-        return Announcement(
-            version=self.version,
-            snapshot_at_ms=self.snapshot_at_ms,
-            users=self.users,
-            items=self.items,
-            likes=self.likes,
-            ranker=self.recipe.ranker,
-        )
 
 
 def new_version(now_ms: int) -> str:
@@ -115,7 +63,7 @@ def write_model(
     try:
         aside.mkdir(parents=True)
         with _locked(aside):
-            _write_tables(aside, model)
+            write_tables(aside, model)
             manifest = _manifest(aside, version, model, snapshot_at_ms, build or {})
             (aside / _MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
             for path in aside.iterdir():
@@ -132,18 +80,21 @@ def write_model(
 
 
 def read_model(directory: Path, version: str) -> Model:
-    """Return a version, its files verified and mapped into memory.
+    """Return a version, its files verified and mapped into memory, its tables checked and tried out.
 
     Raises:
-        ModelFileError: it is missing, incomplete, corrupt, or of a newer format.
+        ModelFileError: it is missing, incomplete, corrupt, of a newer format, or does not rank.
     """
     manifest = read_manifest(directory, version)
     verify(directory, manifest)
-    path = directory / version
     try:
-        return _read_tables(path, manifest)
+        model = read_tables(directory / version, manifest)
+        try_out(model)
+    except ModelFileError as error:
+        raise ModelFileError(f"model {version} can't be used: {error}") from error
     except (OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
         raise ModelFileError(f"model {version} can't be read: {error}") from error
+    return model
 
 
 def read_manifest(directory: Path, version: str) -> Manifest:
@@ -157,7 +108,7 @@ def read_manifest(directory: Path, version: str) -> Manifest:
         raise ModelFileError(f"{version[:64]!r} is not a model version")
     path = directory / version / _MANIFEST
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path, at_most=_MOST_MANIFEST_BYTES)
         format_ = msgspec.json.decode(raw, type=dict)["format"]
         if format_ != FORMAT:
             raise ModelFileError(
@@ -183,7 +134,7 @@ def verify(directory: Path, manifest: Manifest) -> None:
     for name, expected in manifest.files.items():
         path = directory / manifest.version / Path(name).name
         try:
-            found = _entry(path)
+            found = _entry_if_of_size(path, expected.bytes)
         except OSError as error:
             raise ModelFileError(
                 f"model {manifest.version}: {name} can't be read: {error.strerror}"
@@ -207,10 +158,10 @@ def list_versions(directory: Path) -> list[Manifest]:
 
 
 def newest_sound_version(directory: Path) -> Manifest | None:
-    """Return the newest version whose files are all as its manifest says, or None."""
+    """Return the newest version that `read_model` takes, or None."""
     for manifest in list_versions(directory):
         try:
-            verify(directory, manifest)
+            read_model(directory, manifest.version)
         except ModelFileError:
             continue
         return manifest
@@ -261,85 +212,16 @@ def _manifest(
     )
 
 
-def _write_tables(path: Path, model: Model) -> None:
-    (path / _ITEM_IDS).write_bytes(msgspec.json.encode(model.item_ids))
-    for name in _VECTORS:
-        _save(path, name, getattr(model, name))
-    if model.decayed_counts is not None:
-        _save(path, _DECAYED_COUNTS, model.decayed_counts)
-    _save_structure(path, "user_items", model.user_items)
-    _save_structure(path, "cooccurrence", model.cooccurrence)
-    _save(path, "cooccurrence.values", model.cooccurrence.data)
-    model.item_index.save(path / _ITEM_INDEX)
-    if model.user_index is not None:
-        model.user_index.save(path / _USER_INDEX)
-
-
-def _read_tables(path: Path, manifest: Manifest) -> Model:
-    n_items = manifest.items
-    ones = np.broadcast_to(np.float32(1), manifest.likes)  # no memory of its own
-    if manifest.recipe.ranker == "neighbours":  # which multiplies by them, batch by batch
-        ones = np.ones(manifest.likes, np.float32)
-    likes = (ones, _load(path, "user_items.indices"), _load(path, "user_items.indptr"))
-    similar = tuple(_load(path, f"cooccurrence.{name}") for name in ("values", "indices", "indptr"))
-    user_dimensions = max(manifest.rank, 1)
-    vectors = {name: _load(path, name) for name in _VECTORS}
-    if (shape := vectors["item_factors"].shape) != (n_items, manifest.rank):
-        raise ModelFileError(f"item_factors is {shape}, not what its manifest says")
-    return Model(
-        recipe=manifest.recipe,
-        item_ids=msgspec.json.decode((path / _ITEM_IDS).read_bytes(), type=list[ItemId]),
-        **vectors,
-        user_items=sparse.csr_array(likes, shape=(manifest.users, n_items)),
-        cooccurrence=sparse.csr_array(similar, shape=(n_items, n_items)),
-        item_index=_load_index(path / _ITEM_INDEX, n_items, manifest.indexed_dimensions, "dot"),
-        user_index=(
-            _load_index(path / _USER_INDEX, manifest.users, user_dimensions, "angular")
-            if _USER_INDEX in manifest.files
-            else None
-        ),
-        # Not there without decay, nor in a version that an older likewise wrote.
-        decayed_counts=(
-            _load(path, _DECAYED_COUNTS) if f"{_DECAYED_COUNTS}.npy" in manifest.files else None
-        ),
-    )
-
-
-def _save(path: Path, name: str, array: Any) -> None:
-    np.save(path / f"{name}.npy", array, allow_pickle=False)
-
-
-def _save_structure(path: Path, name: str, matrix: Any) -> None:
-    """Write where a CSR matrix has entries: both tables in one type, for a reader to map them.
-
-    In 32 bits where they do: that is half of what servers hold of the links.
-    """
-    narrow = matrix.nnz <= np.iinfo(np.int32).max
-    for table in ("indptr", "indices"):
-        numbers = getattr(matrix, table).astype(np.int32 if narrow else np.int64, copy=False)
-        _save(path, f"{name}.{table}", numbers)
-
-
-def _load(path: Path, name: str) -> Any:
-    return np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-
-
-def _load_index(path: Path, rows: int, dimensions: int, metric: Metric) -> AnnoyVectors:
-    """Return an index that has as many rows as the manifest says.
-
-    Its file does not tell its dimensions, and the manifest has no checksum of its own: with a wrong
-    number Annoy refuses the file or finds other rows in it, and would crash when it is searched.
-    """
-    index = AnnoyVectors.load(path, dimensions=dimensions, metric=metric)
-    if len(index) != rows:
-        raise ModelFileError(f"{path.name} has {len(index)} rows, its manifest says {rows}")
-    return index
-
-
 def _entry(path: Path) -> FileEntry:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileEntry(path.stat().st_size, digest)
+    return _entry_if_of_size(path, path.stat().st_size)
+
+
+def _entry_if_of_size(path: Path, size: int) -> FileEntry:
+    """Return the size and checksum of a regular file; without a checksum if it is of another size."""
+    with open_regular(path) as file:
+        if (found := size_of(file)) != size:
+            return FileEntry(found, "")
+        return FileEntry(size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 @contextmanager
@@ -349,7 +231,7 @@ def _locked(path: Path) -> Iterator[None]:
     Raises:
         OSError: somebody does, or there is no such directory.
     """
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -17,7 +17,7 @@ from likewise.errors import ModelFileError, TransientError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.model_files import Manifest
+    from likewise.manifest import Manifest
 
 app = typer.Typer(no_args_is_help=True, help="Show, compare, choose and remove model versions.")
 
@@ -169,10 +169,10 @@ def _row(directory: Path, manifest: Manifest, current: str | None, verify: bool)
 
 
 def _is_sound(directory: Path, manifest: Manifest) -> bool:
-    from likewise.model_files import verify
+    from likewise.model_files import read_model
 
     try:
-        verify(directory, manifest)
+        read_model(directory, manifest.version)
     except ModelFileError:
         return False
     return True

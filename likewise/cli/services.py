@@ -12,7 +12,7 @@ from likewise.cli.options import Json
 from likewise.service import stop_on_signals
 
 if TYPE_CHECKING:
-    from likewise.model_files import Manifest
+    from likewise.manifest import Manifest
     from likewise.settings import Settings
 
 

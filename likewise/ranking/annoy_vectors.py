@@ -2,7 +2,7 @@
 
 Annoy's files have no header: loading one with another dimension or metric crashes the process.
 So dimension and metric stand in the model's manifest and are given here, and files are checked
-against their checksum before they are loaded.
+against their checksum, and their nodes looked at, before they are loaded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from annoy import AnnoyIndex
 
 from likewise.errors import ModelFileError
+from likewise.ranking.annoy_files import check_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,12 +51,13 @@ class AnnoyVectors:
         return cls(index, dimensions=dimensions, metric=metric)
 
     @classmethod
-    def load(cls, path: Path, *, dimensions: int, metric: Metric) -> Self:
-        """Return the index in the file, mapped into memory and shared with other processes.
+    def load(cls, path: Path, *, dimensions: int, metric: Metric, rows: int) -> Self:
+        """Return the index of so many rows in the file, mapped into memory and shared with other processes.
 
         Raises:
-            ModelFileError: the file can't be mapped.
+            ModelFileError: the file can't be mapped, or a search of it would not be safe.
         """
+        check_index(path, dimensions=dimensions, metric=metric, rows=rows)
         index = AnnoyIndex(dimensions, metric)
         try:
             index.load(str(path))

@@ -7,39 +7,43 @@ d_i how many users like an item.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 RankerName = Literal["blend", "spectral", "cooccurrence", "neighbours"]
 RANKERS: tuple[RankerName, ...] = ("blend", "spectral", "cooccurrence", "neighbours")
+Count = Annotated[int, Meta(ge=1, lt=2**31)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Exponent = Annotated[float, Meta(ge=-2, le=2)]
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How a model is built and ranks."""
 
     ranker: RankerName = "blend"
-    rank: int = 256
+    rank: Annotated[int, Meta(ge=0)] = 256
     """Singular vectors kept."""
-    user_exponent: float = 0.25
+    user_exponent: Share = 0.25
     """a in ``R = D_u^-a A D_i^-b``: the more items a user likes, the less each says."""
-    item_exponent: float = 0.25
+    item_exponent: Share = 0.25
     """b in ``R``: the more users like an item, the less each like of it says."""
-    ridge: float = 13.0
+    ridge: Annotated[float, Meta(ge=0)] = 13.0
     """lambda in the filter ``s^2 / (s^2 + lambda)``: directions weaker than it count for little."""
-    ridge_exponent: float = 0.5
+    ridge_exponent: Annotated[float, Meta(ge=0, le=2)] = 0.5
     """g: the ridge of a user of n likes is ``lambda (typical / n)^g``; 0 is one ridge for all."""
-    query_exponent: float = 0.35
+    query_exponent: Exponent = 0.35
     """A like weighs d_i^-q in the query, beyond what R does."""
-    score_exponent: float = 0.2
+    score_exponent: Exponent = 0.2
     """A score is multiplied by d_i^c: higher favours popular items."""
-    similar_items: int = 150
+    similar_items: Count = 150
     """Co-occurring items kept for each item."""
-    max_likes_per_user: int = 2_000
+    max_likes_per_user: Count = 2_000
     """Of a user who likes more, so many likes, drawn at random, say what goes together; also in a query."""
-    neighbours: int = 50
+    neighbours: Count = 50
     """Nearest users whose likes the ranker `neighbours` adds up."""
-    trees: int = 20
+    trees: Count = 20
     """Annoy trees: more find more of the true neighbours, in a larger file."""
 
 

@@ -1,0 +1,51 @@
+"""A few questions to a model that was just read: what fails here would have failed in an answer."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from likewise.errors import ModelFileError
+from likewise.ranking.queries import Query
+from likewise.ranking.recommend import EXACT_ITEMS_LIMIT, recommend
+
+if TYPE_CHECKING:
+    from likewise.ranking.model import Model
+
+_USERS = 4
+_LIKES = 50
+_COUNT = 10
+
+
+def try_out(model: Model) -> None:
+    """Return if the model answers for some of its own users and for a stranger, by scan and by search.
+
+    Raises:
+        ModelFileError: it fails, or gives scores that are no numbers.
+    """
+    queries = _questions(model)
+    try:
+        answers = [
+            answer
+            for limit in (EXACT_ITEMS_LIMIT, 0)
+            for answer in recommend(model, queries, exact_items_limit=limit)
+        ]
+    except Exception as error:  # whatever it is, an answer would meet it too
+        raise ModelFileError(f"ranking with it fails: {error!r}") from error
+    if not all(isfinite(one.score) for answer in answers for one in answer.items):
+        raise ModelFileError("it gives scores that are no numbers")
+
+
+def _questions(model: Model) -> list[Query]:
+    """Return a question of a stranger, and for users from all over the table one with each option."""
+    queries = [Query((), (), _COUNT)]
+    having = np.flatnonzero(np.diff(model.user_items.indptr))
+    for place in np.linspace(0, len(having) - 1, _USERS).astype(int) if len(having) else ():
+        start, end = model.user_items.indptr[having[place] : having[place] + 2]
+        rows = model.user_items.indices[start : min(end, start + _LIKES)]
+        liked = [model.item_ids[row] for row in rows.tolist()]
+        queries.append(Query(liked, liked, _COUNT, explain=3))
+        queries.append(Query(liked, liked, _COUNT, diversity=0.5, novelty=0.5))
+    return queries
