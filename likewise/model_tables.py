@@ -22,6 +22,7 @@ from likewise.regular_files import open_regular, read_regular, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from io import FileIO
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
@@ -186,9 +187,7 @@ def _load(
     """Return the table, mapped, if it is of this type (or of one of these) and shape."""
     allowed = dtype if isinstance(dtype, tuple) else (np.dtype(dtype),)
     with open_regular(path / f"{name}.npy") as file:
-        if npy.read_magic(file) != (1, 0):
-            raise ModelFileError(f"{name}.npy is of another version of the format than 1.0")
-        found, by_columns, found_dtype = npy.read_array_header_1_0(file)
+        found, by_columns, found_dtype = _header(file, name)
         if found != shape or by_columns or found_dtype not in allowed:
             wanted = " or ".join(map(str, allowed))
             raise ModelFileError(
@@ -199,6 +198,16 @@ def _load(
         if size_of(file) != begin + table.nbytes:
             raise ModelFileError(f"{name}.npy has another length than its header says")
     return table
+
+
+def _header(file: FileIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape, whether it is stored by columns, and the type that the file begins with."""
+    try:
+        if npy.read_magic(file) == (1, 0):
+            return npy.read_array_header_1_0(file)
+    except Exception as error:  # it is parsed as Python, and fails in many ways
+        raise ModelFileError(f"{name}.npy has a header that can't be read: {error}") from error
+    raise ModelFileError(f"{name}.npy is of another version of the format than 1.0")
 
 
 def _check_within(name: str, table: Any, least: float = -np.inf, most: float = np.inf) -> None:
