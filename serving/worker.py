@@ -370,7 +370,7 @@ class ServingWorker:
 
 
 _TOO_COSTLY = ErrorBody(
-    "overloaded", "the requests that replies to the same place were asked for cost too much already"
+    "overloaded", "the requests in line that name this reply topic cost too much already"
 )
 
 
