@@ -59,7 +59,8 @@ def _granted(asked: Any) -> Iterator[ACL]:
             yield ACL(
                 principal=asked.allow_principal,
                 host="*",
-                operation=ACLOperation[operation.upper()],
+                # As Kafka's tool writes it: DescribeConfigs.
+                operation=ACLOperation[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()],
                 permission_type=ACLPermissionType.ALLOW,
                 resource_pattern=ResourcePattern(kind, name, pattern),
             )
