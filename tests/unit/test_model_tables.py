@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from likewise.ranking.recipe import RankerName
 
 OLDER, NEWER = "20260101T000000.000Z", "20260102T000000.000Z"
-Change = "Callable[[Any], Any]"
 
 
 @cache
