@@ -12,6 +12,7 @@ from likewise.standstill import Standstill
 from likewise.topics import Topics
 from serving.first_model import FirstModel
 from serving.known_topics import KnownTopics
+from serving.lost_requests import LostRequests
 from serving.reply_topics import ReplyTopics
 from serving.store_view import StoreView
 
@@ -91,6 +92,7 @@ def run_server(
                     stop=stop,
                     stats=stats,
                     beside=threads,
+                    lost=LostRequests(broker, settings.serving.group),
                 )
                 # What is here stays: to look through it for garbage took a twentieth of the time.
                 gc.freeze()

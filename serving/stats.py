@@ -32,6 +32,8 @@ class ServingStats:
     """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
     rejoins: int = 0
     """How often the group was joined anew, because requests were there and nobody read them."""
+    lost: int = 0
+    """Requests that retention removed before anybody answered them."""
     waiting: int = 0
     """Requests that wait for their `after` now."""
     backlog: int = 0

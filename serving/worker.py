@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from likewise.standstill import Standstill
     from likewise.streams import Record, Sink, Source, Span, TopicPartition
     from likewise.topics import Topics
+    from serving.lost_requests import LostRequests
     from serving.outgoing import Reply
     from serving.reply_topics import ReplyTopics
     from serving.store_view import Known, StoreView
@@ -79,6 +80,7 @@ class ServingWorker:
         stats: ServingStats | None = None,
         clock_ms: Callable[[], int] = now_ms,
         beside: Beside | None = None,
+        lost: LostRequests | None = None,
     ) -> None:
         """Take up the parts; `stop` is what will end `run`, `beside` where a batch is ranked."""
         self.stats = stats or ServingStats()
@@ -94,6 +96,7 @@ class ServingWorker:
         self._stop = stop
         self._clock_ms = clock_ms
         self._beside = beside or NoThreads()
+        self._lost = lost
         self._log = get_logger()
         self._backlog = Backlog(settings.max_batch)
         self._waiting = Waiting()
@@ -229,6 +232,8 @@ class ServingWorker:
         if self._commits.rebalanced:
             self._commits.take_over(lambda: self._persist(self._source.committed))
         self._commits.note_read(spans)
+        if self._lost is not None:
+            self.stats.lost += self._lost.count(assigned, spans)
         return [record for record in polled if not self._commits.is_known(place_of(record))]
 
     def _poll_timeout_ms(self) -> int:

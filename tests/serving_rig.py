@@ -23,6 +23,7 @@ from likewise.streams import TopicPartition
 from likewise.testing import MemoryBroker, MemoryStore
 from likewise.topics import Topics, TopicSpec
 from serving.known_topics import KnownTopics
+from serving.lost_requests import LostRequests
 from serving.reply_topics import ReplyTopics
 from serving.stats import ServingStats
 from serving.store_view import StoreView
@@ -138,6 +139,7 @@ class Rig:
             stats=ServingStats(),
             clock_ms=lambda: self.now_ms,
             beside=self.beside,
+            lost=LostRequests(self.broker, self.settings.group),
         )
 
     def ask(

@@ -175,6 +175,7 @@ MEASURES = {
         Measure("batches", "Batches of requests ranked.", lambda s: s.batches),
         Measure("replies", "Replies sent.", lambda s: s.replies, label="outcome"),
         Measure("dead_letters", "Requests nobody could be told about.", lambda s: s.dead_letters),
+        Measure("lost_requests", "Requests that retention removed unanswered.", lambda s: s.lost),
         Measure(
             "rejoins",
             "Times the group was joined anew because nobody read a partition on.",
