@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from consumers.epochs import ends_of_applied
 from likewise.errors import PositionMovedError
 from likewise.store import Advance, Changes
 
@@ -20,7 +21,7 @@ class Start(NamedTuple):
     offset: int
     warning: str | None = None
     reason: str | None = None
-    """`remade` or `retention`: why the log does not go on from the stored position."""
+    """`remade`, `truncated` or `retention`: why the log does not go on from the stored position."""
 
 
 def take_up(
@@ -37,10 +38,17 @@ def take_up(
     log = broker.log_id(partitions[0].topic)
     positions, logs = store.positions(partitions), store.logs(partitions)
     beginnings, ends = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
+    same_up_to = ends_of_applied(broker, store, partitions)
     starts: dict[TopicPartition, Start] = {}
     for partition, position, noted in zip(partitions, positions, logs, strict=True):
         anew = None not in (log, noted) and log != noted
-        start = choose_start(position, beginnings[partition], ends[partition], anew=anew)
+        start = choose_start(
+            position,
+            beginnings[partition],
+            ends[partition],
+            anew=anew,
+            same_up_to=same_up_to.get(partition),
+        )
         if start.offset != position:
             try:
                 store.apply(Changes(), {partition: Advance(position, start.offset)})
@@ -70,12 +78,20 @@ def remade(
     return [partition for partition, its in noted if its != log]
 
 
-def choose_start(stored: int | None, beginning: int, end: int, *, anew: bool = False) -> Start:
+def choose_start(
+    stored: int | None,
+    beginning: int,
+    end: int,
+    *,
+    anew: bool = False,
+    same_up_to: int | None = None,
+) -> Start:
     """Return where to go on, from the stored position and the offsets at both ends of the log.
 
     The log is the truth: with no usable position all of it is read again, which is harmless where
     it is still whole. `anew`
-    is whether the position is known to be of another log, which had the same name.
+    is whether the position is known to be of another log, which had the same name; `same_up_to` is
+    where the log that was applied ends, if the broker says.
     """
     if stored is None and beginning:
         return Start(
@@ -93,6 +109,14 @@ def choose_start(stored: int | None, beginning: int, end: int, *, anew: bool = F
             f"the topic was made anew since Redis has applied events up to {stored}; all of it is "
             f"read again from {beginning}",
             "remade",
+        )
+    if same_up_to is not None and same_up_to < stored:
+        return Start(
+            max(same_up_to, beginning),
+            f"the partition lost its tail: Redis has applied events up to {stored}, and those from "
+            f"{same_up_to} on are gone or are others now; it is read again from there. What only "
+            "the lost ones said is in Redis still; `likewise verify --repair` takes it back",
+            "truncated",
         )
     if stored > end:
         return Start(

@@ -25,8 +25,10 @@ class ConsumerStats:
     retries: int = 0
     server_errors: Counter[str] = field(default_factory=Counter)
     """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
-    log_breaks: Counter[str] = field(default_factory=lambda: Counter(remade=0, retention=0))
-    """How often a partition did not go on from what was applied: `remade` or `retention`."""
+    log_breaks: Counter[str] = field(
+        default_factory=lambda: Counter(remade=0, retention=0, truncated=0)
+    )
+    """How often a partition did not go on from what was applied: `remade`, `truncated` or `retention`."""
     unclear_times: int = 0
     """Events whose `timestamp` is no time, and was ignored."""
     scattered_users: int = 0

@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.batches import by_partition, decode, oldest_ms
+from consumers.epochs import Epochs, truncated
 from consumers.graves import Graves
 from consumers.ordering import Ordering
 from consumers.starts import remade, take_up
@@ -97,6 +98,7 @@ class ConsumerWorker:
             self.stats,
             while_reading=self._stay_while_reading,
         )
+        self._epochs = Epochs(broker, store)
         self._graves = Graves(
             broker,
             settings.group,
@@ -149,6 +151,10 @@ class ConsumerWorker:
             self._commit()
         if not reached:
             self._check_positions()
+            return
+        if cut := self._persist(lambda: self._epochs.cut(batch, self._applied)):
+            for partition in cut:  # what was read of it does not follow on what is applied
+                del self._applied[partition]
             return
         decoded = decode(batch)
         self._bury(decoded.dead_letters)
@@ -204,6 +210,7 @@ class ConsumerWorker:
             starts = take_up(self._broker, self._store, partitions)
         except UndeliverableError as gone:  # deleted a moment ago, perhaps to be made anew
             raise TransientError(str(gone)).of("kafka") from gone
+        self._epochs.forget(starts)
         self._graves.open({partition: start.offset for partition, start in starts.items()})
         for partition, start in starts.items():
             if start.warning is not None:
@@ -282,12 +289,14 @@ class ConsumerWorker:
             self._persist(self._source.rejoin)
 
     def _check_logs(self) -> None:
-        """Notice, now and then, that the topic we read was deleted and made anew."""
+        """Notice, now and then, that the topic we read was deleted and made anew, or lost its tail."""
         if time.monotonic() < self._next_look_s:
             return
         self._next_look_s = time.monotonic() + self._look_every_s
         with suppress(TransientError):
             for partition in remade(self._broker, self._store, [*self._applied]):
+                del self._applied[partition]
+            for partition in truncated(self._broker, self._store, self._applied):
                 del self._applied[partition]
 
     def _check_positions(self) -> None:

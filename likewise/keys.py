@@ -65,6 +65,10 @@ class Keys(NamedTuple):
         slot = f"{{{slot_tag(key)}}}:" if self.cluster else ""
         return f"{self.prefix}likewise:times:{slot}{hashed(key.removeprefix(self.prefix))}"
 
+    def epoch(self, topic: str, partition: int) -> str:
+        """STRING: the leader epoch under which the last applied event of the partition was written."""
+        return f"{self.position(topic, partition)}:epoch"
+
     @property
     def changed(self) -> str:
         """SET of users whose likes changed since the indexer last took them."""

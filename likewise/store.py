@@ -120,6 +120,12 @@ class LikeStore(Protocol):
     def note_logs(self, log: str, partitions: Sequence[TopicPartition]) -> None:
         """Note that the positions of these partitions are of this log from now on."""
 
+    def epochs(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
+        """Return under which leader epoch what is applied was written; None where it was never noted."""
+
+    def note_epochs(self, epochs: Mapping[TopicPartition, int]) -> None:
+        """Note under which leader epochs the last applied events of these partitions were written."""
+
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """Apply a batch and move the positions, all or nothing.
 

@@ -289,6 +289,12 @@ class Broker(Protocol):
             TransientError: the broker is out of reach.
         """
 
+    def epoch_ends(self, epochs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return the offset before which each log is as it was under this leader epoch (KIP-320).
+
+        Partitions of which the broker does not say are left out, and all where it can't be asked.
+        """
+
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset of each partition's oldest record."""
 

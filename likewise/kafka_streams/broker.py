@@ -15,6 +15,7 @@ from kafka.protocol.consumer import IsolationLevel
 
 from likewise.kafka_streams.connection import MAX_RECORD_BYTES, Connection
 from likewise.kafka_streams.fetching import Consumer
+from likewise.kafka_streams.leader_epochs import epoch_ends
 from likewise.kafka_streams.partitioning import KeyPartitioner
 from likewise.kafka_streams.reading import KafkaReader, KafkaSource, native
 from likewise.kafka_streams.sending import KafkaSink
@@ -138,6 +139,12 @@ class KafkaBroker:
                 return {}
         named = found.get("topic", {}).get(topic, {})
         return {name: str(data["value"]) for name, data in named.items()}
+
+    def epoch_ends(self, epochs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """See `Broker.epoch_ends`."""
+        with self._connection.errors("asking where logs end"):
+            ends: dict[TopicPartition, int] = self._ask(lambda admin: epoch_ends(admin, epochs))
+        return ends
 
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Broker.beginning_offsets`."""

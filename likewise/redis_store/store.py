@@ -86,6 +86,15 @@ class RedisStore:
         """See `LikeStore.note_logs`."""
         self._pipeline([("SET", self._keys.log(*partition), log) for partition in partitions])
 
+    def epochs(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
+        """See `LikeStore.epochs`; what is no number was not noted by us."""
+        noted = self._pipeline([("GET", self._keys.epoch(*partition)) for partition in partitions])
+        return [int(epoch) if epoch and epoch.isdecimal() else None for epoch in noted]
+
+    def note_epochs(self, epochs: Mapping[TopicPartition, int]) -> None:
+        """See `LikeStore.note_epochs`."""
+        self._pipeline([("SET", self._keys.epoch(*p), epoch) for p, epoch in epochs.items()])
+
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """See `LikeStore.apply`."""
         batch = writes(self._keys, changes)

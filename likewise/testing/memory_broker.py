@@ -94,6 +94,11 @@ class MemoryBroker:
         with self.changed:
             self.logs[partition].delete_before(before)
 
+    def lose_tail(self, partition: TopicPartition, end: int) -> None:
+        """Drop the records from the offset on, and go on under another leader."""
+        with self.changed:
+            self.logs[partition].lose_tail(end)
+
     def remake(self, topic: str) -> None:
         """Delete the topic with all that is in it, and make it anew; readers go on where they are."""
         with self.changed:
@@ -164,6 +169,11 @@ class MemoryBroker:
         """See `Broker.topic_config`; only what the topic was made with."""
         with self.answering("ask"):
             return self._topics[topic].config if topic in self._topics else {}
+
+    def epoch_ends(self, epochs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """See `Broker.epoch_ends`."""
+        with self.answering("ask"):
+            return {p: self._log(p).epoch_end(epoch) for p, epoch in epochs.items()}
 
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """See `Broker.beginning_offsets`."""
@@ -242,7 +252,9 @@ class MemoryBroker:
         log = self.logs[partition]
         offset = log.end
         log.records.append(
-            MemoryRecord(*partition, offset, self._clock_ms(), key, value, tuple(headers))
+            MemoryRecord(
+                *partition, offset, self._clock_ms(), key, value, tuple(headers), log.epoch
+            )
         )
         self.changed.notify_all()
         return offset

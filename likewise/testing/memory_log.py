@@ -24,6 +24,7 @@ class MemoryRecord:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
+    leader_epoch: int = 0
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class PartitionLog:
 
     first: int = 0
     records: list[Record] = field(default_factory=list)
+    epoch_starts: list[int] = field(default_factory=lambda: [0])
+    """Where the log of each leader epoch begins, by its number; the last leads now."""
 
     @property
     def end(self) -> int:
@@ -41,6 +44,20 @@ class PartitionLog:
     def since(self, time_ms: int) -> int:
         """Return the offset of the first record that is not older, or the end."""
         return next((one.offset for one in self.records if one.timestamp >= time_ms), self.end)
+
+    @property
+    def epoch(self) -> int:
+        """The leader epoch now."""
+        return len(self.epoch_starts) - 1
+
+    def epoch_end(self, epoch: int) -> int:
+        """Return before which offset the log is as it was under that leader."""
+        return self.epoch_starts[epoch + 1] if epoch < self.epoch else self.end
+
+    def lose_tail(self, end: int) -> None:
+        """Drop the newest records, and go on under another leader, as after an unclean election."""
+        del self.records[end - self.first :]
+        self.epoch_starts = [min(start, end) for start in self.epoch_starts] + [end]
 
     def delete_before(self, offset: int) -> None:
         """Drop the oldest records, as retention does; the others keep their offsets."""

@@ -111,6 +111,15 @@ def test_it_is_known_which_log_a_position_is_of(store: LikeStore) -> None:
     assert store.positions([P0, P1]) == [None, None]
 
 
+def test_it_is_known_under_which_leaders_what_is_applied_was_written(store: LikeStore) -> None:
+    assert store.epochs([P0, P1]) == [None, None]
+    store.note_epochs({P0: 0, P1: 7})
+    store.note_epochs({P1: 12})
+    store.note_epochs({})
+    assert store.epochs([P1, P0]) == [12, 0]
+    assert store.epochs([]) == []
+
+
 def test_positions_move_with_the_batch(store: LikeStore) -> None:
     store.apply(Changes(), {P0: Advance(None, 7), P1: Advance(None, 0)})
     assert store.positions([P1, P0]) == [0, 7]

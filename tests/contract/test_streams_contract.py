@@ -605,3 +605,21 @@ def test_the_configuration_that_a_topic_was_made_with_is_told(broker: Broker, pr
     if IN_CONTAINERS or isinstance(broker, MemoryBroker) or config:  # Tansu may not say
         assert (config["retention.ms"], config["retention.bytes"]) == ("-1", "1000000")
     assert broker.topic_config(f"{prefix}nowhere") == {}
+
+
+def test_a_log_is_known_to_be_as_it_was_up_to_the_end_of_its_epoch(
+    broker: Broker, prefix: str
+) -> None:
+    topic = TopicPartition(f"{prefix}epochs", 0)
+    broker.ensure_topics([TopicSpec(topic.topic, 1, {})])
+    with closing(broker.sink()) as sink:
+        for number in range(3):
+            sink.send(topic.topic, b"%d" % number).result(10)
+    with closing(broker.reader({topic: 0})) as reader:
+        records: list[Any] = []
+        while len(records) < 3:
+            records += reader.poll(1_000)
+    epochs = {topic: int(records[-1].leader_epoch)}
+    assert broker.epoch_ends(epochs) in ({topic: 3}, {})
+    assert broker.epoch_ends(epochs) or not (IN_CONTAINERS or isinstance(broker, MemoryBroker))
+    assert broker.epoch_ends({}) == {}

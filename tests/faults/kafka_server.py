@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
 _STOP_TIMEOUT_S = 10
+_DATA = "/var/lib/kafka/data"
 _FRAME_BYTES = 12
 """Of a batch in the log: its first offset, and its length without these."""
 
@@ -55,7 +56,7 @@ class KafkaServer:
 
     def damage(self, topic: str, partition: int, batch: int) -> None:
         """Change a byte near the end of a batch in the log, as a bad disk does; the first is 0."""
-        path = f"/var/lib/kafka/data/{topic}-{partition}/00000000000000000000.log"
+        path = f"{_DATA}/{topic}-{partition}/00000000000000000000.log"
         container = self._container.get_wrapped_container()
         status, log = container.exec_run(["cat", path])
         assert status == 0, log
@@ -68,6 +69,16 @@ class KafkaServer:
             ["sh", "-c", f"printf '{changed}' | dd of={path} bs=1 seek={at} conv=notrunc"]
         )
         assert status == 0, said
+
+    def copy_of(self, topic: str, partition: int) -> bytes:
+        """Return the partition's files as they are now."""
+        container = self._container.get_wrapped_container()
+        pieces, _ = container.get_archive(f"{_DATA}/{topic}-{partition}")
+        return b"".join(pieces)
+
+    def put_back(self, files: bytes) -> None:
+        """Let a broker that is down find a partition as it was: what was written since is lost."""
+        assert self._container.get_wrapped_container().put_archive(_DATA, files)
 
     def _ask(self, question: Callable[[Any], object]) -> None:
         admin = kafka.KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)

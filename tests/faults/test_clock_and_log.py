@@ -9,6 +9,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from redis import Redis
 
@@ -223,6 +224,35 @@ def test_events_lost_to_retention_raise_an_alarm_and_what_is_left_can_be_repaire
             wait_until(lambda: caught_up(broker, store, topics.likes), "what is left is applied")
             wait_until(lambda: "can't be restored from" in consumer.log.read_text(), "alarm")
         assert kafka_status(settings, broker, store).gone >= 20
+
+
+@pytest.mark.timeout(300)
+def test_a_broker_that_lost_its_tail_and_went_on_is_noticed(
+    kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
+) -> None:
+    settings = on_kafka(kafka, redis_url, prefix, tmp_path)
+    settings = msgspec.structs.replace(
+        settings, kafka=msgspec.structs.replace(settings.kafka, partitions=1)
+    )
+    topics = Topics(prefix)
+    with opened(settings) as (broker, store):
+        publish(broker, topics, [Like(ANN, ItemId("kept"))])
+        saved = kafka.copy_of(topics.likes, 0)
+        publish(broker, topics, [Like(ANN, ItemId(f"lost {number}")) for number in range(10)])
+        with deployed(settings, tmp_path, ["consumers"]):
+            wait_until(lambda: caught_up(broker, store, topics.likes), "all is applied")
+        kafka.kill()
+        kafka.put_back(saved)
+        kafka.start()
+        figures.faults["log without its tail"] += 1
+    # More than was lost: the position that Redis holds is one of the new log as well.
+    fresh = {ItemId(f"new {number}") for number in range(20)}
+    with opened(settings) as (broker, store):
+        publish(broker, topics, [Like(ANN, item) for item in sorted(fresh)])
+        with deployed(settings, tmp_path, ["consumers"]) as [consumer]:
+            wait_until(lambda: caught_up(broker, store, topics.likes), "the new log is applied")
+            wait_until(lambda: "lost its tail" in consumer.log.read_text(), "alarm")
+        assert store.likes([ANN])[0] >= fresh | {ItemId("kept")}
 
 
 def lose_redis(settings: Settings) -> None:

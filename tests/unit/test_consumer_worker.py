@@ -529,11 +529,40 @@ def test_a_rebuild_from_a_log_that_was_cut_is_counted_and_names_how_much_is_gone
     publish(broker, *islice(random_events(3), 50))
     broker.delete_records(P0, 30)
     stats = consume(broker, store)
-    assert stats.log_breaks == {"remade": 0, "retention": 1}
+    assert stats.log_breaks == {"remade": 0, "retention": 1, "truncated": 0}
     said = capsys.readouterr()
     assert "begins at 30" in said.out + said.err
     status = kafka_status(Settings(), broker, store)
     assert (status.gone, status.not_applied) == (30, 0)
+
+
+@pytest.mark.parametrize(("restarted", "regrown"), [(True, 0), (True, 15), (True, 60), (False, 60)])
+def test_a_log_that_lost_its_tail_is_read_again_from_there(
+    broker: MemoryBroker, store: MemoryStore, restarted: bool, regrown: int
+) -> None:
+    events = list(islice(random_events(8), 40 + regrown))
+    publish(broker, *events[:40])
+    losses = iter([25])
+
+    def caught_up_again() -> bool:
+        if not caught_up(broker, store, TOPICS.likes):
+            return False
+        for end in losses:  # once
+            broker.lose_tail(P0, end)
+            publish(broker, *events[40:])
+            return restarted
+        return True
+
+    stats = consume(broker, store, until=caught_up_again)
+    if restarted:
+        assert not stats.log_breaks["truncated"]
+        turns = itertools.count()
+        stats = consume(broker, store, until=lambda: next(turns) > 5 and caught_up_again())
+    assert stats.log_breaks["truncated"] == 1
+    touched = {event_key(event) for event in events[25:40]}  # what the lost ones said stays
+    for user, items in outcome_of([*events[:25], *events[40:]]).items():
+        if user.encode() not in touched:
+            assert store.likes([user]) == [items]
 
 
 def test_two_members_share_the_work_and_the_second_takes_over_where_the_first_left(
