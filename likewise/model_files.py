@@ -61,7 +61,9 @@ def write_model(
     """
     aside = directory / f"{_ASIDE}{version}-{os.getpid()}"
     try:
-        aside.mkdir(parents=True)
+        # Only its owner looks in, unless an operator has made it for more.
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        aside.mkdir()
         with _locked(aside):
             write_tables(aside, model)
             manifest = _manifest(aside, version, model, snapshot_at_ms, build or {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import subprocess
 import sys
 import textwrap
@@ -69,6 +70,16 @@ def test_a_model_read_back_answers_as_the_one_written(tmp_path: Path, ranker: Ra
     assert (manifest.users, manifest.items, manifest.likes) == (30, 12, 120)
     queries = [Query({ItemId("i3"), ItemId("i4")}, {ItemId("i3")}, 5, explain=2)]
     assert recommend(read_model(tmp_path, VERSION), queries) == recommend(model, queries)
+
+
+def test_a_new_directory_is_its_owners_alone_and_one_that_is_there_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
+    ours, shared = tmp_path / "ours", tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    for directory in (ours, shared):
+        write_model(directory, VERSION, small_model(), snapshot_at_ms=17)
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (ours, shared)] == [0o700, 0o755]
 
 
 def test_servers_share_the_tables_of_a_model_for_they_stay_in_its_files(written: Path) -> None:
