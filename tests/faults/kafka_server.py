@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import kafka
+from kafka.errors import KafkaError
 
 from tests.containers import KAFKA_IMAGE, await_answer, free_port, has_started, kafka_image, running
 
@@ -69,6 +70,17 @@ class KafkaServer:
             ["sh", "-c", f"printf '{changed}' | dd of={path} bs=1 seek={at} conv=notrunc"]
         )
         assert status == 0, said
+
+    def answers(self) -> bool:
+        """Whether the broker gives out its metadata; at most a second or two."""
+        try:
+            admin = kafka.KafkaAdminClient(
+                bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=1_000
+            )
+        except KafkaError:
+            return False
+        admin.close()
+        return True
 
     def copy_of(self, topic: str, partition: int) -> bytes:
         """Return the partition's files as they are now."""

@@ -244,6 +244,7 @@ def test_a_broker_that_lost_its_tail_and_went_on_is_noticed(
         kafka.kill()
         kafka.put_back(saved)
         kafka.start()
+        wait_until(kafka.answers, "the broker is there again", timeout_s=90)
         figures.faults["log without its tail"] += 1
     # More than was lost: the position that Redis holds is one of the new log as well.
     fresh = {ItemId(f"new {number}") for number in range(20)}
