@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from likewise.cli.kafka_kind import KafkaKind
+from likewise.cli.output import stderr
 from likewise.cli.private_directory import leave_password, private_directory
+from likewise.errors import SettingsError
 from likewise.settings import Secret
 from likewise.store import Advance, Changes
 from likewise.topics import Topics
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from likewise.cli.context import CommandLine
-    from likewise.embedded import ServerProcess
+    from likewise.embedded import ApacheKafka, EmbeddedBroker, ServerProcess
     from likewise.settings import Settings
 
 KAFKA_PORT = 9092
@@ -50,7 +53,12 @@ class LocalServers:
 
 @contextmanager
 def local_servers(
-    cli: CommandLine, *, data: Path | None, kafka_port: int | None, redis_port: int | None
+    cli: CommandLine,
+    *,
+    data: Path | None,
+    kafka: KafkaKind = KafkaKind.TANSU,
+    kafka_port: int | None,
+    redis_port: int | None,
 ) -> Iterator[LocalServers]:
     """Run a broker and a Redis for the length of a `with` block, each unless settings name one.
 
@@ -59,9 +67,16 @@ def local_servers(
 
     Raises:
         EmbeddedServerError: one did not start.
-        MissingExtraError: the extra `embedded` is not installed.
+        MissingExtraError: the extra `embedded`, or for Apache Kafka Java or Maven, is not installed.
+        SettingsError: Apache Kafka is to be started, and the settings name a broker.
     """
-    from likewise.embedded import EmbeddedBroker, EmbeddedRedis, port_or_free
+    from likewise.embedded import EmbeddedRedis, port_or_free
+
+    if kafka is KafkaKind.APACHE and (origin := cli.origins.get("kafka.bootstrap_servers")):
+        raise SettingsError(
+            f"--kafka apache starts a broker, but kafka.bootstrap_servers names one ({origin}); "
+            "leave out one of the two"
+        )
 
     with ExitStack() as stack:
         private = stack.enter_context(private_directory())
@@ -80,21 +95,32 @@ def local_servers(
             _use(servers, redis, usual_port=REDIS_PORT, table="redis", url=redis.address)
             _set(servers, "redis", password=Secret(redis.password))
         if "kafka.bootstrap_servers" not in cli.origins:
-            broker = EmbeddedBroker(
-                servers.directory / "kafka", port=kafka_port or port_or_free(KAFKA_PORT)
-            )
+            broker = _broker(kafka, servers.directory, kafka_port or port_or_free(KAFKA_PORT))
             stack.enter_context(broker)
             where = broker.bootstrap_servers
             servers.descriptions.append(f"{broker.description} on {where}")
             _use(servers, broker, usual_port=KAFKA_PORT, table="kafka", bootstrap_servers=where)
-            given = {name.removeprefix("kafka.") for name in cli.origins}
-            _set(servers, "kafka", **{name: _TANSU[name] for name in _TANSU.keys() - given})
-            _forget_positions(servers.settings)
+            if kafka is KafkaKind.TANSU:
+                given = {name.removeprefix("kafka.") for name in cli.origins}
+                _set(servers, "kafka", **{name: _TANSU[name] for name in _TANSU.keys() - given})
+                _forget_positions(servers.settings)
         if "model.directory" not in cli.origins:
             models = servers.directory / "models"
             _set(servers, "model", directory=models)
             servers.exports["LIKEWISE_MODEL_DIRECTORY"] = str(models)
         yield servers
+
+
+def _broker(kind: KafkaKind, directory: Path, port: int) -> EmbeddedBroker | ApacheKafka:
+    from likewise.embedded import ApacheKafka, EmbeddedBroker
+
+    if kind is KafkaKind.APACHE:
+        return ApacheKafka(directory / "apache-kafka", port=port, say=_say)
+    return EmbeddedBroker(directory / "kafka", port=port)
+
+
+def _say(sentence: str) -> None:
+    stderr().print(sentence, markup=False)
 
 
 def _use(
@@ -114,7 +140,7 @@ def _set(servers: LocalServers, table: str, **values: object) -> None:
 
 
 def _forget_positions(settings: Settings) -> None:
-    """Set the applied positions back to 0: the embedded broker is new, and so is its log.
+    """Set the applied positions back to 0: Tansu is new each time, and so is its log.
 
     A position left from the last run would hide the first events of this one.
     """

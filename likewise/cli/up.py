@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from likewise.cli.context import command_line
+from likewise.cli.kafka_kind import KafkaKind
 from likewise.cli.output import complain, stdout
 from likewise.errors import LikewiseError, SettingsError
 from likewise.service import stop_on_signals
@@ -32,8 +33,15 @@ _QUALITY_SAMPLES_PER_S = 10.0
 
 def up(
     context: typer.Context,
+    kafka: Annotated[
+        KafkaKind,
+        typer.Option(
+            help="The broker to start: Tansu, small and in memory, or Apache Kafka, which takes "
+            "every client (needs Java 17, and Maven the first time)."
+        ),
+    ] = KafkaKind.TANSU,
     port_kafka: Annotated[
-        int | None, typer.Option(help="Port of the embedded broker; default: 9092 if it is free.")
+        int | None, typer.Option(help="Port of the broker; default: 9092 if it is free.")
     ] = None,
     port_redis: Annotated[
         int | None, typer.Option(help="Port of the embedded Redis; default: 6379 if it is free.")
@@ -48,11 +56,12 @@ def up(
     """Run all services, and the servers they need, until Ctrl-C.
 
     A Kafka-compatible broker and Redis are started on this machine, each unless a setting says
-    where one is. With `--data` the likes in Redis and the models outlive this run; the
-    broker's log never does, it is in memory.
+    where one is. With `--data` the likes in Redis and the models outlive this run. So does the
+    log of Apache Kafka; Tansu's is in memory.
 
     ```
     likewise up
+    likewise up --kafka apache
     likewise up --data ~/likes --consumers 2
     likewise --bootstrap-servers kafka:9092 --redis-url redis://redis up
     ```
@@ -64,7 +73,9 @@ def up(
     _check_counts(cli.settings, consumers, servers)
     with (
         stop_on_signals() as stop,
-        local_servers(cli, data=data, kafka_port=port_kafka, redis_port=port_redis) as local,
+        local_servers(
+            cli, data=data, kafka=kafka, kafka_port=port_kafka, redis_port=port_redis
+        ) as local,
     ):
         tell = _teller(stop.set)
         _introduce(local, tell)

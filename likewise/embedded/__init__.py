@@ -4,6 +4,7 @@ For laptops, demonstrations and tests. The broker keeps everything in memory; pr
 Kafka and Redis, as in docker-compose.yml.
 """
 
+from likewise.embedded.apache_kafka import ApacheKafka
 from likewise.embedded.broker import EmbeddedBroker, embedded_broker
 from likewise.embedded.errors import EmbeddedServerError, PortTakenError
 from likewise.embedded.ports import free_port, port_or_free
@@ -12,6 +13,7 @@ from likewise.embedded.redis_server import EmbeddedRedis, embedded_redis
 from likewise.embedded.servers import EmbeddedServers, embedded_servers
 
 __all__ = [
+    "ApacheKafka",
     "EmbeddedBroker",
     "EmbeddedRedis",
     "EmbeddedServerError",

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import secrets
 import signal
-import socket
-import struct
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from likewise.embedded.binaries import broker_binary, version_of
+from likewise.embedded.kafka_probe import cluster_answers
 from likewise.embedded.ports import HOST
 from likewise.embedded.process import ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_METADATA, _METADATA_VERSION = 3, 2
-_PROBE_TIMEOUT_S = 1.0
 
 
 class EmbeddedBroker(ServerProcess):
@@ -65,15 +61,7 @@ class EmbeddedBroker(ServerProcess):
 
     def answers(self) -> bool:
         """Whether the broker with our cluster id answers a Metadata request."""
-        try:
-            with socket.create_connection((HOST, self.port), _PROBE_TIMEOUT_S) as connection:
-                connection.settimeout(_PROBE_TIMEOUT_S)
-                connection.sendall(_metadata_request())
-                with connection.makefile("rb") as replies:
-                    (size,) = struct.unpack(">i", replies.read(4))
-                    return self._cluster_id.encode() in replies.read(min(size, 65_536))
-        except (OSError, struct.error):
-            return False
+        return cluster_answers(self.port, self._cluster_id)
 
 
 @contextmanager
@@ -81,11 +69,3 @@ def embedded_broker(directory: Path, *, port: int | None = None) -> Iterator[str
     """Run a broker for the length of a `with` block; yields its bootstrap servers."""
     with EmbeddedBroker(directory, port=port) as broker:
         yield broker.bootstrap_servers
-
-
-def _metadata_request() -> bytes:
-    """Return a Metadata request for no topics (Kafka protocol guide, request header 1)."""
-    client_id = b"likewise-embedded"
-    header = struct.pack(">hhih", _METADATA, _METADATA_VERSION, 0, len(client_id)) + client_id
-    no_topics = struct.pack(">i", 0)
-    return struct.pack(">i", len(header + no_topics)) + header + no_topics

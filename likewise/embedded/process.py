@@ -20,7 +20,6 @@ from likewise.embedded.ports import HOST, free_port, is_free
 _LEASH = Path(__file__).with_name("leash.py")
 _PORT_ATTEMPTS = 5
 _POLL_INTERVAL_S = 0.01
-_STOP_TIMEOUT_S = 3.0
 _LOG_TAIL_BYTES = 8192
 _LOG_TAIL_LINES = 20
 # The rest of the environment could change a server: Tansu reads SCHEMA_REGISTRY, AUTHENTICATION...
@@ -40,6 +39,7 @@ class ServerProcess(ABC):
     name: ClassVar[str]
     log_name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    stop_timeout_s: ClassVar[float] = 3.0
 
     def __init__(
         self, directory: Path, *, port: int | None = None, start_timeout_s: float = 20.0
@@ -60,7 +60,11 @@ class ServerProcess(ABC):
         """Whether this very server, and no other on its port, serves requests; at most 1 s."""
 
     def prepare(self) -> None:  # noqa: B027 - most servers need nothing
-        """Write what the server reads at its start; called before each one, in its directory."""
+        """Write what the server reads when it starts; its directory is there. Blocks.
+
+        Raises:
+            EmbeddedServerError: that is not possible.
+        """
 
     @property
     def working_directory(self) -> Path:
@@ -106,13 +110,13 @@ class ServerProcess(ABC):
                 break
 
     def stop(self) -> None:
-        """Ask the server to end, kill it after 3 s, and reap it; safe to call at any time."""
+        """Ask the server to end, kill it after `stop_timeout_s`, and reap it; safe at any time."""
         if (child := self._child) is None:
             return
         try:
             child.send_signal(self.stop_signal)
             with suppress(subprocess.TimeoutExpired):
-                child.wait(_STOP_TIMEOUT_S)
+                child.wait(self.stop_timeout_s)
         finally:
             self.kill()
 
