@@ -208,9 +208,10 @@ def _check_numbers(request: Request) -> None:
         raise InvalidInputError(
             "invalid_deadline", f"`deadline_ms` must be from 1 to {MAX_DEADLINE_MS}"
         )
-    for name, share in (("diversity", request.diversity), ("novelty", request.novelty)):
-        if not 0 <= share <= 1:
-            raise InvalidInputError(f"invalid_{name}", f"`{name}` must be from 0 to 1")
+    if not 0 <= request.diversity <= 1:
+        raise InvalidInputError("invalid_diversity", "`diversity` must be from 0 to 1")
+    if not 0 <= request.novelty <= 1:
+        raise InvalidInputError("invalid_novelty", "`novelty` must be from 0 to 1")
 
 
 def _check_subject(request: Request) -> None:

@@ -15,7 +15,7 @@ import typer.main
 import yaml
 from jsonschema import Draft7Validator
 
-from likewise import __version__, settings
+from likewise import __version__, events, requests, settings
 from likewise.cli.app import app
 from likewise.dead_letters import DeadLetter, decode_dead_letter, encode_headers
 from likewise.errors import InvalidInputError, ReplyError
@@ -62,8 +62,14 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "announcement": decode_announcement,
 }
 SAID_BY_ASYNCAPI = {
-    "Event": "event",
-    "Request": "request",
+    "Like": "event",
+    "Unlike": "event",
+    "ForgetUser": "event",
+    "RetireItem": "event",
+    "RestoreItem": "event",
+    "RequestForUser": "request",
+    "RequestForSession": "request",
+    "RequestForSimilarItems": "request",
     "Recommendations": "reply",
     "Error": "error",
     "Announcement": "announcement",
@@ -129,8 +135,11 @@ def test_asyncapi_yaml_names_the_topics_actions_headers_and_version_of_the_code(
         spec.name for spec in topics.specs(1)
     }
     schemas = ASYNCAPI["components"]["schemas"]
-    assert set(schemas["Event"]["properties"]["action"]["enum"]) == ACTIONS
-    assert set(MESSAGES["Request"]["headers"]["properties"]) == {
+    named = [name for name, kind in SAID_BY_ASYNCAPI.items() if kind == "event"]
+    actions = [schemas[f"{name}Action"]["enum"] for name in named]
+    assert [len(each) for each in actions] == [1] * len(ACTIONS)
+    assert {action for each in actions for action in each} == ACTIONS
+    assert set(schemas["RequestHeaders"]["properties"]) == {
         CORRELATION_HEADER,
         REPLY_TOPIC_HEADER,
         REPLY_PARTITION_HEADER,
@@ -139,8 +148,27 @@ def test_asyncapi_yaml_names_the_topics_actions_headers_and_version_of_the_code(
     assert ASYNCAPI["info"]["version"] == __version__
 
 
+@pytest.mark.parametrize("kind", ["event", "request"])
+def test_asyncapi_yaml_has_every_field_that_the_code_reads_and_no_other(kind: str) -> None:
+    read = {"event": events._Body, "request": requests._Body}[kind].__struct_fields__
+    envelope = {"specversion", "type", "data", "data_base64"}  # of CloudEvents
+    messages = [name for name, said in SAID_BY_ASYNCAPI.items() if said == kind]
+    declared = {
+        field for name in messages for field in _fields(_resolved(MESSAGES[name]["payload"]))
+    }
+    assert declared == set(read) - envelope
+
+
+@pytest.mark.parametrize("message", SAID_BY_ASYNCAPI)
+def test_generators_make_one_class_of_each_message(message: str) -> None:
+    """Whatever has no name gets one from the generator, and unions become objects of no type."""
+    for node in _nodes(_resolved(MESSAGES[message]["payload"])):
+        assert not {"anyOf", "oneOf", "const"} & set(node)
+        assert "type" in node or "allOf" in node, node
+
+
 def test_asyncapi_yaml_lists_the_codes_of_error_replies() -> None:
-    codes = ASYNCAPI["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]
+    codes = ASYNCAPI["components"]["schemas"]["ErrorCode"]
     assert set(codes["enum"]) == _documented_codes("Error replies")
 
 
@@ -238,9 +266,9 @@ def _documented_codes(section: str) -> set[str]:
     """Return the codes in the first column of the table in a section of docs/protocol.md."""
     _, _, after = PROTOCOL.partition(f"\n## {section}\n")
     assert after, section
-    return set(
-        re.findall(r"^\| `(?!likewise_)(\w+)` \|", after.partition("\n## ")[0], re.MULTILINE)
-    )
+    cells = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", after.partition("\n## ")[0], re.MULTILINE)
+    named = {code for cell in cells for code in re.findall(r"`(\w+)`", cell)}
+    return {code for code in named if not code.startswith("likewise_")}
 
 
 def _codes_in_the_source() -> set[str]:
@@ -262,6 +290,20 @@ def _codes_in_the_source() -> set[str]:
         for call in calls
         if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
     }
+
+
+def _fields(schema: dict[str, Any]) -> Iterator[str]:
+    yield from schema.get("properties", ())
+    for part in schema.get("allOf", ()):
+        yield from _fields(part)
+
+
+def _nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a schema and all those inside it."""
+    yield schema
+    inside = [*schema.get("properties", {}).values(), *schema.get("allOf", ())]
+    for each in [*inside, *([schema["items"]] if "items" in schema else [])]:
+        yield from _nodes(each)
 
 
 def _references(node: Any) -> Iterator[str]:
