@@ -23,7 +23,7 @@ ANNOY_BUILD := $(if $(filter Linux,$(shell uname -s)),ANNOY_COMPILER_ARGS='$(ANN
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-containers test-faults fuzz check format bench bench-quick lock audit image clean
+.PHONY: help install demo test test-containers test-faults test-clients fuzz check format bench bench-quick lock audit image clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ demo: $(VENV)/installed ## run the whole path on embedded servers: real likes in
 	$(BIN)/likewise demo
 
 test: $(VENV)/installed ## run every test, against embedded servers (Tansu and Redis)
-	$(BIN)/pytest --ignore tests/security --ignore tests/faults $(PYTEST_ARGS)
+	$(BIN)/pytest --ignore tests/security --ignore tests/faults --ignore tests/clients $(PYTEST_ARGS)
 
 # `up` and `demo` are left out: they bring their own servers, the embedded ones.
 test-containers: $(VENV)/installed ## run the tests that talk to servers against Apache Kafka and Redis in Docker
@@ -49,6 +49,10 @@ test-containers: $(VENV)/installed ## run the tests that talk to servers against
 # FAULTS='--seed 7 --kills 100 --minutes 60' tries harder; FAULTS=--bounded is what CI runs.
 test-faults: $(VENV)/installed ## kill, cut off, poison and starve everything, then hold it against the log (needs Docker)
 	$(BIN)/pytest tests/faults --show-capture=no $(FAULTS) $(PYTEST_ARGS)
+
+# What is built for it is kept in .clients and in the caches of Go, Maven and npm.
+test-clients: $(VENV)/installed ## try Kafka clients of other languages, README's examples and asyncapi.yaml (needs Go, Node, Maven, a JDK)
+	$(BIN)/pytest tests/clients $(PYTEST_ARGS)
 
 fuzz: $(VENV)/installed ## hand the decoders mutated messages for half a minute (FUZZ_SECONDS); Linux on x86-64
 	$(BIN)/python tests/fuzz/fuzz_decoders.py -max_total_time=$(FUZZ_SECONDS)
@@ -78,6 +82,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 lock: $(VENV)/installed ## pin the dependencies anew after a change to pyproject.toml (UPGRADE=1: the newest of each)
 	$(LOCK) --extra dev --output-file requirements.lock
 	$(LOCK) --extra server --constraint requirements.lock --output-file requirements-server.lock
+	$(subst pyproject.toml,tests/clients/requirements.in,$(LOCK)) --output-file tests/clients/requirements.lock
 
 # Compares the pins with the advisories of PyPI, which has to be PyPI itself: mirrors often lack the document
 # of each release. AUDIT="--vulnerability-service osv" asks OSV. Installs nothing.
@@ -88,7 +93,7 @@ image: ## build the container image, likewise:latest
 	docker build --tag $(IMAGE) .
 
 clean: ## remove .venv and every cache
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .clients tests/clients/*/node_modules tests/clients/spring/target build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 # Rebuilt whenever a dependency changed. Hashes are checked for all that the lock names; likewise
