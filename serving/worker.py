@@ -52,6 +52,8 @@ T = TypeVar("T")
 POLL_TIMEOUT_WHILE_WAITING_MS = 5
 # Somebody waits for each answer: after an outage the next try must not be far.
 LONGEST_RETRY_S = 2.0
+# A batch is bounded to a fraction of a second; a machine may be a hundred times slower, not a thousand.
+LONGEST_RANKING_S = 180.0
 
 
 def now_ms() -> int:
@@ -311,7 +313,9 @@ class ServingWorker:
     def _deliver(self, batches: Iterable[Batch]) -> None:
         """Send what is said to each, when it is there, and commit how far that is."""
         for batch in batches:
-            self._send([*batch.outgoing, *batch.answers.result()])
+            with self.stats.pulse.busy("ranking", at_most_s=LONGEST_RANKING_S):
+                answers = batch.answers.result()
+            self._send([*batch.outgoing, *answers])
             self._commit()
 
     def _send(self, outgoing: Sequence[Reply | DeadLetter]) -> None:

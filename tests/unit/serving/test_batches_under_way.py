@@ -161,3 +161,22 @@ def test_what_is_read_again_while_it_is_under_way_is_answered_once(model_directo
     rig.worker._source.seek(TopicPartition(rig.topics.requests, 0), 0)
     run_to_the_end(rig)
     assert {answers(rig)[str(number)] for number in range(BATCH)} == {1}
+
+
+def test_a_server_that_waits_for_a_ranking_says_so(model_directory: Path) -> None:
+    said: list[str | None] = []
+
+    class Telling(Later[T]):
+        def result(self) -> T:
+            said.append(rig.worker.stats.pulse.doing)
+            return super().result()
+
+    class Beside(TakingTheirTime):
+        def begin(self, work: Callable[[], T]) -> Promise[T]:
+            return Telling(work)
+
+    rig = rig_of(model_directory, Beside())
+    ask_many(rig)
+    rig.worker.run_once()
+    assert said == ["ranking since 0 s"]
+    assert rig.worker.stats.pulse.doing is None
