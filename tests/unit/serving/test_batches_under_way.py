@@ -168,15 +168,15 @@ def test_a_server_that_waits_for_a_ranking_says_so(model_directory: Path) -> Non
 
     class Telling(Later[T]):
         def result(self) -> T:
-            said.append(rig.worker.stats.pulse.doing)
+            said.append(served.worker.stats.pulse.doing)
             return super().result()
 
     class Beside(TakingTheirTime):
         def begin(self, work: Callable[[], T]) -> Promise[T]:
             return Telling(work)
 
-    rig = rig_of(model_directory, Beside())
-    ask_many(rig)
-    rig.worker.run_once()
+    served = rig_of(model_directory, Beside())
+    ask_many(served)
+    served.worker.run_once()
     assert said == ["ranking since 0 s"]
-    assert rig.worker.stats.pulse.doing is None
+    assert served.worker.stats.pulse.doing is None
