@@ -169,7 +169,7 @@ class ConsumerWorker:
             self._ask(questions)
 
     def _forget_after_a_rebalance(self) -> None:
-        """Take up all partitions anew: others may have read ours meanwhile, and none is read yet."""
+        """Take up all partitions again: another member may have read ours meanwhile."""
         if self._rebalances != self._source.rebalances():
             self._rebalances = self._source.rebalances()
             self._applied.clear()
@@ -289,7 +289,7 @@ class ConsumerWorker:
             self._persist(self._source.rejoin)
 
     def _check_logs(self) -> None:
-        """Notice, now and then, that the topic we read was deleted and made anew, or lost its tail."""
+        """Notice, now and then, that the topic was deleted and recreated, or lost its tail."""
         if time.monotonic() < self._next_look_s:
             return
         self._next_look_s = time.monotonic() + self._look_every_s

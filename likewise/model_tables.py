@@ -91,7 +91,7 @@ def read_tables(path: Path, manifest: Manifest) -> Model:
         for name, dtype in _VECTORS.items()
     }
     _check_vectors(vectors, manifest)
-    ones = np.broadcast_to(np.float32(1), manifest.likes)  # no memory of its own
+    ones = np.broadcast_to(np.float32(1), manifest.likes)  # takes no memory
     if manifest.recipe.ranker == "neighbours":  # which multiplies by them, batch by batch
         ones = np.ones(manifest.likes, np.float32)
     liked = _load_structure(path, "user_items", manifest.users, n_items, manifest.likes)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from likewise.requests import Request
 
 COSTLY = 64.0
-"""From here on a request is ranked in a batch of its own, beside those of the others."""
+"""From here on a request is ranked alone, in parallel with the other batches."""
 
 _USUAL_LIKES = 100
 _ORDINARY_ITEMS = 150

@@ -108,7 +108,7 @@ def _about_ids(field: str, values: Sequence[object], options: ReadOptions) -> li
     empty = next((text for text in texts if text.lower() in _LIKE_NOTHING), None)
     if empty is not None and empty not in options.null:
         found.append(
-            f"{empty!r} is taken as the id of a {field}; --null {empty} says that it is none"
+            f"{empty!r} is taken as a {field} id; --null {empty} says that it is none"
         )
     return found
 
