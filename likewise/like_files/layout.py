@@ -107,9 +107,7 @@ def _about_ids(field: str, values: Sequence[object], options: ReadOptions) -> li
         )
     empty = next((text for text in texts if text.lower() in _LIKE_NOTHING), None)
     if empty is not None and empty not in options.null:
-        found.append(
-            f"{empty!r} is taken as a {field} id; --null {empty} says that it is none"
-        )
+        found.append(f"{empty!r} is taken as a {field} id; --null {empty} says that it is none")
     return found
 
 
