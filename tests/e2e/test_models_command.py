@@ -125,6 +125,7 @@ def test_status_of_a_deployment_without_topics(run: Callable[..., Any], prefix: 
         "partitions": 0,
         "records": 0,
         "lag": 0,
+        "held_back": 0,
     }
     assert status["redis"]["users"] == 6
     assert status["redis"]["likes"] == 11

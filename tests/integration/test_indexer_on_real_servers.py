@@ -245,7 +245,9 @@ def test_a_redis_that_comes_back_empty_is_told_of_the_model_again(
             redis.stop()
             wait_until(lambda: "trying again" in log.read_text(), "the indexer misses Redis")
             assert indexer.poll() is None
-            with EmbeddedRedis(tmp_path / "two", port=port, config=forgetful):
+            with EmbeddedRedis(
+                tmp_path / "two", port=port, config=forgetful, password=redis.password
+            ):
                 wait_for_model(store, log)
                 wait_for_model(store, log, other_than=first)
                 assert indexer.poll() is None
