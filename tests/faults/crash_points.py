@@ -37,7 +37,7 @@ CRASH_POINTS = [
         "likewise.redis_store:RedisStore.take_changed",
         False,
     ),
-    CrashPoint("in the midst of a model's files", "indexer", "likewise.model_files:_save", False),
+    CrashPoint("in the midst of a model's files", "indexer", "likewise.model_tables:_save", False),
     CrashPoint("before a model is durable", "indexer", "likewise.model_files:_fsync", True),
     CrashPoint(
         "between a model's rename and its announcement",

@@ -77,7 +77,9 @@ def test_a_redis_that_fails_in_every_way_loses_nothing(
         direct = settings_for(bootstrap_servers, server.url, prefix, tmp_path)
         services = msgspec.structs.replace(
             direct,
-            redis=msgspec.structs.replace(direct.redis, url=f"redis://127.0.0.1:{proxy.port}/0"),
+            redis=msgspec.structs.replace(
+                direct.redis, url=f"redis://:{server.password}@127.0.0.1:{proxy.port}/0"
+            ),
         )
         with scene_of(services, tmp_path, effort.seed, observing=direct) as scene:
             with scene.flowing():
