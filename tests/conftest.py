@@ -7,6 +7,7 @@ tests fail; none is skipped.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from contextlib import ExitStack
@@ -60,3 +61,13 @@ def prefix() -> str:
 
 def _directory(factory: pytest.TempPathFactory, name: str) -> Path:
     return factory.mktemp(name)
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_restored() -> Iterator[None]:
+    """A service that runs in the test's process sets the root logger up for the whole process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -130,7 +130,7 @@ def test_a_bad_setting_is_one_sentence_on_standard_error() -> None:
     failed = run("config", LIKEWISE_KAFKA_PARTITIONS="many")
     assert failed.exit_code == USAGE
     assert failed.stdout == ""
-    assert "LIKEWISE_KAFKA_PARTITIONS: 'many' can't be used" in failed.stderr
+    assert failed.stderr.startswith("likewise: LIKEWISE_KAFKA_PARTITIONS: 'many' can't be used")
     assert failed.stderr.count("\n") == 1
 
 
