@@ -32,6 +32,7 @@ from tests.raw_batches import Sent
 from tests.services import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from likewise.dead_letters import DeadLetter
@@ -154,10 +155,12 @@ def test_dead_letters_can_be_replayed_after_a_fix(
         assert store.likes([UserId("user 1")]) == [{"item 7"}]
 
 
-def which_knows_to_adore(record: Record) -> Event:
+def which_knows_to_adore(
+    record: Record, *, on_unclear_time: Callable[[object], None] | None = None
+) -> Event:
     """Decode as the next version of likewise may: `adore` is a like."""
     try:
-        return decode_event(record)
+        return decode_event(record, on_unclear_time=on_unclear_time)
     except InvalidInputError:
         return Like(UserId("user 1"), ItemId("item 7"))
 
