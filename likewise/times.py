@@ -11,6 +11,8 @@ from likewise.written_times import UnclearTimeError, parse_written
 _FIRST_MS, _FIRST_US, _FIRST_NS = 10**11, 10**14, 10**17
 """Numbers are seconds below the first (until the year 5138), then milliseconds (from 1973), microseconds,
 nanoseconds: each unit covers 1973 to 5138."""
+_SURELY_MS = range(_FIRST_MS, 10**13)
+"""Milliseconds of 1973 to 2286: what most numbers are, and no digits of a date."""
 _DATES_MS = range(-62_135_596_800_000, 253_402_300_800_000)
 """From the year 1 to the end of 9999: the dates that can be written."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,6 +37,8 @@ def parse_time_ms(
     Raises:
         InvalidInputError: the value is no time, could be two, or is not one of the years 1 to 9999.
     """
+    if type(value) is int and value in _SURELY_MS:  # asked of every event that says when it was
+        return value
     match value:
         case None | "":
             return None
