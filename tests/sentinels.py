@@ -33,7 +33,7 @@ sentinel failover-timeout {service} 3000
 
 
 class Sentinel(ServerProcess):
-    """One sentinel, with a password of its own."""
+    """One sentinel, with a password."""
 
     name = "The sentinel"
     log_name = "sentinel.log"

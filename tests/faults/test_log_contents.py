@@ -53,7 +53,7 @@ def settings(server: KafkaServer, redis_url: str, prefix: str) -> Settings:
 
 
 class Transactions:
-    """A producer that sends each thing in a transaction of its own, and leaves the last one open."""
+    """A producer that sends each thing in a separate transaction, and leaves the last one open."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self._producer: Any = kafka.KafkaProducer(
