@@ -17,6 +17,7 @@ import hypothesis
 import pytest
 
 from likewise.embedded import embedded_broker, embedded_redis
+from likewise.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +66,21 @@ def _directory(factory: pytest.TempPathFactory, name: str) -> Path:
 
 @pytest.fixture(autouse=True)
 def _logging_is_restored() -> Iterator[None]:
-    """A service that runs in the test's process sets the root logger up for the whole process."""
+    """A test, or a fixture of a module, that runs a service configures logging process-wide.
+
+    The service's handler is dropped before the test as well: a fixture of a module is set up
+    before this one.
+    """
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    level = root.level
+    _drop_service_handlers(root)
     yield
-    root.handlers[:] = handlers
+    _drop_service_handlers(root)
     root.setLevel(level)
+
+
+def _drop_service_handlers(root: logging.Logger) -> None:
+    for handler in [
+        one for one in root.handlers if type(one).__module__ == configure_logging.__module__
+    ]:
+        root.removeHandler(handler)
