@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from likewise.ids import ItemId
-from likewise.kafka_streams import KafkaBroker
-from likewise.replies import ModelStamp, Recommendations, RecommendedItem, encode_reply
-from likewise.requests import CORRELATION_HEADER
-from likewise.service import stop_on_signals
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
+from likewise.messages.ids import ItemId
+from likewise.messages.replies import ModelStamp, Recommendations, RecommendedItem, encode_reply
+from likewise.messages.requests import CORRELATION_HEADER
+from likewise.records import TopicPartition
+from likewise.service.signals import stop_on_signals
 from likewise.settings_loader import load_settings
-from likewise.streams import TopicPartition
-from likewise.topics import Topics
 
 _CONFIRMATION_S = 30.0
 

@@ -15,15 +15,15 @@ from benchmarks.measure import AsJson, Quick, report
 from benchmarks.results import Figure, Result, against, ratio
 from benchmarks.rig import deployment, fill, process, publish_model, user_of
 from benchmarks.synthetic import item_ids, synthetic_likes
-from likewise.client import Likewise
-from likewise.events import Like, encode_event, event_key
-from likewise.ids import ItemId
-from likewise.kafka_streams import KafkaBroker
-from likewise.redis_store import RedisStore
-from likewise.topics import Topics
+from likewise.client.client import Likewise
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
+from likewise.messages.events import Like, encode_event, event_key
+from likewise.messages.ids import ItemId
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
-    from likewise.positions import Position
+    from likewise.messages.positions import Position
     from likewise.settings import Settings
 
 QUESTION = """\

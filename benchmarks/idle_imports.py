@@ -10,13 +10,13 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from likewise.service import stop_on_signals
+from likewise.service.signals import stop_on_signals
 
 _OF_A_SERVER = (
-    "likewise.composition",
+    "likewise.service.runtime",
     "serving.service",
     "serving.worker",
-    "likewise.model_holder",
+    "likewise.models.holder",
 )
 
 

@@ -19,18 +19,18 @@ from benchmarks.rig import deployment, kilobytes, process, wait_until, with_key_
 from benchmarks.synthetic import item_ids, synthetic_likes, user_ids
 from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
-from likewise.events import Like, decode_event, encode_event, event_key
-from likewise.kafka_streams import KafkaBroker
-from likewise.keys import Keys
-from likewise.redis_store import RedisStore
-from likewise.streams import TopicPartition
-from likewise.topics import Topics
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
+from likewise.messages.events import Like, decode_event, encode_event, event_key
+from likewise.records import TopicPartition
+from likewise.store.keys import Keys
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from likewise.log.port import Source
     from likewise.settings import Settings
-    from likewise.streams import Source
 
 QUESTION = """\
 Events a second from Kafka to Redis by one consumer process. The events are in the topic before;

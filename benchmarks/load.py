@@ -9,24 +9,24 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.rig import PATIENCE_S, TookTooLongError, user_of
-from likewise.kafka_streams import KafkaBroker
-from likewise.requests import (
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
+from likewise.messages.requests import (
     CORRELATION_HEADER,
     REPLY_TOPIC_HEADER,
     Request,
     encode_request,
     partition_header,
 )
-from likewise.streams import TopicPartition
-from likewise.topics import Topics
+from likewise.records import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
+    from likewise.log.port import Delivery
     from likewise.settings import Settings
-    from likewise.streams import Delivery
 
 _FIRST_ANSWER_EVERY_S = 0.5
 _ID_BYTES = 8

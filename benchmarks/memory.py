@@ -15,8 +15,8 @@ from benchmarks.measure import AsJson, Quick, report
 from benchmarks.results import Comparison, Figure, Result
 from benchmarks.rig import deployment, fill, kilobytes, process, publish_model, wait_until
 from benchmarks.synthetic import synthetic_likes
-from likewise.redis_store import RedisStore
 from likewise.settings import Settings
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from subprocess import Popen

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from likewise.ranking.annoy_vectors import AnnoyVectors
+from likewise.ranking.index import AnnoyVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.model import FloatArray
+    from likewise.ranking.array_types import FloatArray
 
     Search = Callable[[FloatArray, int, int], NDArray[np.intp]]
     """From a vector, how many rows are wanted and the effort to the rows."""

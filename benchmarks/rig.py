@@ -20,22 +20,22 @@ from indexer.build import build_model
 from indexer.interactions import Interactions
 from likewise.embedded import embedded_servers
 from likewise.embedded.process import leashed
-from likewise.ids import ItemId, UserId
-from likewise.kafka_streams import KafkaBroker
-from likewise.logs import configure_logging
-from likewise.model_files import new_version, write_model
-from likewise.models import encode_announcement
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
+from likewise.messages.announcements import encode_announcement
+from likewise.messages.ids import ItemId, UserId
+from likewise.models.files import new_version, write_model
 from likewise.ranking.recipe import Recipe
-from likewise.redis_store import RedisStore
+from likewise.service.logs import configure_logging
 from likewise.settings import KafkaSettings, LoggingSettings, ModelSettings, RedisSettings, Settings
-from likewise.store import Changes, UserChange
-from likewise.topics import Topics
+from likewise.store.port import Changes, UserChange
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.synthetic import CsrMatrix
-    from likewise.manifest import Manifest
+    from likewise.models.manifest import Manifest
 
 PATIENCE_S = 120.0
 _USERS_PER_WRITE = 2_000

@@ -13,7 +13,7 @@ from benchmarks.measure import AsJson, Full, Quick, alternate, report
 from benchmarks.results import Curve, Figure, Plot, Result, ratio
 from benchmarks.rig import deployment, fill, process, publish_model, with_topic_prefix
 from benchmarks.synthetic import synthetic_likes
-from likewise.redis_store import RedisStore
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,15 +18,15 @@ from benchmarks.rig import deployment, fill
 from benchmarks.synthetic import item_ids, synthetic_likes, user_ids
 from indexer.progress import Unwatched
 from indexer.snapshot import Snapshots, read_all
-from likewise.keys import Keys
-from likewise.redis_store import RedisStore
-from likewise.store import Changes, UserChange
+from likewise.store.keys import Keys
+from likewise.store.port import Changes, UserChange
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from indexer.interactions import Interactions
-    from likewise.ids import UserId
+    from likewise.messages.ids import UserId
 
 QUESTION = """\
 Seconds from the first command to the finished matrix. Floor: the same commands with the same

@@ -16,7 +16,7 @@ from benchmarks.measure import AsJson, Quick, alternate, report, timed
 from benchmarks.results import Figure, Result, against, ratio
 from benchmarks.rig import deployment, fill, process, publish_model, with_topic_prefix
 from benchmarks.synthetic import synthetic_likes
-from likewise.redis_store import RedisStore
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from likewise.settings import Settings

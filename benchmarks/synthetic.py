@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ids import ItemId, UserId
+    from likewise.messages.ids import ItemId, UserId
 
 CsrMatrix = csr_array[np.float32, tuple[int, int]]
 

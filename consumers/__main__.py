@@ -6,9 +6,9 @@ import sys
 
 from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
-from likewise.composition import surroundings
 from likewise.errors import LikewiseError
-from likewise.logs import log_fatal
+from likewise.service.logs import log_fatal
+from likewise.service.runtime import surroundings
 from likewise.settings_loader import load_settings
 
 

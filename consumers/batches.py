@@ -6,16 +6,16 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.dead_letters import DeadLetter
 from likewise.errors import InvalidInputError
-from likewise.events import decode_event
-from likewise.streams import TopicPartition
+from likewise.messages.dead_letters import DeadLetter
+from likewise.messages.events import decode_event
+from likewise.records import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from likewise.events import Event
-    from likewise.streams import Record
+    from likewise.messages.events import Event
+    from likewise.records import Record
 
 Batch = dict[TopicPartition, list["Record"]]
 """Records by partition: of each at least one, in order."""

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from consumers.batches import Batch
-    from likewise.store import LikeStore
-    from likewise.streams import Broker, Record, TopicPartition
+    from likewise.log.port import Broker
+    from likewise.records import Record, TopicPartition
+    from likewise.store.port import LikeStore
 
 _NONE = -1
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike
-from likewise.store import Changes, UserChange
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike
+from likewise.store.port import Changes, UserChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from likewise.events import Event
+    from likewise.messages.events import Event
 
 
 def fold(events: Iterable[Event]) -> Changes:

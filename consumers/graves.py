@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.dead_letter_replay import read_dead_letters
 from likewise.errors import SettingsError
-from likewise.logs import get_logger
+from likewise.operations.dead_letter_replay import read_dead_letters
+from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from likewise.dead_letters import DeadLetter
-    from likewise.streams import Broker, TopicPartition
+    from likewise.log.port import Broker
+    from likewise.messages.dead_letters import DeadLetter
+    from likewise.records import TopicPartition
 
 _LAST = 10_000
 """Dead letters that are looked through where nothing says that the log is read again."""

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 from consumers.batches import by_partition, decode
 from consumers.homes import away_from_home
-from likewise.events import RestoreItem, RetireItem
-from likewise.log_reading import read_between
-from likewise.order import Words
+from likewise.log.ranges import read_between
+from likewise.messages.events import RestoreItem, RetireItem
+from likewise.messages.order import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from consumers.batches import Part
-    from likewise.ids import UserId
-    from likewise.store import Homes
-    from likewise.streams import Broker, TopicPartition
+    from likewise.log.port import Broker
+    from likewise.messages.ids import UserId
+    from likewise.records import TopicPartition
+    from likewise.store.port import Homes
 
 
 def read_histories(

@@ -13,7 +13,7 @@ from array import array
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from likewise.partitioners import (
+from likewise.log.partitioners import (
     FNV_OFFSET,
     FNV_PRIME,
     MURMUR,
@@ -25,8 +25,8 @@ from likewise.partitioners import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from likewise.ids import UserId
-    from likewise.store import Homes
+    from likewise.messages.ids import UserId
+    from likewise.store.port import Homes
 
 _FEW = 16
 """So many keys of one length are hashed sooner one by one."""
@@ -61,7 +61,7 @@ def _homes(users: Sequence[UserId], homes: Homes) -> list[int]:
 
 
 def _murmur2(joined: bytes, length: int) -> list[int]:
-    """Return what `likewise.partitioners` does for one key, for many of one length in bytes."""
+    """Return what `likewise.log.partitioners` does for one key, for many of one length in bytes."""
     count = len(joined) // length
     low = _repeated(0xFFFFFFFF, count)
     digests = _repeated((MURMUR_SEED ^ length) & 0xFFFFFFFF, count)

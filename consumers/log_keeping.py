@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likewise.errors import TransientError
-from likewise.logs import get_logger
+from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from likewise.streams import Broker
+    from likewise.log.port import Broker
 
 _KEPT_FOR_EVER = "-1"
 _HOUR_MS = 3_600_000

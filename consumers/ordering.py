@@ -2,7 +2,7 @@
 
 A user's events are expected in one partition, the home. Where some lie elsewhere the user is marked
 as scattered, and its events get times, so that those of all partitions can be merged
-(`likewise.order`). Everybody else is folded without. See docs/decisions/0017.
+(`likewise.messages.order`). Everybody else is folded without. See docs/decisions/0017.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from consumers.fold import fold
 from consumers.history import floors_ahead, read_histories
 from consumers.homes import away_from_home
 from likewise.errors import HomesMovedError, PositionMovedError, TransientError, UndeliverableError
-from likewise.events import RestoreItem, RetireItem
-from likewise.logs import get_logger
-from likewise.order import Words, moment_ms
-from likewise.store import Changes, History
+from likewise.messages.events import RestoreItem, RetireItem
+from likewise.messages.order import Words, moment_ms
+from likewise.service.logs import get_logger
+from likewise.store.port import Changes, History
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from consumers.batches import Part
     from consumers.stats import ConsumerStats
-    from likewise.ids import UserId
-    from likewise.partitioners import Partitioner
-    from likewise.store import Advance, Homes, LikeStore, Scattered
-    from likewise.streams import Broker, TopicPartition
+    from likewise.log.port import Broker
+    from likewise.messages.ids import UserId
+    from likewise.records import TopicPartition
+    from likewise.settings import Partitioner
+    from likewise.store.port import Advance, Homes, LikeStore, Scattered
 
     Marked = Mapping[UserId, Scattered | None]
 

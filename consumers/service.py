@@ -10,10 +10,10 @@ from consumers.log_keeping import warn_of_a_log_that_forgets
 from consumers.prequential.stats import QualityStats
 from consumers.stats import ConsumerStats
 from consumers.worker import ConsumerWorker
-from likewise.backoff import StoppedError, retry
 from likewise.errors import SettingsError
-from likewise.logs import get_logger
-from likewise.topics import Topics
+from likewise.log.topics import Topics
+from likewise.retry import StoppedError, retry
+from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
     import threading
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from consumers.prequential.sampler import Sampler
     from likewise.errors import TransientError
+    from likewise.log.port import Broker
     from likewise.settings import Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker
+    from likewise.store.port import LikeStore
 
 
 def run_consumer(

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.epochs import ends_of_applied
 from likewise.errors import PositionMovedError
-from likewise.store import Advance, Changes
+from likewise.store.port import Advance, Changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from likewise.store import LikeStore
-    from likewise.streams import Broker, TopicPartition
+    from likewise.log.port import Broker
+    from likewise.records import TopicPartition
+    from likewise.store.port import LikeStore
 
 
 class Start(NamedTuple):

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from likewise.monitoring.pulse import Pulse, nothing
-from likewise.store_watch import StoreKeeping
+from likewise.service.monitoring.pulse import Pulse, nothing
+from likewise.service.store_watch import StoreKeeping
 
 if TYPE_CHECKING:
     from collections.abc import Callable

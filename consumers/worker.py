@@ -19,14 +19,14 @@ from consumers.graves import Graves
 from consumers.ordering import Ordering
 from consumers.starts import remade, take_up
 from consumers.stats import ConsumerStats
-from likewise.backoff import StoppedError, retry
-from likewise.dead_letters import send_dead_letters
 from likewise.errors import PositionMovedError, TransientError, UndeliverableError
-from likewise.logs import get_logger
-from likewise.standstill import Standstill
-from likewise.store import Advance
-from likewise.store_watch import StoreWatch
-from likewise.streams import held_back
+from likewise.log.port import held_back
+from likewise.messages.dead_letters import send_dead_letters
+from likewise.retry import StoppedError, retry
+from likewise.service.logs import get_logger
+from likewise.service.stall_detector import Standstill
+from likewise.service.store_watch import StoreWatch
+from likewise.store.port import Advance
 
 if TYPE_CHECKING:
     import threading
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from consumers.batches import Batch, Decoded, Part
     from consumers.prequential.questions import Question
     from consumers.prequential.sampler import Sampler
-    from likewise.dead_letters import DeadLetter
-    from likewise.partitioners import Partitioner
-    from likewise.settings import ConsumerSettings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker, Record, Sink, TopicPartition
-    from likewise.topics import Topics
+    from likewise.log.port import Broker, Sink
+    from likewise.log.topics import Topics
+    from likewise.messages.dead_letters import DeadLetter
+    from likewise.records import Record, TopicPartition
+    from likewise.settings import ConsumerSettings, Partitioner
+    from likewise.store.port import LikeStore
 
 T = TypeVar("T")
 COMMIT_EVERY_S = 0.25

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from indexer.service import run_indexer
 from indexer.worker import IndexerStats
-from likewise.composition import BUILD_SILENCE_S, surroundings
 from likewise.errors import LikewiseError
-from likewise.logs import log_fatal
+from likewise.service.logs import log_fatal
+from likewise.service.runtime import BUILD_SILENCE_S, surroundings
 from likewise.settings_loader import load_settings
 
 if TYPE_CHECKING:

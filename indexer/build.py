@@ -17,8 +17,8 @@ from indexer.cooccurrence import cooccurrence, no_links, residual
 from indexer.svd import item_degrees, normalise, truncated_svd
 from indexer.warm_start import WarmStart
 from likewise.ranking import neighbours
-from likewise.ranking.annoy_vectors import AnnoyVectors
 from likewise.ranking.candidates import indexed_dimensions
+from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
 from likewise.ranking.sampling import bounded
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from indexer.cooccurrence import SparsePart
     from indexer.interactions import Interactions
-    from likewise.ranking.model import FloatArray
+    from likewise.ranking.array_types import FloatArray
     from likewise.ranking.recipe import Recipe
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.interactions import Interactions
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.model import Model
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.model import FloatArray
+    from likewise.ranking.array_types import FloatArray
 
 
 class Component(NamedTuple):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.model import FloatArray
+    from likewise.ranking.array_types import FloatArray
 
     Columns = NDArray[np.int32]
     Cut = Callable[[int, Columns, FloatArray], "_Row"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from indexer.popularity import popularity_of
-from likewise.backoff import StoppedError
-from likewise.model_files import new_version, write_model
+from likewise.models.files import new_version, write_model
+from likewise.retry import StoppedError
 
 if TYPE_CHECKING:
     import threading
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from indexer.interactions import Interactions
     from indexer.progress import Progress
     from indexer.snapshot import Snapshot
-    from likewise.manifest import Manifest
-    from likewise.models import Announcement
+    from likewise.messages.announcements import Announcement
+    from likewise.models.manifest import Manifest
     from likewise.ranking.model import Model
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from likewise.ranking.model import FloatArray
+    from likewise.ranking.array_types import FloatArray
 
 # Likes in a part of the matrix: its likes, and the image of its rows, stay in the cache while
 # they are used a second time.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ids import ItemId, UserId
+    from likewise.messages.ids import ItemId, UserId
 
 
 class UserLikes(NamedTuple):

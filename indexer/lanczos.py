@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.gram import Gram
-    from likewise.ranking.model import FloatArray
+    from likewise.ranking.array_types import FloatArray
 
     Doubles = NDArray[np.float64]
 

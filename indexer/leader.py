@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from likewise.errors import LikewiseError
-from likewise.logs import get_logger
+from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from likewise.store import LikeStore
+    from likewise.store.port import LikeStore
 
 LEASE = "indexer"
 _RENEWALS_PER_LEASE = 3

@@ -15,14 +15,15 @@ import numpy as np
 
 from indexer.svd import item_degrees
 from likewise.errors import ModelFileError
-from likewise.model_files import list_versions, read_model
+from likewise.models.files import list_versions, read_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from indexer.interactions import Interactions
     from indexer.snapshot import Snapshot
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.model import Model
 
 
 def popularity_of(snapshot: Snapshot, directory: Path, half_life_s: float) -> FloatArray:

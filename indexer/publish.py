@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from likewise.errors import ModelFileError
-from likewise.model_files import newest_sound_version, prune, read_manifest, read_model
-from likewise.models import TOPIC_KEY, decode_announcement, encode_announcement
+from likewise.messages.announcements import TOPIC_KEY, decode_announcement, encode_announcement
+from likewise.models.files import newest_sound_version, prune, read_manifest, read_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.manifest import Manifest
-    from likewise.models import Announcement
-    from likewise.store import LikeStore
-    from likewise.streams import Sink
-    from likewise.topics import Topics
+    from likewise.log.port import Sink
+    from likewise.log.topics import Topics
+    from likewise.messages.announcements import Announcement
+    from likewise.models.manifest import Manifest
+    from likewise.store.port import LikeStore
 
 SEND_TIMEOUT_S = 10.0
 

@@ -14,9 +14,9 @@ from indexer.recipes import recipe_of
 from indexer.snapshot import Snapshot, read_all
 from indexer.warm_start import WarmStart
 from indexer.worker import Indexer, IndexerStats, time_of_day_ms
-from likewise.backoff import StoppedError, retry
-from likewise.logs import get_logger
-from likewise.topics import Topics
+from likewise.log.topics import Topics
+from likewise.retry import StoppedError, retry
+from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
     import threading
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from indexer.cycle import Build
     from indexer.interactions import Interactions
     from likewise.errors import TransientError
-    from likewise.manifest import Manifest
-    from likewise.models import Announcement
+    from likewise.log.port import Broker, Sink
+    from likewise.messages.announcements import Announcement
+    from likewise.models.manifest import Manifest
     from likewise.settings import ModelSettings, Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker, Sink
+    from likewise.store.port import LikeStore
 
 
 def run_indexer(

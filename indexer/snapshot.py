@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from indexer.progress import Progress
-    from likewise.ids import UserId
-    from likewise.store import LikeStore
+    from likewise.messages.ids import UserId
+    from likewise.store.port import LikeStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from indexer.lanczos import dimensions_needed, largest_eigenpairs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.model import FloatArray
+    from likewise.ranking.array_types import FloatArray
 
 # Up to here an exact decomposition of the smaller Gram matrix is quicker than Lanczos.
 _DENSE_LIMIT = 6_000

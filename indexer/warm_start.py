@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from likewise.ids import ItemId
-    from likewise.ranking.model import FloatArray
+    from likewise.messages.ids import ItemId
+    from likewise.ranking.array_types import FloatArray
     from likewise.ranking.recipe import Recipe
 
 # With fewer known items than this share of the catalogue, the old vectors say too little of it.

@@ -13,11 +13,11 @@ from indexer.leader import Leadership, LeadershipLostError, new_holder
 from indexer.progress import Progress, Unwatched
 from indexer.schedule import Schedule
 from indexer.snapshot import Snapshot, Snapshots
-from likewise.backoff import StoppedError, retry
 from likewise.errors import ModelFileError, TransientError
-from likewise.logs import get_logger
-from likewise.monitoring.pulse import Pulse
-from likewise.store_watch import StoreKeeping, StoreWatch
+from likewise.retry import StoppedError, retry
+from likewise.service.logs import get_logger
+from likewise.service.monitoring.pulse import Pulse
+from likewise.service.store_watch import StoreKeeping, StoreWatch
 
 if TYPE_CHECKING:
     import threading
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from indexer.cycle import Build
     from indexer.publish import Publisher
-    from likewise.models import Announcement
+    from likewise.messages.announcements import Announcement
     from likewise.settings import IndexerSettings
 
 T = TypeVar("T")

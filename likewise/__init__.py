@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from likewise.client import Likewise
+    from likewise.client.client import Likewise
     from likewise.errors import (
         InvalidInputError,
         LikewiseError,
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
         ReplyTimeoutError,
         TransientError,
     )
-    from likewise.positions import Position
-    from likewise.replies import Recommendations, RecommendedItem
+    from likewise.messages.positions import Position
+    from likewise.messages.replies import Recommendations, RecommendedItem
 
 __version__ = "0.1.0"
 __all__ = [
@@ -38,11 +38,11 @@ __all__ = [
 # The client brings a Kafka library; `import likewise` alone stays cheap.
 _HOMES = {
     "InvalidInputError": "likewise.errors",
-    "Likewise": "likewise.client",
+    "Likewise": "likewise.client.client",
     "LikewiseError": "likewise.errors",
-    "Position": "likewise.positions",
-    "Recommendations": "likewise.replies",
-    "RecommendedItem": "likewise.replies",
+    "Position": "likewise.messages.positions",
+    "Recommendations": "likewise.messages.replies",
+    "RecommendedItem": "likewise.messages.replies",
     "ReplyError": "likewise.errors",
     "ReplyTimeoutError": "likewise.errors",
     "TransientError": "likewise.errors",

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from likewise.streams import TopicPartition
+    from likewise.records import TopicPartition
 
 
 class LikewiseError(Exception):

@@ -13,7 +13,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from likewise.partitioners import Partitioner
+Partitioner = Literal["murmur2", "crc32", "fnv1a"]
+"""`murmur2`: Java, Spring, kafka-python, aiokafka, franz-go, kafkajs. `crc32`: librdkafka and what
+stands on it (confluent-kafka, rust-rdkafka, PHP, Ruby). `fnv1a`: sarama, kafka-go's `Hash`."""
 
 
 class Secret(str):

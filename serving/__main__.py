@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from likewise.composition import surroundings
 from likewise.errors import LikewiseError
-from likewise.logs import log_fatal
+from likewise.service.logs import log_fatal
+from likewise.service.runtime import surroundings
 from likewise.settings_loader import load_settings
 from serving.service import run_server
 from serving.stats import ServingStats

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from likewise.streams import Committed, TopicPartition
+    from likewise.records import Committed, TopicPartition
 
 # Kafka takes 4,096 bytes (`offset.metadata.max.bytes`).
 _MAX_NOTE = 4_000

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likewise.logs import get_logger
+from likewise.messages.replies import (
+    Because,
+    ErrorBody,
+    ModelStamp,
+    Recommendations,
+    RecommendedItem,
+)
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import THIS_THREAD, recommend
-from likewise.replies import Because, ErrorBody, ModelStamp, Recommendations, RecommendedItem
+from likewise.service.logs import get_logger
 from serving.outgoing import Reply, error_reply
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from likewise.ids import ItemId
-    from likewise.model_holder import ServedModel
+    from likewise.messages.ids import ItemId
+    from likewise.messages.requests import Request
+    from likewise.models.holder import ServedModel
     from likewise.ranking.recommend import Ranked, Threads
-    from likewise.requests import Request
     from serving.incoming import Asked
     from serving.store_view import Known
 

@@ -11,7 +11,8 @@ from serving.progress import Progress, first_offsets
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from likewise.streams import Committed, Source, Span, TopicPartition
+    from likewise.log.port import Source
+    from likewise.records import Committed, Span, TopicPartition
 
     Place = tuple[TopicPartition, int]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from likewise.requests import Request
+    from likewise.messages.requests import Request
 
 COSTLY = 64.0
 """From here on a request is ranked alone, in parallel with the other batches."""

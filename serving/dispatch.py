@@ -6,15 +6,15 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from likewise.dead_letters import DeadLetter, send_dead_letters
 from likewise.errors import InvalidInputError, SettingsError, TransientError, UndeliverableError
-from likewise.replies import ErrorBody, encode_reply
-from likewise.requests import reply_headers
+from likewise.messages.dead_letters import DeadLetter, send_dead_letters
+from likewise.messages.replies import ErrorBody, encode_reply
+from likewise.messages.requests import reply_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from likewise.streams import Delivery, Sink
+    from likewise.log.port import Delivery, Sink
     from serving.outgoing import Reply
     from serving.reply_topics import ReplyTopics
 

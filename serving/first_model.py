@@ -10,17 +10,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from likewise.backoff import StoppedError
 from likewise.errors import TransientError
+from likewise.retry import StoppedError
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
     from pathlib import Path
 
-    from likewise.model_holder import ModelHolder, ServedModel
-    from likewise.store import LikeStore
-    from likewise.streams import Source
+    from likewise.log.port import Source
+    from likewise.models.holder import ModelHolder, ServedModel
+    from likewise.store.port import LikeStore
 
 _LOOK_EVERY_S = 0.02
 _HEAD_START_S = 0.1
@@ -58,14 +58,14 @@ class FirstModel:
             if self._found is not None:
                 return source
             source.close()
-        from likewise.model_holder import wait_for_first_model
+        from likewise.models.holder import wait_for_first_model
 
         self._found = wait_for_first_model(self._directory, self._store, self._stop)
         return join()
 
     def held(self) -> ModelHolder:
         """Return the holder of the model, and let go of it here: it goes when the next one comes."""
-        from likewise.model_holder import ModelHolder
+        from likewise.models.holder import ModelHolder
 
         if self._found is None:
             raise ValueError("there is no model before the group is joined")
@@ -95,7 +95,7 @@ class FirstModel:
 
 
 def _look(directory: Path, store: LikeStore) -> ServedModel | None:
-    from likewise.model_holder import find_model
+    from likewise.models.holder import find_model
 
     try:
         return find_model(directory, store.model_announcement())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from likewise import requests
 from likewise.errors import InvalidInputError
-from likewise.streams import TopicPartition
+from likewise.messages import requests
+from likewise.records import TopicPartition
 
 if TYPE_CHECKING:
-    from likewise.requests import ReplyRoute, Request
-    from likewise.streams import Record
+    from likewise.messages.requests import ReplyRoute, Request
+    from likewise.records import Record
 
     Requester = tuple[str, int | None]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from likewise.streams import TopicPartition
-from likewise.topic_listing import TopicListing
+from likewise.log.topic_listing import TopicListing
+from likewise.records import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from likewise.streams import Broker
+    from likewise.log.port import Broker
 
 FOUND_FOR_S = 60.0
 

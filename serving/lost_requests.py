@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likewise.errors import TransientError, UndeliverableError
-from likewise.logs import get_logger
+from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from likewise.streams import Broker, Span, TopicPartition
+    from likewise.log.port import Broker
+    from likewise.records import Span, TopicPartition
 
 
 class LostRequests:

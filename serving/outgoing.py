@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from likewise.dead_letters import DeadLetter
-from likewise.replies import ErrorBody, ErrorReply
+from likewise.messages.dead_letters import DeadLetter
+from likewise.messages.replies import ErrorBody, ErrorReply
 from serving.incoming import place_of
 
 if TYPE_CHECKING:
-    from likewise.replies import Recommendations
-    from likewise.requests import ReplyRoute
-    from likewise.streams import Record, TopicPartition
+    from likewise.messages.replies import Recommendations
+    from likewise.messages.requests import ReplyRoute
+    from likewise.records import Record, TopicPartition
     from serving.incoming import Asked, Refused
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from likewise.streams import Span, TopicPartition
+    from likewise.records import Span, TopicPartition
 
 
 def first_offsets(places: Iterable[tuple[TopicPartition, int]]) -> dict[TopicPartition, int]:

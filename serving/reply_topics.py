@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError, SettingsError
-from likewise.requests import REPLY_PARTITION_HEADER
+from likewise.messages.requests import REPLY_PARTITION_HEADER
 
 if TYPE_CHECKING:
-    from likewise.requests import ReplyRoute
-    from likewise.topics import Topics
+    from likewise.log.topics import Topics
+    from likewise.messages.requests import ReplyRoute
     from serving.known_topics import KnownTopics
 
 

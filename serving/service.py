@@ -6,10 +6,10 @@ import gc
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
-from likewise.backoff import StoppedError, retry
-from likewise.logs import get_logger
-from likewise.standstill import Standstill
-from likewise.topics import Topics
+from likewise.log.topics import Topics
+from likewise.retry import StoppedError, retry
+from likewise.service.logs import get_logger
+from likewise.service.stall_detector import Standstill
 from serving.first_model import FirstModel
 from serving.known_topics import KnownTopics
 from serving.lost_requests import LostRequests
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from likewise.errors import TransientError
+    from likewise.log.port import Broker, Source
+    from likewise.records import TopicPartition
     from likewise.settings import Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker, Source, TopicPartition
+    from likewise.store.port import LikeStore
     from serving.stats import ServingStats
 
 T = TypeVar("T")

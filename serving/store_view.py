@@ -8,15 +8,15 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from likewise.errors import ForeignDataError
-from likewise.logs import get_logger
-from likewise.store_watch import StoreKeeping, StoreWatch
+from likewise.service.logs import get_logger
+from likewise.service.store_watch import StoreKeeping, StoreWatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from likewise.ids import ItemId, UserId
-    from likewise.store import LikeStore, Lookup
-    from likewise.streams import TopicPartition
+    from likewise.messages.ids import ItemId, UserId
+    from likewise.records import TopicPartition
+    from likewise.store.port import LikeStore, Lookup
     from serving.known_topics import KnownTopics
 
 

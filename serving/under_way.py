@@ -11,8 +11,8 @@ from serving.progress import first_offsets
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from likewise.dead_letters import DeadLetter
-    from likewise.streams import TopicPartition
+    from likewise.messages.dead_letters import DeadLetter
+    from likewise.records import TopicPartition
     from serving.outgoing import Reply
     from serving.threads import Promise
 

@@ -14,7 +14,7 @@ from serving.progress import first_offsets
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from likewise.streams import TopicPartition
+    from likewise.records import TopicPartition
     from serving.incoming import Asked
     from serving.reply_topics import ReplyTopics
 

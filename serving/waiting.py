@@ -9,13 +9,13 @@ from collections import Counter
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.replies import ErrorBody
+from likewise.messages.replies import ErrorBody
 from serving.progress import first_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from likewise.streams import TopicPartition
+    from likewise.records import TopicPartition
     from serving.incoming import Asked, Requester
 
 MAX_WAITING = 10_000

@@ -10,11 +10,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from likewise.backoff import StoppedError, retry
-from likewise.logs import get_logger
+from likewise.log.port import held_back
+from likewise.messages.replies import ErrorBody
 from likewise.ranking.recommend import THIS_THREAD
-from likewise.replies import ErrorBody
-from likewise.streams import held_back
+from likewise.retry import StoppedError, retry
+from likewise.service.logs import get_logger
 from serving.answering import answer
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
 from serving.commits import Commits
@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Sequence
 
-    from likewise.dead_letters import DeadLetter
     from likewise.errors import TransientError
-    from likewise.model_holder import ModelHolder
+    from likewise.log.port import Sink, Source
+    from likewise.log.topics import Topics
+    from likewise.messages.dead_letters import DeadLetter
+    from likewise.models.holder import ModelHolder
     from likewise.ranking.recommend import Threads
+    from likewise.records import Record, Span, TopicPartition
+    from likewise.service.stall_detector import Standstill
     from likewise.settings import ServingSettings
-    from likewise.standstill import Standstill
-    from likewise.streams import Record, Sink, Source, Span, TopicPartition
-    from likewise.topics import Topics
     from serving.lost_requests import LostRequests
     from serving.outgoing import Reply
     from serving.reply_topics import ReplyTopics

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError, TransientError
-from likewise.replies import (
+from likewise.messages.replies import (
     ErrorBody,
     ErrorReply,
     ModelStamp,
@@ -15,14 +15,15 @@ from likewise.replies import (
     RecommendedItem,
     encode_reply,
 )
-from likewise.requests import decode_request, reply_headers, reply_route
+from likewise.messages.requests import decode_request, reply_headers, reply_route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from likewise.requests import Request
-    from likewise.streams import Broker, Record, Sink
-    from likewise.topics import Topics
+    from likewise.log.port import Broker, Sink
+    from likewise.log.topics import Topics
+    from likewise.messages.requests import Request
+    from likewise.records import Record
 
     Answer = Callable[[Request], Recommendations | ErrorReply | None]
 

@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 
 from likewise.embedded import embedded_broker, embedded_redis
-from likewise.logs import configure_logging
+from likewise.service.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

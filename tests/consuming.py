@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 
 from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
-from likewise.events import Event, ForgetUser, Like, Unlike, encode_event, event_key
-from likewise.ids import ItemId, UserId
-from likewise.kafka_streams import KafkaBroker
-from likewise.redis_store import RedisStore
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
+from likewise.messages.events import Event, ForgetUser, Like, Unlike, encode_event, event_key
+from likewise.messages.ids import ItemId, UserId
 from likewise.settings import ConsumerSettings, KafkaSettings, RedisSettings, Settings
-from likewise.topics import Topics
+from likewise.store.redis import RedisStore
 from tests.conftest import IN_CONTAINERS
 from tests.services import in_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from likewise.store import LikeStore
-    from likewise.streams import Broker, Sink, TopicPartition
+    from likewise.log.port import Broker, Sink
+    from likewise.records import TopicPartition
+    from likewise.store.port import LikeStore
 
 USERS = [UserId(f"user {number}") for number in range(60)]
 ITEMS = [ItemId(f"item {number}") for number in range(40)]

@@ -9,13 +9,13 @@ import heapq
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from likewise.events import ForgetUser, Like, RestoreItem, RetireItem
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from likewise.events import Event
-    from likewise.ids import ItemId, UserId
+    from likewise.messages.events import Event
+    from likewise.messages.ids import ItemId, UserId
 
 Log = dict[int, list[tuple[int, "Event"]]]
 """For each partition, the timestamp of each record and its event."""

@@ -8,16 +8,16 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from likewise.kafka_streams import KafkaBroker
-from likewise.redis_store import RedisStore
-from likewise.requests import (
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics, TopicSpec
+from likewise.messages.requests import (
     CORRELATION_HEADER,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,
     partition_header,
 )
 from likewise.settings import KafkaSettings, ModelSettings, RedisSettings, ServingSettings, Settings
-from likewise.topics import Topics, TopicSpec
+from likewise.store.redis import RedisStore
 from serving.service import run_server
 from serving.stats import ServingStats
 from tests.conftest import IN_CONTAINERS
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from likewise.streams import LogReader, Record
+    from likewise.log.port import LogReader
+    from likewise.records import Record
 
 PARTITIONS = 2
 

@@ -7,8 +7,8 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from likewise.kafka_streams import KafkaBroker
-from likewise.redis_store import RedisStore
+from likewise.log.kafka import KafkaBroker
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

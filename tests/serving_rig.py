@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
-from likewise.ids import ItemId, UserId
-from likewise.model_files import write_model
-from likewise.model_holder import ModelHolder, load_model
-from likewise.models import encode_announcement
+from likewise.log.topics import Topics, TopicSpec
+from likewise.messages.announcements import encode_announcement
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
+from likewise.models.files import write_model
+from likewise.models.holder import ModelHolder, load_model
 from likewise.ranking.recipe import Recipe
-from likewise.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
+from likewise.records import TopicPartition
+from likewise.service.stall_detector import Standstill
 from likewise.settings import ServingSettings
-from likewise.standstill import Standstill
-from likewise.store import Advance, Changes, UserChange
-from likewise.streams import TopicPartition
+from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import Topics, TopicSpec
 from serving.known_topics import KnownTopics
 from serving.lost_requests import LostRequests
 from serving.reply_topics import ReplyTopics
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from likewise.store import LikeStore
-    from likewise.streams import Record
+    from likewise.records import Record
+    from likewise.store.port import LikeStore
     from serving.threads import Beside
 
 REPLIES = "app.replies"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from consumers.prequential.sampler import Allowance, Sampler
 from consumers.prequential.scoring import CUTOFF, judge
-from likewise.backoff import StoppedError
 from likewise.errors import TransientError
-from likewise.logs import get_logger
-from likewise.model_holder import ModelHolder, wait_for_first_model
+from likewise.models.holder import ModelHolder, wait_for_first_model
+from likewise.retry import StoppedError
+from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from consumers.prequential.questions import Question
     from consumers.prequential.stats import QualityStats
-    from likewise.ids import ItemId
-    from likewise.model_holder import ServedModel
-    from likewise.store import LikeStore
+    from likewise.messages.ids import ItemId
+    from likewise.models.holder import ServedModel
+    from likewise.store.port import LikeStore
 
 # Questions are gathered for so long: ten at once cost hardly more than one.
 _TURN_S = 0.5

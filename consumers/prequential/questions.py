@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.events import ForgetUser, Like, Unlike
+from likewise.messages.events import ForgetUser, Like, Unlike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from likewise.events import Event
-    from likewise.ids import ItemId, UserId
+    from likewise.messages.events import Event
+    from likewise.messages.ids import ItemId, UserId
 
 
 class Question(NamedTuple):

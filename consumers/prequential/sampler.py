@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from consumers.prequential.questions import Question
     from consumers.prequential.stats import QualityStats
-    from likewise.events import Event
-    from likewise.store import LikeStore
+    from likewise.messages.events import Event
+    from likewise.store.port import LikeStore
 
 
 _TIME_SHARE = 0.02

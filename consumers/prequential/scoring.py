@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from consumers.prequential.questions import Question
-    from likewise.ids import ItemId
+    from likewise.messages.ids import ItemId
     from likewise.ranking.model import Model
 
 CUTOFF = 20

@@ -60,7 +60,7 @@ app = typer.Typer(
 
 def _logged(error: LikewiseError) -> bool:
     """Log what ends a service whose log is JSON; other commands know no log, and load none."""
-    logs = sys.modules.get("likewise.logs")
+    logs = sys.modules.get("likewise.service.logs")
     return logs is not None and bool(logs.log_fatal(error))
 
 

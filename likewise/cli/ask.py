@@ -9,11 +9,11 @@ import typer
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.options import Json
 from likewise.cli.output import duration, plain, print_json, stdout, table
-from likewise.positions import Position
+from likewise.messages.positions import Position
 
 if TYPE_CHECKING:
-    from likewise.client import Likewise
-    from likewise.replies import Recommendations, RecommendedItem
+    from likewise.client.client import Likewise
+    from likewise.messages.replies import Recommendations, RecommendedItem
 
 Count = Annotated[int, typer.Option("--count", "-n", help="How many items.")]
 Exclude = Annotated[str, typer.Option(metavar="A,B,…", help="Items to leave out.")]
@@ -123,7 +123,7 @@ def similar(
 
 
 def _client(cli: CommandLine) -> Likewise:
-    from likewise.client import Likewise
+    from likewise.client.client import Likewise
 
     return Likewise(settings=cli.settings.kafka)
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from likewise.keys import Keys
+from likewise.log.topics import Topics
 from likewise.settings_loader import load_settings, setting_origins
-from likewise.topics import Topics
+from likewise.store.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import typer
 
-    from likewise.kafka_streams import KafkaBroker
-    from likewise.redis_store import RedisStore
+    from likewise.log.kafka import KafkaBroker
     from likewise.settings import Settings
+    from likewise.store.redis import RedisStore
 
 
 _PATIENCE_MS = 10_000
@@ -71,7 +71,7 @@ class CommandLine:
 
         Somebody waits at the terminal: a cluster out of reach is given up after 10 s at most.
         """
-        from likewise.kafka_streams import KafkaBroker
+        from likewise.log.kafka import KafkaBroker
 
         patience_ms = min(self.settings.kafka.request_timeout_ms, _PATIENCE_MS)
         settings = msgspec.structs.replace(self.settings.kafka, request_timeout_ms=patience_ms)
@@ -81,7 +81,7 @@ class CommandLine:
     @contextmanager
     def store(self) -> Iterator[RedisStore]:
         """Give the Redis of the settings for the length of a `with` block."""
-        from likewise.redis_store import RedisStore
+        from likewise.store.redis import RedisStore
 
         with closing(RedisStore(self.settings.redis)) as store:
             yield store

@@ -16,14 +16,15 @@ from likewise.cli.exit_codes import FAILED
 from likewise.cli.options import Json
 from likewise.cli.output import complain, plain, print_json, size, stdout, table
 from likewise.errors import LikewiseError
-from likewise.positions import Position
+from likewise.messages.positions import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from likewise.dead_letter_replay import Found, Replayed
-    from likewise.dead_letters import DeadLetter
-    from likewise.streams import Broker, TopicPartition
+    from likewise.log.port import Broker
+    from likewise.messages.dead_letters import DeadLetter
+    from likewise.operations.dead_letter_replay import Found, Replayed
+    from likewise.records import TopicPartition
 
     Offsets = Mapping[TopicPartition, int]
 
@@ -91,8 +92,8 @@ def replay(
     likewise dead-letters replay --reason unknown_action
     ```
     """
-    from likewise.dead_letter_replay import Cursor
-    from likewise.dead_letter_replay import replay as send_again
+    from likewise.operations.dead_letter_replay import Cursor
+    from likewise.operations.dead_letter_replay import replay as send_again
 
     cli = command_line(context)
     with cli.broker() as broker, closing(broker.sink()) as sink:
@@ -129,7 +130,7 @@ def _only(offset: str, beginning: Offsets, end: Offsets) -> tuple[Offsets, Offse
 
 
 def _read(broker: Broker, start: Offsets, end: Offsets, reason: str | None) -> Iterator[Found]:
-    from likewise.dead_letter_replay import read_dead_letters
+    from likewise.operations.dead_letter_replay import read_dead_letters
 
     for found in read_dead_letters(broker, start, end):
         if reason is None or reason == _code(found):

@@ -23,15 +23,15 @@ from likewise.cli.reading_options import (
     with_reading_options,
 )
 from likewise.errors import LikewiseError
-from likewise.like_files.options import ReadOptions
+from likewise.operations.files.options import ReadOptions
 
 if TYPE_CHECKING:
-    from indexer.evaluation.likes import LikeTable
-    from indexer.evaluation.sources import Read
-    from indexer.evaluation.splits import Division
-    from indexer.evaluation.tuning import Tuning
-    from indexer.evaluation.until import Until
     from indexer.progress import Progress
+    from likewise.evaluation.likes import LikeTable
+    from likewise.evaluation.sources import Read
+    from likewise.evaluation.splits import Division
+    from likewise.evaluation.tuning import Tuning
+    from likewise.evaluation.until import Until
 
 
 @with_reading_options
@@ -111,10 +111,10 @@ def evaluate(
     likewise --config tuned.toml index
     ```
     """
-    from indexer.evaluation.account import as_json as account_of
-    from indexer.evaluation.evaluate import Options
-    from indexer.evaluation.evaluate import evaluate as measure
-    from indexer.evaluation.splits import divide
+    from likewise.evaluation.account import as_json as account_of
+    from likewise.evaluation.evaluate import Options
+    from likewise.evaluation.evaluate import evaluate as measure
+    from likewise.evaluation.splits import divide
 
     cli = command_line(context)
     if [file is not None, from_redis, from_topic].count(True) != 1:
@@ -149,7 +149,7 @@ def evaluate(
 
 
 def _names(given: list[str] | None) -> tuple[str, ...]:
-    from indexer.evaluation.contenders import NAMES
+    from likewise.evaluation.contenders import NAMES
 
     unknown = sorted(set(given or ()) - set(NAMES))
     if unknown:
@@ -158,8 +158,8 @@ def _names(given: list[str] | None) -> tuple[str, ...]:
 
 
 def _until(text: str, *, file: str | None, from_redis: bool) -> Until:
-    from indexer.evaluation.until import parse_until
     from likewise.errors import InvalidInputError
+    from likewise.evaluation.until import parse_until
 
     try:
         until = parse_until(
@@ -187,7 +187,7 @@ def _seconds(text: str) -> float:
 
 
 def _check_settings_out(path: Path | None, tune: bool) -> None:
-    from indexer.evaluation.settings_file import check_settings_file
+    from likewise.evaluation.settings_file import check_settings_file
 
     if path is None:
         return
@@ -207,9 +207,9 @@ def _read(
     strict: bool,
 ) -> tuple[Read, str]:
     """Return the likes, and what to call where they came from."""
-    from indexer.evaluation import sources
-    from likewise.like_files.errors import LikeFileError
-    from likewise.like_files.reading import read_rows
+    from likewise.evaluation import sources
+    from likewise.operations.files.errors import LikeFileError
+    from likewise.operations.files.reading import read_rows
 
     if file is not None:
         check_source(file)
@@ -231,16 +231,16 @@ def _read(
 def _tune(
     likes: LikeTable, division: Division, k: int, seed: int, budget_s: float, progress: Progress
 ) -> Tuning:
-    from indexer.evaluation.held_out import hold_out
-    from indexer.evaluation.likes import Part
-    from indexer.evaluation.tuning import tune
+    from likewise.evaluation.held_out import hold_out
+    from likewise.evaluation.likes import Part
+    from likewise.evaluation.tuning import tune
 
     held_out = hold_out(likes, division.parts, fit=[Part.TRAIN], wanted=Part.VALID)
     return tune(held_out, k=k, seed=seed, budget_s=budget_s, progress=progress)
 
 
 def _write_settings(path: Path, tuning: Tuning, source: str, k: int) -> None:
-    from indexer.evaluation.settings_file import settings_toml, write_settings_file
+    from likewise.evaluation.settings_file import settings_toml, write_settings_file
 
     best, default = tuning.best, tuning.default
     remarks = [
@@ -252,7 +252,7 @@ def _write_settings(path: Path, tuning: Tuning, source: str, k: int) -> None:
 
 
 def _write_report(path: Path, account: dict[str, object]) -> None:
-    from indexer.evaluation.report import as_html
+    from likewise.evaluation.report import as_html
 
     try:
         path.write_text(as_html(account), encoding="utf-8")

@@ -12,8 +12,8 @@ from likewise.cli.context import CommandLine, command_line
 from likewise.cli.likes_sink import likes_sink
 from likewise.cli.options import Json
 from likewise.cli.output import print_json, stdout
-from likewise.events import encode_event, event_key, make_event
-from likewise.positions import Position
+from likewise.messages.events import encode_event, event_key, make_event
+from likewise.messages.positions import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

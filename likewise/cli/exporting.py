@@ -16,7 +16,7 @@ from likewise.cli.output import complain, print_json, progress, stdout
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from likewise.store import LikeStore
+    from likewise.store.port import LikeStore
 
     Pair = tuple[str, str]
 
@@ -44,7 +44,7 @@ def export(
     likewise export - | sort | uniq -c
     ```
     """
-    from likewise.like_files.writing import csv_writer, format_of, writing_likes
+    from likewise.operations.files.writing import csv_writer, format_of, writing_likes
 
     if file == "-" and (as_json or kind == "parquet"):
         raise typer.BadParameter("standard output takes the CSV and nothing else")

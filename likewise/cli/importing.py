@@ -25,16 +25,16 @@ from likewise.cli.reading_options import (
     with_reading_options,
 )
 from likewise.errors import LikewiseError
-from likewise.like_files.options import ReadOptions
+from likewise.operations.files.options import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from likewise.like_files.importing import RowCounts
-    from likewise.like_files.rows import Taken
-    from likewise.like_files.taken_back import TakenBack
-    from likewise.publishing import Published
-    from likewise.streams import Broker
+    from likewise.client.bulk import Published
+    from likewise.log.port import Broker
+    from likewise.operations.files.importing import RowCounts
+    from likewise.operations.files.rows import Taken
+    from likewise.operations.files.taken_back import TakenBack
 
 _SHOWN = 5
 
@@ -133,9 +133,9 @@ def _copied() -> Iterator[str]:
 
 
 def _check(source: _Source, *, strict: bool, dry_run: bool, as_json: bool) -> RowCounts:
-    from likewise.like_files.errors import LikeFileError
-    from likewise.like_files.importing import check_rows
-    from likewise.like_files.reading import read_rows
+    from likewise.operations.files.errors import LikeFileError
+    from likewise.operations.files.importing import check_rows
+    from likewise.operations.files.reading import read_rows
 
     teller = LayoutTeller(always=dry_run)
     with _bar("checking") as show:
@@ -151,9 +151,9 @@ def _check(source: _Source, *, strict: bool, dry_run: bool, as_json: bool) -> Ro
 def _publish(
     cli: CommandLine, source: _Source, teller: LayoutTeller, *, bring_back: bool
 ) -> tuple[RowCounts, Published]:
-    from likewise.like_files.importing import RowCounts, publish_rows
-    from likewise.like_files.reading import read_rows
-    from likewise.publishing import BULK_LINGER_MS, BulkPublisher
+    from likewise.client.bulk import BULK_LINGER_MS, BulkPublisher
+    from likewise.operations.files.importing import RowCounts, publish_rows
+    from likewise.operations.files.reading import read_rows
 
     counts = RowCounts()
     chunks = read_rows(source.path, source.options, on_layout=teller)
@@ -174,14 +174,14 @@ def _publish(
 
 
 def _taken_back(cli: CommandLine, broker: Broker) -> TakenBack:
-    from likewise.like_files.taken_back import read_taken_back
+    from likewise.operations.files.taken_back import read_taken_back
 
     with _bar("comparing with the log") as show:
         return read_taken_back(broker, cli.topics.likes, show)
 
 
 def _wait(cli: CommandLine, published: Published) -> None:
-    from likewise.applied import wait_until_applied
+    from likewise.operations.applied import wait_until_applied
 
     with cli.store() as store, _bar("applying") as show:
         wait_until_applied(
@@ -210,7 +210,7 @@ def _account(source: _Source, teller: LayoutTeller, counts: RowCounts) -> dict[s
 def _print_check(
     source: _Source, teller: LayoutTeller, counts: RowCounts, first: list[Taken], *, as_json: bool
 ) -> None:
-    from likewise.events import encode_event
+    from likewise.messages.events import encode_event
 
     events = [encode_event(event, timestamp_ms=time_ms).decode() for event, time_ms, _ in first]
     if as_json:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from likewise.cli.context import CommandLine
-    from likewise.streams import Broker, Sink
+    from likewise.log.port import Broker, Sink
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from likewise.cli.kafka_kind import KafkaKind
 from likewise.cli.output import stderr
 from likewise.cli.private_directory import leave_password, private_directory
 from likewise.errors import SettingsError
+from likewise.log.topics import Topics
 from likewise.settings import Secret
-from likewise.store import Advance, Changes
-from likewise.topics import Topics
+from likewise.store.port import Advance, Changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,8 +144,8 @@ def _forget_positions(settings: Settings) -> None:
 
     A position left from the last run would hide the first events of this one.
     """
-    from likewise.kafka_streams import KafkaBroker
-    from likewise.redis_store import RedisStore
+    from likewise.log.kafka import KafkaBroker
+    from likewise.store.redis import RedisStore
 
     topics = Topics(settings.kafka.topic_prefix)
     with (

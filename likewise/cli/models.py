@@ -17,7 +17,7 @@ from likewise.errors import ModelFileError, TransientError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.manifest import Manifest
+    from likewise.models.manifest import Manifest
 
 app = typer.Typer(no_args_is_help=True, help="Show, compare, choose and remove model versions.")
 
@@ -104,7 +104,7 @@ def prune(
 
     likewise models prune --keep 2 --dry-run
     """
-    from likewise.model_files import prune as remove
+    from likewise.models.files import prune as remove
 
     cli = command_line(context)
     directory = cli.settings.model.directory
@@ -129,13 +129,13 @@ app.command()(compare)
 
 
 def _versions(directory: Path) -> list[Manifest]:
-    from likewise.model_files import list_versions
+    from likewise.models.files import list_versions
 
     return list_versions(directory)
 
 
 def _announced(cli: CommandLine) -> str | None:
-    from likewise.models import decode_announcement
+    from likewise.messages.announcements import decode_announcement
 
     with cli.store() as store:
         raw = store.model_announcement()
@@ -169,7 +169,7 @@ def _row(directory: Path, manifest: Manifest, current: str | None, verify: bool)
 
 
 def _is_sound(directory: Path, manifest: Manifest) -> bool:
-    from likewise.model_files import read_model
+    from likewise.models.files import read_model
 
     try:
         read_model(directory, manifest.version)

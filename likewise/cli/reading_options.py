@@ -14,9 +14,9 @@ from likewise.cli.output import complain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from likewise.like_files.importing import RowCounts
-    from likewise.like_files.layout import Layout
-    from likewise.like_files.options import ReadOptions
+    from likewise.operations.files.importing import RowCounts
+    from likewise.operations.files.layout import Layout
+    from likewise.operations.files.options import ReadOptions
 
 _PANEL = "How to read FILE (found out and told where not given)"
 _WHICH_PANEL = "Which rows count"
@@ -162,9 +162,9 @@ def read_options(**given: Any) -> ReadOptions:
     Raises:
         typer.BadParameter: one of them makes no sense.
     """
-    from likewise.events import ACTIONS
-    from likewise.like_files.dialect import delimiter_named
-    from likewise.like_files.options import ReadOptions
+    from likewise.messages.events import ACTIONS
+    from likewise.operations.files.dialect import delimiter_named
+    from likewise.operations.files.options import ReadOptions
 
     kinds = dict(_pair(text) for text in given["kinds"] or ())
     for action in (given["action"], *kinds.values()):

@@ -9,10 +9,10 @@ import typer
 
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.options import Json
-from likewise.service import stop_on_signals
+from likewise.service.signals import stop_on_signals
 
 if TYPE_CHECKING:
-    from likewise.manifest import Manifest
+    from likewise.models.manifest import Manifest
     from likewise.settings import Settings
 
 
@@ -29,7 +29,7 @@ def consume(context: typer.Context) -> None:
     """
     from consumers.service import run_consumer
     from consumers.stats import ConsumerStats
-    from likewise.composition import surroundings
+    from likewise.service.runtime import surroundings
 
     stats = ConsumerStats()
     with surroundings(command_line(context).settings, "consumer", stats) as given:
@@ -46,7 +46,7 @@ def serve(context: typer.Context) -> None:
     likewise --models /var/lib/likewise/models serve
     ```
     """
-    from likewise.composition import surroundings
+    from likewise.service.runtime import surroundings
     from serving.service import run_server
     from serving.stats import ServingStats
 
@@ -90,7 +90,7 @@ def _index(settings: Settings) -> None:
     from indexer.__main__ import build_on_signal
     from indexer.service import run_indexer
     from indexer.worker import IndexerStats
-    from likewise.composition import BUILD_SILENCE_S, surroundings
+    from likewise.service.runtime import BUILD_SILENCE_S, surroundings
 
     # Until there is an indexer to ask, the signal must not end the process.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -101,10 +101,10 @@ def _index(settings: Settings) -> None:
 
 def _index_once(cli: CommandLine, *, announce: bool, as_json: bool) -> None:
     from indexer.service import index_once
-    from likewise.backoff import StoppedError
     from likewise.cli.build_progress import build_progress
-    from likewise.composition import log_unknown_settings
-    from likewise.logs import configure_logging
+    from likewise.retry import StoppedError
+    from likewise.service.logs import configure_logging
+    from likewise.service.runtime import log_unknown_settings
 
     configure_logging(cli.settings.logging, service="indexer")  # to stderr: stdout is for data
     log_unknown_settings()

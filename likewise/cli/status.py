@@ -15,7 +15,7 @@ from likewise.cli.output import complain, duration, print_json, stdout, table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from likewise.status import KafkaStatus, Lag, RedisStatus, Status
+    from likewise.operations.status import KafkaStatus, Lag, RedisStatus, Status
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -28,7 +28,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     likewise status --json | jq .kafka.likes.lag
     ```
     """
-    from likewise.status import status_of
+    from likewise.operations.status import status_of
 
     cli = command_line(context)
     with cli.broker() as broker, cli.store() as store:

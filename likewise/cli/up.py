@@ -14,7 +14,7 @@ from likewise.cli.context import command_line
 from likewise.cli.kafka_kind import KafkaKind
 from likewise.cli.output import complain, stdout
 from likewise.errors import LikewiseError, SettingsError
-from likewise.service import stop_on_signals
+from likewise.service.signals import stop_on_signals
 from likewise.settings_environment import CONFIG_VARIABLE, ENV_PREFIX
 from likewise.settings_loader import environment_of
 

@@ -13,8 +13,8 @@ from likewise.cli.output import complain, plain, print_json, progress, stdout, t
 from likewise.errors import LikewiseError, PositionMovedError
 
 if TYPE_CHECKING:
-    from likewise.replay import Difference
-    from likewise.verification import Verification, Verifier
+    from likewise.operations.replay import Difference
+    from likewise.operations.verification import Verification, Verifier
 
 _SHOWN_USERS = 10
 _SHOWN_ITEMS = 5
@@ -49,7 +49,7 @@ def verify(
     likewise verify --allow-unproven
     ```
     """
-    from likewise.verification import Verifier
+    from likewise.operations.verification import Verifier
 
     cli = command_line(context)
     with cli.broker() as broker, cli.store() as store:

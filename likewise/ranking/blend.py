@@ -28,7 +28,8 @@ from likewise.ranking import cooccurrence, spectral
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.model import Model
 
 
 def scores(model: Model, likes: Any) -> FloatArray:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.model import Model
 
 # Of the item vectors: the first have most of a score's energy, and cost a quarter of 256.
 _LEADING = 64

@@ -20,7 +20,8 @@ from scipy import sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.model import Model
 
 _SMALLEST_POOL = 100
 # Each place of the list costs a look at the whole pool: as much as the longest list needs.

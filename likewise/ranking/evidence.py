@@ -18,7 +18,8 @@ import numpy as np
 from likewise.ranking.ridge import filters
 
 if TYPE_CHECKING:
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.model import Model
 
 # Roundings are as often up as down, so they grow with the root of their number; twice for the vectors, which
 # are rounded as well, and twice for the products.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ids import ItemId
+    from likewise.messages.ids import ItemId
     from likewise.ranking.model import Model
 
     Because = tuple[tuple[ItemId, float], ...]

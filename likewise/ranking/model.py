@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from likewise.ids import ItemId, ItemRow
+from likewise.messages.ids import ItemId, ItemRow
+from likewise.ranking import ridge
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from likewise.ranking.annoy_vectors import AnnoyVectors
+    from likewise.ranking.array_types import FloatArray, IntArray
+    from likewise.ranking.index import AnnoyVectors
     from likewise.ranking.recipe import Recipe
-
-    FloatArray = NDArray[np.float32]
-    IntArray = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,7 @@ class Model:
     @cached_property
     def typical_likes(self) -> float:
         """The geometric mean of how many items a user likes."""
-        from likewise.ranking.ridge import typical_likes
-
-        return typical_likes(self.user_items)
+        return ridge.typical_likes(self.user_items)
 
     @cached_property
     def largest_score_weight(self) -> float:
@@ -77,9 +74,7 @@ class Model:
 
     def relative_ridges(self, n_likes: NDArray[np.integer]) -> FloatArray:
         """Return the ridge for users of so many likes [B] by that for a typical one."""
-        from likewise.ranking.ridge import relative_ridges
-
-        return relative_ridges(self.recipe, self.typical_likes, n_likes)
+        return ridge.relative_ridges(self.recipe, self.typical_likes, n_likes)
 
     @property
     def popularity(self) -> FloatArray | IntArray:

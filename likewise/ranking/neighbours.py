@@ -19,8 +19,9 @@ from likewise.ranking.evidence import rounding
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.annoy_vectors import AnnoyVectors
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.index import AnnoyVectors
+    from likewise.ranking.model import Model
 
 _TINY = np.finfo(np.float32).tiny
 

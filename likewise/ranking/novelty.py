@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from likewise.ranking.model import FloatArray, IntArray
+    from likewise.ranking.array_types import FloatArray, IntArray
 
 
 def factors(counts: IntArray, novelty: float) -> FloatArray:

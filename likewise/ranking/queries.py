@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from likewise.ids import ItemId, ItemRow
+from likewise.messages.ids import ItemId, ItemRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

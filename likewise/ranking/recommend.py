@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ids import ItemId
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.messages.ids import ItemId
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.model import Model
     from likewise.ranking.queries import Query, RowQuery
 
 # Up to here scoring every item costs no more than the search for candidates: docs/ranking.md.

@@ -21,7 +21,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.model import FloatArray
+    from likewise.ranking.array_types import FloatArray
     from likewise.ranking.recipe import Recipe
 
 _TINY = np.finfo(np.float32).tiny

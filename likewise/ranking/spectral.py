@@ -21,7 +21,8 @@ from likewise.ranking.ridge import filters
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.model import FloatArray, Model
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.model import Model
 
 _FEW_QUERIES = 48
 _ITEMS_AT_ONCE = 1_000

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from likewise.errors import TransientError, UndeliverableError
-from likewise.streams import TopicPartition
+from likewise.records import TopicPartition
 from likewise.testing.memory_group import MemoryGroup, MemorySource
 from likewise.testing.memory_log import Cursor, MemoryRecord, PartitionLog
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from likewise.errors import LikewiseError
-    from likewise.streams import Record, Span
-    from likewise.topics import TopicSpec
+    from likewise.log.topics import TopicSpec
+    from likewise.records import Record, Span
 
 # The default of Apache Kafka's `max.message.bytes`, and as there a topic may say otherwise.
 _MAX_RECORD_BYTES = 1_048_588
@@ -288,7 +288,7 @@ class MemoryBroker:
 
 
 class MemoryReader:
-    """A `likewise.streams.LogReader`."""
+    """A `likewise.log.port.LogReader`."""
 
     def __init__(self, broker: MemoryBroker, start: Mapping[TopicPartition, int]) -> None:
         self._broker = broker
@@ -312,7 +312,7 @@ class MemoryReader:
 
 
 class MemorySink:
-    """A `likewise.streams.Sink` that delivers at once."""
+    """A `likewise.log.port.Sink` that delivers at once."""
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
@@ -342,7 +342,7 @@ class MemorySink:
 
 
 class MemoryDelivery:
-    """A `likewise.streams.Delivery` of a record that has arrived."""
+    """A `likewise.log.port.Delivery` of a record that has arrived."""
 
     def __init__(self, broker: MemoryBroker, partition: int, offset: int) -> None:
         self._broker = broker

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likewise.streams import Committed
+from likewise.records import Committed
 from likewise.testing.memory_log import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from likewise.streams import Record, Span, TopicPartition
+    from likewise.records import Record, Span, TopicPartition
     from likewise.testing.memory_broker import MemoryBroker
 
 
@@ -89,7 +89,7 @@ class MemoryGroup:
 
 
 class MemorySource:
-    """A `likewise.streams.Source`: one member of a group; it joins with its first poll."""
+    """A `likewise.log.port.Source`: one member of a group; it joins with its first poll."""
 
     def __init__(
         self,

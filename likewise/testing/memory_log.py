@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from likewise.streams import Span
+from likewise.records import Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from likewise.streams import Record, TopicPartition
+    from likewise.records import Record, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryRecord:
-    """A `likewise.streams.Record`; `timestamp` is in ms since the epoch."""
+    """A `likewise.records.Record`; `timestamp` is in ms since the epoch."""
 
     topic: str
     partition: int

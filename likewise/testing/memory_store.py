@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from likewise.errors import HomesMovedError, PositionMovedError
-from likewise.order import Words
-from likewise.store import Eviction, Homes, Lookup, Scattered
+from likewise.messages.order import Words
+from likewise.store.port import Eviction, Homes, Lookup, Scattered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from likewise.errors import LikewiseError
-    from likewise.ids import ItemId, UserId
-    from likewise.order import Reach
-    from likewise.partitioners import Partitioner
-    from likewise.store import Advance, Changes, History, UserChange
-    from likewise.streams import TopicPartition
+    from likewise.messages.ids import ItemId, UserId
+    from likewise.messages.order import Reach
+    from likewise.records import TopicPartition
+    from likewise.settings import Partitioner
+    from likewise.store.port import Advance, Changes, History, UserChange
 
 
 class MemoryStore:

@@ -18,22 +18,22 @@ from consumers.batches import by_partition, decode
 from consumers.ordering import Ordering
 from consumers.stats import ConsumerStats
 from likewise.errors import PositionMovedError
-from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, encode_event
-from likewise.ids import ItemId, UserId
-from likewise.redis_store import RedisStore
+from likewise.log.topics import TopicSpec
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, encode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.verification import Verifier
+from likewise.records import TopicPartition
 from likewise.settings import RedisSettings
-from likewise.store import Advance
-from likewise.streams import TopicPartition
+from likewise.store.port import Advance
+from likewise.store.redis import RedisStore
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import TopicSpec
-from likewise.verification import Verifier
 from tests.ordering import Log, outcome_of_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from likewise.events import Event
-    from likewise.store import LikeStore
+    from likewise.messages.events import Event
+    from likewise.store.port import LikeStore
 
 TOPIC = "likes"
 PARTITIONS = 3

@@ -14,17 +14,17 @@ from redis import Redis
 from likewise.embedded import EmbeddedRedis
 from likewise.embedded.ports import is_free
 from likewise.errors import PositionMovedError
-from likewise.ids import ItemId, UserId
-from likewise.redis_store import RedisStore
+from likewise.messages.ids import ItemId, UserId
+from likewise.records import TopicPartition
 from likewise.settings import RedisSettings
-from likewise.store import Advance, Changes, UserChange
-from likewise.streams import TopicPartition
+from likewise.store.port import Advance, Changes, UserChange
+from likewise.store.redis import RedisStore
 from likewise.testing import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from likewise.store import LikeStore
+    from likewise.store.port import LikeStore
 
 P0, P1 = TopicPartition("likes", 0), TopicPartition("likes", 1)
 ANN, BOB, EVE = UserId("ann"), UserId("bob"), UserId("éve:{1}\n")

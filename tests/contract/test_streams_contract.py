@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from likewise.errors import UndeliverableError
-from likewise.kafka_streams import KafkaBroker
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import TopicSpec
+from likewise.records import Committed, Span, TopicPartition
 from likewise.settings import KafkaSettings
-from likewise.streams import Committed, Span, TopicPartition
 from likewise.testing import MemoryBroker
-from likewise.topics import TopicSpec
 from tests.conftest import IN_CONTAINERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from likewise.streams import Broker, LogReader, Record, Source
+    from likewise.log.port import Broker, LogReader, Source
+    from likewise.records import Record
 
 PATIENCE_S = 30.0
 TIMEOUT_S = 10.0

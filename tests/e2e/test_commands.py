@@ -19,13 +19,13 @@ from likewise.cli.app import app
 from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec
 from likewise.cli.up import child_environment
 from likewise.embedded import free_port
-from likewise.events import Like, encode_event
-from likewise.ids import ItemId, UserId
-from likewise.positions import Position
+from likewise.log.topics import Topics
+from likewise.messages.events import Like, encode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.positions import Position
 from likewise.settings import ModelSettings
 from likewise.settings_loader import environment_of
-from likewise.store import Changes, UserChange
-from likewise.topics import Topics
+from likewise.store.port import Changes, UserChange
 from tests.consuming import caught_up, opened, settings_for
 from tests.services import wait_until
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
+    from likewise.log.port import Broker
     from likewise.settings import Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker
+    from likewise.store.port import LikeStore
 
 BLOCKS = [["a1", "a2", "a3", "a4", "a5"], ["b1", "b2", "b3", "b4", "b5"]]
 """Items that go together: a user likes those of one block."""

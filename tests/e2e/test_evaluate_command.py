@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from likewise.cli.app import app
-from likewise.events import Like, encode_event, event_key
-from likewise.ids import ItemId, UserId
-from likewise.kafka_streams import KafkaBroker
-from likewise.redis_store import RedisStore
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
+from likewise.messages.events import Like, encode_event, event_key
+from likewise.messages.ids import ItemId, UserId
 from likewise.settings import KafkaSettings, RedisSettings
-from likewise.store import Changes, UserChange
-from likewise.topics import Topics
+from likewise.store.port import Changes, UserChange
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from likewise.cli.app import app
-from likewise.ids import ItemId, UserId
-from likewise.redis_store import RedisStore
+from likewise.messages.ids import ItemId, UserId
 from likewise.settings import RedisSettings
-from likewise.store import Changes, UserChange
+from likewise.store.port import Changes, UserChange
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,14 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from likewise.cli.app import app
-from likewise.events import Like, encode_event
-from likewise.ids import ItemId, UserId
-from likewise.model_files import new_version
-from likewise.models import decode_announcement
-from likewise.requests import Request, encode_request
+from likewise.log.topics import Topics
+from likewise.messages.announcements import decode_announcement
+from likewise.messages.events import Like, encode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.requests import Request, encode_request
+from likewise.models.files import new_version
 from likewise.settings import ModelSettings, Settings
 from likewise.settings_loader import environment_of
-from likewise.topics import Topics
 from tests.consuming import opened, settings_for
 from tests.serving_rig import SNAPSHOT_AT_MS, item, like, likes_but_one, write_block_model
 

@@ -6,18 +6,18 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from likewise.applied import wait_until_applied
 from likewise.errors import ModelFileError, TransientError
-from likewise.model_files import list_versions, verify
-from likewise.verification import Verifier
+from likewise.models.files import list_versions, verify
+from likewise.operations.applied import wait_until_applied
+from likewise.operations.verification import Verifier
 from tests.faults.oracle import Oracle
 from tests.services import wait_until
 
 if TYPE_CHECKING:
+    from likewise.log.port import Broker
+    from likewise.log.topics import Topics
     from likewise.settings import Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker
-    from likewise.topics import Topics
+    from likewise.store.port import LikeStore
     from tests.faults.ledger import Ledger
     from tests.faults.traffic import Traffic
 

@@ -17,28 +17,28 @@ class CrashPoint(NamedTuple):
 
 CRASH_POINTS = [
     CrashPoint(
-        "before the Redis write", "consumers", "likewise.redis_store:RedisStore.apply", True
+        "before the Redis write", "consumers", "likewise.store.redis:RedisStore.apply", True
     ),
     CrashPoint(
         "between the Redis write and the commit",
         "consumers",
-        "likewise.redis_store:RedisStore.apply",
+        "likewise.store.redis:RedisStore.apply",
         False,
     ),
     CrashPoint(
         "after the commit",
         "consumers",
-        "likewise.kafka_streams.reading:KafkaSource.commit",
+        "likewise.log.kafka.reading:KafkaSource.commit",
         False,
     ),
     CrashPoint(
         "with changed users taken, and nothing built of them",
         "indexer",
-        "likewise.redis_store:RedisStore.take_changed",
+        "likewise.store.redis:RedisStore.take_changed",
         False,
     ),
-    CrashPoint("in the midst of a model's files", "indexer", "likewise.model_tables:_save", False),
-    CrashPoint("before a model is durable", "indexer", "likewise.model_files:_fsync", True),
+    CrashPoint("in the midst of a model's files", "indexer", "likewise.models.arrays:_save", False),
+    CrashPoint("before a model is durable", "indexer", "likewise.models.files:_fsync", True),
     CrashPoint(
         "between a model's rename and its announcement",
         "indexer",
@@ -48,25 +48,25 @@ CRASH_POINTS = [
     CrashPoint(
         "between the announcement in Redis and on the topic",
         "indexer",
-        "likewise.redis_store:RedisStore.announce_model",
+        "likewise.store.redis:RedisStore.announce_model",
         False,
     ),
     CrashPoint(
         "with a request read and not looked up",
         "serving",
-        "likewise.redis_store:RedisStore.lookup",
+        "likewise.store.redis:RedisStore.lookup",
         True,
     ),
     CrashPoint(
         "with replies queued and not confirmed",
         "serving",
-        "likewise.kafka_streams.sending:KafkaSink.send",
+        "likewise.log.kafka.sending:KafkaSink.send",
         False,
     ),
     CrashPoint(
         "between a reply and the commit",
         "serving",
-        "likewise.kafka_streams.reading:KafkaSource.commit",
+        "likewise.log.kafka.reading:KafkaSource.commit",
         True,
     ),
 ]

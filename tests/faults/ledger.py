@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from likewise.positions import Position
+    from likewise.messages.positions import Position
 
 
 @dataclass(slots=True)

@@ -11,13 +11,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.log_reading import read_between
+from likewise.log.ranges import read_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from likewise.positions import Position
-    from likewise.streams import Broker, Record, TopicPartition
+    from likewise.log.port import Broker
+    from likewise.messages.positions import Position
+    from likewise.records import Record, TopicPartition
 
 
 class Step(NamedTuple):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from likewise.errors import TransientError
-from likewise.models import decode_announcement
-from likewise.topics import Topics
+from likewise.log.topics import Topics
+from likewise.messages.announcements import decode_announcement
 from tests.consuming import opened
 from tests.faults.audit import audit, settle
 from tests.faults.deployment import SERVICES, deployed
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from likewise.log.port import Broker
     from likewise.settings import Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker
+    from likewise.store.port import LikeStore
     from tests.faults.audit import Figures
     from tests.faults.deployment import Service
     from tests.faults.oracle import Oracle

@@ -14,12 +14,12 @@ import pytest
 from redis import Redis
 
 from likewise.errors import TransientError
-from likewise.events import ForgetUser, Like, Unlike
-from likewise.ids import ItemId, UserId
+from likewise.log.topics import Topics
+from likewise.messages.events import ForgetUser, Like, Unlike
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.status import kafka_status
 from likewise.settings_loader import environment_of
-from likewise.status import kafka_status
-from likewise.store import Advance, Changes, UserChange
-from likewise.topics import Topics
+from likewise.store.port import Advance, Changes, UserChange
 from tests.consuming import caught_up, opened, send
 from tests.faults.audit import audit, settle
 from tests.faults.deployment import ROOT, deployed, settings_for
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from likewise.events import Event
+    from likewise.log.port import Broker
+    from likewise.messages.events import Event
     from likewise.settings import Settings
-    from likewise.streams import Broker
     from tests.faults.audit import Figures
     from tests.faults.conftest import Effort
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from likewise.embedded import EmbeddedBroker, EmbeddedRedis, free_port
-from likewise.topics import Topics
+from likewise.log.topics import Topics
 from tests.consuming import (
     caught_up,
     consuming,

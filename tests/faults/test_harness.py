@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.fold import fold
-from likewise.events import Like, Unlike
-from likewise.ids import ItemId, UserId
-from likewise.positions import Position
-from likewise.store import Advance, Changes, UserChange
+from likewise.log.topics import Topics, TopicSpec
+from likewise.messages.events import Like, Unlike
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.positions import Position
+from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import Topics, TopicSpec
 from tests.faults.audit import Figures, audit
 from tests.faults.crash_points import CRASH_POINTS, CrashPoint
 from tests.faults.deployment import SERVICES
@@ -28,7 +28,7 @@ from tests.faults.proxy import proxy_before
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from likewise.streams import TopicPartition
+    from likewise.records import TopicPartition
     from tests.faults.oracle import Oracle
 
 TOPICS = Topics()

@@ -12,11 +12,11 @@ import pytest
 
 from likewise import Likewise
 from likewise.errors import TransientError
-from likewise.events import ForgetUser, Like, encode_event, event_key
-from likewise.ids import ItemId, UserId
-from likewise.status import kafka_status
-from likewise.topics import Topics
-from likewise.verification import Verifier
+from likewise.log.topics import Topics
+from likewise.messages.events import ForgetUser, Like, encode_event, event_key
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.status import kafka_status
+from likewise.operations.verification import Verifier
 from tests.answering import answering
 from tests.broken_batches import send
 from tests.consuming import caught_up, consuming, opened, settings_for
@@ -28,10 +28,10 @@ from tests.services import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from likewise.events import Event
-    from likewise.kafka_streams import KafkaBroker
+    from likewise.log.kafka import KafkaBroker
+    from likewise.messages.events import Event
     from likewise.settings import Settings
-    from likewise.store import LikeStore
+    from likewise.store.port import LikeStore
     from tests.faults.kafka_server import KafkaServer
 
 ANN, BOB = UserId("ann"), UserId("bob")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from likewise.model_files import list_versions, read_manifest
+from likewise.models.files import list_versions, read_manifest
 from tests.faults.audit import check_models
 from tests.faults.deployment import settings_for
 from tests.faults.scene import scene_of
@@ -20,7 +20,7 @@ from tests.services import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.store import LikeStore
+    from likewise.store.port import LikeStore
     from tests.faults.audit import Figures
     from tests.faults.conftest import Effort
     from tests.faults.deployment import Service

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from likewise.positions import Position
-from likewise.store import Advance, Changes
-from likewise.streams import TopicPartition
+from likewise.messages.positions import Position
+from likewise.records import TopicPartition
+from likewise.store.port import Advance, Changes
 from tests.faults.kafka_server import kafka_server
 from tests.requesting import PARTITIONS, requester, serving, settings_for
 from tests.services import PATIENCE_S

@@ -13,16 +13,16 @@ import msgspec
 import pytest
 
 import consumers.batches
-from likewise.dead_letter_replay import Cursor, read_dead_letters, replay
-from likewise.dead_letters import decode_dead_letter
 from likewise.embedded import free_port
 from likewise.errors import InvalidInputError
-from likewise.events import Like, decode_event
-from likewise.ids import ItemId, UserId
-from likewise.log_reading import read_between
+from likewise.log.ranges import read_between
+from likewise.log.topics import Topics
+from likewise.messages.dead_letters import decode_dead_letter
+from likewise.messages.events import Like, decode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.dead_letter_replay import Cursor, read_dead_letters, replay
+from likewise.records import UNREADABLE_CODES
 from likewise.settings import MonitoringSettings
-from likewise.streams import UNREADABLE_CODES
-from likewise.topics import Topics
 from tests.broken_batches import broken, send, sound_in_every_codec
 from tests.consuming import caught_up, consuming, opened
 from tests.faults.deployment import deployed, settings_for
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from likewise.dead_letters import DeadLetter
-    from likewise.events import Event
-    from likewise.streams import Broker, Record
+    from likewise.log.port import Broker
+    from likewise.messages.dead_letters import DeadLetter
+    from likewise.messages.events import Event
+    from likewise.records import Record
     from tests.faults.audit import Figures
     from tests.faults.conftest import Effort
     from tests.faults.ledger import Ledger

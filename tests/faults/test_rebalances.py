@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from likewise.log.topics import Topics
 from likewise.settings import KafkaSettings
-from likewise.topics import Topics
 from tests.consuming import opened
 from tests.faults.deployment import settings_for
 from tests.faults.kafka_server import kafka_server
@@ -21,7 +21,7 @@ from tests.services import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.streams import Source
+    from likewise.log.port import Source
     from tests.faults.audit import Figures
     from tests.faults.conftest import Effort
 

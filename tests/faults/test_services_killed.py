@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from likewise.models import decode_announcement
+from likewise.messages.announcements import decode_announcement
 from tests.faults.audit import check_models
 from tests.faults.crash_points import CRASH_POINTS
 from tests.faults.deployment import settings_for
@@ -18,7 +18,7 @@ from tests.services import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.store import LikeStore
+    from likewise.store.port import LikeStore
     from tests.faults.audit import Figures
     from tests.faults.conftest import Effort
     from tests.faults.deployment import Service

@@ -12,16 +12,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from likewise.errors import LikewiseError
-from likewise.positions import Position
-from likewise.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER
-from likewise.streams import TopicPartition
+from likewise.messages.positions import Position
+from likewise.messages.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER
+from likewise.records import TopicPartition
 from tests.faults.ledger import Ask, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from likewise.streams import Broker, Delivery, LogReader, Sink
-    from likewise.topics import Topics
+    from likewise.log.port import Broker, Delivery, LogReader, Sink
+    from likewise.log.topics import Topics
 
     Poison = Callable[[random.Random], tuple[bytes | None, bytes | None]]
 

@@ -18,13 +18,13 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["likewise"]):
-    from likewise.dead_letters import decode_dead_letter
     from likewise.errors import InvalidInputError, ModelFileError, ReplyError
-    from likewise.events import decode_event
-    from likewise.models import decode_announcement
-    from likewise.positions import Position
-    from likewise.replies import decode_reply
-    from likewise.requests import read_request, reply_route
+    from likewise.messages.announcements import decode_announcement
+    from likewise.messages.dead_letters import decode_dead_letter
+    from likewise.messages.events import decode_event
+    from likewise.messages.positions import Position
+    from likewise.messages.replies import decode_reply
+    from likewise.messages.requests import read_request, reply_route
     from likewise.testing.memory_log import MemoryRecord
 
 HEADERS = [

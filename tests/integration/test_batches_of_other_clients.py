@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 from likewise import Likewise
-from likewise.dead_letter_replay import read_dead_letters, replay
-from likewise.ids import UserId
-from likewise.streams import UNREADABLE_CODES, TopicPartition
-from likewise.topics import Topics
-from likewise.verification import Verifier
+from likewise.log.topics import Topics
+from likewise.messages.ids import UserId
+from likewise.operations.dead_letter_replay import read_dead_letters, replay
+from likewise.operations.verification import Verifier
+from likewise.records import UNREADABLE_CODES, TopicPartition
 from tests.answering import answering
 from tests.broken_batches import broken, send, sound_in_every_codec
 from tests.conftest import IN_CONTAINERS
@@ -19,8 +19,8 @@ from tests.raw_batches import Sent, batch
 from tests.services import wait_until
 
 if TYPE_CHECKING:
-    from likewise.dead_letter_replay import Found
-    from likewise.kafka_streams import KafkaBroker
+    from likewise.log.kafka import KafkaBroker
+    from likewise.operations.dead_letter_replay import Found
 
 # Apache Kafka looks into what it is sent; Tansu takes it as it is.
 TAKEN = 2 if IN_CONTAINERS else 8

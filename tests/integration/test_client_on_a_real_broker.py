@@ -10,18 +10,19 @@ import pytest
 from likewise import Likewise, Position, ReplyTimeoutError, TransientError
 from likewise.embedded import EmbeddedBroker, free_port
 from likewise.errors import UndeliverableError
-from likewise.events import Like, Unlike, decode_event
-from likewise.ids import ItemId, UserId
-from likewise.kafka_streams import KafkaBroker
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
+from likewise.messages.events import Like, Unlike, decode_event
+from likewise.messages.ids import ItemId, UserId
 from likewise.settings import KafkaSettings
-from likewise.topics import Topics
 from tests.answering import answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from likewise.streams import Broker, Record
+    from likewise.log.port import Broker
+    from likewise.records import Record
 
 
 def kafka_settings(bootstrap_servers: str, prefix: str) -> KafkaSettings:

@@ -12,17 +12,17 @@ import pytest
 from redis import Redis
 
 from consumers.service import run_consumer
-from likewise.dead_letters import decode_dead_letter
 from likewise.embedded import EmbeddedRedis
 from likewise.errors import SettingsError
-from likewise.events import Like
-from likewise.ids import ItemId
-from likewise.kafka_streams import KafkaBroker
-from likewise.redis_store import RedisStore
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
+from likewise.messages.dead_letters import decode_dead_letter
+from likewise.messages.events import Like
+from likewise.messages.ids import ItemId
+from likewise.records import TopicPartition
 from likewise.settings import Secret
-from likewise.store import Advance, Changes
-from likewise.streams import TopicPartition
-from likewise.topics import Topics
+from likewise.store.port import Advance, Changes
+from likewise.store.redis import RedisStore
 from tests.consuming import (
     ITEMS,
     USERS,
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from likewise.events import Event
+    from likewise.messages.events import Event
+    from likewise.records import Record
     from likewise.settings import Settings
-    from likewise.streams import Record
 
 USER = USERS[0]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from likewise.log.topics import Topics
 from likewise.settings_loader import environment_of
-from likewise.topics import Topics
 from tests.consuming import (
     caught_up,
     opened,
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from likewise.events import Event
+    from likewise.log.port import Broker
+    from likewise.messages.events import Event
+    from likewise.records import TopicPartition
     from likewise.settings import Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker, TopicPartition
+    from likewise.store.port import LikeStore
 
 KILLS = 10
 SEED = 20261122

@@ -14,9 +14,9 @@ from redis import Redis
 
 from indexer.service import run_indexer
 from likewise.embedded import EmbeddedRedis
-from likewise.redis_store import RedisStore
+from likewise.log.topics import Topics
 from likewise.settings import IndexerSettings, ModelSettings, RedisSettings, Secret
-from likewise.topics import Topics
+from likewise.store.redis import RedisStore
 from tests.consuming import (
     caught_up,
     consuming,
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from likewise.events import Event
-    from likewise.kafka_streams import KafkaBroker
+    from likewise.log.kafka import KafkaBroker
+    from likewise.messages.events import Event
     from likewise.settings import Settings
-    from likewise.store import LikeStore
+    from likewise.store.port import LikeStore
 
 _BATCH = 50
 

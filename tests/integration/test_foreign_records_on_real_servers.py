@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import kafka
 import pytest
 
-from likewise.dead_letters import decode_dead_letter
-from likewise.ids import UserId
-from likewise.requests import REPLY_TOPIC_HEADER
-from likewise.streams import TopicPartition
-from likewise.topics import TopicSpec
+from likewise.log.topics import TopicSpec
+from likewise.messages.dead_letters import decode_dead_letter
+from likewise.messages.ids import UserId
+from likewise.messages.requests import REPLY_TOPIC_HEADER
+from likewise.records import TopicPartition
 from tests.consuming import caught_up, consuming
 from tests.requesting import requester, serving, settings_for
 from tests.services import wait_until

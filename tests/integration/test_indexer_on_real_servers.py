@@ -19,14 +19,14 @@ from indexer.publish import use_version
 from indexer.service import index_once
 from indexer.snapshot import Snapshots, read_all
 from likewise.embedded import EmbeddedRedis
-from likewise.ids import ItemId, UserId
-from likewise.model_files import list_versions, read_manifest, read_model, verify
-from likewise.models import TOPIC_KEY, decode_announcement
+from likewise.log.topics import Topics
+from likewise.messages.announcements import TOPIC_KEY, decode_announcement
+from likewise.messages.ids import ItemId, UserId
+from likewise.models.files import list_versions, read_manifest, read_model, verify
+from likewise.records import TopicPartition
 from likewise.settings import IndexerSettings, ModelSettings, RedisSettings
 from likewise.settings_loader import environment_of
-from likewise.store import Changes, UserChange
-from likewise.streams import TopicPartition
-from likewise.topics import Topics
+from likewise.store.port import Changes, UserChange
 from tests.consuming import opened, settings_for
 from tests.services import wait_until
 from tests.tables import assert_identical
@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from likewise.models import Announcement
+    from likewise.log.port import Broker
+    from likewise.messages.announcements import Announcement
+    from likewise.records import Record
     from likewise.settings import Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker, Record
+    from likewise.store.port import LikeStore
 
 ANN, BOB = UserId("ann"), UserId("bob")
 SELDOM_S = 3_600.0

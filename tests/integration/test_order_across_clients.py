@@ -14,12 +14,12 @@ from confluent_kafka import Producer
 from redis import Redis
 
 from likewise.embedded import EmbeddedRedis
-from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, decode_event
-from likewise.ids import ItemId, UserId
-from likewise.log_reading import read_between
-from likewise.partitioners import partition_of
-from likewise.topics import Topics
-from likewise.verification import Verifier
+from likewise.log.partitioners import partition_of
+from likewise.log.ranges import read_between
+from likewise.log.topics import Topics
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, decode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.verification import Verifier
 from tests.consuming import caught_up, consuming, opened, send, settings_for
 from tests.ordering import Log, outcome_of_log
 from tests.services import wait_until
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from likewise.events import Event
+    from likewise.log.port import Broker
+    from likewise.messages.events import Event
     from likewise.settings import Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker
+    from likewise.store.port import LikeStore
 
 USERS = [UserId(f"user-{number}") for number in range(60)]
 ITEMS = [ItemId(f"item-{number}") for number in range(5)]

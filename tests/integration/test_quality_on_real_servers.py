@@ -13,10 +13,10 @@ import pytest
 from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec
 from likewise.cli.up import child_environment
 from likewise.embedded import free_port
-from likewise.events import Like
-from likewise.ids import UserId
+from likewise.log.topics import Topics
+from likewise.messages.events import Like
+from likewise.messages.ids import UserId
 from likewise.settings import ModelSettings
-from likewise.topics import Topics
 from tests.consuming import caught_up, consuming, opened, send, settings_for
 from tests.services import wait_until
 from tests.serving_rig import item, like, likes_but_one, write_block_model
@@ -24,9 +24,9 @@ from tests.serving_rig import item, like, likes_but_one, write_block_model
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from likewise.log.port import Broker
     from likewise.settings import Settings
-    from likewise.store import LikeStore
-    from likewise.streams import Broker
+    from likewise.store.port import LikeStore
 
 OLD, NEW = "20260101T000000.000Z", "20260101T000001.000Z"
 BLOCKS = range(4, 10)

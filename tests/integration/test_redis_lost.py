@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import Redis
 
-from likewise.dead_letter_replay import read_dead_letters
 from likewise.embedded import EmbeddedRedis
-from likewise.ids import ItemId
-from likewise.store import Changes
-from likewise.topics import Topics
+from likewise.log.topics import Topics
+from likewise.messages.ids import ItemId
+from likewise.operations.dead_letter_replay import read_dead_letters
+from likewise.store.port import Changes
 from serving.known_topics import KnownTopics
 from serving.store_view import StoreView
 from tests.consuming import (
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from likewise.kafka_streams import KafkaBroker
-    from likewise.streams import TopicPartition
+    from likewise.log.kafka import KafkaBroker
+    from likewise.records import TopicPartition
 
 _POISON = 12
 

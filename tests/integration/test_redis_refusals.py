@@ -12,11 +12,11 @@ from redis import Redis
 
 from likewise.embedded import EmbeddedRedis
 from likewise.errors import ForeignDataError, SettingsError, TransientError
-from likewise.ids import ItemId, UserId
-from likewise.redis_store import RedisStore
+from likewise.messages.ids import ItemId, UserId
+from likewise.records import TopicPartition
 from likewise.settings import RedisSettings, Secret
-from likewise.store import Advance, Changes, UserChange
-from likewise.streams import TopicPartition
+from likewise.store.port import Advance, Changes, UserChange
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

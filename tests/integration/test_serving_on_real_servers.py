@@ -14,10 +14,10 @@ import pytest
 import redis
 from threadpoolctl import threadpool_info
 
-from likewise.requests import CORRELATION_HEADER
+from likewise.messages.requests import CORRELATION_HEADER
+from likewise.records import TopicPartition
 from likewise.settings_loader import environment_of
-from likewise.store import Advance, Changes
-from likewise.streams import TopicPartition
+from likewise.store.port import Advance, Changes
 from tests.requesting import requester, serving, settings_for
 from tests.services import wait_until
 from tests.serving_rig import error_of, item, items_of, like, likes_but_one, write_block_model

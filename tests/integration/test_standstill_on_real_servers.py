@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kafka.coordinator.consumer import ConsumerCoordinator
 
+from likewise.log.topics import Topics
 from likewise.settings import KafkaSettings
-from likewise.topics import Topics
 from tests.consuming import caught_up, consuming, opened, random_events, send, settings_for
 from tests.services import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from likewise.kafka_streams.reading import KafkaSource
+    from likewise.log.kafka.reading import KafkaSource
 
 PATIENCE_S = 6.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likewise.store import Advance, Changes
-from likewise.streams import TopicPartition
+from likewise.records import TopicPartition
+from likewise.store.port import Advance, Changes
 from tests.conftest import IN_CONTAINERS
 from tests.requesting import requester, serving, settings_for
 from tests.serving_rig import write_block_model

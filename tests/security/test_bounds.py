@@ -7,9 +7,9 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from likewise.kafka_streams import KafkaBroker
-from likewise.kafka_streams.connection import MAX_RECORD_BYTES
-from likewise.topics import TopicSpec
+from likewise.log.kafka import KafkaBroker
+from likewise.log.kafka.connection import MAX_RECORD_BYTES
+from likewise.log.topics import TopicSpec
 from tests.security.secured_kafka import ADMIN
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from likewise.errors import SettingsError
-from likewise.kafka_streams import KafkaBroker
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import TopicSpec
 from likewise.settings import Secret
-from likewise.topics import TopicSpec
 from tests.security.secured_kafka import ADMIN, PASSWORD, SCRAM_USER, SecuredKafka
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from indexer.service import run_indexer
 from likewise import Likewise
 from likewise.cli.app import app
 from likewise.errors import SettingsError, UndeliverableError
-from likewise.kafka_streams import KafkaBroker
-from likewise.kafka_streams.connection import Connection
-from likewise.model_files import list_versions
-from likewise.redis_store import RedisStore
+from likewise.log.kafka import KafkaBroker
+from likewise.log.kafka.connection import Connection
+from likewise.log.topics import Topics, TopicSpec
+from likewise.models.files import list_versions
 from likewise.settings import (
     ConsumerSettings,
     IndexerSettings,
@@ -30,7 +30,7 @@ from likewise.settings import (
     Settings,
 )
 from likewise.settings_loader import environment_of
-from likewise.topics import Topics, TopicSpec
+from likewise.store.redis import RedisStore
 from serving.service import run_server
 from tests.security.documented import acls, calls, documented
 from tests.security.secured_kafka import ADMIN

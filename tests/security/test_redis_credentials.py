@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from likewise.errors import SettingsError
-from likewise.redis_store import RedisStore
 from likewise.settings import Secret
+from likewise.store.redis import RedisStore
 from tests.security.secured_redis import ADMIN, PASSWORD, SecuredRedis
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.dead_letters import DeadLetter, decode_dead_letter
 from likewise.errors import InvalidInputError, ModelFileError, ReplyError
-from likewise.events import Event, decode_event
-from likewise.models import Announcement, decode_announcement
-from likewise.replies import Recommendations, decode_reply
-from likewise.requests import Request, decode_request
+from likewise.messages.announcements import Announcement, decode_announcement
+from likewise.messages.dead_letters import DeadLetter, decode_dead_letter
+from likewise.messages.events import Event, decode_event
+from likewise.messages.replies import Recommendations, decode_reply
+from likewise.messages.requests import Request, decode_request
 from likewise.testing.memory_log import MemoryRecord
 
 json_values = st.recursive(

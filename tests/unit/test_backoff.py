@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.backoff import StoppedError, delays_s, retry
 from likewise.errors import InvalidInputError, TransientError
+from likewise.retry import StoppedError, delays_s, retry
 
 
 @given(st.integers(), st.floats(0.001, 1), st.floats(1, 100))

@@ -11,7 +11,7 @@ from indexer.build import Steps, assemble, factorise
 from indexer.choice import best_of, build_best, candidates, gains_of_all, hold_out
 from indexer.interactions import Interactions, UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
-from likewise.ids import ItemId, UserId
+from likewise.messages.ids import ItemId, UserId
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
 from likewise.settings import ModelSettings

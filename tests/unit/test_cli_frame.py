@@ -17,7 +17,6 @@ from consumers.stats import ConsumerStats
 from likewise.cli.app import app
 from likewise.cli.exit_codes import FAILED, MISSING_EXTRA, OUT_OF_REACH, USAGE, exit_code_of
 from likewise.cli.output import duration, size
-from likewise.composition import surroundings
 from likewise.embedded import free_port
 from likewise.errors import (
     InvalidInputError,
@@ -27,7 +26,8 @@ from likewise.errors import (
     SettingsError,
     TransientError,
 )
-from likewise.monitoring.endpoint import monitoring
+from likewise.service.monitoring.endpoint import monitoring
+from likewise.service.runtime import surroundings
 from likewise.settings import LoggingSettings, MonitoringSettings, Settings
 from likewise.settings_loader import setting_names
 
@@ -169,7 +169,7 @@ def test_a_missing_dependency_names_the_extra_to_install() -> None:
 def test_a_fault_of_our_own_is_not_taken_for_a_missing_dependency() -> None:
     failed = python(
         "-c",
-        "import sys; sys.modules['likewise.topics'] = None\nfrom likewise.__main__ import main\nmain()",
+        "import sys; sys.modules['likewise.log.topics'] = None\nfrom likewise.__main__ import main\nmain()",
     )
     assert failed.returncode == 1
     assert "Traceback" in failed.stderr

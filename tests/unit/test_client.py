@@ -18,20 +18,24 @@ from likewise import (
     TransientError,
 )
 from likewise.errors import UndeliverableError
-from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, decode_event
-from likewise.ids import ItemId, UserId
-from likewise.replies import ErrorBody, ErrorReply
-from likewise.requests import CORRELATION_HEADER, REPLY_PARTITION_HEADER, REPLY_TOPIC_HEADER
+from likewise.log.topics import Topics
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, decode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.replies import ErrorBody, ErrorReply
+from likewise.messages.requests import (
+    CORRELATION_HEADER,
+    REPLY_PARTITION_HEADER,
+    REPLY_TOPIC_HEADER,
+)
 from likewise.testing import MemoryBroker
-from likewise.topics import Topics
 from tests.answering import answering, echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from likewise.events import Event
-    from likewise.replies import Recommendations
-    from likewise.requests import Request
+    from likewise.messages.events import Event
+    from likewise.messages.replies import Recommendations
+    from likewise.messages.requests import Request
 
 TOPICS = Topics("shop.")
 U1, U2, I7, I8 = UserId("u1"), UserId("u2"), ItemId("i7"), ItemId("i8")

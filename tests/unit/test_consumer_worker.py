@@ -18,7 +18,6 @@ from consumers.service import run_consumer
 from consumers.starts import choose_start
 from consumers.stats import ConsumerStats
 from consumers.worker import COMMIT_EVERY_S, ConsumerWorker
-from likewise.dead_letters import decode_dead_letter
 from likewise.errors import (
     ForeignDataError,
     LikewiseError,
@@ -26,22 +25,23 @@ from likewise.errors import (
     TransientError,
     UndeliverableError,
 )
-from likewise.events import Event, Like, Unlike, encode_event, event_key
-from likewise.ids import ItemId, UserId
+from likewise.log.topics import Topics
+from likewise.messages.dead_letters import decode_dead_letter
+from likewise.messages.events import Event, Like, Unlike, encode_event, event_key
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.status import kafka_status
+from likewise.records import TopicPartition
 from likewise.settings import ConsumerSettings, KafkaSettings, Settings
-from likewise.status import kafka_status
-from likewise.store import Advance, Changes, UserChange
-from likewise.streams import TopicPartition
+from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
 from likewise.testing.memory_group import MemorySource
-from likewise.topics import Topics
 from tests.consuming import caught_up, outcome_in, outcome_of, random_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from likewise.partitioners import Partitioner
-    from likewise.store import Homes
+    from likewise.settings import Partitioner
+    from likewise.store.port import Homes
 
 TOPICS = Topics()
 P0 = TopicPartition("likes", 0)

@@ -13,11 +13,8 @@ from typer.testing import CliRunner
 
 from likewise.cli.app import app
 from likewise.errors import SettingsError
-from likewise.kafka_streams import KafkaBroker
-from likewise.kafka_streams.admission import knock
-from likewise.redis_store import RedisStore
-from likewise.redis_store.connection import connection_options
-from likewise.redis_store.urls import read_url
+from likewise.log.kafka import KafkaBroker
+from likewise.log.kafka.admission import knock
 from likewise.settings import (
     ConsumerSettings,
     KafkaSettings,
@@ -26,6 +23,9 @@ from likewise.settings import (
     ServingSettings,
 )
 from likewise.settings_loader import load_settings
+from likewise.store.redis import RedisStore
+from likewise.store.redis.connection import connection_options
+from likewise.store.redis.urls import read_url
 
 if TYPE_CHECKING:
     from pathlib import Path

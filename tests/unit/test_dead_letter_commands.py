@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.dead_letter_replay import Cursor, Found, Replayed, read_dead_letters, replay
-from likewise.dead_letters import DeadLetter, send_dead_letters
 from likewise.errors import InvalidInputError, TransientError
-from likewise.positions import Position
+from likewise.log.topics import Topics, TopicSpec
+from likewise.messages.dead_letters import DeadLetter, send_dead_letters
+from likewise.messages.positions import Position
+from likewise.operations.dead_letter_replay import (
+    Cursor,
+    Found,
+    Replayed,
+    read_dead_letters,
+    replay,
+)
 from likewise.testing import MemoryBroker
-from likewise.topics import Topics, TopicSpec
 
 TOPICS = Topics("t.")
 REFUSED = InvalidInputError("not_json", "no JSON at all")
@@ -113,7 +119,7 @@ def test_the_cursor_skips_what_retention_has_removed() -> None:
 def test_two_replays_at_once_do_not_both_move_the_cursor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("likewise.dead_letter_replay._JOIN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("likewise.operations.dead_letter_replay._JOIN_TIMEOUT_S", 0.5)
     broker = broker_with((0, b"u1", b"{", []))
     (partition,) = broker.partitions(TOPICS.dead_letters)
     other = broker.source("likewise-dead-letters", [TOPICS.dead_letters], max_records=1)

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.dead_letters import (
+from likewise.errors import InvalidInputError, TransientError
+from likewise.log.topics import TopicSpec
+from likewise.messages.dead_letters import (
     DeadLetter,
     decode_dead_letter,
     encode_headers,
     send_dead_letters,
 )
-from likewise.errors import InvalidInputError, TransientError
-from likewise.streams import TopicPartition
+from likewise.records import TopicPartition
 from likewise.testing import MemoryBroker
 from likewise.testing.memory_log import MemoryRecord
-from likewise.topics import TopicSpec
 
 NOT_JSON = InvalidInputError("not_json", "JSON is malformed")
 headers = st.lists(st.tuples(st.text(max_size=5), st.binary(max_size=5)), max_size=3).map(tuple)

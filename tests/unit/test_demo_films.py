@@ -9,7 +9,7 @@ import pytest
 from likewise.cli.demo.figures import percentile
 from likewise.cli.demo.films import Film, FilmLike, FilmLikes, load_film_likes
 from likewise.errors import MissingExtraError
-from likewise.ids import ItemId, UserId
+from likewise.messages.ids import ItemId, UserId
 
 
 def film_likes(*pairs: tuple[str, str]) -> FilmLikes:

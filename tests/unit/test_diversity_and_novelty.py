@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from indexer.build import build_model
-from indexer.evaluation.metrics import intra_list_diversity
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
-from likewise.ids import ItemId, UserId
+from likewise.evaluation.metrics import intra_list_diversity
+from likewise.messages.ids import ItemId, UserId
 from likewise.ranking.diversity import PoolVectors, diversified, pool_size
 from likewise.ranking.novelty import factors
 from likewise.ranking.queries import Query

@@ -17,21 +17,21 @@ from jsonschema import Draft7Validator
 
 from likewise import __version__, events, requests, settings
 from likewise.cli.app import app
-from likewise.dead_letters import DeadLetter, decode_dead_letter, encode_headers
 from likewise.errors import InvalidInputError, ReplyError
-from likewise.events import ACTIONS, decode_event
-from likewise.models import TOPIC_KEY, decode_announcement
-from likewise.replies import decode_reply
-from likewise.requests import (
+from likewise.log.topics import Topics
+from likewise.messages.announcements import TOPIC_KEY, decode_announcement
+from likewise.messages.dead_letters import DeadLetter, decode_dead_letter, encode_headers
+from likewise.messages.events import ACTIONS, decode_event
+from likewise.messages.replies import decode_reply
+from likewise.messages.requests import (
     CORRELATION_HEADER,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,
     decode_request,
 )
+from likewise.records import UNREADABLE_CODES, TopicPartition
 from likewise.settings_loader import setting_names
-from likewise.streams import UNREADABLE_CODES, TopicPartition
 from likewise.testing.memory_log import MemoryRecord
-from likewise.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

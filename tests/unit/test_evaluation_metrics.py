@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from indexer.evaluation.bootstrap import intervals, resampled_means
-from indexer.evaluation.held_out import HeldOut
-from indexer.evaluation.metrics import METRICS, coverage, per_user, popular_items
 from indexer.interactions import UserLikes, interactions_of
-from likewise.ids import ItemId, UserId
+from likewise.evaluation.bootstrap import intervals, resampled_means
+from likewise.evaluation.held_out import HeldOut
+from likewise.evaluation.metrics import METRICS, coverage, per_user, popular_items
+from likewise.messages.ids import ItemId, UserId
 
 ITEMS = 20
 

@@ -14,19 +14,19 @@ import pytest
 from msgspec import structs
 
 from indexer.build import build_model
-from indexer.evaluation import contenders
-from indexer.evaluation.account import as_json
-from indexer.evaluation.evaluate import Evaluation, Options, evaluate
-from indexer.evaluation.likes import LikeCollector, LikeTable, Stamp
-from indexer.evaluation.ranking import approximation, rank, with_exact_neighbours
-from indexer.evaluation.report import as_html
-from indexer.evaluation.sources import Read
-from indexer.evaluation.splits import divide
-from indexer.evaluation.svg import Bar, bar_chart
 from indexer.progress import Unwatched
 from indexer.recipes import DEFAULTS
-from likewise.events import Like
-from likewise.ids import ItemId, UserId
+from likewise.evaluation import contenders
+from likewise.evaluation.account import as_json
+from likewise.evaluation.evaluate import Evaluation, Options, evaluate
+from likewise.evaluation.likes import LikeCollector, LikeTable, Stamp
+from likewise.evaluation.ranking import approximation, rank, with_exact_neighbours
+from likewise.evaluation.report import as_html
+from likewise.evaluation.sources import Read
+from likewise.evaluation.splits import divide
+from likewise.evaluation.svg import Bar, bar_chart
+from likewise.messages.events import Like
+from likewise.messages.ids import ItemId, UserId
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend, score_all
 from likewise.settings import ModelSettings

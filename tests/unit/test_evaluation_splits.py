@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.evaluation.errors import EvaluationError
-from indexer.evaluation.held_out import hold_out
-from indexer.evaluation.likes import LikeCollector, LikeTable, Part, Stamp
-from indexer.evaluation.splits import divide
-from likewise.events import ForgetUser, Like, RetireItem, Unlike
-from likewise.ids import ItemId, UserId
+from likewise.evaluation.errors import EvaluationError
+from likewise.evaluation.held_out import hold_out
+from likewise.evaluation.likes import LikeCollector, LikeTable, Part, Stamp
+from likewise.evaluation.splits import divide
+from likewise.messages.events import ForgetUser, Like, RetireItem, Unlike
+from likewise.messages.ids import ItemId, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

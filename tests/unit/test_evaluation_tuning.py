@@ -11,24 +11,24 @@ import pytest
 from msgspec import structs
 
 from indexer.build import build_model
-from indexer.evaluation import search_space
-from indexer.evaluation.errors import EvaluationError
-from indexer.evaluation.held_out import HeldOut, hold_out
-from indexer.evaluation.likes import LikeCollector, LikeTable, Part, Stamp
-from indexer.evaluation.metrics import per_user
-from indexer.evaluation.ranking import rank
-from indexer.evaluation.settings_file import (
+from indexer.progress import Unwatched
+from indexer.recipes import DEFAULTS, recipe_of
+from likewise.evaluation import search_space
+from likewise.evaluation.errors import EvaluationError
+from likewise.evaluation.held_out import HeldOut, hold_out
+from likewise.evaluation.likes import LikeCollector, LikeTable, Part, Stamp
+from likewise.evaluation.metrics import per_user
+from likewise.evaluation.ranking import rank
+from likewise.evaluation.settings_file import (
     check_settings_file,
     settings_toml,
     write_settings_file,
 )
-from indexer.evaluation.splits import divide
-from indexer.evaluation.tuning import Tuning, tune
-from indexer.evaluation.workbench import Trial, Workbench
-from indexer.progress import Unwatched
-from indexer.recipes import DEFAULTS, recipe_of
-from likewise.events import Like
-from likewise.ids import ItemId, UserId
+from likewise.evaluation.splits import divide
+from likewise.evaluation.tuning import Tuning, tune
+from likewise.evaluation.workbench import Trial, Workbench
+from likewise.messages.events import Like
+from likewise.messages.ids import ItemId, UserId
 from likewise.settings_loader import load_settings
 
 if TYPE_CHECKING:

@@ -8,24 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.evaluation.errors import EvaluationError
-from indexer.evaluation.likes import Part
-from indexer.evaluation.sources import likes_of_file, likes_of_topic
-from indexer.evaluation.splits import divide
-from indexer.evaluation.until import EventCollector, Until, check_offsets, parse_until
 from indexer.progress import Unwatched
 from likewise.errors import InvalidInputError
-from likewise.events import ForgetUser, Like, Unlike, encode_event
-from likewise.ids import ItemId, UserId
-from likewise.like_files.reading import Chunk
-from likewise.like_files.rows import Row
-from likewise.positions import Position
+from likewise.evaluation.errors import EvaluationError
+from likewise.evaluation.likes import Part
+from likewise.evaluation.sources import likes_of_file, likes_of_topic
+from likewise.evaluation.splits import divide
+from likewise.evaluation.until import EventCollector, Until, check_offsets, parse_until
+from likewise.log.topics import TopicSpec
+from likewise.messages.events import ForgetUser, Like, Unlike, encode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.positions import Position
+from likewise.operations.files.reading import Chunk
+from likewise.operations.files.rows import Row
 from likewise.testing import MemoryBroker
-from likewise.topics import TopicSpec
 
 if TYPE_CHECKING:
-    from indexer.evaluation.likes import LikeTable
-    from likewise.events import Event
+    from likewise.evaluation.likes import LikeTable
+    from likewise.messages.events import Event
 
 NOON_MS = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 DAY_MS = 86_400_000

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import InvalidInputError
-from likewise.events import (
+from likewise.messages.events import (
     MAX_EVENT_BYTES,
     Event,
     ForgetUser,
@@ -31,12 +31,12 @@ from likewise.events import (
     event_key,
     event_time_ms,
 )
-from likewise.ids import ItemId, UserId
+from likewise.messages.ids import ItemId, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from likewise.streams import Record
+    from likewise.records import Record
 
 ANN, FILM = UserId("u42"), ItemId("i7")
 LIKE = Like(ANN, FILM)

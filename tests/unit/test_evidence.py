@@ -17,7 +17,7 @@ from indexer.components import components
 from indexer.interactions import Interactions, UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from indexer.svd import normalise, truncated_svd
-from likewise.ids import ItemId, UserId
+from likewise.messages.ids import ItemId, UserId
 from likewise.ranking.queries import Query
 from likewise.ranking.recipe import RANKERS, RankerName
 from likewise.ranking.recommend import recommend

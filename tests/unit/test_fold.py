@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.fold import fold
-from likewise.events import Event, ForgetUser, Like, RestoreItem, RetireItem, Unlike
-from likewise.ids import ItemId, UserId
-from likewise.store import Changes, UserChange
+from likewise.messages.events import Event, ForgetUser, Like, RestoreItem, RetireItem, Unlike
+from likewise.messages.ids import ItemId, UserId
+from likewise.store.port import Changes, UserChange
 from likewise.testing import MemoryStore
 
 ANN, BOB = UserId("ann"), UserId("bob")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import InvalidInputError
-from likewise.events import decode_event
-from likewise.foreign_forms import explained
-from likewise.requests import read_request
+from likewise.messages.events import decode_event
+from likewise.messages.foreign_forms import explained
+from likewise.messages.requests import read_request
 from likewise.testing.memory_log import MemoryRecord
 
 BODY = b'{"user_id": 42, "item_id": 7}'

@@ -10,20 +10,20 @@ from consumers.fold import fold
 from indexer.build import build_model
 from indexer.progress import Unwatched
 from indexer.snapshot import Snapshots
-from likewise.events import ForgetUser, Like, encode_event, event_key
-from likewise.ids import ItemId, UserId
-from likewise.model_files import write_model
+from likewise.log.topics import TopicSpec
+from likewise.messages.events import ForgetUser, Like, encode_event, event_key
+from likewise.messages.ids import ItemId, UserId
+from likewise.models.files import write_model
+from likewise.operations.verification import Verifier
 from likewise.ranking.recipe import Recipe
-from likewise.store import Advance, Changes, UserChange
-from likewise.streams import TopicPartition
+from likewise.records import TopicPartition
+from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import TopicSpec
-from likewise.verification import Verifier
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.events import Event
+    from likewise.messages.events import Event
 
 TOPIC = "likes"
 PERSON = UserId("a-person-with-a-name")

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likewise.errors import InvalidInputError
-from likewise.events import Like, Unlike
-from likewise.ids import ItemId, UserId
-from likewise.like_files.errors import LikeFileError
-from likewise.like_files.options import ReadOptions
-from likewise.like_files.reading import read_rows
-from likewise.like_files.rows import Row, event_of_row
-from likewise.like_files.writing import writing_likes
+from likewise.messages.events import Like, Unlike
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.files.errors import LikeFileError
+from likewise.operations.files.options import ReadOptions
+from likewise.operations.files.reading import read_rows
+from likewise.operations.files.rows import Row, event_of_row
+from likewise.operations.files.writing import writing_likes
 
 if TYPE_CHECKING:
     from pathlib import Path

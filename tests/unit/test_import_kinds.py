@@ -21,11 +21,11 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from likewise.cli.app import app
-from likewise.events import decode_event, event_time_ms
-from likewise.like_files.errors import LikeFileError
-from likewise.like_files.fields import MalformedError, split_fields
+from likewise.messages.events import decode_event, event_time_ms
+from likewise.messages.times import parse_time_ms
+from likewise.operations.files.errors import LikeFileError
+from likewise.operations.files.fields import MalformedError, split_fields
 from likewise.testing.memory_log import MemoryRecord
-from likewise.times import parse_time_ms
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -391,6 +391,6 @@ def test_a_column_is_named_by_the_error_of_a_file_that_is_refused(tmp_path: Path
 
 
 def raise_for(path: str) -> None:
-    from likewise.like_files.reading import read_rows
+    from likewise.operations.files.reading import read_rows
 
     list(read_rows(path))

@@ -11,15 +11,15 @@ from indexer.leader import LEASE
 from indexer.publish import Publisher, use_version
 from indexer.service import building, index_once
 from indexer.worker import Indexer
-from likewise.backoff import StoppedError
 from likewise.errors import ModelFileError, TransientError, UndeliverableError
-from likewise.ids import ItemId, UserId
-from likewise.model_files import list_versions, read_model
-from likewise.models import TOPIC_KEY, Announcement, decode_announcement
+from likewise.log.topics import Topics
+from likewise.messages.announcements import TOPIC_KEY, Announcement, decode_announcement
+from likewise.messages.ids import ItemId, UserId
+from likewise.models.files import list_versions, read_model
+from likewise.retry import StoppedError
 from likewise.settings import IndexerSettings, ModelSettings, Settings
-from likewise.store import Changes, UserChange
+from likewise.store.port import Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

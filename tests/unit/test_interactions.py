@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.interactions import Interactions, UserLikes, interactions_of, replace_users
-from likewise.ids import ItemId, UserId
+from likewise.messages.ids import ItemId, UserId
 from tests.tables import assert_identical
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import pytest
 
 from consumers.log_keeping import warn_of_a_log_that_forgets, what_is_lost
 from likewise.errors import SettingsError, TransientError
-from likewise.store import Eviction
-from likewise.store_watch import LOOK_EVERY_S, StoreKeeping, StoreWatch
+from likewise.log.topics import Topics, TopicSpec
+from likewise.service.store_watch import LOOK_EVERY_S, StoreKeeping, StoreWatch
+from likewise.store.port import Eviction
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import Topics, TopicSpec
 
 
 class Clock:

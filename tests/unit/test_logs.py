@@ -9,7 +9,7 @@ from textwrap import dedent
 
 EVERYBODY_SPEAKS = """
     import gc, logging, sys, threading, warnings
-    from likewise.logs import configure_logging, get_logger
+    from likewise.service.logs import configure_logging, get_logger
     from likewise.settings import LoggingSettings
 
     configure_logging(LoggingSettings(format="json"), service="server")

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from likewise.errors import TransientError, UndeliverableError
-from likewise.streams import TopicPartition
+from likewise.log.topics import TopicSpec
+from likewise.records import TopicPartition
 from likewise.testing import MemoryBroker
-from likewise.topics import TopicSpec
 
 LIKES = TopicPartition("likes", 0)
 

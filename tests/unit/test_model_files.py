@@ -21,8 +21,8 @@ from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.errors import ModelFileError
-from likewise.ids import ItemId, UserId
-from likewise.model_files import (
+from likewise.messages.ids import ItemId, UserId
+from likewise.models.files import (
     list_versions,
     new_version,
     newest_sound_version,
@@ -268,7 +268,7 @@ def test_a_disk_that_fills_up_leaves_no_version_and_no_litter(tmp_path: Path) ->
         from indexer.build import build_model
         from indexer.interactions import UserLikes, interactions_of
         from likewise.errors import ModelFileError
-        from likewise.model_files import new_version, write_model
+        from likewise.models.files import new_version, write_model
         from likewise.ranking.recipe import Recipe
         users = [f"u{user}" for user in range(30)]
         likes = [{f"i{(user + step) % 12}" for step in range(4)} for user in range(30)]

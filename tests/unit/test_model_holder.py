@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from likewise.backoff import StoppedError
 from likewise.errors import ModelFileError, TransientError
-from likewise.model_holder import ModelHolder, load_model, wait_for_first_model
+from likewise.models.holder import ModelHolder, load_model, wait_for_first_model
+from likewise.retry import StoppedError
 from likewise.testing import MemoryStore
 from tests.serving_rig import item, wait_until, write_block_model
 

@@ -16,8 +16,8 @@ from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.errors import ModelFileError
-from likewise.ids import ItemId, UserId
-from likewise.model_files import (
+from likewise.messages.ids import ItemId, UserId
+from likewise.models.files import (
     _entry,
     list_versions,
     newest_sound_version,
@@ -26,8 +26,8 @@ from likewise.model_files import (
     read_model,
     write_model,
 )
-from likewise.ranking.annoy_files import check_index
-from likewise.ranking.annoy_vectors import AnnoyVectors
+from likewise.ranking.index import AnnoyVectors
+from likewise.ranking.index_files import check_index
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
 

@@ -17,10 +17,10 @@ from consumers.stats import ConsumerStats
 from indexer.worker import IndexerStats
 from likewise.embedded import free_port
 from likewise.errors import SettingsError
-from likewise.models import Announcement
-from likewise.monitoring import http
-from likewise.monitoring.endpoint import monitoring
-from likewise.monitoring.pulse import Pulse
+from likewise.messages.announcements import Announcement
+from likewise.service.monitoring import http
+from likewise.service.monitoring.endpoint import monitoring
+from likewise.service.monitoring.pulse import Pulse
 from likewise.settings import MonitoringSettings
 from serving.stats import ServingStats
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import ModelFileError
-from likewise.model_files import read_manifest, read_model
+from likewise.models.files import read_manifest, read_model
 from tests.serving_rig import VERSION, write_block_model
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consumers.stats import ConsumerStats
 from indexer.worker import IndexerStats
-from likewise.models import Announcement
-from likewise.monitoring.metrics import registry_of, sample_labels
+from likewise.messages.announcements import Announcement
+from likewise.service.monitoring.metrics import registry_of, sample_labels
 from serving.stats import ServingStats
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from indexer.popularity import decayed
 from indexer.progress import Unwatched
 from indexer.service import building
 from indexer.snapshot import Snapshot
-from likewise.ids import ItemId, UserId
-from likewise.model_files import read_model, write_model
+from likewise.messages.ids import ItemId, UserId
+from likewise.models.files import read_model, write_model
 from likewise.ranking.queries import Query
 from likewise.ranking.recipe import Recipe
 from likewise.ranking.recommend import recommend

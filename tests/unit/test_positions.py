@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import InvalidInputError
-from likewise.positions import Position
+from likewise.messages.positions import Position
 
 
 @given(st.integers(0, 10**9 - 1), st.integers(0, 10**18 - 1))

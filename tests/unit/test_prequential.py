@@ -22,7 +22,8 @@ from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
 from consumers.worker import ConsumerWorker
 from likewise.errors import ForeignDataError, SettingsError, TransientError
-from likewise.events import (
+from likewise.log.topics import Topics
+from likewise.messages.events import (
     Event,
     ForgetUser,
     Like,
@@ -32,13 +33,12 @@ from likewise.events import (
     encode_event,
     event_key,
 )
-from likewise.ids import ItemId, UserId
-from likewise.model_holder import load_model
+from likewise.messages.ids import ItemId, UserId
+from likewise.models.holder import load_model
+from likewise.records import TopicPartition
 from likewise.settings import ConsumerSettings, KafkaSettings, ModelSettings, Settings
-from likewise.store import Advance, Changes
-from likewise.streams import TopicPartition
+from likewise.store.port import Advance, Changes
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import Topics
 from tests.consuming import caught_up, outcome_of, random_events
 from tests.serving_rig import (
     BLOCKS,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from likewise.applied import wait_until_applied
+from likewise.client.bulk import BulkPublisher
 from likewise.errors import TransientError, UndeliverableError
-from likewise.events import Like, decode_event
-from likewise.ids import ItemId, UserId
-from likewise.publishing import BulkPublisher
-from likewise.store import Advance, Changes
-from likewise.streams import TopicPartition
+from likewise.log.topics import TopicSpec
+from likewise.messages.events import Like, decode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.applied import wait_until_applied
+from likewise.records import TopicPartition
+from likewise.store.port import Advance, Changes
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import TopicSpec
 
 TOPIC = "likes"
 LIKES = [Like(UserId(f"u{number % 5}"), ItemId(f"i{number}")) for number in range(50)]

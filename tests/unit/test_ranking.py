@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
-from likewise.ids import ItemId, UserId
+from likewise.messages.ids import ItemId, UserId
 from likewise.ranking import blend, cooccurrence, explaining, neighbours, spectral
 from likewise.ranking import recommend as ranking
 from likewise.ranking.queries import Query

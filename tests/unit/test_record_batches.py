@@ -17,15 +17,15 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.memory_records import MemoryRecords
 
-from likewise.kafka_streams.decompression import TooLargeError, decompress
-from likewise.kafka_streams.fetching import GuardedRecords
-from likewise.streams import Unreadable
+from likewise.log.kafka.decompression import TooLargeError, decompress
+from likewise.log.kafka.fetching import GuardedRecords
+from likewise.records import Unreadable
 from tests.raw_batches import CODECS, Sent, batch, marker, with_checksum, with_header_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from likewise.streams import Record
+    from likewise.records import Record
 
 PARTITION = kafka.TopicPartition("likes", 3)
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import InvalidInputError, ReplyError
-from likewise.ids import ItemId, UserId
-from likewise.positions import Position
-from likewise.replies import (
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.positions import Position
+from likewise.messages.replies import (
     Because,
     ErrorBody,
     ErrorReply,
@@ -21,7 +21,7 @@ from likewise.replies import (
     decode_reply,
     encode_reply,
 )
-from likewise.requests import (
+from likewise.messages.requests import (
     CORRELATION_HEADER,
     MAX_COUNT,
     MAX_DEADLINE_MS,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.evaluation.agreement import overlap, rank_biased_overlap
-from indexer.evaluation.shadow import FEWEST_USERS, Shadowed, compare
-from likewise.ids import ItemId
+from likewise.evaluation.agreement import overlap, rank_biased_overlap
+from likewise.evaluation.shadow import FEWEST_USERS, Shadowed, compare
+from likewise.messages.ids import ItemId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from indexer.progress import Unwatched
 from likewise.cli.shadow.history import History, Moment, read_history
-from likewise.events import ForgetUser, Like, RetireItem, Unlike, encode_event
-from likewise.ids import ItemId, UserId
-from likewise.log_reading import offsets_before
-from likewise.positions import Position
-from likewise.streams import TopicPartition
+from likewise.log.ranges import offsets_before
+from likewise.log.topics import TopicSpec
+from likewise.messages.events import ForgetUser, Like, RetireItem, Unlike, encode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.positions import Position
+from likewise.records import TopicPartition
 from likewise.testing import MemoryBroker
 from likewise.testing.memory_log import MemoryRecord
-from likewise.topics import TopicSpec
 
 if TYPE_CHECKING:
-    from likewise.events import Event
+    from likewise.messages.events import Event
 
 U = UserId("u")
 REQUEST = Moment(time_ms=100)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indexer.evaluation.shadow import compare
 from indexer.progress import Unwatched
 from likewise.cli.shadow.replay import Replay, replay
 from likewise.errors import LikewiseError
-from likewise.events import ForgetUser, Like, encode_event
-from likewise.ids import ItemId, UserId
-from likewise.model_holder import load_model
-from likewise.store import Changes, UserChange
+from likewise.evaluation.shadow import compare
+from likewise.log.topics import Topics
+from likewise.messages.events import ForgetUser, Like, encode_event
+from likewise.messages.ids import ItemId, UserId
+from likewise.models.holder import load_model
+from likewise.store.port import Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import Topics
 from tests.serving_rig import (
     BLOCKS,
     SNAPSHOT_AT_MS,
@@ -29,7 +29,7 @@ from tests.serving_rig import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.model_holder import ServedModel
+    from likewise.models.holder import ServedModel
 
 A, B = "20260101T000000.000Z", "20260102T000000.000Z"
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from indexer.progress import Unwatched
 from indexer.snapshot import Snapshots, read_all
 from likewise.errors import TransientError
-from likewise.ids import ItemId, UserId
-from likewise.store import Changes, UserChange
+from likewise.messages.ids import ItemId, UserId
+from likewise.store.port import Changes, UserChange
 from likewise.testing import MemoryStore
 from tests.tables import assert_identical
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from likewise.errors import TransientError, UndeliverableError
-from likewise.standstill import Standstill
-from likewise.streams import TopicPartition
+from likewise.log.topics import TopicSpec
+from likewise.records import TopicPartition
+from likewise.service.stall_detector import Standstill
 from likewise.testing import MemoryBroker
-from likewise.topics import TopicSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

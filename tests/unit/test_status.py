@@ -6,15 +6,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from likewise.errors import TransientError
-from likewise.events import Like, encode_event, event_key
-from likewise.ids import ItemId, UserId
-from likewise.models import Announcement, encode_announcement
+from likewise.log.topics import Topics
+from likewise.messages.announcements import Announcement, encode_announcement
+from likewise.messages.events import Like, encode_event, event_key
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.status import status_of
+from likewise.records import TopicPartition
 from likewise.settings import Settings
-from likewise.status import status_of
-from likewise.store import Advance, Changes, UserChange
-from likewise.streams import TopicPartition
+from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

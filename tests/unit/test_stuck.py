@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from likewise.monitoring.pages import pages
-from likewise.monitoring.pulse import Pulse
-from likewise.watchdog import PATIENCE, watchdog
+from likewise.service.monitoring.pages import pages
+from likewise.service.monitoring.pulse import Pulse
+from likewise.service.watchdog import PATIENCE, watchdog
 from serving.stats import ServingStats
 
 TIMEOUT_S = 20.0
@@ -64,7 +64,7 @@ def test_the_watchdog_ends_a_process_whose_loop_is_stuck_and_no_other() -> None:
 def test_sigterm_ends_a_process_whose_loop_hangs(hangs_in: str) -> None:
     script = f"""
         import threading
-        from likewise.service import stop_on_signals
+        from likewise.service.signals import stop_on_signals
         lock = threading.Lock(); lock.acquire()
         with stop_on_signals(timeout_s=0.5):
             print("at work", flush=True)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.events import Event, ForgetUser, Like, Unlike
-from likewise.ids import ItemId, UserId
-from likewise.like_files.taken_back import TakenBack
+from likewise.messages.events import Event, ForgetUser, Like, Unlike
+from likewise.messages.ids import ItemId, UserId
+from likewise.operations.files.taken_back import TakenBack
 
 U, V, A, B = UserId("u"), UserId("v"), ItemId("a"), ItemId("b")
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import InvalidInputError
-from likewise.events import Like, encode_event, event_time_ms
-from likewise.ids import ItemId, UserId
+from likewise.messages.events import Like, encode_event, event_time_ms
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.times import iso_time, parse_time_ms
 from likewise.testing.memory_log import MemoryRecord
-from likewise.times import iso_time, parse_time_ms
 
 RECORD_MS = 1_800_000_000_000
 LIKE = {"user_id": "u", "item_id": "i"}

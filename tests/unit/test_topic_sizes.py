@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from likewise.errors import TransientError, UndeliverableError
-from likewise.kafka_streams.topic_sizes import TopicSizes
-from likewise.topic_listing import TopicListing
+from likewise.log.kafka.topic_sizes import TopicSizes
+from likewise.log.topic_listing import TopicListing
 
 
 class Cluster:

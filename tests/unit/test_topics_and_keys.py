@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.ids import UserId
-from likewise.keys import Keys
-from likewise.topics import Topics
+from likewise.log.topics import Topics
+from likewise.messages.ids import UserId
+from likewise.store.keys import Keys
 
 prefixes = st.text(max_size=8)
 users = st.text(min_size=1, max_size=20).map(UserId)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from consumers.fold import fold
 from likewise.errors import InvalidInputError, PositionMovedError
-from likewise.events import (
+from likewise.log.topics import TopicSpec
+from likewise.messages.events import (
     ForgetUser,
     Like,
     RestoreItem,
@@ -20,20 +21,19 @@ from likewise.events import (
     encode_event,
     event_key,
 )
-from likewise.ids import ItemId, UserId
-from likewise.order import Reach
-from likewise.replay import Difference
-from likewise.store import Advance, Changes, Homes, Scattered, UserChange
-from likewise.streams import TopicPartition
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.order import Reach
+from likewise.operations.replay import Difference
+from likewise.operations.verification import Verification, Verifier
+from likewise.records import TopicPartition
+from likewise.store.port import Advance, Changes, Homes, Scattered, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import TopicSpec
-from likewise.verification import Verification, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
-    from likewise.events import Event
+    from likewise.messages.events import Event
 
 TOPIC = "likes"
 U1, U2, U3 = UserId("u1"), UserId("u2"), UserId("u3")

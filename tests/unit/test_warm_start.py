@@ -9,7 +9,7 @@ from msgspec import structs
 from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.warm_start import WarmStart
-from likewise.ids import ItemId, UserId
+from likewise.messages.ids import ItemId, UserId
 from likewise.ranking.recipe import Recipe
 
 OLD = [ItemId("a"), ItemId("b"), ItemId("c")]

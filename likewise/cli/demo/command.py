@@ -13,7 +13,7 @@ from likewise.cli.exit_codes import FAILED
 from likewise.cli.options import Json
 from likewise.cli.output import print_json, progress, stdout
 from likewise.errors import LikewiseError
-from likewise.ids import UserId
+from likewise.messages.ids import UserId
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,8 +90,8 @@ def _shown_users(film_likes: FilmLikes, wanted: list[str] | None) -> list[UserId
 def _tell(running: Deployment, film_likes: FilmLikes, story: Story, shown: list[UserId]) -> Figures:
     """Go through all the steps; return what was measured, without the total."""
     from likewise.cli.demo.figures import Figures, percentile
-    from likewise.client import Likewise
-    from likewise.verification import Verifier
+    from likewise.client.client import Likewise
+    from likewise.operations.verification import Verifier
 
     published_s, applied_s = _publish_and_apply(running, film_likes)
     story.likes(published_s, applied_s)
@@ -123,9 +123,9 @@ def _tell(running: Deployment, film_likes: FilmLikes, story: Story, shown: list[
 
 def _publish_and_apply(running: Deployment, film_likes: FilmLikes) -> tuple[float, float]:
     """Publish all likes and wait until Redis has them; return the seconds to both moments."""
-    from likewise.applied import wait_until_applied
-    from likewise.events import Like
-    from likewise.publishing import BULK_LINGER_MS, BulkPublisher
+    from likewise.client.bulk import BULK_LINGER_MS, BulkPublisher
+    from likewise.messages.events import Like
+    from likewise.operations.applied import wait_until_applied
 
     total = len(film_likes.likes)
     with progress() as bars, closing(running.broker.sink(linger_ms=BULK_LINGER_MS)) as sink:

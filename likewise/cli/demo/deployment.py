@@ -19,10 +19,10 @@ from likewise.cli.up import child_environment
 from likewise.embedded import embedded_servers, free_port
 from likewise.embedded.process import leashed
 from likewise.errors import LikewiseError, TransientError
-from likewise.kafka_streams import KafkaBroker
-from likewise.redis_store import RedisStore
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics
 from likewise.settings import KafkaSettings, ModelSettings, RedisSettings, Settings
-from likewise.topics import Topics
+from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

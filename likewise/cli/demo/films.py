@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from likewise.errors import MissingExtraError
-from likewise.ids import ItemId, UserId
+from likewise.messages.ids import ItemId, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from likewise.cli.demo.figures import Figures
     from likewise.cli.demo.films import FilmLikes
-    from likewise.client import Likewise
+    from likewise.client.client import Likewise
     from likewise.embedded import EmbeddedServers
-    from likewise.ids import ItemId, UserId
-    from likewise.replies import Recommendations, RecommendedItem
+    from likewise.messages.ids import ItemId, UserId
+    from likewise.messages.replies import Recommendations, RecommendedItem
 
 GENRES = ("Horror", "Romance", "Animation")
 NEWCOMER = "newcomer"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.replies import Recommendations
+from likewise.messages.replies import Recommendations
 from serving.answering import answer
 from serving.incoming import place_of
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from indexer.progress import Progress
-    from likewise.ids import ItemId, UserId
-    from likewise.model_holder import ServedModel
+    from likewise.messages.ids import ItemId, UserId
+    from likewise.models.holder import ServedModel
     from serving.incoming import Asked
     from serving.store_view import Known
 

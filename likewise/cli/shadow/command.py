@@ -15,7 +15,7 @@ from likewise.errors import LikewiseError, ModelFileError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.store import LikeStore
+    from likewise.store.port import LikeStore
 
 
 def compare(
@@ -40,10 +40,10 @@ def compare(
     likewise models compare current 20260131T120000.000Z --requests 5000 --json
     ```
     """
-    from indexer.evaluation.shadow import compare as compare_answers
     from likewise.cli.shadow.replay import replay
     from likewise.cli.shadow.tables import account_of, print_comparison
-    from likewise.model_holder import load_model
+    from likewise.evaluation.shadow import compare as compare_answers
+    from likewise.models.holder import load_model
 
     cli = command_line(context)
     directory = cli.settings.model.directory
@@ -74,8 +74,8 @@ def find_version(name: str, directory: Path, store: LikeStore) -> str:
         ModelFileError: there is none; the sentence lists those there are.
         TransientError: Redis is out of reach.
     """
-    from likewise.model_files import list_versions
-    from likewise.models import decode_announcement
+    from likewise.messages.announcements import decode_announcement
+    from likewise.models.files import list_versions
 
     versions = [manifest.version for manifest in list_versions(directory)]
     known = f"in {directory} are {', '.join(versions)}" if versions else f"none are in {directory}"

@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import InvalidInputError
-from likewise.events import ForgetUser, Like, RestoreItem, RetireItem, decode_event
-from likewise.log_reading import offsets_before, read_between
-from likewise.positions import Position
+from likewise.log.ranges import offsets_before, read_between
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, decode_event
+from likewise.messages.positions import Position
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Set as AbstractSet
 
     from indexer.progress import Progress
-    from likewise.events import Event
-    from likewise.ids import ItemId, UserId
-    from likewise.streams import Broker, Record
+    from likewise.log.port import Broker
+    from likewise.messages.events import Event
+    from likewise.messages.ids import ItemId, UserId
+    from likewise.records import Record
 
 
 class Moment(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from indexer.evaluation.shadow import Shadowed
 from likewise.cli.shadow.answers import Replayed, answer_again
 from likewise.cli.shadow.history import History, Moment, read_history
 from likewise.cli.shadow.requests import read_recent
+from likewise.evaluation.shadow import Shadowed
 from serving.known_topics import KnownTopics
 from serving.store_view import StoreView
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from indexer.progress import Progress
-    from likewise.ids import ItemId, UserId
-    from likewise.model_holder import ServedModel
-    from likewise.store import LikeStore
-    from likewise.streams import Broker
-    from likewise.topics import Topics
+    from likewise.log.port import Broker
+    from likewise.log.topics import Topics
+    from likewise.messages.ids import ItemId, UserId
+    from likewise.models.holder import ServedModel
+    from likewise.store.port import LikeStore
     from serving.incoming import Asked
     from serving.store_view import Known
 

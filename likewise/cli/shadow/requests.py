@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from likewise.errors import LikewiseError
-from likewise.log_reading import read_between
+from likewise.log.ranges import read_between
 from serving.incoming import Asked, read_request
 
 if TYPE_CHECKING:
     from indexer.progress import Progress
-    from likewise.streams import Broker
-    from likewise.topics import Topics
+    from likewise.log.port import Broker
+    from likewise.log.topics import Topics
 
 
 @dataclass(frozen=True, slots=True)

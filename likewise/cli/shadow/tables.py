@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from indexer.evaluation.agreement import PERSISTENCE
-from indexer.evaluation.bootstrap import CONFIDENCE, RESAMPLES
 from likewise.cli.output import stdout, table
-from likewise.times import iso_time
+from likewise.evaluation.agreement import PERSISTENCE
+from likewise.evaluation.bootstrap import CONFIDENCE, RESAMPLES
+from likewise.messages.times import iso_time
 
 if TYPE_CHECKING:
-    from indexer.evaluation.shadow import Comparison, Duel, Mean
     from likewise.cli.shadow.replay import Replay
-    from likewise.model_holder import ServedModel
+    from likewise.evaluation.shadow import Comparison, Duel, Mean
+    from likewise.models.holder import ServedModel
 
 _DIGITS = 5
 _LABELS = {

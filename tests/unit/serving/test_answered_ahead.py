@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from likewise.records import Committed, TopicPartition
 from likewise.settings import ServingSettings
-from likewise.streams import Committed, TopicPartition
 from serving.ahead import Ahead, AnsweredAhead
 from tests.serving_rig import VERSION, Rig, wait_until
 

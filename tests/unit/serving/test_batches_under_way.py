@@ -10,8 +10,8 @@ import pytest
 
 from likewise.errors import TransientError
 from likewise.ranking.recommend import Threads
+from likewise.records import TopicPartition
 from likewise.settings import ServingSettings
-from likewise.streams import TopicPartition
 from serving.threads import Later, RankingThreads
 from tests.serving_rig import VERSION, Rig, item, items_of, likes_but_one, running, wait_until
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from likewise.backoff import StoppedError
 from likewise.errors import TransientError
+from likewise.retry import StoppedError
 from likewise.testing import MemoryStore
 from serving.first_model import FirstModel
 from tests.serving_rig import VERSION, wait_until, write_block_model
@@ -18,7 +18,7 @@ from tests.serving_rig import VERSION, wait_until, write_block_model
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.streams import Source
+    from likewise.log.port import Source
 
 
 class Member:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likewise.streams import TopicPartition
+from likewise.records import TopicPartition
 
 if TYPE_CHECKING:
     import pytest

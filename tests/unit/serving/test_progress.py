@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.streams import Span, TopicPartition
+from likewise.records import Span, TopicPartition
 from serving.progress import Progress
 
 FIRST, SECOND = TopicPartition("requests", 0), TopicPartition("requests", 1)

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from likewise.errors import InvalidInputError, SettingsError
-from likewise.requests import ReplyRoute
+from likewise.log.topic_listing import MISSING_FOR_S
+from likewise.log.topics import Topics, TopicSpec
+from likewise.messages.requests import ReplyRoute
 from likewise.settings import ServingSettings
 from likewise.testing import MemoryBroker
-from likewise.topic_listing import MISSING_FOR_S
-from likewise.topics import Topics, TopicSpec
 from serving.known_topics import FOUND_FOR_S, KnownTopics
 from serving.reply_topics import ReplyTopics
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from likewise.requests import CORRELATION_HEADER
+from likewise.messages.requests import CORRELATION_HEADER
 from likewise.settings import ServingSettings
-from likewise.store import Changes
+from likewise.store.port import Changes
 from tests.serving_rig import (
     BLOCK_ITEMS,
     BLOCKS,
@@ -27,7 +27,7 @@ from tests.serving_rig import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from likewise.ids import ItemId
+    from likewise.messages.ids import ItemId
 
 
 def test_a_user_is_given_what_like_minded_users_like(rig: Rig) -> None:

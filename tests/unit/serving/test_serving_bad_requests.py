@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from likewise.errors import (
     ForeignDataError,
 )
+from likewise.messages.requests import CORRELATION_HEADER
 from likewise.ranking import recommend as ranking
-from likewise.requests import CORRELATION_HEADER
 from likewise.testing import MemoryStore
 from serving import answering
 from tests.serving_rig import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from likewise.ids import ItemId, UserId
+    from likewise.messages.ids import ItemId, UserId
     from likewise.ranking.queries import Query
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.ids import ItemId, UserId
-from likewise.requests import ReplyRoute, Request
+from likewise.log.topics import TopicSpec
+from likewise.messages.ids import ItemId, UserId
+from likewise.messages.requests import ReplyRoute, Request
+from likewise.records import TopicPartition
 from likewise.settings import ServingSettings
-from likewise.streams import TopicPartition
 from likewise.testing.memory_log import MemoryRecord
-from likewise.topics import TopicSpec
 from serving import backlog as backlog_module
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
 from serving.cost import cost_of

@@ -8,9 +8,9 @@ from likewise.errors import (
     SettingsError,
     TransientError,
 )
-from likewise.streams import TopicPartition
+from likewise.log.topics import TopicSpec
+from likewise.records import TopicPartition
 from likewise.testing import MemoryBroker, MemoryStore
-from likewise.topics import TopicSpec
 from tests.serving_rig import (
     VERSION,
     Rig,
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from likewise.ids import UserId
-    from likewise.store import Lookup
+    from likewise.messages.ids import UserId
+    from likewise.store.port import Lookup
     from serving.worker import ServingWorker
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from likewise.requests import CORRELATION_HEADER
-from likewise.store import Changes
+from likewise.messages.requests import CORRELATION_HEADER
+from likewise.store.port import Changes
 from tests.serving_rig import (
     BLOCK_ITEMS,
     REPLIES,

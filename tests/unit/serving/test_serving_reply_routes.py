@@ -8,14 +8,14 @@ import pytest
 from likewise.errors import (
     SettingsError,
 )
-from likewise.requests import (
+from likewise.log.topics import TopicSpec
+from likewise.messages.requests import (
     CORRELATION_HEADER,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,
     partition_header,
 )
 from likewise.settings import ServingSettings
-from likewise.topics import TopicSpec
 from serving.incoming import Asked, read_request
 from serving.unrouted import Unrouted
 from tests.serving_rig import (

@@ -1,0 +1,1 @@
+"""The client that apps use; it brings no numerical library."""

@@ -1,0 +1,86 @@
+"""One measurement: the likes that models are fitted on, and the likes they should foretell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from indexer.interactions import Interactions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from likewise.evaluation.likes import LikeTable, Part
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """What to fit on, and for every user with likes held out what those are.
+
+    Everything is in rows of `fit`, whose item rows are also those of any model built from it.
+    """
+
+    fit: Interactions
+    user_rows: NDArray[np.intp]
+    """[users] their rows in `fit`; -1 for a user without likes there."""
+    wanted: Any
+    """CSR [users, items of fit], the likes held out; those of items that are not in `fit` are
+    not in it, since no model could give them."""
+    wanted_counts: NDArray[np.intp]
+    """[users] how many likes of the user are held out, in `fit` or not; at least 1."""
+
+    @property
+    def activity(self) -> NDArray[np.intp]:
+        """[users] how many likes in `fit` each user has."""
+        return np.array([len(liked) for liked in self.liked()], np.intp)
+
+    def liked(self) -> list[NDArray[np.intp]]:
+        """Return what each user likes in `fit`, in order of row."""
+        indptr, indices = self.fit.user_items.indptr, self.fit.user_items.indices.astype(np.intp)
+        return [
+            indices[indptr[row] : indptr[row + 1]] if row >= 0 else indices[:0]
+            for row in self.user_rows
+        ]
+
+
+def hold_out(
+    likes: LikeTable, parts: NDArray[np.int8], *, fit: Collection[Part], wanted: Part
+) -> HeldOut:
+    """Return the measurement that fits on some parts and asks for the likes of another."""
+    users, items = likes.users, likes.interactions.user_items.indices
+    fitted = np.isin(parts, list(fit))
+    fit_users, row_of_fitted = np.unique(users[fitted], return_inverse=True)
+    fit_items, column_of_fitted = np.unique(items[fitted], return_inverse=True)
+    shape = (len(fit_users), len(fit_items))
+    ones = np.ones(len(row_of_fitted), np.float32)
+    user_items = csr_array((ones, (row_of_fitted, column_of_fitted)), shape=shape)
+    user_items.sort_indices()
+    interactions = Interactions(
+        user_items,
+        [likes.interactions.user_ids[user] for user in fit_users],
+        [likes.interactions.item_ids[item] for item in fit_items],
+    )
+    asked = parts == wanted
+    asked_users, query_of_asked = np.unique(users[asked], return_inverse=True)
+    columns = _places(fit_items, items[asked])
+    there = columns >= 0
+    entries = (np.ones(there.sum(), np.float32), (query_of_asked[there], columns[there]))
+    return HeldOut(
+        interactions,
+        _places(fit_users, asked_users),
+        csr_array(entries, shape=(len(asked_users), len(fit_items))),
+        np.bincount(query_of_asked, minlength=len(asked_users)),
+    )
+
+
+def _places(table: NDArray[Any], values: NDArray[Any]) -> NDArray[np.intp]:
+    """Return where each value stands in the sorted table; -1 where it does not."""
+    places = np.minimum(np.searchsorted(table, values), max(len(table) - 1, 0))
+    found = table[places] == values if len(table) else np.zeros(len(values), np.bool_)
+    return np.where(found, places, -1)

@@ -1,0 +1,108 @@
+"""Likes with their times and parts, as arrays: what an evaluation starts from.
+
+The same likes give the same table, in whatever order they were read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from indexer.interactions import UserLikes, interactions_of
+from likewise.messages.events import ForgetUser, Like, Unlike
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from indexer.interactions import Interactions
+    from likewise.messages.events import Event
+    from likewise.messages.ids import ItemId, UserId
+
+
+class Part(IntEnum):
+    """What a like is used for: models are fitted on TRAIN, tuned on VALID, measured on TEST."""
+
+    TRAIN = 0
+    VALID = 1
+    TEST = 2
+
+
+DividedBy = Literal["column", "until"]
+"""What says the part of a like: a column of the file, or the point where train ends."""
+
+
+class Stamp(NamedTuple):
+    """What is known of one like, beside who and what."""
+
+    time_ms: int | None = None
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LikeTable:
+    """Who likes what, and when. Likes stand in the order of `interactions.user_items`."""
+
+    interactions: Interactions
+    times_ms: NDArray[np.int64] | None
+    """[likes]; None where any like has no time."""
+    parts: NDArray[np.int8] | None
+    """[likes] of `Part`; None where the source does not divide the likes."""
+    divided_by: DividedBy = "column"
+    """What the parts come from, where there are any."""
+
+    @property
+    def users(self) -> NDArray[np.intp]:
+        """[likes] the row of the user who likes."""
+        lengths = np.diff(self.interactions.user_items.indptr)
+        return np.repeat(np.arange(len(lengths)), lengths)
+
+
+@dataclass(slots=True)
+class LikeCollector:
+    """Takes events in order and ends with what is liked then; an unlike takes a like back.
+
+    A like that is repeated keeps its first time and part.
+    """
+
+    likes: dict[UserId, dict[ItemId, Stamp]] = field(default_factory=dict)
+    _same: dict[Any, Any] = field(default_factory=dict)
+    """One object for equal ids and stamps: files repeat each of them many times."""
+
+    def add(self, event: Event, stamp: Stamp) -> None:
+        """Take in the next event; retired items stay, since liking them is taste all the same."""
+        match event:
+            case Like(user_id, item_id):
+                items = self.likes.setdefault(user_id, {})
+                items.setdefault(self._one(item_id), self._one(stamp))
+            case Unlike(user_id, item_id):
+                self.likes.get(user_id, {}).pop(item_id, None)
+            case ForgetUser(user_id):
+                self.likes.pop(user_id, None)
+
+    def part_of(self, user_id: UserId, item_id: ItemId) -> Part | None:
+        """Return the part of the like; None where there is no such like, or it has no part."""
+        stamp = self.likes.get(user_id, {}).get(item_id)
+        return None if stamp is None else stamp.part
+
+    def table(self, *, divided_by: DividedBy = "column") -> LikeTable:
+        """Return what is liked after the events so far."""
+        users = sorted(user for user, items in self.likes.items() if items)
+        interactions = interactions_of([UserLikes(users, [self.likes[user] for user in users])])
+        # Sorted as the matrix is: by user id, then by item id.
+        stamps = [self.likes[user][item] for user in users for item in sorted(self.likes[user])]
+        times = [stamp.time_ms for stamp in stamps if stamp.time_ms is not None]
+        parts = [stamp.part for stamp in stamps if stamp.part is not None]
+        return LikeTable(
+            interactions,
+            np.array(times, np.int64) if times and len(times) == len(stamps) else None,
+            np.array(parts, np.int8) if parts and len(parts) == len(stamps) else None,
+            divided_by,
+        )
+
+    def _one(self, value: Any) -> Any:
+        return self._same.setdefault(value, value)

@@ -1,0 +1,53 @@
+"""A recipe as a settings file that `likewise index` takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from likewise.evaluation.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from likewise.ranking.recipe import Recipe
+
+
+def settings_toml(recipe: Recipe, remarks: list[str]) -> str:
+    """Return a TOML document with the table `[model]`, which holds every number of the recipe."""
+    lines = [*(f"# {remark}" for remark in remarks), "[model]"]
+    for name, value in msgspec.structs.asdict(recipe).items():
+        lines.append(f"{name} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def check_settings_file(path: Path) -> None:
+    """Return if nothing stands at the path yet: other settings there would be lost.
+
+    Raises:
+        EvaluationError: something does, or there is no such directory.
+    """
+    if path.exists():
+        raise EvaluationError(
+            f"{path} is there already; name a new file, and move its [model] over afterwards"
+        )
+    if not path.parent.is_dir():
+        raise EvaluationError(f"{path} can't be written: there is no directory {path.parent}")
+
+
+def write_settings_file(path: Path, text: str) -> None:
+    """Write a new file.
+
+    Raises:
+        EvaluationError: it can't be written, or has come to be meanwhile.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise EvaluationError(f"{path} can't be written: {error.strerror}") from error
+
+
+def _toml(value: str | float) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -1,0 +1,132 @@
+"""Where the likes of an evaluation come from: a file, the store, or the likes topic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from indexer.snapshot import read_all
+from likewise.errors import InvalidInputError
+from likewise.evaluation.errors import EvaluationError
+from likewise.evaluation.likes import LikeTable, Part
+from likewise.evaluation.until import EventCollector, check_offsets
+from likewise.log.ranges import read_between
+from likewise.messages.events import decode_event, event_time_ms
+from likewise.messages.positions import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from indexer.progress import Progress
+    from likewise.evaluation.until import Until
+    from likewise.log.port import Broker
+    from likewise.operations.files.importing import RowCounts
+    from likewise.operations.files.options import ReadOptions
+    from likewise.operations.files.reading import Chunk
+    from likewise.records import TopicPartition
+    from likewise.store.port import LikeStore
+
+_PARTS = {
+    "train": Part.TRAIN,
+    "training": Part.TRAIN,
+    "valid": Part.VALID,
+    "validation": Part.VALID,
+    "val": Part.VALID,
+    "dev": Part.VALID,
+    "test": Part.TEST,
+}
+
+
+class Read(NamedTuple):
+    """The likes of a source, how many rows or records were bad, and why the first of them was."""
+
+    likes: LikeTable
+    bad: int = 0
+    first_bad: str | None = None
+    rows: RowCounts | None = None
+    """What became of the rows of a file."""
+
+
+def likes_of_file(
+    chunks: Iterable[Chunk],
+    progress: Progress,
+    until: Until | None = None,
+    options: ReadOptions | None = None,
+) -> Read:
+    """Return the likes of a file's rows; bad rows are left out and counted.
+
+    With `until`, a moment, rows are divided by it, and those without a time are bad.
+
+    Raises:
+        LikeFileError: the file can't be read, or a column is missing.
+        EvaluationError: there is nothing on one side of `until`.
+    """
+    from likewise.operations.files.importing import RowCounts, events_of
+    from likewise.operations.files.options import ReadOptions
+
+    options = options or ReadOptions(split="split")
+    collector, counts = EventCollector(until), RowCounts()
+    for chunk in chunks:
+        for row, (event, time_ms, _) in events_of(chunk.rows, counts, options):
+            try:
+                collector.add(event, time_ms, part=None if until else _part(row.split))
+            except InvalidInputError as error:
+                counts.refuse(row, error)
+        progress.advance(len(chunk.rows))
+    first_bad = str(counts.first_bad[0]) if counts.first_bad else None
+    return Read(collector.table(), counts.bad, first_bad, counts)
+
+
+def likes_of_store(store: LikeStore, *, chunk: int, progress: Progress) -> Read:
+    """Return what every user likes now; the store knows no times.
+
+    Raises:
+        TransientError: the store is out of reach.
+    """
+    return Read(LikeTable(read_all(store, chunk=chunk, progress=progress), None, None))
+
+
+def likes_of_topic(
+    broker: Broker, topic: str, progress: Progress, until: Until | None = None
+) -> Read:
+    """Return what every user likes at the end of the log, each like at its event's time.
+
+    With `until` the likes are divided by it; see `EventCollector`.
+
+    Raises:
+        EvaluationError: there is no such topic, or nothing in it on one side of `until`.
+        TransientError: the broker is out of reach.
+    """
+    partitions = broker.partitions(topic)
+    if not partitions:
+        raise EvaluationError(f"there is no topic {topic}")
+    start, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
+    if until is not None:
+        check_offsets(until, _by_number(start), _by_number(end))
+    progress.expect(sum(end.values()) - sum(start.values()))
+    collector, bad, first_bad = EventCollector(until), 0, None
+    for records in read_between(broker, start, end):
+        for record in records:
+            try:
+                position = Position(record.partition, record.offset)
+                collector.add(decode_event(record), event_time_ms(record), position=position)
+            except InvalidInputError as error:
+                bad += 1
+                place = f"{record.topic}/{record.partition} at {record.offset}"
+                first_bad = first_bad or f"{place}: {error.message}"
+        progress.advance(len(records))
+    return Read(collector.table(), bad, first_bad)
+
+
+def _by_number(offsets: Mapping[TopicPartition, int]) -> dict[int, int]:
+    return {partition.partition: offset for partition, offset in offsets.items()}
+
+
+def _part(label: object) -> Part | None:
+    if label is None:
+        return None
+    part = _PARTS.get(str(label).strip().lower())
+    if part is None:
+        raise InvalidInputError(
+            "unknown_split", f"`split` is {str(label)[:64]!r}, none of train, valid and test"
+        )
+    return part

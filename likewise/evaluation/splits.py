@@ -1,0 +1,102 @@
+"""Dividing likes into train, valid and test.
+
+Each user's likes are divided on their own, so that everybody who can be measured is. Where
+likes have times, the last ones are held out: a recommender has to foretell, not to fill in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from likewise.evaluation.errors import EvaluationError
+from likewise.evaluation.likes import Part
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from likewise.evaluation.likes import LikeTable
+
+_VALID_SHARE = 0.1
+_TEST_SHARE_BY_TIME = 0.2
+_TEST_SHARE_AT_RANDOM = 0.1
+# With fewer likes there is nothing left to train on once one is tested and one validated.
+_FEWEST_LIKES = 3
+
+Origin = Literal[
+    "column",
+    "column, valid taken out of train",
+    "until, valid taken out of train",
+    "time",
+    "random",
+]
+
+
+class Division(NamedTuple):
+    """The part of every like [likes], int8 of `Part`, and how it was made."""
+
+    parts: NDArray[np.int8]
+    origin: Origin
+
+
+def divide(likes: LikeTable, *, seed: int) -> Division:
+    """Return the division that the likes bring along, or a new one; the same for the same seed.
+
+    A new one takes of each user the last 10% as test and the 10% before them as valid; by time
+    it takes 20% as test. Users with fewer than three likes stay in train. Where the likes are
+    divided into train and test only, valid is a tenth of train, by time or at random.
+
+    Raises:
+        EvaluationError: nothing is left to train on, or to test with.
+    """
+    parts = likes.parts
+    origin: Origin = "random" if likes.times_ms is None else "time"
+    if parts is None:
+        test = _TEST_SHARE_AT_RANDOM if likes.times_ms is None else _TEST_SHARE_BY_TIME
+        everything = np.ones(likes.interactions.likes, np.bool_)
+        parts = _last_ones(likes, everything, {Part.TEST: test, Part.VALID: _VALID_SHARE}, seed)
+    elif (parts == Part.VALID).any():
+        origin = "column"
+    else:
+        by_column = likes.divided_by == "column"
+        origin = (
+            "column, valid taken out of train" if by_column else "until, valid taken out of train"
+        )
+        train = parts == Part.TRAIN
+        parts = np.maximum(parts, _last_ones(likes, train, {Part.VALID: _VALID_SHARE}, seed))
+    for part in (Part.TRAIN, Part.TEST):
+        if not (parts == part).any():
+            raise EvaluationError(
+                f"no like is in {part.name.lower()}: "
+                f"{likes.interactions.likes} likes of {len(likes.interactions.user_ids)} users "
+                "are too few to divide, or the column `split` names none"
+            )
+    return Division(parts, origin)
+
+
+def _last_ones(
+    likes: LikeTable, among: NDArray[np.bool_], shares: dict[Part, float], seed: int
+) -> NDArray[np.int8]:
+    """Return parts [likes]: of each user's likes `among` them the last ones, the others TRAIN.
+
+    `shares` are taken from the end, in their order: each rounded, at least one. Likes of one
+    time, or without times, come in an order drawn with the seed.
+    """
+    places = np.flatnonzero(among)
+    users = likes.users[places]
+    times = np.zeros(len(places)) if likes.times_ms is None else likes.times_ms[places]
+    drawn = np.random.default_rng(seed).permutation(len(places))
+    order = np.lexsort((drawn, times, users))
+    lengths = np.bincount(users, minlength=len(likes.interactions.user_ids))
+    ends = np.cumsum(lengths)
+    from_end = (ends[users] - 1)[order] - np.arange(len(places))
+    enough = lengths >= _FEWEST_LIKES
+    parts = np.full(len(among), Part.TRAIN, np.int8)
+    taken = np.zeros(len(lengths), np.int64)
+    for part, share in shares.items():
+        upto = taken + np.where(enough, np.maximum(np.rint(share * lengths), 1), 0).astype(np.int64)
+        chosen = (from_end >= taken[users]) & (from_end < upto[users])
+        parts[places[order[chosen]]] = part
+        taken = upto
+    return parts

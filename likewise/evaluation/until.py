@@ -1,0 +1,174 @@
+"""Time travel: likes up to a point train, what came after it is what they should foretell.
+
+A point is a moment or a place in the log. Both are exclusive: the first event that is not before
+the point belongs to the future.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from likewise.errors import InvalidInputError
+from likewise.evaluation.errors import EvaluationError
+from likewise.evaluation.likes import LikeCollector, Part, Stamp
+from likewise.messages.events import Like, Unlike
+from likewise.messages.positions import Position
+from likewise.messages.times import iso_time, parse_time_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from likewise.evaluation.likes import LikeTable
+    from likewise.messages.events import Event
+
+_AGO = re.compile(r"-(\d+(?:\.\d+)?)\s*([smhdw])")
+_NUMBER = re.compile(r"[-+]?[\d.]+")
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_POSITIONS = re.compile(r"\d+|\d+:\d+(\s*,\s*\d+:\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Where train ends: before a moment, or before an offset of each partition."""
+
+    time_ms: int | None = None
+    offsets: Mapping[int, int] = field(default_factory=dict)
+    """By partition number; empty where a moment is named."""
+
+    def __str__(self) -> str:
+        if self.time_ms is not None:
+            return iso_time(self.time_ms)
+        return ",".join(str(Position(*place)) for place in sorted(self.offsets.items()))
+
+    def covers(self, time_ms: int | None, position: Position | None) -> bool:
+        """Whether an event of this time, at this place of the log, belongs to train.
+
+        Raises:
+            InvalidInputError: the point is a moment, and the event has no time.
+        """
+        if self.time_ms is None:
+            return position is not None and position.offset < self.offsets[position.partition]
+        if time_ms is None:
+            raise InvalidInputError("missing_field", "`timestamp` is missing, which --until needs")
+        return time_ms < self.time_ms
+
+
+def parse_until(text: str, *, now_ms: int, numbers_are_times: bool = False) -> Until:
+    """Read a moment (as `parse_time_ms` does; or `-7d`: so long ago) or places in the log.
+
+    Places are `partition:offset`, several separated by commas; a number alone is an offset of
+    partition 0, or a moment where `numbers_are_times`. Units are s, m, h, d and w.
+
+    Raises:
+        InvalidInputError: it is none of these.
+    """
+    text = text.strip()
+    if ago := _AGO.fullmatch(text):
+        return Until(now_ms - round(float(ago[1]) * _UNIT_MS[ago[2]]))
+    number = _NUMBER.fullmatch(text)
+    if _POSITIONS.fullmatch(text) and not (number and numbers_are_times):
+        places = [Position.parse(one if ":" in one else f"0:{one}") for one in _parts(text)]
+        return Until(offsets=dict(places))
+    time_ms = None if number and not numbers_are_times else parse_time_ms(text, "--until")
+    if time_ms is None:
+        raise InvalidInputError("invalid_timestamp", f"{text!r} is no moment, and no offset")
+    return Until(time_ms)
+
+
+def check_offsets(until: Until, start: Mapping[int, int], end: Mapping[int, int]) -> None:
+    """Return if the offsets named lie in a log that begins and ends there, by partition number.
+
+    Raises:
+        EvaluationError: a partition is not named, or not there, or its offset is out of the log.
+    """
+    if until.time_ms is not None:
+        return
+    unnamed, unknown = start.keys() - until.offsets.keys(), until.offsets.keys() - start.keys()
+    if unknown:
+        raise EvaluationError(
+            f"--until names partition {min(unknown)}; there are partitions 0 to {max(start)}"
+        )
+    if unnamed:
+        whole = ",".join(f"{number}:{end[number]}" for number in sorted(end))
+        raise EvaluationError(
+            f"--until has to name an offset of every partition, and leaves out {min(unnamed)}; "
+            f"the log ends at {whole}"
+        )
+    for number, offset in sorted(until.offsets.items()):
+        if not start[number] <= offset <= end[number]:
+            raise EvaluationError(
+                f"--until {number}:{offset} is out of the log: partition {number} begins at "
+                f"{start[number]} and ends at {end[number]}"
+            )
+
+
+@dataclass(slots=True)
+class EventCollector:
+    """Takes events in the order of their source and ends with likes; `until` divides them.
+
+    Train is what was liked at the point: what the events before it come to, in the order of the
+    source. Test is what is liked at the end and was not at the point. Users who are forgotten,
+    before or after the point, are forgotten in both.
+    """
+
+    until: Until | None = None
+    _likes: LikeCollector = field(default_factory=LikeCollector)
+    _first_ms: int | None = None
+    _last_ms: int | None = None
+
+    def add(
+        self,
+        event: Event,
+        time_ms: int | None,
+        *,
+        position: Position | None = None,
+        part: Part | None = None,
+    ) -> None:
+        """Take in the next event: its time, its place in a log, the part that its source says.
+
+        Raises:
+            InvalidInputError: likes are divided at a moment, and the event has no time.
+        """
+        if self.until is None:
+            self._likes.add(event, Stamp(time_ms, part))
+            return
+        past = self.until.covers(time_ms, position)
+        if time_ms is not None:
+            self._first_ms = time_ms if self._first_ms is None else min(self._first_ms, time_ms)
+            self._last_ms = time_ms if self._last_ms is None else max(self._last_ms, time_ms)
+        match event:
+            case Unlike(user_id, item_id) if not past:
+                if self._likes.part_of(user_id, item_id) is Part.TRAIN:
+                    return  # it was liked at the point all the same
+            case Like(user_id, item_id) if past:
+                # Events' own times need not follow the order of the log.
+                if self._likes.part_of(user_id, item_id) is Part.TEST:
+                    self._likes.add(Unlike(user_id, item_id), Stamp())
+        self._likes.add(event, Stamp(time_ms, Part.TRAIN if past else Part.TEST))
+
+    def table(self) -> LikeTable:
+        """Return the likes that the events come to.
+
+        Raises:
+            EvaluationError: they are divided at a point, and nothing is on one side of it.
+        """
+        if self.until is None:
+            return self._likes.table()
+        table = self._likes.table(divided_by="until")
+        found = set() if table.parts is None else set(table.parts.tolist())
+        if Part.TRAIN not in found:
+            raise EvaluationError(f"nothing was liked before {self.until}: {self._reach()}")
+        if Part.TEST not in found:
+            raise EvaluationError(f"nothing was newly liked from {self.until} on: {self._reach()}")
+        return table
+
+    def _reach(self) -> str:
+        if self._first_ms is None or self._last_ms is None:
+            return "there are no events with a time"
+        return f"the events are from {iso_time(self._first_ms)} to {iso_time(self._last_ms)}"
+
+
+def _parts(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",")]

@@ -1,0 +1,97 @@
+"""Replies: what the server answers, in both directions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from likewise.errors import ReplyError
+from likewise.messages.ids import ItemId, UserId
+
+Source = Literal["model", "popular"]
+
+
+class Because(msgspec.Struct, frozen=True):
+    """What one of the user's likes adds to an item's score."""
+
+    item_id: ItemId
+    contribution: float
+
+
+class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One recommended item; `because` is there when the request asked to explain.
+
+    The contributions of all the user's likes add up to `score`; at most the strongest few
+    are listed, strongest first.
+    """
+
+    item_id: ItemId
+    score: float
+    because: tuple[Because, ...] | None = None
+
+
+class ModelStamp(msgspec.Struct, frozen=True):
+    """Which model answered, and how many seconds ago its snapshot was taken."""
+
+    version: str
+    age_s: float
+
+
+class Recommendations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An answer, best item first. `source` says whether the user's likes ranked it.
+
+    `popular` means that there was nothing to go by: the user has no likes, none that the model
+    knows, or none that says anything of another item. With `fill` false in the request, `items`
+    is then empty.
+    """
+
+    items: tuple[RecommendedItem, ...]
+    source: Source
+    model: ModelStamp
+    user_id: UserId | None = None
+    request_id: str | None = None
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """Why a request got no answer; `code` is stable, `message` is for people."""
+
+    code: str
+    message: str
+
+
+class ErrorReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a request gets that can't be answered."""
+
+    error: ErrorBody
+    user_id: UserId | None = None
+    request_id: str | None = None
+
+
+class _AnyReply(msgspec.Struct):
+    error: ErrorBody | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_any_decoder = msgspec.json.Decoder(_AnyReply)
+_decoder = msgspec.json.Decoder(Recommendations)
+
+
+def encode_reply(reply: Recommendations | ErrorReply) -> bytes:
+    """Return the JSON body of a reply."""
+    return _encoder.encode(reply)
+
+
+def decode_reply(value: bytes) -> Recommendations:
+    """Return the recommendations that a reply carries.
+
+    Raises:
+        ReplyError: the reply is an error, or not a reply at all (code `invalid_reply`).
+    """
+    try:
+        error = _any_decoder.decode(value).error
+        if error is not None:
+            raise ReplyError(error.code, error.message)
+        return _decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        raise ReplyError("invalid_reply", str(failure)) from failure

@@ -1,5 +1,0 @@
-"""What a running service tells: that it lives, whether it can work, and what it has done.
-
-Workers write into plain objects (`likewise.monitoring.pulse.Pulse`, their own stats). The endpoint
-(`likewise.monitoring.endpoint`) reads them when somebody asks.
-"""

@@ -1,0 +1,1 @@
+"""What operators do with a deployment: status, verification, replay, dead letters, files."""

@@ -1,0 +1,148 @@
+"""Dead letters once more: read back from their topic, and sent again as they were.
+
+Nothing can be removed from a Kafka topic, so a consumer group remembers up to where dead letters
+have been replayed; see `Cursor`.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from likewise.errors import InvalidInputError, TransientError, UndeliverableError
+from likewise.log.ranges import read_between
+from likewise.messages.dead_letters import CONFIRMATION_TIMEOUT_S, DeadLetter, decode_dead_letter
+from likewise.messages.positions import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from likewise.log.port import Broker, Delivery, Sink
+    from likewise.records import TopicPartition
+
+CURSOR_GROUP = "likewise-dead-letters"
+_JOIN_TIMEOUT_S = 30.0
+_POLL_TIMEOUT_MS = 200
+
+
+class Found(NamedTuple):
+    """A record of the dead-letter topic: where it stands, and None if somebody else wrote it."""
+
+    position: Position
+    letter: DeadLetter | None
+
+
+class Replayed(msgspec.Struct):
+    """How many dead letters were sent again, and how many were not and why."""
+
+    sent: int = 0
+    without_value: int = 0
+    """There is nothing to send: no value, one too large to be kept, or bytes that are no record."""
+    foreign: int = 0
+    """Somebody else wrote it, or it names a topic that is not ours."""
+    failed: int = 0
+    failures: list[str] = []
+
+
+def read_dead_letters(
+    broker: Broker, start: Mapping[TopicPartition, int], end: Mapping[TopicPartition, int]
+) -> Iterator[Found]:
+    """Yield what the dead-letter topic holds from `start` to before `end`.
+
+    Raises:
+        TransientError: see `read_between`.
+    """
+    for records in read_between(broker, start, end):
+        for record in records:
+            position = Position(record.partition, record.offset)
+            try:
+                yield Found(position, decode_dead_letter(record))
+            except InvalidInputError:
+                yield Found(position, None)
+
+
+def replay(found: Iterable[Found], sink: Sink | None, topics: Collection[str]) -> Replayed:
+    """Send each dead letter again, its bytes untouched, and return once all are confirmed.
+
+    They go to the very partition they came from: there are the other events of their user. Only
+    to `topics`: a header that names another one is not followed. Without a sink, only count.
+    """
+    counts = Replayed()
+    deliveries: list[Delivery] = []
+    for _, letter in found:
+        if letter is None or letter.source.topic not in topics:
+            counts.foreign += 1
+        elif letter.value is None or letter.last_offset is not None:
+            counts.without_value += 1
+        elif sink is None:
+            counts.sent += 1
+        else:
+            try:
+                deliveries.append(_send(sink, letter, letter.value))
+            except (TransientError, UndeliverableError) as error:
+                _count_failure(counts, error)
+    deadline_s = time.monotonic() + CONFIRMATION_TIMEOUT_S
+    for delivery in deliveries:
+        try:
+            delivery.result(max(0.0, deadline_s - time.monotonic()))
+            counts.sent += 1
+        except (TransientError, UndeliverableError) as error:
+            _count_failure(counts, error)
+    return counts
+
+
+class Cursor:
+    """Remembers up to where the dead letters of a topic have been replayed, over all processes."""
+
+    def __init__(self, broker: Broker, topic: str) -> None:
+        """Ask nothing yet."""
+        self._broker = broker
+        self._topic = topic
+
+    def read(self) -> dict[TopicPartition, int]:
+        """Return the first offset of each partition that has not been replayed."""
+        partitions = self._broker.partitions(self._topic)
+        beginnings = self._broker.beginning_offsets(partitions)
+        committed = self._broker.committed(CURSOR_GROUP, partitions)
+        return {
+            partition: max(beginning, committed[partition] or 0)
+            for partition, beginning in beginnings.items()
+        }
+
+    def move(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+        """Remember that everything before these offsets has been replayed.
+
+        Blocks while it joins the group, for a few seconds.
+
+        Raises:
+            TransientError: another replay holds the partitions; nothing is remembered.
+        """
+        deadline_s = time.monotonic() + _JOIN_TIMEOUT_S
+        with closing(self._broker.source(CURSOR_GROUP, [self._topic], max_records=1)) as member:
+            while not member.assignment() >= next_offsets.keys():
+                if time.monotonic() > deadline_s:
+                    raise TransientError(
+                        "the dead letters were sent, but not remembered as replayed: another "
+                        "replay is running"
+                    )
+                member.poll(_POLL_TIMEOUT_MS)
+            member.commit(next_offsets)
+
+
+def _send(sink: Sink, letter: DeadLetter, value: bytes) -> Delivery:
+    return sink.send(
+        letter.source.topic,
+        value,
+        key=letter.key,
+        headers=letter.headers,
+        partition=letter.source.partition,
+    )
+
+
+def _count_failure(counts: Replayed, error: Exception) -> None:
+    counts.failed += 1
+    if len(counts.failures) < 5:
+        counts.failures.append(str(error))

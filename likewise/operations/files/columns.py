@@ -1,0 +1,138 @@
+"""Which column of a file holds what: by the name the caller gives, else by the names people use."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.operations.files.errors import LikeFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from likewise.operations.files.options import ReadOptions
+
+# Without case, blanks and punctuation: User_ID, userId and ` user-id` are all `userid`. The first that
+# a file has counts.
+_ALIASES = {
+    "user": ("userid", "user", "uid", "visitorid", "reviewerid", "customerid"),
+    "item": (
+        *("itemid", "item", "iid", "movieid", "bookid", "isbn", "asin", "productid"),
+        *("businessid", "trackid", "artistid", "articleid", "gameid"),
+    ),
+    "timestamp": (
+        *("timestamp", "time", "ts", "datetime", "date", "createdat", "unixreviewtime"),
+        *("eventtime", "reviewtime", "dateadded"),
+    ),
+    "kind": (
+        *("action", "kind", "event", "eventtype", "feedbacktype", "behavior", "behaviour"),
+        *("behaviortype", "interactiontype", "actiontype"),
+    ),
+    "rating": (
+        *("rating", "ratings", "stars", "overall", "score", "bookrating", "weight", "playcount"),
+        *("plays", "preference", "hours", "count", "quantity"),
+    ),
+    "split": ("split",),
+}
+_OPTIONAL = frozenset({"timestamp", "kind", "rating", "split"})
+_USUAL = {"user": "user_id", "item": "item_id"}
+_ABOUT_USERS = frozenset({"forget_user"})
+_ABOUT_ITEMS = frozenset({"retire_item", "restore_item"})
+_TYPED = re.compile(r":(token|float)(_seq)?$")  # RecBole: user_id:token
+
+
+class Choice(NamedTuple):
+    """The column of each field that a file has, by its place from 0."""
+
+    places: dict[str, int]
+    names: dict[str, str]
+    """By field, as the file has it."""
+    guessed: frozenset[str]
+    """Fields whose column goes by another name than the default, and was not named."""
+
+
+def is_header(names: Sequence[str], options: ReadOptions) -> bool:
+    """Whether these names tell who likes what, so that they are no row."""
+    return any(_find(field, names, options) for field in ("user", "item"))
+
+
+def recognised(names: Sequence[str], options: ReadOptions) -> int:
+    """Return how many of user and item these names tell."""
+    return sum(bool(_find(field, names, options)) for field in ("user", "item"))
+
+
+def choose(names: Sequence[str], options: ReadOptions, where: str, seen: str = "") -> Choice:
+    """Return the columns to read; `seen` says what was made of the file, for errors.
+
+    A column that the caller names has to be there. User and item have to be there, but for files
+    of actions that need only one of the two.
+
+    Raises:
+        LikeFileError: a column is missing, or there are several of the name.
+    """
+    places, guessed = {}, set()
+    for field in _ALIASES:
+        if field == "split" and options.split is None:
+            continue
+        found = _find(field, names, options)
+        if len(found) > 1:
+            raise LikeFileError(
+                f"{where} has {len(found)} columns {names[found[0]]!r}. "
+                f"Name the right one by its number: --{field}-column {found[0] + 1}"
+            )
+        if found:
+            places[field] = found[0]
+            if field not in options.named_columns() and names[found[0]] != f"{field}_id":
+                guessed.add(field)
+    for field in _missing(places, options):
+        wanted = options.named_columns().get(field) or _USUAL[field]
+        raise LikeFileError(
+            f"{where} has no column {wanted!r}; it has {_listed(names)}{seen}. "
+            f"Name the right one with --{field}-column"
+        )
+    return Choice(places, {field: names[at] for field, at in places.items()}, frozenset(guessed))
+
+
+def _missing(places: Collection[str], options: ReadOptions) -> Iterator[str]:
+    named = options.named_columns()
+    has_kinds = "kind" in places
+    for field in ("user", "item"):
+        spared = _ABOUT_ITEMS if field == "user" else _ABOUT_USERS
+        if field not in places and (field in named or not (has_kinds or options.action in spared)):
+            yield field
+    if not {"user", "item"} & set(places):
+        yield "user"
+    yield from (
+        field
+        for field in _OPTIONAL
+        # `split` has a default that a file need not have.
+        if field in named and field not in places and named[field] != "split"
+    )
+
+
+def _find(field: str, names: Sequence[str], options: ReadOptions) -> list[int]:
+    """Return the places of the columns that may stand for the field, all of one name."""
+    named = options.named_columns().get(field)
+    if named is not None:
+        exact = [place for place, name in enumerate(names) if name == named]
+        alike = [place for place, name in enumerate(names) if _plain(name) == _plain(named)]
+        if exact or alike:
+            return exact or alike
+        return [int(named) - 1] if named.isdecimal() and 1 <= int(named) <= len(names) else []
+    taken = set(options.named_columns().values())
+    for alias in _ALIASES[field]:
+        found = [
+            place for place, name in enumerate(names) if _plain(name) == alias and name not in taken
+        ]
+        if found:
+            return found
+    return []
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", _TYPED.sub("", name.strip()).lower())
+
+
+def _listed(columns: Collection[str]) -> str:
+    shown = ", ".join(repr(column[:64]) for column in list(columns)[:20])
+    return shown + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")

@@ -1,0 +1,122 @@
+"""Importing: the rows of a file become published events, and every other row is accounted for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.errors import InvalidInputError
+from likewise.operations.files.rows import SkippedRowError, event_of_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from likewise.client.bulk import BulkPublisher
+    from likewise.operations.files.options import ReadOptions
+    from likewise.operations.files.reading import Chunk
+    from likewise.operations.files.rows import Row, Taken
+    from likewise.operations.files.taken_back import TakenBack
+
+    Progress = Callable[[int, float], None]
+
+_SHOWN_BAD_ROWS = 5
+_KINDS_OF_SKIPS = 50
+"""Reasons counted apart; a column of names in place of kinds has no end of them."""
+
+
+class BadRow(NamedTuple):
+    """A row that stands for no event, or whose time is not understood, and why."""
+
+    line: int
+    reason: str
+    part: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.part + ' ' if self.part else ''}line {self.line}: {self.reason}"
+
+
+@dataclass(slots=True)
+class RowCounts:
+    """What became of the rows that were read."""
+
+    rows: int = 0
+    bad: int = 0
+    first_bad: list[BadRow] = field(default_factory=list)
+    bad_by_code: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Rows that the options leave out, by why."""
+    untimed: int = 0
+    """Rows that count without the time they name, since it is not understood."""
+    first_untimed: BadRow | None = None
+
+    def refuse(self, row: Row, error: InvalidInputError) -> None:
+        """Count a row that stands for nothing."""
+        self.bad += 1
+        self.bad_by_code[error.code] = self.bad_by_code.get(error.code, 0) + 1
+        if len(self.first_bad) < _SHOWN_BAD_ROWS:
+            self.first_bad.append(BadRow(row.line, error.message, row.part))
+
+    def skip(self, reason: str) -> None:
+        """Count a row that is not wanted."""
+        if reason not in self.skipped and len(self.skipped) >= _KINDS_OF_SKIPS:
+            reason = "other kinds"
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+
+
+def events_of(
+    rows: Iterable[Row], counts: RowCounts, options: ReadOptions
+) -> Iterator[tuple[Row, Taken]]:
+    """Yield the rows that stand for an event, with it; the others are counted."""
+    for row in rows:
+        counts.rows += 1
+        try:
+            taken = event_of_row(row, options)
+        except InvalidInputError as error:
+            counts.refuse(row, error)
+        except SkippedRowError as skipped:
+            counts.skip(str(skipped))
+        else:
+            if taken.time_fault is not None:
+                counts.untimed += 1
+                counts.first_untimed = counts.first_untimed or BadRow(
+                    row.line, taken.time_fault, row.part
+                )
+            yield row, taken
+
+
+def publish_rows(
+    chunks: Iterable[Chunk],
+    publisher: BulkPublisher,
+    counts: RowCounts,
+    on_progress: Progress,
+    options: ReadOptions,
+    taken_back: TakenBack | None = None,
+) -> None:
+    """Publish the rows in their order, without those that are bad, or skipped, or taken back since.
+
+    `counts` is filled as the work goes. `on_progress` is told the rows read and the share of the
+    file (0 to 1). The caller finishes the publisher.
+    """
+    for chunk in chunks:
+        for _row, (event, time_ms, _) in events_of(chunk.rows, counts, options):
+            if taken_back is not None and taken_back.holds(event, time_ms):
+                counts.skip(TAKEN_BACK)
+            else:
+                publisher.publish(event, timestamp_ms=time_ms)
+        on_progress(counts.rows, chunk.share_read)
+
+
+TAKEN_BACK = "taken back since by unlike or forget_user"
+
+
+def check_rows(
+    chunks: Iterable[Chunk], on_progress: Progress, options: ReadOptions, show: int = 0
+) -> tuple[RowCounts, list[Taken]]:
+    """Return what `publish_rows` would find without publishing anything, and the first events."""
+    counts, first = RowCounts(), list["Taken"]()
+    for chunk in chunks:
+        for _, taken in events_of(chunk.rows, counts, options):
+            if len(first) < show:
+                first.append(taken)
+        on_progress(counts.rows, chunk.share_read)
+    return counts, first

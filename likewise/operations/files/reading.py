@@ -1,0 +1,162 @@
+"""Reading files of likes, whatever tool wrote them, in chunks: any size takes the same memory."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+
+from likewise.operations.files import delimited, json_lines, parquet_rows
+from likewise.operations.files.errors import LikeFileError
+from likewise.operations.files.formats import PARQUET, foreign
+from likewise.operations.files.opening import open_parts
+from likewise.operations.files.options import ReadOptions
+from likewise.operations.files.rows import Row, UnreadTime
+from likewise.operations.files.text import encoding_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from likewise.operations.files.layout import Layout
+    from likewise.operations.files.opening import Part, Peekable
+
+    OnLayout = Callable[[str, Layout], None]
+
+CHUNK_ROWS = 10_000
+_CHUNK_BYTES = 4 << 20
+_LOOKED_AT = 1 << 18
+_LOOKED_AT_LINES = 1_000
+_UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_BY_ROW = frozenset({"day-first", "month-first"})
+_PLAIN = ReadOptions()
+
+
+class Chunk(NamedTuple):
+    """Rows that were read together, and the share of all (0 to 1) that is read with them."""
+
+    rows: list[Row]
+    share_read: float
+
+
+def read_rows(
+    source: Path | str,
+    options: ReadOptions = _PLAIN,
+    *,
+    on_layout: OnLayout | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+) -> Iterator[Chunk]:
+    """Yield the rows in order, at most `chunk_rows` at a time; blank lines are left out.
+
+    The source is a file, a directory of them, a ZIP archive, or `-`, standard input. What it is,
+    its compression, encoding, delimiter, header and columns are found out where `options` do not
+    say, and told to `on_layout` with the name of each part. Lines that can't be taken apart come
+    as rows with a `fault`.
+
+    Raises:
+        LikeFileError: it can't be read, or a column is missing.
+    """
+    try:
+        for part in open_parts(str(source), options.member):
+            several = part.name != str(source)
+            for rows in _chunks(_rows_of(part, options, on_layout), part.stream, chunk_rows):
+                timed = _with_times(rows, options.timestamp_format)
+                named = [row._replace(part=part.name) for row in timed] if several else timed
+                yield Chunk(named, part.share_read())
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        pa.ArrowException,
+    ) as error:
+        reason = getattr(error, "strerror", None) or str(error).strip()
+        raise LikeFileError(f"{source} can't be read: {reason}") from error
+
+
+def _rows_of(part: Part, options: ReadOptions, on_layout: OnLayout | None) -> Iterator[Row]:
+    start = part.stream.peek(_LOOKED_AT)
+    if not start:
+        raise LikeFileError(f"{part.name} can't be read: it is empty")
+    if start.startswith(PARQUET):
+        yield from _rows_of_parquet(part, options, on_layout)
+        return
+    if part.name.lower().endswith(".parquet"):
+        raise LikeFileError(f"{part.name} can't be read: it is not Parquet")
+    if (what := foreign(start)) is not None:
+        raise LikeFileError(f"{part.name} can't be read: {what}")
+    encoding = encoding_of(start, part.name, options.encoding)
+    head = _head(start, encoding)
+    tell = on_layout or _tell_nobody
+    if json_lines.is_json(head, part.name) and options.delimiter is None:
+        choice, layout = json_lines.look_at(head, options, part.constants, part.name)
+        tell(part.name, layout)
+        yield from json_lines.rows_of(part.stream, encoding, options, choice, part.constants)
+    else:
+        dialect, choice, layout = delimited.look_at(head, options, part.constants, part.name)
+        tell(part.name, layout)
+        yield from delimited.rows_of(part.stream, encoding, dialect, choice, part.constants)
+
+
+def _rows_of_parquet(part: Part, options: ReadOptions, on_layout: OnLayout | None) -> Iterator[Row]:
+    with part.stream.spooled() as raw, parquet_rows.opened(raw) as file:
+        choice, layout = parquet_rows.look_at(file, options, part.constants, part.name)
+        (on_layout or _tell_nobody)(part.name, layout)
+        for rows in parquet_rows.rows_of(file, choice, part.constants):
+            yield from rows
+
+
+def _head(start: bytes, encoding: str) -> list[str]:
+    """Return the lines of a file's beginning, without the last one if that is cut off."""
+    text = start.decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n")
+    if len(lines) > 1 and len(start) == _LOOKED_AT:
+        lines.pop()
+    return lines[:_LOOKED_AT_LINES]
+
+
+def _tell_nobody(_name: str, _layout: Layout) -> None:
+    pass
+
+
+def _chunks(rows: Iterator[Row], stream: Peekable, chunk_rows: int) -> Iterator[list[Row]]:
+    """Yield the rows in lists that hold no more text than fits, however long the lines are."""
+    chunk: list[Row] = []
+    before = stream.bytes_read
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) >= chunk_rows or stream.bytes_read - before > _CHUNK_BYTES:
+            yield chunk
+            chunk, before = [], stream.bytes_read
+    if chunk:
+        yield chunk
+
+
+def _with_times(rows: list[Row], written: str | None) -> list[Row]:
+    """Return the rows with their times read in the form that the caller names."""
+    if written is None or written in _BY_ROW:
+        return rows
+    texts = [row.timestamp for row in rows]
+    times: Any
+    if written in _UNITS:
+        numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
+        times = pd.to_datetime(numbers * _UNITS[written], unit="ns", utc=True, errors="coerce")
+    else:
+        stripped = [text.strip() if isinstance(text, str) else text for text in texts]
+        times = pd.to_datetime(
+            pd.Series(stripped, dtype=object), format=written, utc=True, errors="coerce"
+        )
+    return [
+        row if row.timestamp is None else row._replace(timestamp=_read_or_not(row.timestamp, time))
+        for row, time in zip(rows, times, strict=True)
+    ]
+
+
+def _read_or_not(value: object, time: Any) -> object:
+    return UnreadTime(value) if pd.isna(time) else time.to_pydatetime()

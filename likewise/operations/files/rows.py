@@ -1,0 +1,162 @@
+"""From a row of a file to the event it stands for."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.errors import InvalidInputError
+from likewise.messages.events import ACTIONS, make_event
+from likewise.messages.times import parse_time_ms
+from likewise.operations.files.options import ReadOptions
+
+if TYPE_CHECKING:
+    from likewise.messages.events import Event
+
+COLUMNS = ("user", "item", "timestamp", "kind", "rating", "split")
+"""The fields of a row that come from columns, in their order."""
+_EXACT = 2**53
+"""Whole numbers from here on are not exact as floating point."""
+_AS_THEY_ARE = ReadOptions()
+
+
+class UnreadTime(str):
+    """A time that is not in the form that the caller names."""
+
+    __slots__ = ()
+
+
+class Row(NamedTuple):
+    """One row as it stands in a file; what is missing is None.
+
+    `line` counts from 1, a header included. `fault` says why a line could not be taken apart, `part`
+    which file it is in where there are several.
+    """
+
+    line: int
+    user: object = None
+    item: object = None
+    timestamp: object = None
+    kind: object = None
+    rating: object = None
+    split: object = None
+    fault: str | None = None
+    part: str | None = None
+
+
+class Taken(NamedTuple):
+    """What a row stands for."""
+
+    event: Event
+    time_ms: int | None
+    """None where the row has no time, or none that is understood."""
+    time_fault: str | None = None
+    """Why the time is not understood; the event counts all the same."""
+
+
+class SkippedRowError(Exception):
+    """The row is not wanted: its kind, or its rating. The message says which."""
+
+
+def event_of_row(row: Row, options: ReadOptions = _AS_THEY_ARE) -> Taken:
+    """Return the event that a row stands for, and its time.
+
+    Text ids stay as they are; whole numbers become their decimal digits, never "1.0". For times see
+    `parse_time_ms`.
+
+    Raises:
+        InvalidInputError: an id is missing or no id, or the kind or the rating means nothing.
+        SkippedRowError: the row is of a kind, or below a rating, that is not wanted.
+    """
+    if row.fault is not None:
+        raise InvalidInputError("malformed_line", row.fault)
+    if options.null:
+        row = _without(row, options.null)
+    action = _action(row.kind, options)
+    if options.min_rating is not None:
+        _check_rating(row.rating, options.min_rating)
+    event = make_event(action, _text("user_id", row.user), _text("item_id", row.item))
+    if row.timestamp is None:
+        return Taken(event, None)
+    try:
+        return Taken(event, _time_ms(row.timestamp, options))
+    except InvalidInputError as error:
+        return Taken(event, None, error.message)
+
+
+def _without(row: Row, null: frozenset[str]) -> Row:
+    """Return the row with None for what stands for nothing."""
+    kept = (None if value is not None and str(value) in null else value for value in row[1:7])
+    return Row(row.line, *kept)._replace(fault=row.fault, part=row.part)  # type: ignore[arg-type] # six of `object`
+
+
+def _action(kind: object, options: ReadOptions) -> str:
+    selective = options.kinds or options.only
+    if kind is None and not selective:
+        return options.action
+    named = "" if kind is None else (kind.strip() if isinstance(kind, str) else str(kind))
+    if not selective:
+        return named or options.action
+    if (options.only and named not in options.only) or not named:
+        raise SkippedRowError(f"kind {named[:64]!r}")
+    mapped = options.kinds.get(named)
+    if mapped is not None:
+        return mapped
+    if options.only:
+        return named if named in ACTIONS else "like"
+    raise SkippedRowError(f"kind {named[:64]!r}")
+
+
+def _check_rating(value: object, lowest: float) -> None:
+    try:
+        rating = float(value)  # type: ignore[arg-type] # what is no number raises
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError("invalid_rating", f"the rating {value!r} is no number") from error
+    if not rating >= lowest:
+        raise SkippedRowError(f"rating below {lowest:g}")
+
+
+def _time_ms(value: object, options: ReadOptions) -> int | None:
+    if isinstance(value, UnreadTime):
+        raise InvalidInputError(
+            "invalid_timestamp", f"`timestamp` {value[:64]!r} is not of the --timestamp-format"
+        )
+    day_first = {"day-first": True, "month-first": False}.get(options.timestamp_format or "")
+    return parse_time_ms(value, day_first=day_first)
+
+
+def _text(field: str, value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case str():
+            if not value.isascii():
+                _check_encoded(field, value)
+            return value
+        case bool():
+            pass  # an int to Python, but nobody's id
+        case int():
+            return str(value)
+        case float() | Decimal() if (
+            value != value
+        ):  # NaN: how columns of numbers say that one is missing
+            return None
+        case float() if value.is_integer() and abs(value) >= _EXACT:
+            raise InvalidInputError(
+                "invalid_id", f"`{field}` {value!r} is floating point and has lost digits"
+            )
+        case float() | Decimal() if value == value // 1:
+            return str(int(value))
+        case bytes():
+            return _text(field, value.decode(errors="surrogateescape"))
+    raise InvalidInputError("invalid_id", f"`{field}` is {value!r}, neither text nor whole number")
+
+
+def _check_encoded(field: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            "invalid_id",
+            f"`{field}` holds bytes that are not UTF-8; --encoding names what they are",
+        ) from error

@@ -1,0 +1,98 @@
+"""Writing files of likes: whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Literal
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from likewise.operations.files.errors import LikeFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    Pair = tuple[str, str]
+    WritePairs = Callable[[Sequence[Pair]], None]
+
+Format = Literal["csv", "parquet"]
+_HEADER = ("user_id", "item_id")
+_SCHEMA = pa.schema([(name, pa.string()) for name in _HEADER])
+
+
+def format_of(path: Path) -> Format:
+    """Return the format that the file's name asks for."""
+    return "parquet" if path.suffix.lower() == ".parquet" else "csv"
+
+
+@contextmanager
+def writing_likes(path: Path, kind: Format) -> Iterator[WritePairs]:
+    """Yield a function that appends (user id, item id) pairs to the file.
+
+    The file appears under its name when the block ends well, complete and on disk; until then, and
+    after a failure, what was there before stays. A CSV whose name ends in `.gz` is compressed.
+
+    Raises:
+        LikeFileError: the file can't be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with _writer(aside, kind, compressed=path.suffix.lower() == ".gz") as write:
+            yield write
+        _sync(aside)
+        aside.replace(path)
+    except OSError as error:
+        raise LikeFileError(f"{path} can't be written: {error.strerror}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def csv_writer(file: IO[str]) -> WritePairs:
+    """Write the header, and return a function that appends pairs as CSV (RFC 4180, with plain newlines)."""
+    plain = csv.writer(file, lineterminator="\n")
+    # Before Python 3.13 a lone carriage return goes unquoted, and readers end the line there.
+    quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(_HEADER)
+
+    def write(pairs: Sequence[Pair]) -> None:
+        for pair in pairs:
+            writer = quoting if "\r" in pair[0] or "\r" in pair[1] else plain
+            writer.writerow(pair)
+
+    return write
+
+
+@contextmanager
+def _writer(path: Path, kind: Format, *, compressed: bool) -> Iterator[WritePairs]:
+    if kind == "parquet":
+        with parquet.ParquetWriter(path, _SCHEMA) as writer:
+            yield lambda pairs: writer.write_batch(_record_batch(pairs))
+    elif compressed:
+        with (
+            path.open("wb") as raw,
+            # Without name and time, the same likes make the same bytes.
+            gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+            io.TextIOWrapper(packed, "utf-8", newline="") as file,
+        ):
+            yield csv_writer(file)
+    else:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield csv_writer(file)
+
+
+def _record_batch(pairs: Sequence[Pair]) -> pa.RecordBatch:
+    columns = zip(*pairs, strict=True) if pairs else ((), ())
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, pa.string()) for column in columns], schema=_SCHEMA
+    )
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

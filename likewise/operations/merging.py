@@ -1,0 +1,68 @@
+"""One user's partitions merged by timestamp, for verification: not the code that consumers use.
+
+The rule is in docs/protocol.md: an event comes after those of the same user before it in its
+partition; among partitions the record timestamps decide, then the partition's number.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from likewise.messages.events import ForgetUser, Like, RetireItem
+from likewise.messages.ids import ItemId
+from likewise.messages.order import Moment, Reach, Word, Words
+
+if TYPE_CHECKING:
+    from likewise.messages.events import Event
+    from likewise.records import Record
+
+    Place = tuple[int, int, int]
+
+
+class Merged:
+    """What the events so far come to, each partition's taken in from its beginning."""
+
+    def __init__(self) -> None:
+        self._ends: dict[int, tuple[int, int]] = {}
+        self._forgotten: Place | None = None
+        self._latest: dict[ItemId, tuple[Place, bool]] = {}
+
+    @property
+    def partitions(self) -> int:
+        """In how many partitions events were."""
+        return len(self._ends)
+
+    def take(self, event: Event, record: Record) -> None:
+        """Take in the next event of a partition."""
+        newest, _ = self._ends.get(record.partition, (0, 0))
+        time_ms = max(newest, record.timestamp)
+        self._ends[record.partition] = time_ms, record.offset
+        place = time_ms, record.partition, record.offset
+        if self._forgotten is not None and place < self._forgotten:
+            return
+        if isinstance(event, ForgetUser):
+            self._forgotten = place
+            self._latest = {item: one for item, one in self._latest.items() if one[0] > place}
+            return
+        item_id = ItemId(sys.intern(event.item_id))
+        if item_id not in self._latest or self._latest[item_id][0] < place:
+            self._latest[item_id] = place, isinstance(event, Like | RetireItem)
+
+    def likes(self) -> set[ItemId]:
+        """Return the items that are liked."""
+        return {item for item, (_, liked) in self._latest.items() if liked}
+
+    def settled_since(self, time_ms: int) -> set[ItemId] | None:
+        """Return the items that no event before that time has a say in; None: all there are."""
+        if self._forgotten is not None and self._forgotten[0] >= time_ms:
+            return None
+        return {item for item, (place, _) in self._latest.items() if place[0] >= time_ms}
+
+    def words(self) -> Words:
+        """Return the same as a store keeps it."""
+        return Words(
+            None if self._forgotten is None else Moment(*self._forgotten),
+            {item: Word(Moment(*place), liked) for item, (place, liked) in self._latest.items()},
+            {partition: Reach(*end) for partition, end in self._ends.items()},
+        )

@@ -1,0 +1,137 @@
+"""Replay: what the likes topic alone says about every user, to hold against the store.
+
+The events are applied one by one, in the plainest way there is, and not with the consumers' own
+code: a fault there would otherwise hide itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem
+from likewise.messages.ids import ItemId
+from likewise.operations.merging import Merged
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from likewise.messages.events import Event
+    from likewise.messages.ids import UserId
+    from likewise.records import Record
+
+
+class Difference(NamedTuple):
+    """Items by which a stored set differs from what the log says.
+
+    Of `unproven` items the log can say nothing for certain: the events that settle them may have
+    been before its beginning.
+    """
+
+    missing: frozenset[ItemId] = frozenset()
+    extra: frozenset[ItemId] = frozenset()
+    unproven: frozenset[ItemId] = frozenset()
+
+    @property
+    def proven(self) -> bool:
+        """Whether the store is wrong, whatever the log doesn't reach back to."""
+        return bool(self.missing or self.extra)
+
+
+class Replay:
+    """The state that the events so far come to. Memory: one set per user, ids shared.
+
+    `whole` says that the log begins with its first event: then there is nothing it doesn't know.
+    Users whose events lie in several partitions are `unmerged` until everything they have is taken in
+    once more by `merge`, from the log's beginning on.
+    """
+
+    def __init__(self, *, whole: bool) -> None:
+        self.likes: dict[UserId, set[ItemId]] = {}
+        self.merged: dict[UserId, Merged] = {}
+        self.unmerged: set[UserId] = set()
+        self.cut_ms = 0
+        """Where the log is cut: the timestamp of its youngest beginning."""
+        self._catalogue = Merged()
+        self._whole = whole
+        # What was taken away is kept only where the log is cut: it proves that a stored like,
+        # of which nothing else is known, is one too many.
+        self._unlikes: dict[UserId, set[ItemId]] = {}
+        self._forgotten: set[UserId] = set()
+        self._partitions: dict[UserId, int] = {}
+
+    def apply(self, event: Event, record: Record) -> None:
+        """Take in the next event of a partition."""
+        if isinstance(event, RetireItem | RestoreItem):
+            self._catalogue.take(event, record)
+            return
+        user_id = event.user_id
+        if user_id in self.merged:
+            self.merged[user_id].take(event, record)
+            return
+        if self._partitions.setdefault(user_id, record.partition) != record.partition:
+            self.unmerged.add(user_id)
+        if isinstance(event, ForgetUser):
+            self._forget(user_id)
+        else:
+            self._set_like(
+                user_id, ItemId(sys.intern(event.item_id)), liked=isinstance(event, Like)
+            )
+
+    def merge(self, event: Event, record: Record) -> None:
+        """Take in, once more, the next event of a partition, where it is of an unmerged user."""
+        if isinstance(event, RetireItem | RestoreItem) or event.user_id not in self.unmerged:
+            return
+        self.merged.setdefault(event.user_id, Merged()).take(event, record)
+
+    def end_merge(self) -> None:
+        """Note that everything applied so far was merged."""
+        for user_id in self.unmerged:
+            self.likes.pop(user_id, None)
+        self.unmerged.clear()
+
+    def difference(self, user_id: UserId, stored: AbstractSet[ItemId]) -> Difference:
+        """Return how what is stored for the user differs from what the log says."""
+        if user_id in self.merged:
+            return self._merged_difference(self.merged[user_id], stored)
+        likes = self.likes.get(user_id, set())
+        missing, surplus = likes - stored, stored - likes
+        extra = surplus
+        if not self._whole and user_id not in self._forgotten:
+            extra = surplus & self._unlikes.get(user_id, set())
+        return Difference(frozenset(missing), frozenset(extra), frozenset(surplus - extra))
+
+    def retired_difference(self, stored: AbstractSet[ItemId]) -> Difference:
+        """Return how the stored retired items differ from what the log says."""
+        return self._merged_difference(self._catalogue, stored)
+
+    def _merged_difference(self, merged: Merged, stored: AbstractSet[ItemId]) -> Difference:
+        likes = merged.likes()
+        missing, surplus = likes - stored, stored - likes
+        if self._whole:
+            return Difference(frozenset(missing), frozenset(surplus))
+        # Within one partition, an event that is left settles all before it.
+        known = merged.settled_since(self.cut_ms if merged.partitions > 1 else 0)
+        extra = surplus if known is None else surplus & known
+        proven = missing if known is None else missing & known
+        return Difference(
+            frozenset(proven), frozenset(extra), frozenset((missing | surplus) - proven - extra)
+        )
+
+    def _set_like(self, user_id: UserId, item_id: ItemId, *, liked: bool) -> None:
+        likes = self.likes.setdefault(user_id, set())
+        if liked:
+            likes.add(item_id)
+        else:
+            likes.discard(item_id)
+        if not self._whole:
+            unlikes = self._unlikes.setdefault(user_id, set())
+            if liked:
+                unlikes.discard(item_id)
+            else:
+                unlikes.add(item_id)
+
+    def _forget(self, user_id: UserId) -> None:
+        self.likes.pop(user_id, None)
+        self._unlikes.pop(user_id, None)
+        self._forgotten.add(user_id)

@@ -1,0 +1,253 @@
+"""Verification: holds the store against the log, at the very positions the store claims.
+
+The store names the position of each partition up to which events are applied. The log is replayed
+to those positions, and the sets must be equal. While consumers go on applying, whoever had an
+event meanwhile is looked at again, so that a difference that is reported is one.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from likewise.errors import InvalidInputError
+from likewise.log.ranges import read_between
+from likewise.messages.events import RestoreItem, RetireItem, decode_event
+from likewise.operations.replay import Difference, Replay
+from likewise.records import TopicPartition
+from likewise.store.port import Advance, Changes, History, UserChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from likewise.log.port import Broker
+    from likewise.messages.events import Event
+    from likewise.messages.ids import UserId
+    from likewise.records import Record
+    from likewise.settings import Partitioner
+    from likewise.store.port import LikeStore
+
+    Progress = Callable[[int, int], None]
+
+_CHUNK = 1_000  # users read or written at once
+_ROUNDS = 20
+
+
+@dataclass(slots=True)
+class Verification:
+    """What came out. `lag` is how many events stand in the log beyond the store's positions.
+
+    `beyond_log` names partitions whose stored position lies after the log's end: the log was made
+    anew, or lost its tail. `unsettled` users kept changing while they were looked at.
+    """
+
+    events: int = 0
+    invalid: int = 0
+    users: int = 0
+    lag: int = 0
+    beginnings: dict[TopicPartition, int] = field(default_factory=dict)
+    beyond_log: dict[TopicPartition, int] = field(default_factory=dict)
+    differences: dict[UserId, Difference] = field(default_factory=dict)
+    retired: Difference = field(default_factory=Difference)
+    scattered: int = 0
+    unsettled: set[UserId] = field(default_factory=set)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the log begins with its first event."""
+        return not self.beginnings
+
+    @property
+    def wrong_users(self) -> list[UserId]:
+        """Users of whom the store is proven wrong, in order."""
+        return sorted(user for user, found in self.differences.items() if found.proven)
+
+    @property
+    def unproven_users(self) -> int:
+        """How many users have likes that the log can neither prove nor refute."""
+        return sum(bool(each.unproven) for each in self.differences.values())
+
+    @property
+    def proven(self) -> bool:
+        """Whether the store is right beyond doubt: equal, by a log that reaches back to its first event."""
+        return self.equal and self.whole and not self.unproven_users
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing is proven wrong and nothing was left open."""
+        wrong = self.wrong_users or self.retired.proven or self.beyond_log or self.unsettled
+        return not wrong
+
+
+class Verifier:
+    """Compares one store with one log, and mends the store where it is proven wrong."""
+
+    def __init__(
+        self, broker: Broker, store: LikeStore, topic: str, partitioner: Partitioner = "murmur2"
+    ) -> None:
+        """Ask the broker where the log begins."""
+        self._partitioner = partitioner
+        self._broker = broker
+        self._store = store
+        self._partitions = broker.partitions(topic)
+        self._at = broker.beginning_offsets(self._partitions)
+        self._stored: dict[TopicPartition, int | None] = {}
+        self.result = Verification(
+            beginnings={partition: at for partition, at in self._at.items() if at}
+        )
+        self._beginnings = dict(self._at)
+        self._unread_cuts = set(self.result.beginnings)
+        self._replay = Replay(whole=self.result.whole)
+
+    def run(self, on_progress: Progress) -> Verification:
+        """Return how the store differs from the log; `on_progress` is told read and total events.
+
+        Raises:
+            TransientError: a server is out of reach, or the log can't be read to the end.
+        """
+        self._advance(on_progress)
+        stored_users = {user for users in self._store.scan_users(_CHUNK) for user in users}
+        suspects = stored_users | self._replay.likes.keys() | self._replay.merged.keys()
+        self.result.users = len(suspects)
+        for _ in range(_ROUNDS):
+            found = self._differences(suspects)
+            retired = self._replay.retired_difference(self._store.retired()[1])
+            users_touched, items_touched = self._advance()
+            self.result.differences |= {user: found[user] for user in found.keys() - users_touched}
+            suspects = found.keys() & users_touched
+            if not items_touched:
+                self.result.retired = retired
+            if not suspects and not items_touched:
+                break
+        self.result.unsettled = suspects
+        self.result.scattered = len(self._replay.merged)
+        return self.result
+
+    def repair(self) -> int:
+        """Write what the log says where the store is proven wrong; return how many users that was.
+
+        Only proven items are touched. The positions are compared in the same step, so that a
+        consumer that applies events meanwhile makes this fail instead of being undone.
+
+        Raises:
+            PositionMovedError: a consumer applied events since; nothing more was written.
+        """
+        here = {
+            partition: Advance(stored, self._at[partition] if stored is None else stored)
+            for partition, stored in self._stored.items()
+        }
+        wrong = self.result.wrong_users
+        self._mark([user for user in wrong if user in self._replay.merged])
+        for start in range(0, len(wrong), _CHUNK):
+            users = {
+                user: UserChange(add=set(difference.missing), remove=set(difference.extra))
+                for user in wrong[start : start + _CHUNK]
+                for difference in [self.result.differences[user]]
+            }
+            self._store.apply(Changes(users=users), here)
+            here = {partition: Advance(step.next, step.next) for partition, step in here.items()}
+        if self.result.retired.proven:
+            missing, extra, _ = self.result.retired
+            self._store.apply(Changes(retire=set(missing), restore=set(extra)), here)
+        return len(wrong)
+
+    def _mark(self, users: Sequence[UserId]) -> None:
+        """Give the store the times of all that the log says of users on several partitions."""
+        if not users:
+            return
+        homes = self._store.homes(self._partitioner, len(self._partitions))
+        self._store.scatter(dict.fromkeys(users, 0), homes)
+        for start in range(0, len(users), _CHUNK):
+            self._store.catch_up(
+                {
+                    user: History(0, self._replay.merged[user].words())
+                    for user in users[start : start + _CHUNK]
+                }
+            )
+
+    def _advance(
+        self, on_progress: Progress = lambda _read, _total: None
+    ) -> tuple[set[UserId], bool]:
+        """Replay to where the store is now; return which users, and whether items, had events."""
+        targets = self._targets()
+        total = sum(targets.values()) - sum(self._at.values())
+        users: set[UserId] = set()
+        items_touched = False
+        read = 0
+        for records in read_between(self._broker, self._at, targets):
+            for event in self._decoded(records):
+                if isinstance(event, RetireItem | RestoreItem):
+                    items_touched = True
+                else:
+                    users.add(event.user_id)
+            read += len(records)
+            on_progress(read, total)
+        self._at = targets
+        self._merge()
+        self.result.events += read
+        return users, items_touched
+
+    def _merge(self) -> None:
+        """Read the log once more for those users who were found in several partitions."""
+        if not self._replay.unmerged:
+            return
+        for records in read_between(self._broker, self._beginnings, self._at):
+            for record in records:
+                with suppress(InvalidInputError):
+                    self._replay.merge(decode_event(record), record)
+        self._replay.end_merge()
+
+    def _targets(self) -> dict[TopicPartition, int]:
+        positions = self._store.positions(self._partitions)
+        ends = self._broker.end_offsets(self._partitions)  # after the positions: not before them
+        self._stored = dict(zip(self._partitions, positions, strict=True))
+        applied = {partition: at or 0 for partition, at in self._stored.items()}
+        self.result.beyond_log = {
+            partition: at for partition, at in applied.items() if at > ends[partition]
+        }
+        targets = {
+            partition: max(at, min(applied[partition], ends[partition]))
+            for partition, at in self._at.items()
+        }
+        self.result.lag = sum(ends.values()) - sum(targets.values())
+        return targets
+
+    def _decoded(self, records: Iterable[Record]) -> Iterator[Event]:
+        for record in records:
+            try:
+                event = decode_event(record)
+            except InvalidInputError:
+                self.result.invalid += 1  # the consumers have put it among the dead letters
+                continue
+            self._note_cut(record)
+            self._replay.apply(event, record)
+            yield event
+
+    def _note_cut(self, record: Record) -> None:
+        if self._unread_cuts:
+            partition = TopicPartition(record.topic, record.partition)
+            if partition in self._unread_cuts:
+                self._unread_cuts.discard(partition)
+                self._replay.cut_ms = max(self._replay.cut_ms, record.timestamp)
+
+    def _differences(self, users: Iterable[UserId]) -> dict[UserId, Difference]:
+        listed = list(users)
+        found = {}
+        for start in range(0, len(listed), _CHUNK):
+            chunk = listed[start : start + _CHUNK]
+            for user, stored in zip(chunk, self._store.likes(chunk), strict=True):
+                difference = self._replay.difference(user, stored)
+                if any(difference):
+                    found[user] = difference
+        return found if self.result.whole else found | self._doubtful(found)
+
+    def _doubtful(self, found: Mapping[UserId, Difference]) -> dict[UserId, Difference]:
+        """Return what is not proven after all: the log has lost the events in other partitions."""
+        alone = [user for user in found if user not in self._replay.merged]
+        marks = self._store.scattered(alone, [])
+        return {
+            user: Difference(unproven=frozenset().union(*found[user]))
+            for user, mark in zip(alone, marks, strict=True)
+            if mark is not None
+        }

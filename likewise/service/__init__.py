@@ -1,0 +1,1 @@
+"""What every service runs on: set-up, signals, logs, stall detection, monitoring."""

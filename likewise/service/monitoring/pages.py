@@ -1,0 +1,37 @@
+"""What `/healthz`, `/readyz` and `/metrics` say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from likewise.service.monitoring.http import Page
+from likewise.service.monitoring.metrics import registry_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from likewise.service.monitoring.pulse import Pulse
+
+
+def pages(service: str, stats: Any, longest_silence_s: float) -> dict[str, Callable[[], Page]]:
+    """Return what answers for each path; see `likewise.service.monitoring.endpoint.monitoring`."""
+    registry = registry_of(service, stats)
+    pulse: Pulse = stats.pulse
+
+    def healthz() -> Page:
+        stuck_s = pulse.stuck_s(longest_silence_s)
+        if stuck_s is not None:
+            return Page.text(503, f"the {service}'s loop has not turned for {stuck_s:.0f} s")
+        return Page.text(200, f"ok, {pulse.doing}" if pulse.doing else "ok")
+
+    def readyz() -> Page:
+        if not pulse.ready or pulse.stuck_s(longest_silence_s) is not None:
+            return Page.text(503, f"the {service} is not ready")
+        return Page.text(200, "ready")
+
+    def metrics() -> Page:
+        return Page(200, CONTENT_TYPE_LATEST, generate_latest(registry))
+
+    return {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}

@@ -1,0 +1,53 @@
+"""What every service does around its loop: stop when told to, and finish what is in hand."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+STOP_TIMEOUT_S = 25.0
+"""How long a service may take to end when it is asked to: less than the 30 s after which Kubernetes
+and the compose file kill it without a word."""
+
+
+@contextmanager
+def stop_on_signals(*, timeout_s: float = STOP_TIMEOUT_S) -> Iterator[threading.Event]:
+    """Yield an event that the first Ctrl-C or SIGTERM sets; a second one ends the process.
+
+    So does the first, with exit code 1, where the `with` block goes on for `timeout_s` after it. Only
+    in the main thread (Python delivers signals nowhere else).
+    """
+    stop, over = threading.Event(), threading.Event()
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def see_it_end() -> None:
+        stop.set()
+        if not over.wait(timeout_s):
+            # Not before: what needs no services needs no logs either.
+            from likewise.service.watchdog import end_process
+
+            end_process(f"asked to stop {timeout_s:g} s ago, and still at work; it is ended")
+
+    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+        # In a thread: the signal may find this one inside `stop.wait`, holding the event's lock.
+        threading.Thread(target=see_it_end, name="stop", daemon=True).start()
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in _SIGNALS:
+        signal.signal(number, ask_to_stop)
+    try:
+        yield stop
+    finally:
+        over.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)

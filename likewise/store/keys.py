@@ -1,0 +1,122 @@
+"""Every Redis key name that likewise uses; nothing else spells one out."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from functools import cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+from likewise.messages.ids import UserId
+
+_SLOTS = 16_384
+
+
+class Keys(NamedTuple):
+    """The keys of one deployment; a prefix keeps several in one database apart.
+
+    `likes:{user_id}` is what the product promises; the rest is bookkeeping and stands
+    below `likewise:`.
+    """
+
+    prefix: str = ""
+    cluster: bool = False
+    """Whether keys that change together have to lie in one slot of a Redis Cluster."""
+
+    def likes(self, user_id: UserId) -> str:
+        """SET of the item ids that the user likes now."""
+        return f"{self.prefix}likes:{user_id}"
+
+    @property
+    def likes_pattern(self) -> str:
+        """Glob pattern that matches every user's set, and nothing else."""
+        literal = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
+        return f"{literal}likes:*"
+
+    def user_of(self, key: str) -> UserId:
+        """Return the user whose likes stand under the key."""
+        return UserId(key.removeprefix(f"{self.prefix}likes:"))
+
+    def position(self, topic: str, partition: int) -> str:
+        """STRING: the offset of the first event of the partition that is not applied yet."""
+        return f"{self.prefix}likewise:position:{topic}:{partition}"
+
+    def log(self, topic: str, partition: int) -> str:
+        """STRING: the broker's id of the topic that the partition's position is of."""
+        return f"{self.position(topic, partition)}:log"
+
+    @property
+    def homes(self) -> str:
+        """STRING `partitioner:partitions:mark`: see `likewise.store.port.Homes`."""
+        return f"{self.prefix}likewise:homes"
+
+    @property
+    def scattered(self) -> str:
+        """HASH by `hashed` user id: since when the user's events have times, `?` if incomplete."""
+        return f"{self.prefix}likewise:scattered"
+
+    def times(self, key: str) -> str:
+        """HASH of the times of what the set under the key holds, beside it in a Redis Cluster.
+
+        `f`: when the user was forgotten; `r{partition}`: how far that partition was taken in;
+        `i{item_id}`: the latest word on the item. The name does not tell whose set it is.
+        """
+        slot = f"{{{slot_tag(key)}}}:" if self.cluster else ""
+        return f"{self.prefix}likewise:times:{slot}{hashed(key.removeprefix(self.prefix))}"
+
+    def epoch(self, topic: str, partition: int) -> str:
+        """STRING: the leader epoch under which the last applied event of the partition was written."""
+        return f"{self.position(topic, partition)}:epoch"
+
+    @property
+    def changed(self) -> str:
+        """SET of users whose likes changed since the indexer last took them."""
+        return f"{self.prefix}likewise:changed"
+
+    @property
+    def retired(self) -> str:
+        """SET of item ids that are never recommended."""
+        return f"{self.prefix}likewise:retired"
+
+    @property
+    def retired_version(self) -> str:
+        """INTEGER, another one whenever `retired` may have changed; never the same again."""
+        return f"{self.prefix}likewise:retired-version"
+
+    @property
+    def model(self) -> str:
+        """STRING (JSON): the announcement of the current model."""
+        return f"{self.prefix}likewise:model"
+
+    def lease(self, name: str) -> str:
+        """STRING with a time to live: who holds the named lease."""
+        return f"{self.prefix}likewise:lease:{name}"
+
+
+def hashed(text: str) -> str:
+    """Return 32 hexadecimal digits that stand for the text, and do not show it."""
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def slot_tag(key: str) -> str:
+    """Return a hash tag that puts another key into the slot of this one, in a Redis Cluster."""
+    tagged = re.search(r"\{([^}]+)\}", key)
+    start = key.find("{")
+    # Only the first brace counts, and only with something before its closing one.
+    name = tagged[1] if tagged and tagged.start() == start else key
+    return _tags()[_slot(name)]
+
+
+def _slot(name: str) -> int:
+    return binascii.crc_hqx(name.encode(), 0) % _SLOTS
+
+
+@cache
+def _tags() -> dict[int, str]:
+    tags: dict[int, str] = {}
+    number = 0
+    while len(tags) < _SLOTS:
+        tags.setdefault(_slot(str(number)), str(number))
+        number += 1
+    return tags

@@ -1,0 +1,141 @@
+"""How a batch becomes Redis commands, and how they are applied with the positions.
+
+On one server a script does it all at once: compare the positions, change the sets, move the
+positions. Nothing comes between, and a server that is out of memory or read-only refuses it
+before its first write. See docs/decisions/0001-positions-live-in-redis.md.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.store.redis.merging import MERGE_FUNCTION, merge_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from likewise.messages.order import Words
+    from likewise.store.keys import Keys
+    from likewise.store.port import Changes
+
+Command = tuple[str | bytes | int, ...]
+VERSION_BITS = 62
+"""Of a version of the retired items: enough never to be drawn twice, and still Redis's integer."""
+NOWHERE = ""
+"""Stands for the position of a partition of which nothing is applied."""
+
+# Lua's unpack puts the members on a stack of 8,000 values.
+_MEMBERS_PER_WRITE = 5_000
+
+# KEYS: what has to be as expected (positions, homes), then one key a write, two a `MERGE`.
+# ARGV: their number; expected and next for each; command, count and members for each write.
+# Returns what is stored if any is not as expected, else nothing. An error names its key.
+_APPLY = (
+    MERGE_FUNCTION
+    + """
+local expectations = tonumber(ARGV[1])
+local stored, moved = {}, false
+for i = 1, expectations do
+  stored[i] = call('GET', i) or ''
+  moved = moved or stored[i] ~= ARGV[2 * i]
+end
+if moved then return stored end
+
+local at, i = 2 * expectations + 2, expectations + 1
+while i <= #KEYS do
+  local last = at + 1 + tonumber(ARGV[at + 1])
+  if ARGV[at] == 'MERGE' then
+    merge(i, i + 1, at + 2, last)
+    i = i + 2
+  else
+    call(ARGV[at], i, unpack(ARGV, at + 2, last))
+    i = i + 1
+  end
+  at = last + 1
+end
+for i = 1, expectations do
+  if ARGV[2 * i + 1] ~= ARGV[2 * i] then call('SET', i, ARGV[2 * i + 1]) end
+end
+return {}
+"""
+)
+_KEY_AT_FAULT = re.compile(r"\{key (\d+)\}")
+
+
+class Expectation(NamedTuple):
+    """What a key has to hold for a batch to be applied, and what it holds from then on."""
+
+    key: str
+    expected: str | int
+    next: str | int
+
+
+class Write(NamedTuple):
+    """One command that changes one key; `MERGE` changes the times beside it as well."""
+
+    command: str
+    key: str
+    members: Collection[str] = ()
+    times: str | None = None
+
+
+def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
+    """Yield what applies the changes, in the order in which it has to happen for each key."""
+    for user_id, change in changes.users.items():
+        key = keys.likes(user_id)
+        if change.forget:
+            yield Write("UNLINK", key)
+        if change.add:
+            yield from set_writes("SADD", key, change.add)
+        if change.remove:
+            yield from set_writes("SREM", key, change.remove)
+    for user_id, words in changes.scattered.items():
+        yield merge_write(keys, keys.likes(user_id), words)
+    yield from set_writes("SADD", keys.changed, [*changes.users, *changes.scattered])
+    if changes.catalogue is not None:
+        yield merge_write(keys, keys.retired, changes.catalogue)
+    if changes.retire or changes.restore or changes.catalogue is not None:
+        yield from set_writes("SADD", keys.retired, changes.retire)
+        yield from set_writes("SREM", keys.retired, changes.restore)
+        # Drawn and not counted: after Redis was lost a counter would come back to the same numbers.
+        yield Write("SET", keys.retired_version, [str(secrets.randbits(VERSION_BITS))])
+
+
+def merge_write(keys: Keys, key: str, words: Words) -> Write:
+    """Return what applies words to a set, each where nothing later was said."""
+    return Write("MERGE", key, merge_arguments(words, "follow"), keys.times(key))
+
+
+def set_writes(command: str, key: str, members: Collection[str]) -> Iterator[Write]:
+    """Yield writes of bounded size; none for no members."""
+    if 0 < len(members) <= _MEMBERS_PER_WRITE:
+        yield Write(command, key, members)
+        return
+    listed = list(members)
+    for start in range(0, len(listed), _MEMBERS_PER_WRITE):
+        yield Write(command, key, listed[start : start + _MEMBERS_PER_WRITE])
+
+
+def apply_script(expectations: Sequence[Expectation], batch: Iterable[Write]) -> Command:
+    """Return the command that applies the batch if every key holds what is expected.
+
+    Its reply is empty when it did, else what the keys hold.
+    """
+    key_names = [one.key for one in expectations]
+    arguments: list[str | int] = [len(expectations)]
+    for one in expectations:
+        arguments += (one.expected, one.next)
+    for command, key, members, times in batch:
+        key_names.append(key)
+        if times is not None:
+            key_names.append(times)
+        arguments += (command, len(members), *members)
+    return ("EVAL", _APPLY, len(key_names), *key_names, *arguments)
+
+
+def key_of(command: Command, complaint: str) -> str:
+    """Return the key that the complaint is about: the command's, or the one a script names."""
+    named = _KEY_AT_FAULT.search(complaint)
+    return str(command[2 + int(named[1])] if named else command[1])
