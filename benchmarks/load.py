@@ -59,7 +59,7 @@ class Load:
         self._headers = [(REPLY_TOPIC_HEADER, topics.replies.encode()), partition_header(0)]
         self._users = users
         self._random = random.Random(0)
-        self._under_way: dict[bytes, _Sent] = {}
+        self._in_flight: dict[bytes, _Sent] = {}
         # Replies to a requester before this one must not pass for replies to this one.
         self._last_id = secrets.randbits(62)
 
@@ -96,7 +96,7 @@ class Load:
         counted_from_s, ends_s = began_s + seconds / 4, began_s + seconds
         replies = 0
         while (now_s := time.monotonic()) < ends_s:
-            while len(self._under_way) < window:
+            while len(self._in_flight) < window:
                 self._send(now_s)
             received = len(self._received(_IDLE_WAIT_MS))
             replies += received if now_s >= counted_from_s else 0
@@ -112,7 +112,7 @@ class Load:
         """
         latencies_ms: list[float] = []
         schedule = deque(self._schedule(per_s, seconds))
-        while schedule or self._under_way:
+        while schedule or self._in_flight:
             now_s = time.monotonic()
             while schedule and schedule[0] <= now_s:
                 self._send(schedule.popleft())
@@ -138,7 +138,7 @@ class Load:
             key=user_id.encode(),
             headers=[(CORRELATION_HEADER, correlation_id), *self._headers],
         )
-        self._under_way[correlation_id] = _Sent(due_s, delivery)
+        self._in_flight[correlation_id] = _Sent(due_s, delivery)
 
     def _received(self, wait_ms: int) -> list[float]:
         """Return the latencies in ms of the replies that have come; waits so long for the first."""
@@ -147,21 +147,21 @@ class Load:
         latencies_ms = []
         for record in records:
             correlation_id = dict(record.headers).get(CORRELATION_HEADER, b"")
-            sent = self._under_way.pop(correlation_id, None)
+            sent = self._in_flight.pop(correlation_id, None)
             if sent is not None:  # None: a request answered twice
                 latencies_ms.append((now_s - sent.due_s) * 1000)
         return latencies_ms
 
     def _drain(self) -> None:
         deadline_s = time.monotonic() + PATIENCE_S
-        while self._under_way:
+        while self._in_flight:
             self._received(_IDLE_WAIT_MS)
             if time.monotonic() > deadline_s:
                 raise self._unanswered()
 
     def _unanswered(self) -> TookTooLongError:
         """Return an error that says where in the log the requests are that nobody answers."""
-        at = sorted(sent.delivery.result(PATIENCE_S) for sent in self._under_way.values())
+        at = sorted(sent.delivery.result(PATIENCE_S) for sent in self._in_flight.values())
         places = ", ".join(f"{partition}:{offset}" for partition, offset in at)
         return TookTooLongError(f"{len(at)} requests stay unanswered; they are at {places}")
 

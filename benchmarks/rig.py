@@ -19,7 +19,7 @@ from benchmarks.synthetic import item_ids, user_ids
 from indexer.build import build_model
 from indexer.interactions import Interactions
 from likewise.embedded import embedded_servers
-from likewise.embedded.process import leashed
+from likewise.embedded.process import die_with_parent
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
 from likewise.messages.announcements import encode_announcement
@@ -138,7 +138,7 @@ def process(settings: Settings, *module_and_arguments: str) -> Iterator[subproce
         TookTooLongError: it did not end when it was asked to.
     """
     child = subprocess.Popen(
-        leashed([sys.executable, "-m", *module_and_arguments], signal.SIGTERM),
+        die_with_parent([sys.executable, "-m", *module_and_arguments], signal.SIGTERM),
         env={**os.environ, **environment_of(settings)},
         cwd=Path(__file__).parents[1],
         stdout=sys.stderr,  # its errors are for people; the result alone goes to our output

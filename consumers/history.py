@@ -8,7 +8,7 @@ from consumers.batches import by_partition, decode
 from consumers.homes import away_from_home
 from likewise.log.ranges import read_between
 from likewise.messages.events import RestoreItem, RetireItem
-from likewise.messages.order import Words
+from likewise.messages.order import UserState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,13 +26,13 @@ def read_histories(
     end: Mapping[TopicPartition, int],
     users: Collection[UserId],
     while_reading: Callable[[], None],
-) -> dict[UserId, Words]:
+) -> dict[UserId, UserState]:
     """Return what the events of the users between these offsets say; empty words where none do.
 
     Raises:
         TransientError: see `read_between`.
     """
-    words = {user: Words() for user in users}
+    words = {user: UserState() for user in users}
     for part in _parts(broker, start, end, while_reading):
         for event, record in zip(part.events, part.records, strict=True):
             if not isinstance(event, RetireItem | RestoreItem) and event.user_id in words:

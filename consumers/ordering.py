@@ -16,7 +16,7 @@ from consumers.history import floors_ahead, read_histories
 from consumers.homes import away_from_home
 from likewise.errors import HomesMovedError, PositionMovedError, TransientError, UndeliverableError
 from likewise.messages.events import RestoreItem, RetireItem
-from likewise.messages.order import Words, moment_ms
+from likewise.messages.order import UserState, moment_ms
 from likewise.service.logs import get_logger
 from likewise.store.port import Changes, History
 
@@ -218,9 +218,9 @@ class Ordering:
             together.catalogue = self._words_on_items(parts)
         return together
 
-    def _words_on_items(self, parts: Sequence[Part]) -> Words:
+    def _words_on_items(self, parts: Sequence[Part]) -> UserState:
         known = self._store.catalogue_reach([part.partition for part in parts])
-        words = Words()
+        words = UserState()
         for part in parts:
             for event, record in zip(part.events, part.records, strict=True):
                 if isinstance(event, RetireItem | RestoreItem):
@@ -275,8 +275,8 @@ def _first_ms(part: Part, users: Sequence[UserId], marked: Marked) -> dict[UserI
     return found
 
 
-def _words_of_users(parts: Sequence[Part], marked: Marked) -> dict[UserId, Words]:
-    words: defaultdict[UserId, Words] = defaultdict(Words)
+def _words_of_users(parts: Sequence[Part], marked: Marked) -> dict[UserId, UserState]:
+    words: defaultdict[UserId, UserState] = defaultdict(UserState)
     for part in parts:
         for event, record in zip(part.events, part.records, strict=True):
             if isinstance(event, RetireItem | RestoreItem):

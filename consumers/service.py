@@ -6,7 +6,7 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from consumers.log_keeping import warn_of_a_log_that_forgets
+from consumers.preflight import warn_of_retention
 from consumers.prequential.stats import QualityStats
 from consumers.stats import ConsumerStats
 from consumers.worker import ConsumerWorker
@@ -49,7 +49,7 @@ def run_consumer(
         if settings.kafka.create_topics:
             broker.ensure_topics(topics.specs(settings.kafka.partitions))
         _require_topics(broker, [topics.likes, topics.dead_letters])
-        warn_of_a_log_that_forgets(broker, topics.likes)
+        warn_of_retention(broker, topics.likes)
         return ConsumerWorker(
             broker,
             store,
@@ -85,7 +85,7 @@ def _sampling(
         yield None
         return
     # Here, because it brings the numerical libraries, which applying likes does not need.
-    from consumers.prequential.examiner import examining
+    from consumers.prequential.evaluator import examining
 
     stats.quality = QualityStats()
     with examining(settings.model.directory, store, samples_per_s, stats.quality) as sampler:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from likewise.service.monitoring.pulse import Pulse, nothing
+from likewise.service.monitoring.heartbeat import Heartbeat, nothing
 from likewise.service.store_watch import StoreKeeping
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ConsumerStats:
     """Called with the age, in Redis, of each batch's oldest record: from its timestamp on."""
     keeping: StoreKeeping = field(default_factory=StoreKeeping)
     """Whether Redis removes data to make room."""
-    pulse: Pulse = field(default_factory=Pulse)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     """Ready: the group has us, we are at work on our partitions if any, and the servers answer."""
     quality: QualityStats | None = None
     """How well the current model foretells likes; None where it is not measured."""

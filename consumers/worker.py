@@ -14,17 +14,17 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.batches import by_partition, decode, oldest_ms
+from consumers.dead_lettered import DeadLettered
 from consumers.epochs import Epochs, truncated
-from consumers.graves import Graves
 from consumers.ordering import Ordering
-from consumers.starts import remade, take_up
+from consumers.resume_points import remade, take_up
 from consumers.stats import ConsumerStats
 from likewise.errors import PositionMovedError, TransientError, UndeliverableError
 from likewise.log.port import held_back
 from likewise.messages.dead_letters import send_dead_letters
 from likewise.retry import StoppedError, retry
 from likewise.service.logs import get_logger
-from likewise.service.stall_detector import Standstill
+from likewise.service.stall_detector import StallDetector
 from likewise.service.store_watch import StoreWatch
 from likewise.store.port import Advance
 
@@ -87,7 +87,9 @@ class ConsumerWorker:
         )
         self._rebalances = 0
         self._watch = StoreWatch(store, self.stats.keeping)
-        self._standstill = Standstill(broker, topics.likes, store.positions, patience_s=patience_s)
+        self._stall_detector = StallDetector(
+            broker, topics.likes, store.positions, patience_s=patience_s
+        )
         self._look_every_s = patience_s / 4
         self._next_look_s = time.monotonic() + self._look_every_s
         self._ordering = Ordering(
@@ -99,7 +101,7 @@ class ConsumerWorker:
             while_reading=self._stay_while_reading,
         )
         self._epochs = Epochs(broker, store)
-        self._graves = Graves(
+        self._dead_lettered = DeadLettered(
             broker,
             settings.group,
             topics.dead_letters,
@@ -123,12 +125,12 @@ class ConsumerWorker:
             SettingsError: a server refuses our credentials or lacks a setting.
             ForeignDataError: Redis holds something else under our keys.
         """
-        self.stats.pulse.beat(ready=False)  # from here on, silence is a fault
+        self.stats.heartbeat.beat(ready=False)  # from here on, silence is a fault
         self._log.info("consuming", topic=self._topics.likes, group=self._settings.group)
         try:
             while not self._stop.is_set():
                 self._run_once()
-                self._end_standstill()
+                self._rejoin_if_stalled()
                 self._check_logs()
             self._commit()
         except StoppedError:
@@ -144,7 +146,7 @@ class ConsumerWorker:
         reached = self._reached()
         batch = self._unapplied(polled, reached)
         self._take_up_new_partitions()
-        self.stats.pulse.beat(ready=self._source.is_member() and self._watch.look())
+        self.stats.heartbeat.beat(ready=self._source.is_member() and self._watch.look())
         self.stats.lag = self._lag()
         self.stats.held_back = held_back(self._source)
         if not reached or time.monotonic() >= self._next_commit_s:
@@ -157,7 +159,7 @@ class ConsumerWorker:
                 del self._applied[partition]
             return
         decoded = decode(batch)
-        self._bury(decoded.dead_letters)
+        self._dead_letter(decoded.dead_letters)
         questions = self._questions_on(decoded, batch)
         try:
             self._apply(decoded.parts, reached)
@@ -211,7 +213,7 @@ class ConsumerWorker:
         except UndeliverableError as gone:  # deleted a moment ago, perhaps to be made anew
             raise TransientError(str(gone)).of("kafka") from gone
         self._epochs.forget(starts)
-        self._graves.open({partition: start.offset for partition, start in starts.items()})
+        self._dead_lettered.open({partition: start.offset for partition, start in starts.items()})
         for partition, start in starts.items():
             if start.warning is not None:
                 self._log.error(start.warning, **partition._asdict())
@@ -219,11 +221,11 @@ class ConsumerWorker:
             self._source.seek(partition, start.offset)
             self._applied[partition] = self._uncommitted[partition] = start.offset
 
-    def _bury(self, dead_letters: Sequence[DeadLetter]) -> None:
+    def _dead_letter(self, dead_letters: Sequence[DeadLetter]) -> None:
         """Return once the broker has the dead letters: only then may their positions move."""
         if not dead_letters:
             return
-        new = self._persist(lambda: self._graves.without_known(dead_letters))
+        new = self._persist(lambda: self._dead_lettered.without_known(dead_letters))
         if not new:
             return
         first = new[0]
@@ -276,11 +278,11 @@ class ConsumerWorker:
         if time.monotonic() >= self._next_sign_s:
             self._next_sign_s = time.monotonic() + SIGN_OF_LIFE_EVERY_S
             self._source.keep_alive()
-            self.stats.pulse.beat(ready=self._source.is_member())
+            self.stats.heartbeat.beat(ready=self._source.is_member())
 
-    def _end_standstill(self) -> None:
+    def _rejoin_if_stalled(self) -> None:
         """Join the group anew where a partition, whoever has it, is not read on in."""
-        if standing := self._standstill.partitions():
+        if standing := self._stall_detector.partitions():
             self._log.error(
                 "events are there and nobody reads them; joining the group anew",
                 partitions=[partition.partition for partition in standing],
@@ -360,5 +362,5 @@ class ConsumerWorker:
     def _note_failure(self, error: TransientError, wait_s: float) -> None:
         self.stats.retries += 1
         self.stats.server_errors[error.server] += 1
-        self.stats.pulse.beat(ready=False)
+        self.stats.heartbeat.beat(ready=False)
         self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))

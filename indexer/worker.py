@@ -16,7 +16,7 @@ from indexer.snapshot import Snapshot, Snapshots
 from likewise.errors import ModelFileError, TransientError
 from likewise.retry import StoppedError, retry
 from likewise.service.logs import get_logger
-from likewise.service.monitoring.pulse import Pulse
+from likewise.service.monitoring.heartbeat import Heartbeat
 from likewise.service.store_watch import StoreKeeping, StoreWatch
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class IndexerStats:
     """How long each step of the last build took."""
     keeping: StoreKeeping = field(default_factory=StoreKeeping)
     """Whether Redis removes data to make room."""
-    pulse: Pulse = field(default_factory=Pulse)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     """Ready: the servers answer, and there is a current model or another indexer sees to it."""
 
 
@@ -128,7 +128,7 @@ class Indexer:
             self._build(term)
         keeps_all = self._watch.look()
         has_model = term is None or self.stats.current is not None
-        self.stats.pulse.beat(ready=has_model and keeps_all)
+        self.stats.heartbeat.beat(ready=has_model and keeps_all)
 
     def build_now(self) -> None:
         """Ask for a build at once, or as soon as this indexer leads.
@@ -237,5 +237,5 @@ class Indexer:
     def _note_failure(self, error: TransientError, wait_s: float) -> None:
         self.stats.retries += 1
         self.stats.server_errors[error.server] += 1
-        self.stats.pulse.beat(ready=False)
+        self.stats.heartbeat.beat(ready=False)
         self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
-from serving.ahead import AnsweredAhead
+from serving.answered_ahead import AnsweredAhead
 from serving.progress import Progress, first_offsets
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
 from likewise.service.logs import get_logger
-from likewise.service.stall_detector import Standstill
+from likewise.service.stall_detector import StallDetector
 from serving.first_model import FirstModel
 from serving.known_topics import KnownTopics
 from serving.lost_requests import LostRequests
@@ -89,7 +89,7 @@ def run_server(
                     reply_topics,
                     topics,
                     settings.serving,
-                    _standstill(settings, broker, topics),
+                    _stall_detector(settings, broker, topics),
                     stop=stop,
                     stats=stats,
                     beside=threads,
@@ -102,12 +102,14 @@ def run_server(
         return
 
 
-def _standstill(settings: Settings, broker: Broker, topics: Topics) -> Standstill:
+def _stall_detector(settings: Settings, broker: Broker, topics: Topics) -> StallDetector:
     def reached(partitions: list[TopicPartition]) -> Iterable[int | None]:
         committed = broker.committed(settings.serving.group, partitions)
         return [committed[partition] for partition in partitions]
 
-    return Standstill(broker, topics.requests, reached, patience_s=settings.kafka.group_patience_s)
+    return StallDetector(
+        broker, topics.requests, reached, patience_s=settings.kafka.group_patience_s
+    )
 
 
 def _note_failure(error: TransientError, wait_s: float) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from likewise.service.monitoring.pulse import Pulse, nothing
+from likewise.service.monitoring.heartbeat import Heartbeat, nothing
 from likewise.service.store_watch import StoreKeeping
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ServingStats:
     model_snapshot_at_ms: int | None = None
     keeping: StoreKeeping = field(default_factory=StoreKeeping)
     """Whether Redis removes data to make room."""
-    pulse: Pulse = field(default_factory=Pulse)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     """Ready: the group has us, and there is a model."""
     on_latency_s: Callable[[float], None] = nothing
 

@@ -20,11 +20,11 @@ from serving.backlog import MAX_BATCHES_AHEAD, Backlog
 from serving.commits import Commits
 from serving.cost import COSTLY, cost_of
 from serving.dispatch import Dispatch
+from serving.in_flight import Batch, InFlight
 from serving.incoming import Asked, place_of, read_request
 from serving.outgoing import error_reply, place_in_log, refusal
 from serving.stats import ServingStats
 from serving.threads import Later, NoThreads
-from serving.under_way import Batch, UnderWay
 from serving.unrouted import Unrouted
 from serving.waiting import Applied, Standing, Waiting, judge
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from likewise.models.holder import ModelHolder
     from likewise.ranking.recommend import Threads
     from likewise.records import Record, Span, TopicPartition
-    from likewise.service.stall_detector import Standstill
+    from likewise.service.stall_detector import StallDetector
     from likewise.settings import ServingSettings
     from serving.lost_requests import LostRequests
     from serving.outgoing import Reply
@@ -77,7 +77,7 @@ class ServingWorker:
         reply_topics: ReplyTopics,
         topics: Topics,
         settings: ServingSettings,
-        standstill: Standstill,
+        stall_detector: StallDetector,
         *,
         stop: threading.Event,
         stats: ServingStats | None = None,
@@ -95,7 +95,7 @@ class ServingWorker:
         self._reply_topics = reply_topics
         self._topics = topics
         self._settings = settings
-        self._standstill = standstill
+        self._stall_detector = stall_detector
         self._stop = stop
         self._clock_ms = clock_ms
         self._beside = beside or NoThreads()
@@ -103,9 +103,9 @@ class ServingWorker:
         self._log = get_logger()
         self._backlog = Backlog(settings.max_batch)
         self._waiting = Waiting()
-        self._under_way = UnderWay(self._beside.sharing.at_once)
+        self._in_flight = InFlight(self._beside.sharing.at_once)
         self._unrouted = Unrouted(reply_topics)
-        held = (self._waiting, self._backlog, self._under_way, self._unrouted)
+        held = (self._waiting, self._backlog, self._in_flight, self._unrouted)
         self._commits = Commits(source, held)
         self._applied = Applied()
         self._next_look_s = 0.0
@@ -120,7 +120,7 @@ class ServingWorker:
             SettingsError: a server refuses our credentials or lacks a setting.
             ForeignDataError: Redis holds something else under our keys.
         """
-        self.stats.pulse.beat(ready=False)  # from here on, silence is a fault
+        self.stats.heartbeat.beat(ready=False)  # from here on, silence is a fault
         self._log.info(
             "serving",
             topic=self._topics.requests,
@@ -130,8 +130,8 @@ class ServingWorker:
         try:
             while not self._stop.is_set():
                 self.run_once()
-                self._end_standstill()
-            self._deliver(self._under_way.all())
+                self._rejoin_if_stalled()
+            self._deliver(self._in_flight.all())
             self._commit(at_once=True)
         except StoppedError:
             self._log.warning("stopped while a server was out of reach; nothing is lost")
@@ -143,16 +143,16 @@ class ServingWorker:
         at once as there are threads.
         """
         batch = self._take_up()
-        if batch.places or not self._under_way:
-            self._under_way.add(batch)
-        self._deliver(self._under_way.finished())
+        if batch.places or not self._in_flight:
+            self._in_flight.add(batch)
+        self._deliver(self._in_flight.finished())
 
     def _take_up(self) -> Batch:
         """Read, look up and begin to rank what is due."""
         outgoing = self._read_ahead()
         asked = self._due()
         room = self._settings.max_batch - len(asked)
-        asked += self._backlog.take(room, costly=not asked and self._under_way.has_room_for_costly)
+        asked += self._backlog.take(room, costly=not asked and self._in_flight.has_room_for_costly)
         places = {*map(place_in_log, outgoing), *(one.place for one in asked)}
         if not asked and not self._look_is_due():
             return Batch(places, outgoing, Later(list))
@@ -162,7 +162,7 @@ class ServingWorker:
         ready, errors = self._sort_out(asked, known)
         ready, costly = self._within_budget(ready, known)
         answers: Promise[list[Reply]]
-        if costly or self._backlog or self._under_way:
+        if costly or self._backlog or self._in_flight:
             answers = self._beside.begin(partial(self._answer, ready, known, THIS_THREAD))
         else:
             answers = Later(partial(self._answer, ready, known, self._beside.sharing))
@@ -227,7 +227,7 @@ class ServingWorker:
             self._source.keep_alive()
         assigned = self._source.assignment()
         keeps_all = self._store_view.watch.look()
-        self.stats.pulse.beat(ready=self._source.is_member() and keeps_all)
+        self.stats.heartbeat.beat(ready=self._source.is_member() and keeps_all)
         self._backlog.keep_only(assigned)
         self._waiting.keep_only(assigned)
         self._unrouted.keep_only(assigned)
@@ -242,7 +242,7 @@ class ServingWorker:
     def _poll_timeout_ms(self) -> int:
         if (self._backlog and not self._backlog.stalled) or (self._waiting and self._due()):
             return 0
-        if self._waiting or self._under_way or self._unrouted:
+        if self._waiting or self._in_flight or self._unrouted:
             return POLL_TIMEOUT_WHILE_WAITING_MS
         return self._settings.poll_timeout_ms
 
@@ -314,7 +314,7 @@ class ServingWorker:
     def _deliver(self, batches: Iterable[Batch]) -> None:
         """Send what is said to each, when it is there, and commit how far that is."""
         for batch in batches:
-            with self.stats.pulse.busy("ranking", at_most_s=LONGEST_RANKING_S):
+            with self.stats.heartbeat.busy("ranking", at_most_s=LONGEST_RANKING_S):
                 answers = batch.answers.result()
             self._send([*batch.outgoing, *answers])
             self._commit()
@@ -344,7 +344,7 @@ class ServingWorker:
         # back, it is read and committed again.
         self._commits.keep_only(self._source.assignment())
         n_open = len(self._waiting) + len(self._backlog) + len(self._unrouted)
-        n_open += self._under_way.requests
+        n_open += self._in_flight.requests
         offsets, notes = self._commits.due(n_open, at_once=at_once)
         if offsets:
             self._persist(lambda: self._source.commit(offsets, notes))
@@ -352,9 +352,9 @@ class ServingWorker:
         self.stats.lag = self._commits.behind()
         self.stats.held_back = held_back(self._source)
 
-    def _end_standstill(self) -> None:
+    def _rejoin_if_stalled(self) -> None:
         """Join the group anew where a partition, whoever has it, is not read on in."""
-        if standing := self._standstill.partitions(known=self._commits.oldest_open()):
+        if standing := self._stall_detector.partitions(known=self._commits.oldest_open()):
             self._log.error(
                 "requests are there and nobody reads them; joining the group anew",
                 partitions=[partition.partition for partition in standing],
@@ -375,7 +375,7 @@ class ServingWorker:
     def _note_failure(self, error: TransientError, wait_s: float) -> None:
         self.stats.retries += 1
         self.stats.server_errors[error.server] += 1
-        self.stats.pulse.beat(ready=False)
+        self.stats.heartbeat.beat(ready=False)
         self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))
 
 

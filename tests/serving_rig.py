@@ -18,7 +18,7 @@ from likewise.models.files import write_model
 from likewise.models.holder import ModelHolder, load_model
 from likewise.ranking.recipe import Recipe
 from likewise.records import TopicPartition
-from likewise.service.stall_detector import Standstill
+from likewise.service.stall_detector import StallDetector
 from likewise.settings import ServingSettings
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
@@ -129,7 +129,7 @@ class Rig:
             self.reply_topics,
             self.topics,
             self.settings,
-            Standstill(
+            StallDetector(
                 self.broker,
                 self.topics.requests,
                 lambda asked: self.broker.committed(self.settings.group, asked).values(),

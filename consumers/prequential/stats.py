@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
 class QualityStats:
     """Counts and rolling hit rates; see docs/operations.md for how to read them.
 
-    The sampler writes `dropped`, the examiner everything else; anybody may read.
+    The sampler writes `dropped`, the evaluator everything else; anybody may read.
     """
 
     model_version: str | None = None

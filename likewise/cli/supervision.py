@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.cli.exit_codes import MISSING_EXTRA, USAGE
 from likewise.cli.health import ask
-from likewise.embedded.process import leashed
+from likewise.embedded.process import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ class Service:
         """Start the process; only in a thread that lives as long as it shall."""
         command = [sys.executable, "-m", "likewise", *self._spec.arguments]
         self._child = subprocess.Popen(  # noqa: S603 - no shell, and the command is ours
-            leashed(command, signal.SIGTERM),
+            die_with_parent(command, signal.SIGTERM),
             env=dict(self._spec.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ from likewise.cli.output import complain, plain, print_json, progress, stdout, t
 from likewise.errors import LikewiseError, PositionMovedError
 
 if TYPE_CHECKING:
-    from likewise.operations.replay import Difference
+    from likewise.operations.expected_state import Difference
     from likewise.operations.verification import Verification, Verifier
 
 _SHOWN_USERS = 10

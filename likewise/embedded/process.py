@@ -31,7 +31,7 @@ class ServerProcess(ABC):
 
     The server has a session of its own, so that Ctrl-C in a terminal reaches it only through its
     parent. It never outlives its parent: on Linux the kernel sees to that even when the parent is
-    killed (see `likewise.embedded.leash`); elsewhere it ends with the parent's normal exit only.
+    killed (see `likewise.embedded.die_with_parent`); elsewhere it ends with the parent's normal exit only.
 
     A directory that is missing is made with mode 700; files in it have mode 600.
     """
@@ -166,7 +166,7 @@ class ServerProcess(ABC):
     def _spawn(self, command: list[str], log: int) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603 - no shell, and the command is ours
-                leashed(command, self.stop_signal),
+                die_with_parent(command, self.stop_signal),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -212,7 +212,7 @@ class ServerProcess(ABC):
         return PortTakenError(self.name, reason, command=command)
 
 
-def leashed(command: list[str], death_signal: signal.Signals) -> list[str]:
+def die_with_parent(command: list[str], death_signal: signal.Signals) -> list[str]:
     """Return a command whose process gets the signal when the calling thread ends; Linux only.
 
     Elsewhere it is the command itself, which then outlives a parent that is killed. `command`

@@ -33,7 +33,7 @@ class Moment(NamedTuple):
     offset: int
 
 
-class Word(NamedTuple):
+class ItemState(NamedTuple):
     """The latest that was said of an item, and when."""
 
     moment: Moment
@@ -48,7 +48,7 @@ class Reach(NamedTuple):
 
 
 @dataclass(slots=True)
-class Words:
+class UserState:
     """The latest word on each item of one user, and the latest `forget_user`.
 
     No item's word is older than `forget`. Taking in events again, or in another order of partitions,
@@ -56,7 +56,7 @@ class Words:
     """
 
     forget: Moment | None = None
-    items: dict[ItemId, Word] = field(default_factory=dict)
+    items: dict[ItemId, ItemState] = field(default_factory=dict)
     reach: dict[int, Reach] = field(default_factory=dict)
     """By partition, of the events that were taken in."""
 
@@ -66,9 +66,9 @@ class Words:
         if isinstance(event, ForgetUser):
             self.say_forget(moment)
         else:
-            self.say(event.item_id, Word(moment, isinstance(event, Like | RetireItem)))
+            self.say(event.item_id, ItemState(moment, isinstance(event, Like | RetireItem)))
 
-    def say(self, item_id: ItemId, word: Word) -> bool:
+    def say(self, item_id: ItemId, word: ItemState) -> bool:
         """Note the word on the item; False where a later one is known."""
         if self.forget is not None and word.moment <= self.forget:
             return False

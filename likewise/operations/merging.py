@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from likewise.messages.events import ForgetUser, Like, RetireItem
 from likewise.messages.ids import ItemId
-from likewise.messages.order import Moment, Reach, Word, Words
+from likewise.messages.order import ItemState, Moment, Reach, UserState
 
 if TYPE_CHECKING:
     from likewise.messages.events import Event
@@ -59,10 +59,13 @@ class Merged:
             return None
         return {item for item, (place, _) in self._latest.items() if place[0] >= time_ms}
 
-    def words(self) -> Words:
+    def words(self) -> UserState:
         """Return the same as a store keeps it."""
-        return Words(
+        return UserState(
             None if self._forgotten is None else Moment(*self._forgotten),
-            {item: Word(Moment(*place), liked) for item, (place, liked) in self._latest.items()},
+            {
+                item: ItemState(Moment(*place), liked)
+                for item, (place, liked) in self._latest.items()
+            },
             {partition: Reach(*end) for partition, end in self._ends.items()},
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from likewise.errors import InvalidInputError
 from likewise.log.ranges import read_between
 from likewise.messages.events import RestoreItem, RetireItem, decode_event
-from likewise.operations.replay import Difference, Replay
+from likewise.operations.expected_state import Difference, Replay
 from likewise.records import TopicPartition
 from likewise.store.port import Advance, Changes, History, UserChange
 

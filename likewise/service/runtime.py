@@ -51,7 +51,7 @@ def surroundings(
     with (
         stop_on_signals() as stop,
         monitoring(settings.monitoring, service, stats, longest_silence_s=longest_silence_s),
-        watchdog(stats.pulse, longest_silence_s=longest_silence_s),
+        watchdog(stats.heartbeat, longest_silence_s=longest_silence_s),
         closing(KafkaBroker(settings.kafka, client_id=f"likewise-{service}")) as broker,
         closing(_StoreOnDemand(settings.redis)) as store,
     ):

@@ -36,7 +36,7 @@ class _Rest(NamedTuple):
     end: int
 
 
-class Standstill:
+class StallDetector:
     """Says in which partitions the group has read no further for too long. Not thread-safe."""
 
     def __init__(

@@ -19,7 +19,7 @@ from likewise.service.logs import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from likewise.service.monitoring.pulse import Pulse
+    from likewise.service.monitoring.heartbeat import Heartbeat
 
 EXIT_CODE = 1
 PATIENCE = 5
@@ -38,7 +38,7 @@ def end_process(why: str) -> None:
 
 @contextmanager
 def watchdog(
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     *,
     longest_silence_s: float,
     end: Callable[[str], None] = end_process,
@@ -52,7 +52,7 @@ def watchdog(
 
     def watch() -> None:
         while not over.wait(look_every_s):
-            stuck_s = pulse.stuck_s(PATIENCE * longest_silence_s)
+            stuck_s = heartbeat.stuck_s(PATIENCE * longest_silence_s)
             if stuck_s is not None:
                 end(f"the loop has not turned for {stuck_s:.0f} s; the process is ended")
                 return

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from likewise.messages.ids import ItemId, UserId
-    from likewise.messages.order import Reach, Words
+    from likewise.messages.order import Reach, UserState
     from likewise.records import TopicPartition
     from likewise.settings import Partitioner
 
@@ -59,7 +59,7 @@ class History(NamedTuple):
     """What a scattered user's events say from `floor_ms` up to the applied positions."""
 
     floor_ms: int
-    words: Words
+    words: UserState
 
 
 @dataclass(slots=True)
@@ -69,9 +69,9 @@ class Changes:
     users: dict[UserId, UserChange] = field(default_factory=dict)
     retire: set[ItemId] = field(default_factory=set)
     restore: set[ItemId] = field(default_factory=set)
-    scattered: dict[UserId, Words] = field(default_factory=dict)
+    scattered: dict[UserId, UserState] = field(default_factory=dict)
     """Users whose events have times. A word counts where the store has no later one."""
-    catalogue: Words | None = None
+    catalogue: UserState | None = None
     """The retired items, whose events always have times: an item that is "liked" is retired."""
     homes: Homes | None = None
     """What the caller believes; None where the changes do not depend on it."""

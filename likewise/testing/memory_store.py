@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from likewise.errors import HomesMovedError, PositionMovedError
-from likewise.messages.order import Words
+from likewise.messages.order import UserState
 from likewise.store.port import Eviction, Homes, Lookup, Scattered
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class MemoryStore:
         self._epochs: dict[TopicPartition, int] = {}
         self._homes: Homes | None = None
         self._scattered: dict[UserId, Scattered] = {}
-        self._times: defaultdict[UserId, Words] = defaultdict(Words)
-        self._retired_times = Words()
+        self._times: defaultdict[UserId, UserState] = defaultdict(UserState)
+        self._retired_times = UserState()
         self._announcement: bytes | None = None
         self._leases: dict[str, tuple[str, float]] = {}
 
@@ -252,7 +252,7 @@ class MemoryStore:
         else:
             self._likes.pop(user_id, None)
 
-    def _merge_into_user(self, user_id: UserId, words: Words, *, follow: bool) -> None:
+    def _merge_into_user(self, user_id: UserId, words: UserState, *, follow: bool) -> None:
         likes = self._likes.get(user_id, set())
         if likes := _merged(likes, self._times[user_id], words, follow=follow):
             self._likes[user_id] = likes
@@ -269,7 +269,7 @@ class MemoryStore:
             self._retired_version = secrets.randbits(62)
 
 
-def _merged(likes: set[ItemId], times: Words, words: Words, *, follow: bool) -> set[ItemId]:
+def _merged(likes: set[ItemId], times: UserState, words: UserState, *, follow: bool) -> set[ItemId]:
     if words.forget is not None and times.say_forget(words.forget):
         likes = likes & times.items.keys()
     said = {item for item, word in words.items.items() if times.say(item, word)}
@@ -281,5 +281,5 @@ def _merged(likes: set[ItemId], times: Words, words: Words, *, follow: bool) -> 
     return (likes - said) | added
 
 
-def _reach(times: Words, partitions: Sequence[int]) -> dict[int, Reach]:
+def _reach(times: UserState, partitions: Sequence[int]) -> dict[int, Reach]:
     return {one: times.reach[one] for one in partitions if one in times.reach}

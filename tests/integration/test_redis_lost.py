@@ -62,15 +62,19 @@ def test_likes_come_back_and_the_same_poison_is_not_buried_twice(
 
         with consuming(settings):
             wait_until(settled, "everything is applied")
-            assert len(graves(broker, topics)) == _POISON
+            assert len(dead_lettered(broker, topics)) == _POISON
             lose(server)
             wait_until(settled, "everything is applied again, by the consumer that ran on")
         lose(server)
         with consuming(settings):
             wait_until(settled, "everything is applied again, by another consumer")
             sink.send(topics.likes, b"poison, and new", key=b"new").result(10)
-            wait_until(lambda: len(graves(broker, topics)) > _POISON, "new poison is buried")
-        assert len(graves(broker, topics)) == len(set(graves(broker, topics))) == _POISON + 1
+            wait_until(lambda: len(dead_lettered(broker, topics)) > _POISON, "new poison is buried")
+        assert (
+            len(dead_lettered(broker, topics))
+            == len(set(dead_lettered(broker, topics)))
+            == _POISON + 1
+        )
 
 
 def test_a_server_that_slept_through_the_loss_of_redis_sees_what_is_retired_now(
@@ -91,7 +95,7 @@ def lose(server: EmbeddedRedis) -> None:
         operator.flushall()
 
 
-def graves(broker: KafkaBroker, topics: Topics) -> list[tuple[TopicPartition, int]]:
+def dead_lettered(broker: KafkaBroker, topics: Topics) -> list[tuple[TopicPartition, int]]:
     """Return which records have been buried, as often as they have."""
     partitions = broker.partitions(topics.dead_letters)
     begin, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)

@@ -234,7 +234,7 @@ def test_health_and_readiness_are_asked_for_apart() -> None:
         asked = run("health", LIKEWISE_MONITORING_PORT=str(settings.port))
         assert (asked.exit_code, asked.stdout) == (0, "ok\n")
         assert run("health", "--ready", "--port", str(settings.port)).exit_code == FAILED
-        stats.pulse.beat(ready=True)
+        stats.heartbeat.beat(ready=True)
         assert run("health", "--ready", "--port", str(settings.port)).exit_code == 0
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from consumers.resume_points import choose_resume_point
 from consumers.service import run_consumer
-from consumers.starts import choose_start
 from consumers.stats import ConsumerStats
 from consumers.worker import COMMIT_EVERY_S, ConsumerWorker
 from likewise.errors import (
@@ -381,11 +381,11 @@ def test_a_consumer_without_a_share_is_ready_to_stand_in(
     other = broker.source(GROUP, [TOPICS.likes], max_records=1)
     other.keep_alive()
     stats = ConsumerStats()
-    assert not stats.pulse.ready
+    assert not stats.heartbeat.ready
 
     def ready() -> bool:
         other.keep_alive()
-        return stats.pulse.ready
+        return stats.heartbeat.ready
 
     run_consumer(settings(), broker, store, StopWhen(ready), stats=stats)
     assert other.assignment() == {P0}
@@ -512,13 +512,13 @@ def test_a_missing_topic_that_may_not_be_made_is_a_settings_error(store: MemoryS
 def test_a_partition_is_read_from_where_redis_is_unless_the_log_has_nothing_there(
     stored: int | None, beginning: int, end: int, start: int, worth_a_warning: bool
 ) -> None:
-    chosen = choose_start(stored, beginning, end)
+    chosen = choose_resume_point(stored, beginning, end)
     assert chosen.offset == start
     assert (chosen.warning is not None) == worth_a_warning
 
 
 def test_events_lost_to_retention_are_named() -> None:
-    warning = choose_start(2, 5, 9).warning
+    warning = choose_resume_point(2, 5, 9).warning
     assert warning is not None
     assert "from 2 to 4" in warning
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from likewise.cli.app import app
 from likewise.errors import SettingsError
 from likewise.log.kafka import KafkaBroker
-from likewise.log.kafka.admission import knock
+from likewise.log.kafka.preflight import check_access
 from likewise.settings import (
     ConsumerSettings,
     KafkaSettings,
@@ -128,7 +128,7 @@ def test_what_answers_in_place_of_a_broker_is_told_apart(
         settings = KafkaSettings(**(SASL | {"security_protocol": "SASL_PLAINTEXT"}))
         try:
             with pytest.raises(error) as raised:
-                knock("127.0.0.1", server.getsockname()[1], settings, None, 5.0)
+                check_access("127.0.0.1", server.getsockname()[1], settings, None, 5.0)
         finally:
             thread.join()
     assert PASSWORD.reveal() not in str(raised.value)

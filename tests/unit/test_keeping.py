@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumers.log_keeping import warn_of_a_log_that_forgets, what_is_lost
+from consumers.preflight import warn_of_retention, what_is_lost
 from likewise.errors import SettingsError, TransientError
 from likewise.log.topics import Topics, TopicSpec
 from likewise.service.store_watch import LOOK_EVERY_S, StoreKeeping, StoreWatch
@@ -94,8 +94,8 @@ def test_an_existing_topic_that_forgets_is_warned_of_and_one_of_ours_keeps_every
     broker = MemoryBroker()
     broker.ensure_topics([TopicSpec("old.likes", 1, {"retention.ms": "604800000"})])
     broker.ensure_topics(Topics().specs(1))
-    warn_of_a_log_that_forgets(broker, "likes")
+    warn_of_retention(broker, "likes")
     assert capsys.readouterr() == ("", "")
-    warn_of_a_log_that_forgets(broker, "old.likes")
+    warn_of_retention(broker, "old.likes")
     said = capsys.readouterr()
     assert "retention.ms=-1" in said.out + said.err

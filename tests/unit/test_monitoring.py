@@ -20,7 +20,7 @@ from likewise.errors import SettingsError
 from likewise.messages.announcements import Announcement
 from likewise.service.monitoring import http
 from likewise.service.monitoring.endpoint import monitoring
-from likewise.service.monitoring.pulse import Pulse
+from likewise.service.monitoring.heartbeat import Heartbeat
 from likewise.settings import MonitoringSettings
 from serving.stats import ServingStats
 
@@ -53,21 +53,21 @@ def get(url: str) -> tuple[int, str]:
 
 def test_a_service_is_alive_while_its_loop_turns() -> None:
     clock = Clock()
-    pulse = Pulse(clock)
-    with served("consumer", ConsumerStats(pulse=pulse)) as url:
-        pulse.beat(ready=True)
+    heartbeat = Heartbeat(clock)
+    with served("consumer", ConsumerStats(heartbeat=heartbeat)) as url:
+        heartbeat.beat(ready=True)
         assert get(f"{url}/healthz") == (200, "ok\n")
         clock.now_s = 61
         status, sentence = get(f"{url}/healthz")
         assert status == 503
         assert "has not turned for 61 s" in sentence
-        pulse.beat(ready=False)
+        heartbeat.beat(ready=False)
         assert get(f"{url}/healthz")[0] == 200
 
 
 def test_a_service_that_waits_for_its_servers_to_start_is_alive_but_not_ready() -> None:
     clock = Clock()
-    with served("server", ServingStats(pulse=Pulse(clock))) as url:
+    with served("server", ServingStats(heartbeat=Heartbeat(clock))) as url:
         clock.now_s = 3_600
         assert get(f"{url}/healthz") == (200, "ok\n")
         assert get(f"{url}/readyz") == (503, "the server is not ready\n")
@@ -75,14 +75,14 @@ def test_a_service_that_waits_for_its_servers_to_start_is_alive_but_not_ready() 
 
 def test_a_service_is_ready_only_when_its_worker_says_so() -> None:
     clock = Clock()
-    pulse = Pulse(clock)
-    with served("consumer", ConsumerStats(pulse=pulse)) as url:
+    heartbeat = Heartbeat(clock)
+    with served("consumer", ConsumerStats(heartbeat=heartbeat)) as url:
         assert get(f"{url}/readyz")[0] == 503
-        pulse.beat(ready=True)
+        heartbeat.beat(ready=True)
         assert get(f"{url}/readyz") == (200, "ready\n")
         clock.now_s = 61
         assert get(f"{url}/readyz")[0] == 503, "who has fallen silent is not ready"
-        pulse.beat(ready=False)
+        heartbeat.beat(ready=False)
         assert get(f"{url}/readyz")[0] == 503
 
 
@@ -91,7 +91,7 @@ def test_the_metrics_of_a_consumer_follow_its_stats() -> None:
     with served("consumer", stats) as url:
         assert "likewise_consumer_events_applied_total 0.0" in get(f"{url}/metrics")[1]
         stats.events_applied = 7
-        stats.pulse.beat(ready=True)
+        stats.heartbeat.beat(ready=True)
         lines = get(f"{url}/metrics")[1].splitlines()
     assert "likewise_consumer_events_applied_total 7.0" in lines
     assert "likewise_consumer_ready 1.0" in lines
@@ -263,8 +263,8 @@ def test_a_page_that_fails_says_so() -> None:
     def broken() -> float:
         raise RuntimeError("no clock")
 
-    pulse = Pulse(Clock())
-    pulse.beat(ready=True)
-    pulse._clock_s = broken
-    with served("consumer", ConsumerStats(pulse=pulse)) as url:
+    heartbeat = Heartbeat(Clock())
+    heartbeat.beat(ready=True)
+    heartbeat._clock_s = broken
+    with served("consumer", ConsumerStats(heartbeat=heartbeat)) as url:
         assert get(f"{url}/healthz") == (500, "this page failed\n")

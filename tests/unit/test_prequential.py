@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from consumers.prequential.examiner import Examiner
+from consumers.prequential.evaluator import PrequentialEvaluator
 from consumers.prequential.questions import Question, choose, questions_of
 from consumers.prequential.sampler import Allowance, Sampler, TimeBudget
 from consumers.prequential.scoring import CUTOFF, judge
@@ -427,7 +427,7 @@ def test_a_model_that_breaks_the_ranking_is_named_once_and_likes_go_on(
     def broken(*_: object) -> list[Verdict]:
         raise ValueError("shapes")
 
-    monkeypatch.setattr("consumers.prequential.examiner.judge", broken)
+    monkeypatch.setattr("consumers.prequential.evaluator.judge", broken)
     broker, store = new_broker(), MemoryStore()
     with capture_logs() as logs, consuming(broker, store, directory) as (stats, quality):
         await_model(quality)
@@ -446,9 +446,9 @@ def test_an_examiner_that_dies_takes_nobody_along(directory: Path) -> None:
             raise SettingsError("no permission")
 
     stats = QualityStats()
-    examiner = Examiner(directory, Refusing(), Queue(), stats, stop=threading.Event())
+    evaluator = PrequentialEvaluator(directory, Refusing(), Queue(), stats, stop=threading.Event())
     with capture_logs() as logs:
-        examiner.run()
+        evaluator.run()
     assert stats.model_version is None
     assert logs[-1]["event"].startswith("quality is not measured any more")
 

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
+from likewise.service.monitoring.heartbeat import Heartbeat
 from likewise.service.monitoring.pages import pages
-from likewise.service.monitoring.pulse import Pulse
 from likewise.service.watchdog import PATIENCE, watchdog
 from serving.stats import ServingStats
 
@@ -27,10 +27,10 @@ class Clock:
 
 def test_who_is_busy_is_not_stuck_for_as_long_as_was_said() -> None:
     clock = Clock()
-    pulse = Pulse(clock)
-    healthz = pages("server", ServingStats(pulse=pulse), 60.0)["/healthz"]
-    pulse.beat(ready=True)
-    with pulse.busy("ranking", at_most_s=100.0):
+    heartbeat = Heartbeat(clock)
+    healthz = pages("server", ServingStats(heartbeat=heartbeat), 60.0)["/healthz"]
+    heartbeat.beat(ready=True)
+    with heartbeat.busy("ranking", at_most_s=100.0):
         clock.now_s = 90.0
         assert (healthz().status, healthz().body) == (200, b"ok, ranking since 90 s\n")
         clock.now_s = 101.0
@@ -46,11 +46,11 @@ def test_the_watchdog_ends_a_process_whose_loop_is_stuck_and_no_other() -> None:
         reasons.append(why)
         ended.set()
 
-    pulse = Pulse(clock)
-    with watchdog(pulse, longest_silence_s=60.0, end=end, look_every_s=0.001):
+    heartbeat = Heartbeat(clock)
+    with watchdog(heartbeat, longest_silence_s=60.0, end=end, look_every_s=0.001):
         clock.now_s = 10_000.0
         assert not ended.wait(0.05), "it has not begun"
-        pulse.beat(ready=True)
+        heartbeat.beat(ready=True)
         clock.now_s += PATIENCE * 60.0
         assert not ended.wait(0.05)
         clock.now_s += 1.0

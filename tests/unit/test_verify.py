@@ -23,7 +23,7 @@ from likewise.messages.events import (
 )
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.order import Reach
-from likewise.operations.replay import Difference
+from likewise.operations.expected_state import Difference
 from likewise.operations.verification import Verification, Verifier
 from likewise.records import TopicPartition
 from likewise.store.port import Advance, Changes, Homes, Scattered, UserChange

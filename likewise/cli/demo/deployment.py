@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec
 from likewise.cli.up import child_environment
 from likewise.embedded import embedded_servers, free_port
-from likewise.embedded.process import leashed
+from likewise.embedded.process import die_with_parent
 from likewise.errors import LikewiseError, TransientError
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
@@ -72,7 +72,7 @@ class Deployment:
         """
         command = [sys.executable, "-m", "likewise", "index", "--once", "--json"]
         built = subprocess.run(  # noqa: S603 - no shell, and the command is ours
-            leashed(command, signal.SIGTERM),
+            die_with_parent(command, signal.SIGTERM),
             env=child_environment(self.settings, 0),
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -10,7 +10,7 @@ from kafka import errors as kafka_errors
 from kafka.cluster import collect_hosts
 
 from likewise.errors import SettingsError, TransientError, UndeliverableError
-from likewise.log.kafka.admission import knock, tls_context
+from likewise.log.kafka.preflight import check_access, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,13 +68,13 @@ class Connection:
 
         Raises:
             OSError: none does.
-            SettingsError: one refuses us; see `likewise.log.kafka.admission`.
+            SettingsError: one refuses us; see `likewise.log.kafka.preflight`.
         """
         timeout_s = self.settings.request_timeout_ms / 1000
         failure: OSError | None = None
         for host, port, _family in collect_hosts(self.options["bootstrap_servers"]):
             try:
-                knock(host, port, self.settings, self._tls, timeout_s)
+                check_access(host, port, self.settings, self._tls, timeout_s)
             except OSError as error:
                 failure = error
             else:

@@ -22,7 +22,7 @@ def monitoring(
     """Answer over HTTP for the length of a `with` block; yields the port, 0 where it is off.
 
     `service` is "consumer", "indexer" or "server"; `stats` is its worker's dataclass, with a
-    `Pulse`. A service whose loop has not turned for `longest_silence_s` counts as dead.
+    `Heartbeat`. A service whose loop has not turned for `longest_silence_s` counts as dead.
 
     Raises:
         SettingsError: the port can't be listened on.

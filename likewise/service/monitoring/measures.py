@@ -34,9 +34,12 @@ class Measure(NamedTuple):
 
 
 EVERY_SERVICE = (
-    Measure("ready", "1 while the service can work.", lambda s: s.pulse.ready, counts=False),
+    Measure("ready", "1 while the service can work.", lambda s: s.heartbeat.ready, counts=False),
     Measure(
-        "silent_seconds", "Since the loop last turned.", lambda s: s.pulse.silent_s, counts=False
+        "silent_seconds",
+        "Since the loop last turned.",
+        lambda s: s.heartbeat.silent_s,
+        counts=False,
     ),
     Measure("retries", "Attempts that a server's absence made vain.", lambda s: s.retries),
     Measure(

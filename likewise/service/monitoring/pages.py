@@ -12,22 +12,22 @@ from likewise.service.monitoring.metrics import registry_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from likewise.service.monitoring.pulse import Pulse
+    from likewise.service.monitoring.heartbeat import Heartbeat
 
 
 def pages(service: str, stats: Any, longest_silence_s: float) -> dict[str, Callable[[], Page]]:
     """Return what answers for each path; see `likewise.service.monitoring.endpoint.monitoring`."""
     registry = registry_of(service, stats)
-    pulse: Pulse = stats.pulse
+    heartbeat: Heartbeat = stats.heartbeat
 
     def healthz() -> Page:
-        stuck_s = pulse.stuck_s(longest_silence_s)
+        stuck_s = heartbeat.stuck_s(longest_silence_s)
         if stuck_s is not None:
             return Page.text(503, f"the {service}'s loop has not turned for {stuck_s:.0f} s")
-        return Page.text(200, f"ok, {pulse.doing}" if pulse.doing else "ok")
+        return Page.text(200, f"ok, {heartbeat.doing}" if heartbeat.doing else "ok")
 
     def readyz() -> Page:
-        if not pulse.ready or pulse.stuck_s(longest_silence_s) is not None:
+        if not heartbeat.ready or heartbeat.stuck_s(longest_silence_s) is not None:
             return Page.text(503, f"the {service} is not ready")
         return Page.text(200, "ready")
 

@@ -16,7 +16,7 @@ from likewise.store.redis.merging import MERGE_FUNCTION, merge_arguments
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from likewise.messages.order import Words
+    from likewise.messages.order import UserState
     from likewise.store.keys import Keys
     from likewise.store.port import Changes
 
@@ -103,7 +103,7 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
         yield Write("SET", keys.retired_version, [str(secrets.randbits(VERSION_BITS))])
 
 
-def merge_write(keys: Keys, key: str, words: Words) -> Write:
+def merge_write(keys: Keys, key: str, words: UserState) -> Write:
     """Return what applies words to a set, each where nothing later was said."""
     return Write("MERGE", key, merge_arguments(words, "follow"), keys.times(key))
 

@@ -14,7 +14,7 @@ from likewise.store.port import Scattered
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from likewise.messages.order import Moment, Words
+    from likewise.messages.order import Moment, UserState
 
 # `merge(set, times, from, to)`: positions in KEYS, and in ARGV.
 # ARGV: `follow` or `catch up`; the forget's moment or ''; the number of reaches, partition and reach
@@ -132,7 +132,7 @@ end
 """
 
 
-def merge_arguments(words: Words, mode: Literal["follow", "catch up"]) -> list[str]:
+def merge_arguments(words: UserState, mode: Literal["follow", "catch up"]) -> list[str]:
     """Return what the script's `merge` wants to know.
 
     `follow`: the words are those of events that follow on the positions, and what they reach counts.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from likewise.records import Committed, TopicPartition
 from likewise.settings import ServingSettings
-from serving.ahead import Ahead, AnsweredAhead
+from serving.answered_ahead import Ahead, AnsweredAhead
 from tests.serving_rig import VERSION, Rig, wait_until
 
 if TYPE_CHECKING:

@@ -168,7 +168,7 @@ def test_a_server_that_waits_for_a_ranking_says_so(model_directory: Path) -> Non
 
     class Telling(Later[T]):
         def result(self) -> T:
-            said.append(served.worker.stats.pulse.doing)
+            said.append(served.worker.stats.heartbeat.doing)
             return super().result()
 
     class Beside(TakingTheirTime):
@@ -179,4 +179,4 @@ def test_a_server_that_waits_for_a_ranking_says_so(model_directory: Path) -> Non
     ask_many(served)
     served.worker.run_once()
     assert said == ["ranking since 0 s"]
-    assert served.worker.stats.pulse.doing is None
+    assert served.worker.stats.heartbeat.doing is None

@@ -22,7 +22,7 @@ class Work(NamedTuple):
     at_most_s: float
 
 
-class Pulse:
+class Heartbeat:
     """When a worker's loop last turned, and whether it could work then.
 
     Only the worker beats; any thread may read.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from likewise.store.port import LikeStore
 
 
-class Start(NamedTuple):
+class ResumePoint(NamedTuple):
     """The offset to read first, and what an operator should know about it, if anything."""
 
     offset: int
@@ -27,7 +27,7 @@ class Start(NamedTuple):
 
 def take_up(
     broker: Broker, store: LikeStore, partitions: Sequence[TopicPartition]
-) -> dict[TopicPartition, Start]:
+) -> dict[TopicPartition, ResumePoint]:
     """Return where to read partitions of one topic from; the stored positions are there by then.
 
     Those that another member was quicker with are left out. The log is noted after the position: a
@@ -40,10 +40,10 @@ def take_up(
     positions, logs = store.positions(partitions), store.logs(partitions)
     beginnings, ends = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
     same_up_to = ends_of_applied(broker, store, partitions)
-    starts: dict[TopicPartition, Start] = {}
+    starts: dict[TopicPartition, ResumePoint] = {}
     for partition, position, noted in zip(partitions, positions, logs, strict=True):
         anew = None not in (log, noted) and log != noted
-        start = choose_start(
+        start = choose_resume_point(
             position,
             beginnings[partition],
             ends[partition],
@@ -79,14 +79,14 @@ def remade(
     return [partition for partition, its in noted if its != log]
 
 
-def choose_start(
+def choose_resume_point(
     stored: int | None,
     beginning: int,
     end: int,
     *,
     anew: bool = False,
     same_up_to: int | None = None,
-) -> Start:
+) -> ResumePoint:
     """Return where to go on, from the stored position and the offsets at both ends of the log.
 
     The log is the truth: with no usable position all of it is read again, which is harmless where
@@ -95,7 +95,7 @@ def choose_start(
     where the log that was applied ends, if the broker says.
     """
     if stored is None and beginning:
-        return Start(
+        return ResumePoint(
             beginning,
             f"Redis has applied nothing and the partition begins at {beginning}: what its first "
             f"{beginning} events said is gone and can't be restored from the log. Keep the events: "
@@ -103,16 +103,16 @@ def choose_start(
             "retention",
         )
     if stored is None:
-        return Start(beginning)
+        return ResumePoint(beginning)
     if anew:
-        return Start(
+        return ResumePoint(
             beginning,
             f"the topic was made anew since Redis has applied events up to {stored}; all of it is "
             f"read again from {beginning}",
             "remade",
         )
     if same_up_to is not None and same_up_to < stored:
-        return Start(
+        return ResumePoint(
             max(same_up_to, beginning),
             f"the partition lost its tail: Redis has applied events up to {stored}, and those from "
             f"{same_up_to} on are gone or are others now; it is read again from there. What only "
@@ -120,17 +120,17 @@ def choose_start(
             "truncated",
         )
     if stored > end:
-        return Start(
+        return ResumePoint(
             beginning,
             f"Redis has applied events up to {stored}, but the partition ends at {end}: it was "
             f"made anew or has lost its tail; all of it is read again from {beginning}",
             "remade",
         )
     if stored < beginning:
-        return Start(
+        return ResumePoint(
             beginning,
             f"the events from {stored} to {beginning - 1} are gone from the partition and were "
             "never applied: its retention is shorter than the consumers' absence was",
             "retention",
         )
-    return Start(stored)
+    return ResumePoint(stored)

@@ -70,7 +70,7 @@ def _load_own_certificate(context: ssl.SSLContext, settings: KafkaSettings) -> N
         ) from error
 
 
-def knock(
+def check_access(
     host: str, port: int, settings: KafkaSettings, context: ssl.SSLContext | None, timeout_s: float
 ) -> None:
     """Return if the server takes a connection and, where the settings have any, our credentials.

@@ -11,7 +11,7 @@ import pytest
 from likewise.errors import TransientError, UndeliverableError
 from likewise.log.topics import TopicSpec
 from likewise.records import TopicPartition
-from likewise.service.stall_detector import Standstill
+from likewise.service.stall_detector import StallDetector
 from likewise.testing import MemoryBroker
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Scene:
         self.broker.ensure_topics([TopicSpec("likes", 2, {})])
         self.reached: dict[TopicPartition, int | None] = {P0: None, P1: None}
         self.sink = self.broker.sink()
-        self.standstill = Standstill(
+        self.stall_detector = StallDetector(
             self.broker,
             "likes",
             self._reached,
@@ -54,7 +54,7 @@ class Scene:
         end_s = self.now_s + seconds
         while self.now_s < end_s:
             self.now_s += 1.0
-            if found := self.standstill.partitions(**how):
+            if found := self.stall_detector.partitions(**how):
                 return found
         return []
 

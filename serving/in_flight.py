@@ -29,7 +29,7 @@ class Batch(NamedTuple):
     """Whether it is one costly request, which others don't wait for."""
 
 
-class UnderWay:
+class InFlight:
     """Batches that were taken up and not sent yet."""
 
     def __init__(self, at_once: int) -> None:

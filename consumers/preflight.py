@@ -16,7 +16,7 @@ _KEPT_FOR_EVER = "-1"
 _HOUR_MS = 3_600_000
 
 
-def warn_of_a_log_that_forgets(broker: Broker, topic: str) -> None:
+def warn_of_retention(broker: Broker, topic: str) -> None:
     """Log what the topic's configuration will cost, as far as the broker says; never raises for it."""
     try:
         config = broker.topic_config(topic)

@@ -1,4 +1,4 @@
-"""The examiner: answers the sampler's questions with the current model, in a thread of its own."""
+"""The evaluator: answers the sampler's questions with the current model, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def examining(
     """
     questions: Queue[Question] = Queue(ceil(samples_per_s * _LONGEST_RANKING_S))
     stop = threading.Event()
-    examiner = Examiner(directory, store, questions, stats, stop=stop)
+    evaluator = PrequentialEvaluator(directory, store, questions, stats, stop=stop)
     # The log's context (the service's name) comes along.
     thread = threading.Thread(
-        target=copy_context().run, args=[examiner.run], name="examiner", daemon=True
+        target=copy_context().run, args=[evaluator.run], name="evaluator", daemon=True
     )
     thread.start()
     try:
@@ -59,7 +59,7 @@ def examining(
         thread.join()
 
 
-class Examiner:
+class PrequentialEvaluator:
     """Takes questions off a queue and counts how many the current model answers."""
 
     def __init__(

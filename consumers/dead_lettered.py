@@ -30,7 +30,7 @@ class _Start(NamedTuple):
     read_before: bool
 
 
-class Graves:
+class DeadLettered:
     """Tells new dead letters from those that are in their topic. Not thread-safe.
 
     The topic is read when the first dead letter of a partition comes after that was taken up, and
@@ -88,7 +88,9 @@ class Graves:
             if start is not None and letter.offset >= start.offset and room:
                 found[letter.source].add((letter.offset, letter.timestamp_ms))
                 room -= 1
-        self._known |= {partition: graves for partition, graves in found.items() if graves}
+        self._known |= {
+            partition: dead_lettered for partition, dead_lettered in found.items() if dead_lettered
+        }
 
     def _letters(self, *, everything: bool) -> Iterator[DeadLetter]:
         partitions = self._broker.partitions(self._topic)
