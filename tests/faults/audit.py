@@ -51,7 +51,7 @@ def settle(broker: Broker, store: LikeStore, topics: Topics, traffic: Traffic) -
     except TransientError as error:
         stored = dict(zip(ends, store.positions(list(ends)), strict=True))
         behind = {p.partition: (stored[p], end) for p, end in ends.items() if stored[p] != end}
-        raise AssertionError(f"partitions at a stall_detector (applied, end): {behind}") from error
+        raise AssertionError(f"partitions that stalled (applied, end): {behind}") from error
     wait_until(
         lambda: not traffic.ledger.open_asks(),
         "every request has a reply",

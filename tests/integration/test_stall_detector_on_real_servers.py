@@ -53,17 +53,17 @@ def never_hears_of_its_join(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return happened
 
 
-@pytest.mark.parametrize("stall_detector", [gives_a_partition_to_nobody, never_hears_of_its_join])
+@pytest.mark.parametrize("stall", [gives_a_partition_to_nobody, never_hears_of_its_join])
 def test_events_that_nobody_reads_are_applied_after_joining_anew(
     bootstrap_servers: str,
     redis_url: str,
     prefix: str,
     monkeypatch: pytest.MonkeyPatch,
-    stall_detector: Callable[[pytest.MonkeyPatch], list[str]],
+    stall: Callable[[pytest.MonkeyPatch], list[str]],
 ) -> None:
     settings = settings_for(bootstrap_servers, redis_url, prefix)
     monkeypatch.setattr(KafkaSettings, "group_patience_s", PATIENCE_S)
-    happened = stall_detector(monkeypatch)
+    happened = stall(monkeypatch)
     topic = Topics(prefix).likes
     with opened(settings) as (broker, store), closing(broker.sink()) as sink:
         send(sink, topic, islice(random_events(1), 200))
