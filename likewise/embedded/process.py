@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 from likewise.embedded.errors import EmbeddedServerError, PortTakenError
 from likewise.embedded.ports import HOST, free_port, is_free
 
-_LEASH = Path(__file__).with_name("leash.py")
+_DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _PORT_ATTEMPTS = 5
 _POLL_INTERVAL_S = 0.01
 _LOG_TAIL_BYTES = 8192
@@ -220,7 +220,7 @@ def die_with_parent(command: list[str], death_signal: signal.Signals) -> list[st
     """
     if sys.platform != "linux":
         return command
-    python = [sys.executable, "-I", "-S", str(_LEASH)]
+    python = [sys.executable, "-I", "-S", str(_DIE_WITH_PARENT)]
     return [*python, str(os.getpid()), str(int(death_signal)), *command]
 
 

@@ -19,9 +19,9 @@ from likewise.embedded import (
     EmbeddedServerError,
     PortTakenError,
     ServerProcess,
+    die_with_parent,
     embedded_servers,
     free_port,
-    leash,
     port_or_free,
 )
 from likewise.embedded.binaries import broker_binary, redis_binary
@@ -92,10 +92,10 @@ def test_both_servers_start_and_describe_themselves(tmp_path: Path) -> None:
         assert {path.name for path in tmp_path.iterdir()} >= {"broker.log", "redis.log"}
 
 
-def test_a_leash_whose_parent_is_gone_runs_nothing(tmp_path: Path) -> None:
+def test_a_command_whose_parent_is_gone_is_not_run(tmp_path: Path) -> None:
     made = tmp_path / "made"
     orphan = [str(2**22 + 1), str(int(signal.SIGTERM)), "/usr/bin/touch", str(made)]
-    command = [sys.executable, leash.__file__, *orphan]
+    command = [sys.executable, die_with_parent.__file__, *orphan]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert "the parent died" in run.stderr
