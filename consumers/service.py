@@ -13,14 +13,13 @@ from consumers.worker import ConsumerWorker
 from likewise.errors import SettingsError
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
-from likewise.service.logs import get_logger
+from likewise.service.loop import log_retry
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
 
     from consumers.prequential.sampler import Sampler
-    from likewise.errors import TransientError
     from likewise.log.port import Broker
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
@@ -62,12 +61,9 @@ def run_consumer(
             partitioner=settings.kafka.partitioner,
         )
 
-    def note_failure(error: TransientError, wait_s: float) -> None:
-        get_logger().warning("trying again", reason=str(error), in_s=round(wait_s, 2))
-
     with _sampling(settings, store, stats) as sampler:
         try:
-            worker = retry(lambda: start(sampler), stop=stop, on_failure=note_failure)
+            worker = retry(lambda: start(sampler), stop=stop, on_failure=log_retry)
         except StoppedError:
             return
         # What is here stays: to look through it for garbage took a tenth of the time.

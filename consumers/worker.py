@@ -11,7 +11,7 @@ import time
 from bisect import bisect_left
 from contextlib import suppress
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from consumers.batches import by_partition, decode, oldest_ms
 from consumers.dead_lettered import DeadLettered
@@ -22,15 +22,16 @@ from consumers.stats import ConsumerStats
 from likewise.errors import PositionMovedError, TransientError, UndeliverableError
 from likewise.log.port import held_back
 from likewise.messages.dead_letters import send_dead_letters
-from likewise.retry import StoppedError, retry
+from likewise.retry import StoppedError
 from likewise.service.logs import get_logger
+from likewise.service.loop import GroupMember, log_dead_letters
 from likewise.service.stall_detector import StallDetector
 from likewise.service.store_watch import StoreWatch
 from likewise.store.port import Advance
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from consumers.batches import Batch, Decoded, Part
     from consumers.prequential.questions import Question
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from likewise.settings import ConsumerSettings, Partitioner
     from likewise.store.port import LikeStore
 
-T = TypeVar("T")
 COMMIT_EVERY_S = 0.25
 SIGN_OF_LIFE_EVERY_S = 1.0
 
@@ -86,10 +86,14 @@ class ConsumerWorker:
             settings.group, [topics.likes], max_records=settings.max_records, seek_first=True
         )
         self._rebalances = 0
-        self._watch = StoreWatch(store, self.stats.keeping)
-        self._stall_detector = StallDetector(
-            broker, topics.likes, store.positions, patience_s=patience_s
+        self._member = GroupMember(
+            self._source,
+            StallDetector(broker, topics.likes, store.positions, patience_s=patience_s),
+            StoreWatch(store, self.stats.keeping),
+            self.stats,
+            stop,
         )
+        self._retry = self._member.retry
         self._look_every_s = patience_s / 4
         self._next_look_s = time.monotonic() + self._look_every_s
         self._ordering = Ordering(
@@ -130,7 +134,7 @@ class ConsumerWorker:
         try:
             while not self._stop.is_set():
                 self._run_once()
-                self._rejoin_if_stalled()
+                self._member.rejoin_if_stalled()
                 self._check_logs()
             self._commit()
         except StoppedError:
@@ -141,12 +145,12 @@ class ConsumerWorker:
                 self._dead_letters.close()
 
     def _run_once(self) -> None:
-        polled = self._persist(lambda: self._source.poll(self._settings.poll_timeout_ms))
+        polled = self._retry(lambda: self._source.poll(self._settings.poll_timeout_ms))
         self._forget_after_a_rebalance()
         reached = self._reached()
         batch = self._unapplied(polled, reached)
         self._take_up_new_partitions()
-        self.stats.heartbeat.beat(ready=self._source.is_member() and self._watch.look())
+        self._member.beat()
         self.stats.lag = self._lag()
         self.stats.held_back = held_back(self._source)
         if not reached or time.monotonic() >= self._next_commit_s:
@@ -154,7 +158,7 @@ class ConsumerWorker:
         if not reached:
             self._check_positions()
             return
-        if cut := self._persist(lambda: self._epochs.cut(batch, self._applied)):
+        if cut := self._retry(lambda: self._epochs.cut(batch, self._applied)):
             for partition in cut:  # what was read of it does not follow on what is applied
                 del self._applied[partition]
             return
@@ -205,7 +209,7 @@ class ConsumerWorker:
     def _take_up_new_partitions(self) -> None:
         """Read partitions that have come to us from where Redis really is."""
         if new := sorted(self._source.assignment() - self._applied.keys()):
-            self._persist(lambda: self._find_starts(new))
+            self._retry(lambda: self._find_starts(new))
 
     def _find_starts(self, partitions: Sequence[TopicPartition]) -> None:
         try:
@@ -225,17 +229,11 @@ class ConsumerWorker:
         """Return once the broker has the dead letters: only then may their positions move."""
         if not dead_letters:
             return
-        new = self._persist(lambda: self._dead_lettered.without_known(dead_letters))
+        new = self._retry(lambda: self._dead_lettered.without_known(dead_letters))
         if not new:
             return
-        first = new[0]
-        self._log.warning(
-            "events that can't be understood go to the dead letters",
-            count=len(new),
-            first=f"{first.source.partition}:{first.offset}",
-            reason=f"{first.code}: {first.detail}",
-        )
-        self._persist(lambda: self._send(new))
+        log_dead_letters(new)
+        self._retry(lambda: self._send(new))
 
     def _send(self, dead_letters: Sequence[DeadLetter]) -> None:
         if self._dead_letters is None:
@@ -268,7 +266,7 @@ class ConsumerWorker:
             partition: Advance(applied, following[partition])
             for partition, applied in self._applied.items()
         }
-        self._persist(lambda: self._ordering.apply(parts, advances))
+        self._retry(lambda: self._ordering.apply(parts, advances))
         self._applied = following
 
     def _stay_while_reading(self) -> None:
@@ -279,16 +277,6 @@ class ConsumerWorker:
             self._next_sign_s = time.monotonic() + SIGN_OF_LIFE_EVERY_S
             self._source.keep_alive()
             self.stats.heartbeat.beat(ready=self._source.is_member())
-
-    def _rejoin_if_stalled(self) -> None:
-        """Join the group anew where a partition, whoever has it, is not read on in."""
-        if standing := self._stall_detector.partitions():
-            self._log.error(
-                "events are there and nobody reads them; joining the group anew",
-                partitions=[partition.partition for partition in standing],
-            )
-            self.stats.rejoins += 1
-            self._persist(self._source.rejoin)
 
     def _check_logs(self) -> None:
         """Notice, now and then, that the topic was deleted and recreated, or lost its tail."""
@@ -305,7 +293,7 @@ class ConsumerWorker:
         """Notice, though nothing comes in, that Redis has lost its last writes."""
         partitions = list(self._applied)
         stored = dict(
-            zip(partitions, self._persist(lambda: self._store.positions(partitions)), strict=True)
+            zip(partitions, self._retry(lambda: self._store.positions(partitions)), strict=True)
         )
         if stored != self._applied:
             moved = {p: at for p, at in stored.items() if at != self._applied[p]}
@@ -349,18 +337,3 @@ class ConsumerWorker:
             self._log.warning("the offsets were not committed", reason=str(error))
         else:
             self._uncommitted = {}
-
-    def _persist(self, attempt: Callable[[], T]) -> T:
-        """Return what the attempt returns, however long its server is out of reach."""
-        return retry(
-            attempt,
-            stop=self._stop,
-            on_failure=self._note_failure,
-            while_waiting=self._source.keep_alive,
-        )
-
-    def _note_failure(self, error: TransientError, wait_s: float) -> None:
-        self.stats.retries += 1
-        self.stats.server_errors[error.server] += 1
-        self.stats.heartbeat.beat(ready=False)
-        self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))

@@ -16,7 +16,7 @@ from indexer.warm_start import WarmStart
 from indexer.worker import Indexer, IndexerStats, time_of_day_ms
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
-from likewise.service.logs import get_logger
+from likewise.service.loop import log_retry
 
 if TYPE_CHECKING:
     import threading
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from indexer.cycle import Build
     from indexer.interactions import Interactions
-    from likewise.errors import TransientError
     from likewise.log.port import Broker, Sink
     from likewise.messages.announcements import Announcement
     from likewise.models.manifest import Manifest
@@ -52,12 +51,8 @@ def run_indexer(
         SettingsError: a server refuses our credentials, or a topic is missing and may not be made.
         UndeliverableError: there is no models topic.
     """
-
-    def note_failure(error: TransientError, wait_s: float) -> None:
-        get_logger().warning("trying again", reason=str(error), in_s=round(wait_s, 2))
-
     try:
-        sink = retry(lambda: _sink(settings, broker), stop=stop, on_failure=note_failure)
+        sink = retry(lambda: _sink(settings, broker), stop=stop, on_failure=log_retry)
     except StoppedError:
         return
     with closing(sink):

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from indexer.cycle import Cycle
 from indexer.leader import Leadership, LeadershipLostError, new_holder
 from indexer.progress import Progress, Unwatched
 from indexer.schedule import Schedule
 from indexer.snapshot import Snapshot, Snapshots
-from likewise.errors import ModelFileError, TransientError
-from likewise.retry import StoppedError, retry
+from likewise.errors import ModelFileError
+from likewise.retry import StoppedError
 from likewise.service.logs import get_logger
-from likewise.service.monitoring.heartbeat import Heartbeat
-from likewise.service.store_watch import StoreKeeping, StoreWatch
+from likewise.service.loop import Retrier
+from likewise.service.stats import WorkerStats
+from likewise.service.store_watch import StoreWatch
 
 if TYPE_CHECKING:
     import threading
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from likewise.messages.announcements import Announcement
     from likewise.settings import IndexerSettings
 
-T = TypeVar("T")
-
 TICK_S = 0.5
 """How often an idle indexer looks for changes; also how long a request to build may wait."""
 
@@ -39,25 +37,22 @@ def time_of_day_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(slots=True)
-class IndexerStats:
-    """What the indexer has done so far; only it writes, anybody may read."""
+@dataclass(slots=True, kw_only=True)
+class IndexerStats(WorkerStats):
+    """What an indexer has done so far. Only the worker writes; any thread may read.
+
+    Ready: the servers answer, Redis evicts nothing, and this indexer has announced a model or
+    another one leads.
+    """
 
     leads: bool = False
     builds: int = 0
     failures: int = 0
     """Builds whose model could not be written."""
-    retries: int = 0
-    server_errors: Counter[str] = field(default_factory=Counter)
-    """Those attempts by what was at fault: `kafka`, `redis`, `other`."""
     current: Announcement | None = None
     """The model that this indexer built and announced last: its users, items and likes."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step of the last build took."""
-    keeping: StoreKeeping = field(default_factory=StoreKeeping)
-    """Whether Redis removes data to make room."""
-    heartbeat: Heartbeat = field(default_factory=Heartbeat)
-    """Ready: the servers answer, and there is a current model or another indexer sees to it."""
 
 
 class Indexer:
@@ -83,6 +78,7 @@ class Indexer:
         self._store = publisher.store
         self._watch = StoreWatch(self._store, self.stats.keeping)
         self._stop = stop
+        self._retry = Retrier(self.stats, stop)
         self._progress = progress or Unwatched()
         self._schedule = Schedule(settings, clock_s)
         self._leadership = Leadership(
@@ -139,7 +135,7 @@ class Indexer:
 
     def _lead(self) -> int | None:
         """Return the term in which this indexer leads, once it is ready to; None if another does."""
-        term = self._persist(self._leadership.lead)
+        term = self._retry(self._leadership.lead)
         self.stats.leads = term is not None
         if term is None and not self._waiting:
             self._log.info("another indexer leads; this one waits")
@@ -153,18 +149,18 @@ class Indexer:
         """Whether Redis no longer knows the model that was announced: it has lost its memory."""
         if self.stats.current is None:
             return False
-        return self._persist(self._publisher.announced) is None
+        return self._retry(self._publisher.announced) is None
 
     def _take_over(self) -> None:
         # The marks of changed users may have been taken by somebody else, or never made.
         self._snapshots.forget()
         self._schedule.start_over()
         self.stats.current = None
-        restored = self._persist(self._publisher.restore)
+        restored = self._retry(self._publisher.restore)
         self._log.info("indexer leads", restored_version=restored and restored.version)
 
     def _is_due(self) -> bool:
-        changed = self._persist(self._store.changed_count)
+        changed = self._retry(self._store.changed_count)
         users = 0 if self.stats.current is None else self.stats.current.users
         asked, self._asked = self._asked, False
         reason = self._schedule.due(changed=changed, users=users, asked=asked)
@@ -174,10 +170,10 @@ class Indexer:
 
     def _build(self, term: int) -> None:
         def take() -> Snapshot:
-            return self._persist(lambda: self._take(term))
+            return self._retry(lambda: self._take(term))
 
         def announce(announcement: Announcement) -> None:
-            self._persist(lambda: self._announce(term, announcement))
+            self._retry(lambda: self._announce(term, announcement))
 
         try:
             manifest = self._cycle.run(take, announce)
@@ -223,19 +219,9 @@ class Indexer:
 
     def _prune(self) -> None:
         try:
-            removed = self._persist(lambda: self._publisher.prune(self._settings.keep_versions))
+            removed = self._retry(lambda: self._publisher.prune(self._settings.keep_versions))
         except OSError as error:
             self._log.warning("old models were not removed", reason=str(error))
         else:
             if removed:
                 self._log.info("old models removed", versions=removed)
-
-    def _persist(self, attempt: Callable[[], T]) -> T:
-        """Return what the attempt returns, however long its server is out of reach."""
-        return retry(attempt, stop=self._stop, on_failure=self._note_failure)
-
-    def _note_failure(self, error: TransientError, wait_s: float) -> None:
-        self.stats.retries += 1
-        self.stats.server_errors[error.server] += 1
-        self.stats.heartbeat.beat(ready=False)
-        self._log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))

@@ -244,7 +244,7 @@ def test_a_redis_that_comes_back_empty_is_told_of_the_model_again(
             first = wait_for_model(store, log)
             port = redis.port
             redis.stop()
-            wait_until(lambda: "trying again" in log.read_text(), "the indexer misses Redis")
+            wait_until(lambda: "retrying" in log.read_text(), "the indexer misses Redis")
             assert indexer.poll() is None
             with EmbeddedRedis(
                 tmp_path / "two", port=port, config=forgetful, password=redis.password
