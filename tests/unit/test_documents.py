@@ -15,10 +15,11 @@ import typer.main
 import yaml
 from jsonschema import Draft7Validator
 
-from likewise import __version__, events, requests, settings
+from likewise import __version__, settings
 from likewise.cli.app import app
 from likewise.errors import InvalidInputError, ReplyError
 from likewise.log.topics import Topics
+from likewise.messages import events, requests
 from likewise.messages.announcements import TOPIC_KEY, decode_announcement
 from likewise.messages.dead_letters import DeadLetter, decode_dead_letter, encode_headers
 from likewise.messages.events import ACTIONS, decode_event
@@ -274,9 +275,10 @@ def _documented_codes(section: str) -> set[str]:
 def _codes_in_the_source() -> set[str]:
     """Return the first argument of every error that becomes a reply or a dead letter."""
     wire = ("events", "ids", "json_input", "positions", "requests")
-    paths = [ROOT / f"likewise/{name}.py" for name in wire] + sorted(
-        (ROOT / "serving").glob("*.py")
-    )
+    paths = [
+        *(ROOT / f"likewise/messages/{name}.py" for name in wire),
+        *sorted((ROOT / "serving").glob("*.py")),
+    ]
     calls = [
         node
         for path in paths
