@@ -108,6 +108,11 @@ def slot_tag(key: str) -> str:
     return _tags()[_slot(name)]
 
 
+def allows_slot_tags(prefix: str) -> bool:
+    """Whether a hash tag after the prefix counts, or the prefix has a complete one of its own."""
+    return "{" not in prefix or re.match(r"[^{]*\{[^}]+\}", prefix) is not None
+
+
 def _slot(name: str) -> int:
     return binascii.crc_hqx(name.encode(), 0) % _SLOTS
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from redis import Redis
 
-from likewise.embedded import EmbeddedRedis
-from likewise.embedded.ports import is_free
 from likewise.errors import PositionMovedError
 from likewise.messages.ids import ItemId, UserId
 from likewise.records import TopicPartition
@@ -20,6 +15,7 @@ from likewise.settings import RedisSettings
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.store.redis import RedisStore
 from likewise.testing import MemoryStore
+from tests.redis_cluster import redis_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,16 +28,8 @@ ANN, BOB, EVE = UserId("ann"), UserId("bob"), UserId("éve:{1}\n")
 
 @pytest.fixture(scope="module")
 def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis Cluster of one node that owns all slots."""
-    config = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf"}
-    directory = tmp_path_factory.mktemp("cluster")
-    with EmbeddedRedis(directory, port=_free_cluster_port(), config=config) as node:
-        with Redis.from_url(node.url) as client:
-            client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
-            deadline_s = time.monotonic() + 20.0
-            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
-                assert time.monotonic() < deadline_s, "the cluster did not come up in 20 s"
-        yield node.url
+    with redis_cluster(tmp_path_factory.mktemp("cluster")) as url:
+        yield url
 
 
 @pytest.fixture(params=["memory", "redis", "cluster"])
@@ -337,9 +325,3 @@ def redis_store(url: str, prefix: str) -> Iterator[RedisStore]:
         yield store
     finally:
         store.close()
-
-
-def _free_cluster_port() -> int:
-    """Return a free port whose bus port, 10,000 above, is free and given to no client."""
-    ports = random.sample(range(20_000, 22_000), 100)
-    return next(port for port in ports if is_free(port) and is_free(port + 10_000))

@@ -6,14 +6,16 @@ import json
 import time
 from collections import defaultdict
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from redis import Redis
+from redis import Redis, RedisCluster
 
-from likewise.embedded import EmbeddedRedis
+from consumers import ordering
+from consumers.history import floors_ahead
+from likewise.embedded import embedded_redis
 from likewise.log.partitioners import partition_of
 from likewise.log.ranges import read_between
 from likewise.log.topics import Topics
@@ -22,6 +24,7 @@ from likewise.messages.ids import ItemId, UserId
 from likewise.operations.verification import Verifier
 from tests.consuming import caught_up, consuming, opened, send, settings_for
 from tests.ordering import Log, outcome_of_log
+from tests.redis_cluster import redis_cluster
 from tests.services import wait_until
 
 if TYPE_CHECKING:
@@ -39,16 +42,17 @@ FORGOTTEN, BACK = USERS[::3], USERS[::6]
 AN_HOUR_MS = 3_600_000
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A Redis of the test's own, to be emptied."""
-    with EmbeddedRedis(tmp_path / "redis", unrestricted=True) as server:
-        yield server
-
-
-@pytest.fixture
-def settings(bootstrap_servers: str, redis: EmbeddedRedis, prefix: str) -> Settings:
-    return settings_for(bootstrap_servers, redis.url, prefix)
+@pytest.fixture(params=["one Redis", "a Redis Cluster"])
+def settings(
+    request: pytest.FixtureRequest, bootstrap_servers: str, prefix: str, tmp_path: Path
+) -> Iterator[Settings]:
+    """Settings with a Redis that the test may empty."""
+    on_cluster = request.param == "a Redis Cluster"
+    started = redis_cluster(tmp_path) if on_cluster else embedded_redis(tmp_path)
+    with started as url:
+        given = settings_for(bootstrap_servers, url, prefix)
+        redis = msgspec.structs.replace(given.redis, cluster=on_cluster)
+        yield msgspec.structs.replace(given, redis=redis)
 
 
 @pytest.mark.timeout(180)
@@ -60,9 +64,35 @@ def test_nobody_who_was_forgotten_comes_back_whatever_partition_is_read_first(
         wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "all is applied")
         check(broker, store, settings)
         assert stats.scattered_users > 0
-        with closing(Redis.from_url(settings.redis.url)) as client:
-            client.flushall()
+        lose_redis(settings)
         wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "Redis is rebuilt")
+        check(broker, store, settings)
+
+
+@pytest.mark.timeout(180)
+def test_a_backlog_behind_a_long_history_is_searched_once_for_all_scattered_users(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[dict[UserId, int]] = []
+
+    def search(*arguments: Any) -> dict[UserId, int]:
+        found.append(floors_ahead(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(ordering, "LONG_HISTORY", 60)
+    monkeypatch.setattr(ordering, "floors_ahead", search)
+    settings = msgspec.structs.replace(
+        settings, consumer=msgspec.structs.replace(settings.consumer, max_records=20)
+    )
+    with opened(settings) as (broker, store):
+        say_all(broker, settings)
+        with consuming(settings), consuming(settings):
+            wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "all is applied")
+        check(broker, store, settings)
+        assert max(map(len, found)) > 10, "many users are found by one search"
+        lose_redis(settings)
+        with consuming(settings), consuming(settings):
+            wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "Redis is rebuilt")
         check(broker, store, settings)
 
 
@@ -82,6 +112,13 @@ def test_where_all_clients_use_the_partitioner_that_is_set_nobody_is_scattered(
         wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "all is applied")
         assert store.likes(USERS) == [{*ITEMS[:2]}] * len(USERS)
         assert store.scattered_count() == 0
+
+
+def lose_redis(settings: Settings) -> None:
+    """Empty every Redis server that the settings lead to."""
+    kind = RedisCluster if settings.redis.cluster else Redis
+    with closing(kind.from_url(settings.redis.url)) as client:
+        client.flushall()
 
 
 def say_all(broker: Broker, settings: Settings) -> None:

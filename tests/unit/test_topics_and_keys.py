@@ -3,15 +3,20 @@ from __future__ import annotations
 import fnmatch
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from redis.crc import key_slot
 
+from likewise.errors import SettingsError
 from likewise.log.topics import Topics
 from likewise.messages.ids import UserId
-from likewise.store.keys import Keys
+from likewise.settings import RedisSettings
+from likewise.store.keys import Keys, allows_slot_tags
+from likewise.store.redis import RedisStore
 
 prefixes = st.text(max_size=8)
 users = st.text(min_size=1, max_size=20).map(UserId)
+with_braces = st.text("{}a:\n", max_size=8)
 
 
 def test_the_topics_have_the_names_that_the_protocol_promises() -> None:
@@ -99,6 +104,26 @@ def test_glob_characters_in_a_prefix_stand_for_themselves(prefix: str) -> None:
     assert matches(pattern, f"{prefix}likes:u1")
     assert not matches(pattern, "aX:likes:u1")
     assert not matches(pattern, "a:likes:u1")
+
+
+@given(prefixes | with_braces, users | with_braces.map(UserId))
+def test_on_a_cluster_a_set_and_its_times_are_in_one_slot(prefix: str, user: UserId) -> None:
+    assume(allows_slot_tags(prefix))
+    keys = Keys(prefix, cluster=True)
+    for key in (keys.likes(user), keys.retired):
+        assert key_slot(keys.times(key).encode()) == key_slot(key.encode())
+
+
+@pytest.mark.parametrize("prefix", ["{", "shop{", "{}", "a{}{b}", "}{"])
+def test_a_prefix_that_breaks_hash_tags_is_refused_on_a_cluster_alone(prefix: str) -> None:
+    with pytest.raises(SettingsError, match="LIKEWISE_REDIS_KEY_PREFIX"):
+        RedisStore(RedisSettings(key_prefix=prefix, cluster=True))
+    RedisStore(RedisSettings(key_prefix=prefix))
+
+
+@pytest.mark.parametrize("prefix", ["", "shop.", "{shop}.", "}", "a{b{c}."])
+def test_other_prefixes_are_accepted_on_a_cluster(prefix: str) -> None:
+    RedisStore(RedisSettings(key_prefix=prefix, cluster=True))
 
 
 def test_no_two_keys_are_the_same() -> None:

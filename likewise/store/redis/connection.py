@@ -13,6 +13,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from likewise.errors import SettingsError
+from likewise.store.keys import allows_slot_tags
 from likewise.store.redis.urls import RedisUrl, read_url
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def connection_options(settings: RedisSettings, url: RedisUrl) -> dict[str, Any]
         raise SettingsError(
             "redis.sentinel_username and redis.sentinel_password would not be used: redis.url "
             "(LIKEWISE_REDIS_URL) must begin with redis+sentinel:// or rediss+sentinel://"
+        )
+    if settings.cluster and not allows_slot_tags(settings.key_prefix):
+        raise SettingsError(
+            f"redis.key_prefix (LIKEWISE_REDIS_KEY_PREFIX) is {settings.key_prefix!r}: on a Redis "
+            "Cluster its first `{` must be followed by a name and `}`, as in `{shop}.`; or leave "
+            "the braces out"
         )
     return options | _tls_options(settings, url) | _common_options(settings)
 
