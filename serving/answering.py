@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from likewise.messages.requests import Request
     from likewise.models.holder import ServedModel
     from likewise.ranking.recommend import Ranked, Threads
-    from serving.incoming import Asked
-    from serving.store_view import Known
+    from serving.incoming import OpenRequest
+    from serving.store_view import BatchContext
 
 
 def answer(
     served: ServedModel,
-    batch: Sequence[Asked],
-    known: Known,
+    batch: Sequence[OpenRequest],
+    known: BatchContext,
     *,
     explain_limit: int,
     now_ms: int,
@@ -45,7 +45,7 @@ def answer(
     is retired is in it.
     """
     replies = []
-    ready: list[tuple[Asked, Query]] = []
+    ready: list[tuple[OpenRequest, Query]] = []
     for asked in batch:
         problem = _problem(served, asked, known)
         if problem is None:
@@ -56,7 +56,7 @@ def answer(
     return replies + _rank(served, ready, known, stamp, threads)
 
 
-def _problem(served: ServedModel, asked: Asked, known: Known) -> ErrorBody | None:
+def _problem(served: ServedModel, asked: OpenRequest, known: BatchContext) -> ErrorBody | None:
     request = asked.request
     if request.similar_to is not None and request.similar_to not in served.model.item_rows:
         return ErrorBody("unknown_item", "the model does not know the item in `similar_to`")
@@ -65,7 +65,7 @@ def _problem(served: ServedModel, asked: Asked, known: Known) -> ErrorBody | Non
     return None
 
 
-def _query(asked: Asked, known: Known, explain_limit: int) -> Query:
+def _query(asked: OpenRequest, known: BatchContext, explain_limit: int) -> Query:
     request = asked.request
     likes_now = known.likes[request.user_id] if request.user_id is not None else ()
     if request.similar_to is not None:
@@ -98,8 +98,8 @@ def _banned(
 
 def _rank(
     served: ServedModel,
-    ready: Sequence[tuple[Asked, Query]],
-    known: Known,
+    ready: Sequence[tuple[OpenRequest, Query]],
+    known: BatchContext,
     stamp: ModelStamp,
     threads: Threads,
 ) -> list[Reply]:
@@ -117,7 +117,7 @@ def _rank(
     return [_reply(asked, answer, stamp) for (asked, _), answer in zip(ready, ranked, strict=True)]
 
 
-def _reply(asked: Asked, ranked: Ranked, stamp: ModelStamp) -> Reply:
+def _reply(asked: OpenRequest, ranked: Ranked, stamp: ModelStamp) -> Reply:
     explain = asked.request.explain
     items = tuple(
         RecommendedItem(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from likewise.records import TopicPartition
-    from serving.incoming import Asked, Requester
+    from serving.incoming import OpenRequest, Requester
 
 MAX_BATCHES_AHEAD = 16
 MAX_BYTES_AHEAD = 64 * 1024 * 1024
@@ -36,7 +36,7 @@ class _Line:
     __slots__ = ("asked", "cost", "credit")
 
     def __init__(self) -> None:
-        self.asked: deque[tuple[Asked, float]] = deque()
+        self.asked: deque[tuple[OpenRequest, float]] = deque()
         self.cost = 0.0
         self.credit = 0.0
 
@@ -81,7 +81,7 @@ class Backlog:
         """Whether more may be read."""
         return len(self) < self._limit and self._bytes < MAX_BYTES_AHEAD
 
-    def admit(self, one: Asked) -> bool:
+    def admit(self, one: OpenRequest) -> bool:
         """Put a request behind those of the same requester; False where these cost too much already."""
         cost = cost_of(one.request)
         line = self._line_of(one)
@@ -91,13 +91,13 @@ class Backlog:
         self._hold(one, line, cost)
         return True
 
-    def put_back(self, one: Asked, cost: float) -> None:
+    def put_back(self, one: OpenRequest, cost: float) -> None:
         """Put a request that turned out to cost so much before those of the same requester."""
         line = self._line_of(one)
         line.asked.appendleft((one, cost))
         self._hold(one, line, cost)
 
-    def take(self, limit: int, *, costly: bool = True) -> list[Asked]:
+    def take(self, limit: int, *, costly: bool = True) -> list[OpenRequest]:
         """Return requests whose turn has come; they are let go of.
 
         Either one costly request alone, if `costly` ones may be taken now; or up to `limit` others
@@ -106,7 +106,7 @@ class Backlog:
         if costly and limit and self._due_alone:
             requester, _ = self._due_alone.popitem(last=False)
             return [self._take_of(requester)]
-        taken: list[Asked] = []
+        taken: list[OpenRequest] = []
         spent = 0.0
         passed = 0
         while self._lines and len(taken) < limit:
@@ -141,7 +141,7 @@ class Backlog:
             (one, cost)
             for line in self._lines.values()
             for one, cost in line.asked
-            if one.place[0] in assigned
+            if one.record_id[0] in assigned
         ]
         self._lines.clear()
         self._due_alone.clear()
@@ -160,13 +160,13 @@ class Backlog:
         """Return the lowest offset that is held of each partition of which any is."""
         return first_offsets(self._places)
 
-    def _line_of(self, one: Asked) -> _Line:
+    def _line_of(self, one: OpenRequest) -> _Line:
         line = self._lines.get(one.requester)
         if line is None:
             line = self._lines[one.requester] = _Line()
         return line
 
-    def _take_of(self, requester: Requester) -> Asked:
+    def _take_of(self, requester: Requester) -> OpenRequest:
         """Let go of the requester's first request; its next turn comes after all others'."""
         line = self._lines[requester]
         one, cost = line.asked.popleft()
@@ -177,7 +177,7 @@ class Backlog:
             self._lines.move_to_end(requester)
         else:
             del self._lines[requester]
-        self._places.discard(one.place)
+        self._places.discard(one.record_id)
         self._bytes -= _size(one)
         return one
 
@@ -188,11 +188,11 @@ class Backlog:
             line.grant(max(ceil(min(missing)), 1))
         return bool(missing)
 
-    def _hold(self, one: Asked, line: _Line, cost: float) -> None:
+    def _hold(self, one: OpenRequest, line: _Line, cost: float) -> None:
         line.cost += cost
-        self._places.add(one.place)
+        self._places.add(one.record_id)
         self._bytes += _size(one)
 
 
-def _size(asked: Asked) -> int:
+def _size(asked: OpenRequest) -> int:
     return len(asked.record.value or b"")

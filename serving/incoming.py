@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OpenRequest:
     """A request that was understood, with all that it takes to answer it now or later."""
 
     record: Record
@@ -26,9 +26,9 @@ class Asked:
     received_at_ms: int
 
     @property
-    def place(self) -> tuple[TopicPartition, int]:
+    def record_id(self) -> tuple[TopicPartition, int]:
         """Where its record stands: partition and offset, like no other request's."""
-        return place_of(self.record)
+        return record_id_of(self.record)
 
     @property
     def requester(self) -> Requester:
@@ -46,7 +46,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class InvalidRequest:
     """A record that breaks the wire contract, and where to say so, if it names a place."""
 
     record: Record
@@ -56,7 +56,7 @@ class Refused:
 
 def read_request(
     record: Record, *, default_reply_topic: str, received_at_ms: int
-) -> Asked | Refused:
+) -> OpenRequest | InvalidRequest:
     """Return what the record asks; never raises.
 
     A good request that names no reply topic is answered on the default one. A bad one is not:
@@ -66,12 +66,12 @@ def read_request(
         request = requests.read_request(record)
     except InvalidInputError as reason:
         if reason.code == "invalid_reply_partition":  # who names a partition listens
-            return Refused(record, reason, requests.reply_route(record, default_reply_topic))
-        return Refused(record, reason, requests.reply_route(record))
+            return InvalidRequest(record, reason, requests.reply_route(record, default_reply_topic))
+        return InvalidRequest(record, reason, requests.reply_route(record))
     route = requests.reply_route(record, default_topic=default_reply_topic)
-    return Asked(record, request, route, received_at_ms)
+    return OpenRequest(record, request, route, received_at_ms)
 
 
-def place_of(record: Record) -> tuple[TopicPartition, int]:
+def record_id_of(record: Record) -> tuple[TopicPartition, int]:
     """Return the partition and offset of a record."""
     return TopicPartition(record.topic, record.partition), record.offset

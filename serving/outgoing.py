@@ -9,13 +9,13 @@ from msgspec import structs
 
 from likewise.messages.dead_letters import DeadLetter
 from likewise.messages.replies import ErrorBody, ErrorReply
-from serving.incoming import place_of
+from serving.incoming import record_id_of
 
 if TYPE_CHECKING:
     from likewise.messages.replies import Recommendations
     from likewise.messages.requests import ReplyRoute
     from likewise.records import Record, TopicPartition
-    from serving.incoming import Asked, Refused
+    from serving.incoming import InvalidRequest, OpenRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +48,18 @@ class Reply:
         return replace(instead, route=structs.replace(self.route, partition=None))
 
 
-def place_in_log(one: Reply | DeadLetter) -> tuple[TopicPartition, int]:
+def record_id_of_outgoing(one: Reply | DeadLetter) -> tuple[TopicPartition, int]:
     """Return where the request stands."""
-    return (one.source, one.offset) if isinstance(one, DeadLetter) else place_of(one.record)
+    return (one.source, one.offset) if isinstance(one, DeadLetter) else record_id_of(one.record)
 
 
-def error_reply(asked: Asked, error: ErrorBody) -> Reply:
+def error_reply(asked: OpenRequest, error: ErrorBody) -> Reply:
     """Return the reply to a request that was understood and can't be answered."""
     body = ErrorReply(error=error, user_id=asked.request.user_id, request_id=asked.route.request_id)
     return Reply(asked.record, asked.route, body)
 
 
-def refusal(refused: Refused) -> Reply | DeadLetter:
+def refusal(refused: InvalidRequest) -> Reply | DeadLetter:
     """Return the error reply to a request that was not understood.
 
     Where it names no reply topic, its record becomes a dead letter instead.

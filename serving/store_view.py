@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class BatchContext:
     """What the store said of the users of one batch.
 
     A user who is not in `likes` has a key in Redis that likewise did not write. `positions` says
@@ -53,7 +53,7 @@ class StoreView:
         self._named = 1
         self._partitions_age_s = inf
 
-    def look_up(self, users: Collection[UserId], partitions: int = 1) -> Known:
+    def look_up(self, users: Collection[UserId], partitions: int = 1) -> BatchContext:
         """Return what the store knows now; each user's likes stand under that user alone.
 
         Where the likes topic is known to have fewer than so many `partitions`, the broker is asked
@@ -73,7 +73,7 @@ class StoreView:
             lookup, likes = self._one_by_one(wanted, known)
         if lookup.retired_version != self._retired_version:
             self._retired_version, self._retired = self._store.retired()
-        return Known(
+        return BatchContext(
             likes,
             lookup.positions,
             self._retired,

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from likewise.records import TopicPartition
-    from serving.incoming import Asked
+    from serving.incoming import OpenRequest
     from serving.reply_topics import ReplyTopics
 
 MAX_UNROUTED = 10_000
 
 
 class _Held(NamedTuple):
-    asked: Asked
+    asked: OpenRequest
     listing: int
     """Which listing of topics did not have its route."""
 
@@ -42,7 +42,7 @@ class Unrouted:
     def __contains__(self, place: object) -> bool:
         return place in self._held
 
-    def hold(self, asked: Asked) -> bool:
+    def hold(self, asked: OpenRequest) -> bool:
         """Keep a request; False where its route can be decided on now, or there is no more room.
 
         Raises:
@@ -54,10 +54,10 @@ class Unrouted:
         self._reply_topics.look(asked.route)
         if self._reply_topics.knows(asked.route) or self._reply_topics.listing != before:
             return False
-        self._held[asked.place] = _Held(asked, before)
+        self._held[asked.record_id] = _Held(asked, before)
         return True
 
-    def take(self) -> list[Asked]:
+    def take(self) -> list[OpenRequest]:
         """Return the requests that wait no longer, oldest first, and let go of them.
 
         Raises:
@@ -72,7 +72,7 @@ class Unrouted:
         self._examined = listing
         taken = [held.asked for held in self._held.values() if held.listing != listing]
         for asked in taken:
-            del self._held[asked.place]
+            del self._held[asked.record_id]
         return taken
 
     def keep_only(self, assigned: Collection[TopicPartition]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from likewise.records import TopicPartition
-    from serving.incoming import Asked, Requester
+    from serving.incoming import OpenRequest, Requester
 
 MAX_WAITING = 10_000
 
@@ -48,7 +48,7 @@ class Applied(NamedTuple):
 
 
 def judge(
-    asked: Asked, applied: Applied, *, now_ms: int, after_timeout_ms: int
+    asked: OpenRequest, applied: Applied, *, now_ms: int, after_timeout_ms: int
 ) -> Standing | ErrorBody:
     """Return whether a request is ready, has to wait, or gets an error.
 
@@ -90,7 +90,7 @@ class Waiting:
 
     def __init__(self, limit: int = MAX_WAITING) -> None:
         self._limit = limit
-        self._held: dict[tuple[TopicPartition, int], Asked] = {}
+        self._held: dict[tuple[TopicPartition, int], OpenRequest] = {}
         self._of_each: Counter[Requester] = Counter()
 
     def __len__(self) -> int:
@@ -99,19 +99,19 @@ class Waiting:
     def __contains__(self, place: object) -> bool:
         return place in self._held
 
-    def hold(self, asked: Asked) -> bool:
+    def hold(self, asked: OpenRequest) -> bool:
         """Keep a request, also one that is kept already; False where there is no room for it."""
-        if asked.place in self._held:
+        if asked.record_id in self._held:
             return True
         if self._of_each[asked.requester] >= self._limit - len(self._held):
             return False
-        self._held[asked.place] = asked
+        self._held[asked.record_id] = asked
         self._of_each[asked.requester] += 1
         return True
 
-    def release(self, asked: Asked) -> None:
+    def release(self, asked: OpenRequest) -> None:
         """Let go of a request that gets its reply; nothing happens for one that never waited."""
-        if self._held.pop(asked.place, None) is None:
+        if self._held.pop(asked.record_id, None) is None:
             return
         self._of_each[asked.requester] -= 1
         if not self._of_each[asked.requester]:
@@ -124,7 +124,7 @@ class Waiting:
         now_ms: int,
         after_timeout_ms: int,
         limit: int,
-    ) -> list[Asked]:
+    ) -> list[OpenRequest]:
         """Return up to `limit` requests that wait no longer, oldest first; they stay held."""
         due = []
         for asked in self._held.values():

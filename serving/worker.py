@@ -21,8 +21,8 @@ from serving.commits import Commits
 from serving.cost import COSTLY, cost_of
 from serving.dispatch import Dispatch
 from serving.in_flight import Batch, InFlight
-from serving.incoming import Asked, place_of, read_request
-from serving.outgoing import error_reply, place_in_log, refusal
+from serving.incoming import OpenRequest, read_request, record_id_of
+from serving.outgoing import error_reply, record_id_of_outgoing, refusal
 from serving.stats import ServingStats
 from serving.threads import Later, NoThreads
 from serving.unrouted import Unrouted
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from serving.lost_requests import LostRequests
     from serving.outgoing import Reply
     from serving.reply_topics import ReplyTopics
-    from serving.store_view import Known, StoreView
+    from serving.store_view import BatchContext, StoreView
     from serving.threads import Beside, Promise
 
 T = TypeVar("T")
@@ -153,7 +153,7 @@ class ServingWorker:
         asked = self._due()
         room = self._settings.max_batch - len(asked)
         asked += self._backlog.take(room, costly=not asked and self._in_flight.has_room_for_costly)
-        places = {*map(place_in_log, outgoing), *(one.place for one in asked)}
+        places = {*map(record_id_of_outgoing, outgoing), *(one.record_id for one in asked)}
         if not asked and not self._look_is_due():
             return Batch(places, outgoing, Later(list))
         if asked:
@@ -168,7 +168,9 @@ class ServingWorker:
             answers = Later(partial(self._answer, ready, known, self._beside.sharing))
         return Batch(places, [*outgoing, *errors], answers, costly)
 
-    def _within_budget(self, ready: list[Asked], known: Known) -> tuple[list[Asked], bool]:
+    def _within_budget(
+        self, ready: list[OpenRequest], known: BatchContext
+    ) -> tuple[list[OpenRequest], bool]:
         """Return what is ranked now, and whether it is one costly request; the rest is put back.
 
         Only now is known how much the users like.
@@ -176,8 +178,8 @@ class ServingWorker:
         costs = [cost_of(one.request, known.n_likes(one.request.user_id)) for one in ready]
         if len(ready) < 2 or (max(costs) <= COSTLY and sum(costs) <= self._backlog.budget):
             return ready, bool(ready) and costs[0] > COSTLY
-        kept: list[Asked] = []
-        put_back: list[tuple[Asked, float]] = []
+        kept: list[OpenRequest] = []
+        put_back: list[tuple[OpenRequest, float]] = []
         spent = 0.0
         for one, cost in zip(ready, costs, strict=True):
             if cost > COSTLY or (kept and spent + cost > self._backlog.budget):
@@ -189,7 +191,9 @@ class ServingWorker:
             self._backlog.put_back(one, cost)
         return kept, False
 
-    def _answer(self, ready: Sequence[Asked], known: Known, threads: Threads) -> list[Reply]:
+    def _answer(
+        self, ready: Sequence[OpenRequest], known: BatchContext, threads: Threads
+    ) -> list[Reply]:
         # No frame that calls the client libraries has the model among its locals: what they keep
         # of an exception keeps these frames, and with them old models and their open files.
         served = self._models.current()
@@ -237,7 +241,7 @@ class ServingWorker:
         self._commits.note_read(spans)
         if self._lost is not None:
             self.stats.lost += self._lost.count(assigned, spans)
-        return [record for record in polled if not self._commits.is_known(place_of(record))]
+        return [record for record in polled if not self._commits.is_known(record_id_of(record))]
 
     def _poll_timeout_ms(self) -> int:
         if (self._backlog and not self._backlog.stalled) or (self._waiting and self._due()):
@@ -255,20 +259,20 @@ class ServingWorker:
                 default_reply_topic=self._topics.replies,
                 received_at_ms=self._clock_ms(),
             )
-            if not isinstance(read, Asked):
+            if not isinstance(read, OpenRequest):
                 refused.append(refusal(read))
             elif self._reply_topics.knows(read.route) or not self._holds_unrouted(read):
                 refused += self._line_up([read])
         return refused
 
-    def _line_up(self, asked: Iterable[Asked]) -> list[Reply]:
+    def _line_up(self, asked: Iterable[OpenRequest]) -> list[Reply]:
         """Put requests on the backlog; return what is said to those that it does not take."""
         return [error_reply(one, _TOO_COSTLY) for one in asked if not self._backlog.admit(one)]
 
-    def _holds_unrouted(self, asked: Asked) -> bool:
+    def _holds_unrouted(self, asked: OpenRequest) -> bool:
         return self._persist(lambda: self._unrouted.hold(asked))
 
-    def _due(self) -> list[Asked]:
+    def _due(self) -> list[OpenRequest]:
         """Return what has waited and, as far as the last look shows, need not any longer."""
         return self._waiting.due(
             self._applied,
@@ -280,7 +284,7 @@ class ServingWorker:
     def _look_is_due(self) -> bool:
         return bool(self._waiting) or time.monotonic() >= self._next_look_s
 
-    def _look_up(self, asked: Iterable[Asked]) -> Known:
+    def _look_up(self, asked: Iterable[OpenRequest]) -> BatchContext:
         """Return what the store knows of the users who ask, now; see also which model is meant."""
         users = {one.request.user_id for one in asked if one.request.user_id is not None}
         named = [one.request.after.partition + 1 for one in asked if one.request.after is not None]
@@ -290,9 +294,11 @@ class ServingWorker:
         self._models.see(known.announcement)
         return known
 
-    def _sort_out(self, asked: Iterable[Asked], known: Known) -> tuple[list[Asked], list[Reply]]:
+    def _sort_out(
+        self, asked: Iterable[OpenRequest], known: BatchContext
+    ) -> tuple[list[OpenRequest], list[Reply]]:
         """Return what can be answered and what gets an error; the rest waits."""
-        ready: list[Asked] = []
+        ready: list[OpenRequest] = []
         errors: list[Reply] = []
         for one in asked:
             verdict = judge(

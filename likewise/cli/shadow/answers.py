@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.messages.replies import Recommendations
 from serving.answering import answer
-from serving.incoming import place_of
+from serving.incoming import record_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from indexer.progress import Progress
     from likewise.messages.ids import ItemId, UserId
     from likewise.models.holder import ServedModel
-    from serving.incoming import Asked
-    from serving.store_view import Known
+    from serving.incoming import OpenRequest
+    from serving.store_view import BatchContext
 
 _BATCH = 256
 
@@ -24,12 +24,12 @@ _BATCH = 256
 class Replayed(NamedTuple):
     """A request, and what its user liked when it was made (empty where it names none)."""
 
-    asked: Asked
+    asked: OpenRequest
     likes: set[ItemId]
 
 
 def answer_again(
-    served: ServedModel, requests: Sequence[Replayed], known: Known, progress: Progress
+    served: ServedModel, requests: Sequence[Replayed], known: BatchContext, progress: Progress
 ) -> list[list[ItemId] | None]:
     """Return what the model would recommend to each request, in order; None for an error reply.
 
@@ -52,9 +52,9 @@ def answer_again(
         )
         for reply in replies:
             if isinstance(reply.body, Recommendations):
-                answers[place_of(reply.record)] = [item.item_id for item in reply.body.items]
+                answers[record_id_of(reply.record)] = [item.item_id for item in reply.body.items]
         progress.advance(len(batch))
-    return [answers.get(one.asked.place) for one in requests]
+    return [answers.get(one.asked.record_id) for one in requests]
 
 
 def _batches(requests: Sequence[Replayed]) -> Iterator[list[Replayed]]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from likewise.messages.ids import ItemId, UserId
     from likewise.models.holder import ServedModel
     from likewise.store.port import LikeStore
-    from serving.incoming import Asked
-    from serving.store_view import Known
+    from serving.incoming import OpenRequest
+    from serving.store_view import BatchContext
 
 _USERS_AT_ONCE = 1_000
 
@@ -76,14 +76,14 @@ def replay(
     for (asked, _), a, b in zip(requests, *answers, strict=True):
         if a is not None or b is not None:
             later = _later(asked, known.retired, history, known_until_ms)
-            who = asked.request.user_id or asked.place
+            who = asked.request.user_id or asked.record_id
             shadowed.append(Shadowed(who, asked.request.count, a or [], b or [], later))
     forgotten = sum(_forgotten(one, history) for one in recent.asked)
     unanswered = len(recent.asked) - forgotten - len(shadowed)
     return Replay(shadowed, recent.bad, forgotten, unanswered)
 
 
-def _look_up(view: StoreView, asked: Sequence[Asked]) -> Known:
+def _look_up(view: StoreView, asked: Sequence[OpenRequest]) -> BatchContext:
     users = sorted(_users(asked))
     known = view.look_up(users[:_USERS_AT_ONCE])
     likes = {**known.likes}
@@ -92,7 +92,9 @@ def _look_up(view: StoreView, asked: Sequence[Asked]) -> Known:
     return replace(known, likes=likes)
 
 
-def _history(broker: Broker, topics: Topics, asked: Sequence[Asked], progress: Progress) -> History:
+def _history(
+    broker: Broker, topics: Topics, asked: Sequence[OpenRequest], progress: Progress
+) -> History:
     users = _users(asked)
     if not users:
         return History(users)
@@ -101,7 +103,9 @@ def _history(broker: Broker, topics: Topics, asked: Sequence[Asked], progress: P
     return read_history(broker, topics.likes, users, since_ms=since_ms, progress=progress)
 
 
-def _taken_back(asked: Sequence[Asked], known: Known, history: History) -> list[Replayed]:
+def _taken_back(
+    asked: Sequence[OpenRequest], known: BatchContext, history: History
+) -> list[Replayed]:
     """Return the requests whose users' likes are known, with the likes of then."""
     requests = []
     for one in asked:
@@ -116,7 +120,7 @@ def _taken_back(asked: Sequence[Asked], known: Known, history: History) -> list[
 
 
 def _later(
-    asked: Asked, retired: Collection[ItemId], history: History, known_until_ms: int
+    asked: OpenRequest, retired: Collection[ItemId], history: History, known_until_ms: int
 ) -> AbstractSet[ItemId]:
     request = asked.request
     if request.user_id is None:
@@ -125,14 +129,14 @@ def _later(
     return later - {*request.exclude, *retired, request.similar_to}
 
 
-def _forgotten(asked: Asked, history: History) -> bool:
+def _forgotten(asked: OpenRequest, history: History) -> bool:
     user_id = asked.request.user_id
     return user_id is not None and history.likes_at(user_id, (), _moment(asked)) is None
 
 
-def _moment(asked: Asked) -> Moment:
+def _moment(asked: OpenRequest) -> Moment:
     return Moment(asked.record.timestamp, asked.request.after)
 
 
-def _users(asked: Sequence[Asked]) -> set[UserId]:
+def _users(asked: Sequence[OpenRequest]) -> set[UserId]:
     return {one.request.user_id for one in asked if one.request.user_id is not None}

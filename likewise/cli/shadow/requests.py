@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import LikewiseError
 from likewise.log.ranges import read_between
-from serving.incoming import Asked, read_request
+from serving.incoming import OpenRequest, read_request
 
 if TYPE_CHECKING:
     from indexer.progress import Progress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Recent:
     """The requests among the last records of the topic, oldest first, and how many were none."""
 
-    asked: list[Asked]
+    asked: list[OpenRequest]
     bad: int
 
 
@@ -48,7 +48,7 @@ def read_recent(broker: Broker, topics: Topics, limit: int, progress: Progress) 
         read_request(record, default_reply_topic=topics.replies, received_at_ms=record.timestamp)
         for record in recent
     ]
-    asked = [one for one in read if isinstance(one, Asked)]
+    asked = [one for one in read if isinstance(one, OpenRequest)]
     if not asked:
         raise LikewiseError(
             f"none of the last {len(recent)} records on topic {topics.requests} is a request"

@@ -17,7 +17,7 @@ from likewise.testing.memory_log import MemoryRecord
 from serving import backlog as backlog_module
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
 from serving.cost import cost_of
-from serving.incoming import Asked
+from serving.incoming import OpenRequest
 from tests.serving_rig import REPLIES, VERSION, Rig
 
 if TYPE_CHECKING:
@@ -34,16 +34,16 @@ COSTLY = Request(liked=tuple(ItemId(str(n)) for n in range(10_000)), count=1_000
 
 def asked(
     topic: str, offset: int, *, partition: int = 0, size: int = 2, request: Request = CHEAP
-) -> Asked:
+) -> OpenRequest:
     record = MemoryRecord("requests", partition, offset, 0, None, b"x" * size, ())
-    return Asked(record, request, ReplyRoute(topic), 0)
+    return OpenRequest(record, request, ReplyRoute(topic), 0)
 
 
-def fill(backlog: Backlog, some: Iterable[Asked]) -> None:
+def fill(backlog: Backlog, some: Iterable[OpenRequest]) -> None:
     assert [one for one in some if not backlog.admit(one)] == []
 
 
-def offsets(taken: list[Asked]) -> list[int]:
+def offsets(taken: list[OpenRequest]) -> list[int]:
     return [one.record.offset for one in taken]
 
 
@@ -97,7 +97,7 @@ def test_everything_comes_out_once_and_nobody_waits_longer_than_a_round(
 ) -> None:
     backlog = Backlog(100)
     fill(backlog, (asked(topic, offset) for offset, topic in enumerate(requesters)))
-    taken: list[Asked] = []
+    taken: list[OpenRequest] = []
     while backlog:
         some = backlog.take(limit)
         assert 0 < len(some) <= limit
@@ -152,7 +152,7 @@ def test_what_turns_out_costly_is_put_back_and_keeps_its_place_among_its_request
     fill(backlog, [asked("a", 0), asked("a", 1)])
     (first,) = backlog.take(1)
     backlog.put_back(first, 500.0)
-    assert (first.place in backlog, len(backlog)) == (True, 2)
+    assert (first.record_id in backlog, len(backlog)) == (True, 2)
     assert backlog.take(BATCH, costly=False) == []
     assert [offsets(backlog.take(BATCH)) for _ in range(2)] == [[0], [1]]
 
@@ -176,7 +176,7 @@ def test_whatever_it_costs_everything_comes_out_once_in_each_ones_order(
 ) -> None:
     backlog = Backlog(100)
     fill(backlog, (asked(t, offset, request=r) for offset, (t, r) in enumerate(requests)))
-    taken: list[Asked] = []
+    taken: list[OpenRequest] = []
     while backlog:
         some = backlog.take(limit)
         assert 0 < len(some) <= limit

@@ -16,7 +16,7 @@ from likewise.messages.requests import (
     partition_header,
 )
 from likewise.settings import ServingSettings
-from serving.incoming import Asked, read_request
+from serving.incoming import OpenRequest, read_request
 from serving.unrouted import Unrouted
 from tests.serving_rig import (
     REPLIES,
@@ -148,8 +148,8 @@ def test_requests_that_wait_for_their_topic_are_bounded_and_go_with_their_partit
         read_request(record, default_reply_topic="", received_at_ms=0)
         for record in rig.broker.records(rig.topics.requests)
     )
-    wanted = [one for one in read if isinstance(one, Asked)]
-    places = [one.place for one in wanted]
+    wanted = [one for one in read if isinstance(one, OpenRequest)]
+    places = [one.record_id for one in wanted]
     for one in wanted:
         unrouted.hold(one)
     # The first made the broker be asked, so that nothing is left to wait for.
