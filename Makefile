@@ -23,7 +23,7 @@ ANNOY_BUILD := $(if $(filter Linux,$(shell uname -s)),ANNOY_COMPILER_ARGS='$(ANN
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-containers test-faults test-clients fuzz check format bench bench-quick lock audit image clean
+.PHONY: help install demo test test-containers test-faults test-clients fuzz check format docs bench bench-quick lock audit image clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ check: $(VENV)/installed ## format, lint, types, import rules, unit tests: befor
 format: $(VENV)/installed ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/installed ## write the generated tables of the documentation: settings, metrics, commands, codes
+	$(BIN)/python -m docs.generate
 
 bench: $(VENV)/peers ## measure speed and memory beside floors and peers; writes docs/benchmarks.md (under 20 min)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

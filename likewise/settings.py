@@ -1,8 +1,9 @@
-"""Settings: every one with its default and its reason, read once and validated.
+"""Every setting, with its type, default and explanation.
 
-Sources, later ones winning: the defaults here, a TOML file, `LIKEWISE_…` environment variables,
-command-line options. The table `[redis]` with `key_prefix = "a:"` in the file is
-`LIKEWISE_REDIS_KEY_PREFIX=a:` in the environment. See `likewise.settings_loader`.
+The explanations are the text of the tables in docs/operations.md (`make docs`). Later sources win:
+the defaults here, a TOML file, `LIKEWISE_…` environment variables, command-line options. `key_prefix`
+in the table `[redis]` of the file is `LIKEWISE_REDIS_KEY_PREFIX` in the environment. See
+`likewise.settings_loader`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import msgspec
 from msgspec import Meta
 
 Partitioner = Literal["murmur2", "crc32", "fnv1a"]
-"""`murmur2`: Java, Spring, kafka-python, aiokafka, franz-go, kafkajs. `crc32`: librdkafka and what
-stands on it (confluent-kafka, rust-rdkafka, PHP, Ruby). `fnv1a`: sarama, kafka-go's `Hash`."""
+"""`murmur2`: Java, Spring, kafka-python, aiokafka, franz-go, kafkajs. `crc32`: librdkafka and the
+clients built on it (confluent-kafka, rust-rdkafka, PHP, Ruby). `fnv1a`: sarama, kafka-go's `Hash`."""
 
 
 class Secret(str):
-    """A string that never shows itself in a repr, a log line or a traceback."""
+    """A string that is masked in a repr, a log line or a traceback."""
 
     __slots__ = ()
 
@@ -47,40 +48,50 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How to reach the Kafka cluster, and the topics on it."""
 
     bootstrap_servers: str = "localhost:9092"
-    """`host:port`, several separated by commas."""
+    """`host:port` of one or more brokers, separated by commas."""
     topic_prefix: str = ""
-    """Put before every topic and group name, to keep deployments on one cluster apart."""
+    """Prepended to every topic and group name, so that several deployments can share a cluster."""
     create_topics: bool = True
-    """Create missing topics on start; off where an operator makes them."""
+    """Create missing topics at start. Turn it off where an operator creates them."""
     partitions: Count = 6
-    """Partitions of the topics created: the most consumers or servers that can share the work."""
+    """Partitions of the topics that likewise creates: the maximum number of consumers or servers that
+    can share the work."""
     partitioner: Partitioner = "murmur2"
     """How clients choose the partition of a user id: `murmur2` (Java, kafka-python, franz-go, kafkajs),
-    `crc32` (librdkafka, confluent-kafka) or `fnv1a` (sarama). Where clients do otherwise nothing goes
-    wrong, but users with events on several partitions take more memory in Redis."""
+    `crc32` (librdkafka, confluent-kafka) or `fnv1a` (sarama). A wrong value costs memory in Redis, not
+    correctness. The first consumer stores the value in Redis; a later change has no effect until
+    Redis is rebuilt."""
     replication_factor: Count = 1
-    """Replicas of the topics created; 3 in production."""
+    """Replicas of the topics that likewise creates. Use 3 in production."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """`SASL_SSL` for a user name and a password, `SSL` for client certificates."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """Required with `SASL_PLAINTEXT` and `SASL_SSL`."""
     sasl_username: str | None = None
+    """User name for SASL."""
     sasl_password: Secret | None = None
-    """Or `sasl_password_file`: a file that holds it."""
+    """Password for SASL. `sasl_password_file` names a file that holds it instead."""
     ssl_cafile: Path | None = None
+    """Certificate authorities to trust, PEM. Default: those of the system."""
     ssl_certfile: Path | None = None
+    """Client certificate, PEM, if the brokers require one."""
     ssl_keyfile: Path | None = None
+    """Private key of the client certificate, PEM."""
     ssl_key_password: Secret | None = None
-    """Of an encrypted key. Or `ssl_key_password_file`: a file that holds it."""
+    """Password of an encrypted private key. `ssl_key_password_file` names a file that holds it instead."""
     session_timeout_ms: Milliseconds = 10_000
-    """A member silent for so long has died; its partitions go to others."""
+    """Kafka gives the partitions of a group member to others after this long without a heartbeat."""
     heartbeat_interval_ms: Milliseconds = 2_000
+    """How often a group member sends a heartbeat; at most a third of the session timeout."""
     fetch_max_wait_ms: Milliseconds = 100
-    """How long a broker may hold back an empty answer. Apache Kafka answers at once when there
-    are records; Tansu waits this long, so `likewise up` sets 10."""
+    """How long a broker may delay an empty fetch response. Apache Kafka answers as soon as there are
+    records. Tansu always waits this long, so `likewise up` sets 10."""
     request_timeout_ms: Milliseconds = 30_000
+    """How long to wait for a broker's response."""
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
-    """Of what this process sends: a server's replies, the indexer's announcements, dead letters, a
-    client's events and requests. Other codecs than these two are not in every client as it installs:
-    `none` and `gzip` are."""
+    """Compression of the records that this process sends: replies, announcements, dead letters, and a
+    client's events and requests. Every client can read `none` and `gzip`; many need an extra library
+    for the others. Records in any of these codecs can be read whatever the value."""
 
     @property
     def group_patience_s(self) -> float:
@@ -92,136 +103,147 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How to reach Redis, and the keys in it."""
 
     url: str = "redis://localhost:6379/0"
-    """`redis://`, `rediss://` (TLS) or `unix://`; may name user, password and database. With
-    Sentinel `redis+sentinel://host1:26379,host2:26379/service/0`, or `rediss+sentinel://`."""
+    """`redis://`, `rediss://` (TLS) or `unix://`; may contain user name, password and database. With
+    Sentinel: `redis+sentinel://host1:26379,host2:26379/service/0`, or `rediss+sentinel://`."""
     username: str | None = None
+    """User name for Redis ACLs. Default: the user `default`."""
     password: Secret | None = None
-    """Goes before one in the URL. Or `password_file`: a file that holds it."""
+    """Overrides a password in the URL. `password_file` names a file that holds it instead."""
     sentinel_username: str | None = None
+    """User name for the sentinels, if they use ACLs."""
     sentinel_password: Secret | None = None
-    """Of the sentinels, where they ask for one. Or `sentinel_password_file`."""
+    """Password for the sentinels. `sentinel_password_file` names a file that holds it instead."""
     ssl_cafile: Path | None = None
+    """Certificate authorities to trust with `rediss://`, PEM. Default: those of the system."""
     ssl_certfile: Path | None = None
-    """Our certificate, where the server asks for one (Redis does, unless `tls-auth-clients no`)."""
+    """Client certificate, PEM. Redis requires one unless it runs with `tls-auth-clients no`."""
     ssl_keyfile: Path | None = None
+    """Private key of the client certificate, PEM."""
     key_prefix: str = ""
-    """Put before every key, to keep deployments in one database apart."""
+    """Prepended to every key, so that several deployments can share a database."""
     cluster: bool = False
-    """Talk to a Redis Cluster. Batches are then applied at least once instead of atomically."""
+    """Connect to a Redis Cluster. Batches are then applied at least once instead of atomically."""
     timeout_s: Seconds = 5.0
-    """How long a command may take before it counts as failed."""
+    """How long to wait for the response to a command."""
 
 
 class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The worker that applies events to Redis."""
+    """The consumer, which applies events to Redis."""
 
     group: str = "likewise-consumers"
+    """Consumer group; `kafka.topic_prefix` goes before it."""
     max_records: Annotated[int, Meta(ge=1, le=100_000)] = 10_000
-    """The largest batch; bounds memory, the work repeated after a crash, and how long Redis is busy
-    with one: about 0.5 ms per 1,000 events."""
+    """Maximum number of records in a batch. Bounds the memory used, the work repeated after a crash,
+    and how long a batch blocks Redis: about 0.5 ms per 1,000 events."""
     poll_timeout_ms: Milliseconds = 200
+    """How long a poll waits for events; also the maximum delay of a shutdown."""
     quality_samples_per_s: Annotated[float, Meta(ge=0, le=1_000)] = 0.0
-    """New likes a second that are held against the current model before they are applied; 0: none.
-    A consumer that does so reads the model directory."""
+    """How many new likes per second each consumer tests against the current model before it applies
+    them, to measure quality; 0 turns this off. The consumer then needs to read the model directory."""
 
 
 class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a model is built, and how many are kept."""
+    """The indexer, which builds models."""
 
     interval_s: Seconds = 60.0
-    """Build when anything changed and the last build is so long ago."""
+    """Build a model if anything has changed and the last build was this long ago."""
     min_interval_s: Seconds = 2.0
-    """Never build more often than this."""
+    """Minimum time between two builds."""
     changed_share: Share = 0.05
-    """Build before the interval is over when this share of the users has changed."""
+    """Build before the interval has passed if this share of the users has changed."""
     keep_versions: Count = 5
-    """Older model versions are pruned; the current one never is."""
+    """Number of model versions to keep. The current version is never removed."""
     scan_chunk: Count = 1_000
-    """Users read per round trip."""
+    """Users read per round trip to Redis."""
     full_snapshot_every: Count = 100
-    """One build in so many reads every user; those between read only the users that changed."""
+    """Every n-th build reads all users; the builds between read only the users that have changed."""
     lease_ms: Milliseconds = 30_000
-    """An indexer that leads and falls silent for so long is replaced."""
+    """Another indexer becomes the leader after the leader has been silent for this long."""
 
 
 class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The worker that answers requests."""
+    """The server, which answers requests."""
 
     group: str = "likewise-servers"
+    """Consumer group of the servers; `kafka.topic_prefix` goes before it."""
     max_batch: Annotated[int, Meta(ge=1, le=10_000)] = 256
-    """The largest batch of requests ranked at once; a lone request is never held back."""
+    """Maximum number of requests ranked together. A server never waits for a batch to fill."""
     poll_timeout_ms: Milliseconds = 100
+    """How long a poll waits for requests; the first request ends the wait."""
     reply_topic_pattern: str = r"([a-zA-Z0-9].*[._-])?repl[iesy]+([._-].*)?"
-    """Regular expression that a reply topic must match as a whole; by default, `reply` or `replies` is
-    a word of its name. The default reply topic is always allowed; topics of a deployment of
-    likewise, this one or another, and internal ones are refused whatever this says."""
+    """Regular expression that the whole name of a reply topic must match. The default requires the word
+    `reply` or `replies`, as in `shop.replies`. The default reply topic is always allowed. Topics that
+    likewise itself uses, in any deployment, and internal topics (`__…`) are always refused."""
     after_timeout_ms: Milliseconds = 5_000
-    """How long a request with `after` and no deadline waits for its like to be applied."""
+    """How long a request with `after` and without a deadline waits for its event to be applied."""
     explain_limit: Count = 3
-    """How many of the user's likes are named for each item when a request asks to explain."""
+    """Maximum number of likes named for each item if a request sets `explain`."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 2
-    """Threads that rank: they share a lone batch, and have one each where more requests wait. Two use
-    what broker and clients leave of a second core; more seldom help, since a part of the work is
-    for one thread alone."""
+    """Threads that rank. They share a single batch; if more requests are waiting, each ranks a batch
+    of its own. More than two seldom help: part of the work holds Python's global lock."""
     model_check_interval_s: Seconds = 1.0
-    """How often an idle server looks for a new model; a busy one looks with every batch."""
+    """How often an idle server checks for a new model. A busy server checks with every batch."""
 
 
 class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the services log, and how."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe level that is logged."""
     format: Literal["auto", "console", "json"] = "auto"
-    """`auto`: coloured lines on a terminal, JSON elsewhere."""
+    """`console`: lines for people. `json`: one JSON object per line. `auto`: `console` on a terminal,
+    `json` elsewhere."""
 
 
 class MonitoringSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a service answers `/healthz`, `/readyz` and `/metrics`."""
+    """Where a service answers `/healthz`, `/readyz` and `/metrics` over HTTP."""
 
     host: str = "127.0.0.1"
+    """Address to listen on. `0.0.0.0` allows other machines to connect; there is no authentication."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
-    """0: not at all."""
+    """Port to listen on; 0 turns the endpoint off."""
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is built from a snapshot; docs/ranking.md has the formulas.
+    """How models are built; docs/ranking.md has the formulas.
 
-    A number left out is the ranker's own default, or with `auto` what the build chooses.
+    A number that is not set takes the ranker's default, or with `auto` the value that the build
+    chooses.
     """
 
     directory: Path = Path("models")
-    """Where model versions stand, one directory each; indexer and servers share it."""
+    """Directory of the model versions. The indexer writes it, the servers read it."""
     ranker: Literal["auto", "blend", "spectral", "cooccurrence", "neighbours"] = "auto"
-    """`auto`: each build tries a few recipes on likes it holds out, and takes the best.
-    `neighbours` alone is the original: binary matrix, 40 dimensions, nearest users."""
+    """`auto`: each build compares a few recipes on held-out likes and keeps the best. `neighbours` is
+    the original algorithm: binary matrix, 40 dimensions, nearest users."""
     seed: int = 0
-    """Of everything random in a build; the same likes then give the same model."""
+    """Seed of everything random in a build. The same likes and seed give the same model."""
     rank: Annotated[int, Meta(ge=0, le=4_096)] | None = None
-    """Singular vectors kept."""
+    """Number of singular vectors."""
     user_exponent: Share | None = None
-    """How much less a like says when its user likes many items."""
+    """How strongly a like is discounted if its user likes many items."""
     item_exponent: Share | None = None
-    """How much less a like says when many users like the item."""
+    """How strongly a like is discounted if many users like its item."""
     ridge: Annotated[float, Meta(ge=0)] | None = None
-    """Directions of taste weaker than this count for little."""
+    """Regularisation: directions of taste weaker than this count for little."""
     ridge_exponent: Annotated[float, Meta(ge=0, le=2)] | None = None
-    """How much stronger the ridge is for users with few likes; 0: the same for all."""
+    """How much stronger the regularisation is for users with few likes; 0: the same for all users."""
     query_exponent: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    """How much less the like of a popular item weighs in a query."""
+    """How strongly the likes of popular items are discounted in a query."""
     score_exponent: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    """Higher recommends more popular items."""
+    """Higher values recommend more popular items."""
     similar_items: Count | None = None
-    """Co-occurring items kept for each item; bounds the size of the model."""
+    """Co-occurring items kept per item; bounds the size of the model."""
     max_likes_per_user: Count | None = None
-    """Of a user who likes more, so many likes, drawn at random, say what goes together, in a build and
-    in an answer; bounds what one user costs. 2,000 if left out."""
+    """Maximum number of likes per user that a build or an answer uses; a random sample of a user who
+    has more. Bounds the cost of one user. Default: 2,000."""
     neighbours: Count | None = None
-    """Nearest users asked by the ranker `neighbours`."""
+    """Number of nearest users that the ranker `neighbours` uses."""
     trees: Count | None = None
-    """Annoy trees."""
+    """Number of Annoy trees."""
     popular_half_life_s: Seconds | None = None
-    """A like counts half as much for popularity after so long; left out: all likes count alike.
-    Popular items are what a user without likes is given."""
+    """Age at which a like counts half towards an item's popularity. Not set: all likes count the same.
+    Users without likes get the most popular items."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

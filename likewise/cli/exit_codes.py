@@ -1,4 +1,4 @@
-"""What the exit code of a command says; 0 is success, 130 a Ctrl-C."""
+"""The exit codes of the commands; docs/operations.md has them as a table (`make docs`)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from likewise.errors import (
 if TYPE_CHECKING:
     from likewise.errors import LikewiseError
 
+SUCCEEDED = 0
+"""The command succeeded."""
 FAILED = 1
-"""The command failed, or found what it was to look out for (`verify`: a difference)."""
+"""The command failed, or found a problem (`verify`: a difference, `health`: not healthy)."""
 USAGE = 2
-"""An option, an argument or a setting can't be used."""
+"""An option, an argument or a setting is not usable."""
 MISSING_EXTRA = 3
-"""A dependency is not installed."""
+"""A dependency is not installed; the message names the extra."""
 OUT_OF_REACH = 4
-"""A server, or an answer, did not come in time; the same command may succeed later."""
+"""A server could not be reached, or did not answer in time. The same command may succeed later."""
 ROWS_LEFT_OUT = 5
-"""Done, but for rows of the file that could not be read; they are listed."""
+"""The import is complete except for rows that could not be read; they are listed."""
+INTERRUPTED = 130
+"""Ctrl-C."""
 
 
 def exit_code_of(error: LikewiseError) -> int:
-    """Return the exit code that stands for the error."""
+    """Return the exit code for the error."""
     match error:
         case SettingsError():
             return USAGE

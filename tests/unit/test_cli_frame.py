@@ -199,7 +199,7 @@ def test_config_gives_every_setting_with_its_meaning_and_origin() -> None:
     assert settings["indexer.keep_versions"]["value"] == 2
     assert settings["indexer.keep_versions"]["origin"] == "LIKEWISE_INDEXER_KEEP_VERSIONS"
     assert settings["serving.max_batch"]["origin"] == "default"
-    assert settings["serving.max_batch"]["meaning"].startswith("The largest batch of requests")
+    assert settings["serving.max_batch"]["meaning"].startswith("Maximum number of requests")
 
 
 @pytest.mark.parametrize("form", [["--json"], []])
