@@ -1,4 +1,4 @@
-"""The audit at the end of a run: everything is held against the log, and nothing may be missing."""
+"""The audit at the end of a run: everything is compared with the log, and nothing may be missing."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Figures:
 
     faults: Counter[str] = field(default_factory=Counter)
     events: int = 0
+    scattered_users: int = 0
     duplicates: int = 0
     poison: int = 0
     requests: int = 0
@@ -66,21 +67,17 @@ def audit(
     topics: Topics,
     ledger: Ledger,
     figures: Figures,
-    oracle: Oracle | None = None,
 ) -> Oracle:
-    """Fail if anything was lost, doubled, out of order, or recommended although liked.
-
-    An `oracle` that has read a part of the log already reads on.
-    """
-    oracle = oracle or Oracle()
-    oracle.read_on(broker, topics.likes)
+    """Fail if anything was lost, doubled, out of order, or recommended although liked."""
+    oracle = Oracle.of(broker, topics.likes)
     lost = [place for place, value in ledger.confirmed.items() if oracle.values[place] != value]
     assert not lost, "confirmed events that are not in the log"
-    assert state_of(store) == oracle.state()
+    assert _differences(state_of(store), oracle.state()) == {}
     found = Verifier(broker, store, topics.likes).run(lambda _read, _total: None)
     assert found.equal, found
     _check_answers(ledger, oracle)
     figures.events = oracle.events
+    figures.scattered_users = oracle.scattered_users()
     figures.duplicates += ledger.duplicates
     figures.poison += len(ledger.poison)
     _count_requests(ledger, figures)
@@ -93,6 +90,17 @@ def state_of(store: LikeStore) -> dict[str, set[str]]:
     likes = store.likes(users)
     return {
         str(user): {str(item) for item in items} for user, items in zip(users, likes, strict=True)
+    }
+
+
+def _differences(
+    stored: dict[str, set[str]], expected: dict[str, set[str]]
+) -> dict[str, tuple[set[str], set[str]]]:
+    """Return, for each user whose likes are wrong, those too many and those missing."""
+    return {
+        user: (stored.get(user, set()) - likes, likes - stored.get(user, set()))
+        for user, likes in ({user: set[str]() for user in stored} | expected).items()
+        if stored.get(user, set()) != likes
     }
 
 

@@ -1,7 +1,8 @@
-"""The oracle: what the log says, read with nothing of the product but its broker connection.
+"""The oracle: the state that the log defines, computed with nothing of the product but its broker connection.
 
-Events are understood with `json` alone and applied one by one to plain sets. So a fault in the
-decoder, in the folding or in `likewise verify` can't hide itself here.
+Events are decoded with `json` alone. Each user's partitions are merged by the rule in docs/protocol.md, and
+the events applied one by one to plain sets. So a fault in the decoder, in the folding, in the merging or in
+`likewise verify` cannot hide itself here.
 """
 
 from __future__ import annotations
@@ -18,83 +19,100 @@ if TYPE_CHECKING:
 
     from likewise.log.port import Broker
     from likewise.messages.positions import Position
-    from likewise.records import Record, TopicPartition
+    from likewise.records import Record
 
 
-class Step(NamedTuple):
-    """From this event on, counted from the first, the user likes the item or does not."""
+class Event(NamedTuple):
+    """One user's event; events sort in the order in which they count."""
 
-    number: int
-    liked: bool
+    time_ms: int
+    """The newest timestamp of the user's events in the partition, up to and including this one."""
+    partition: int
+    offset: int
+    action: str
+    item: str | None
 
 
 @dataclass
 class Oracle:
-    """The state after the whole log, and how each like came to it."""
+    """Everything in a log, by user."""
 
     events: int = 0
-    likes: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     values: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """Every record's value by partition and offset."""
-    _numbers: dict[tuple[int, int], int] = field(default_factory=dict)
-    _read: dict[TopicPartition, int] = field(default_factory=dict)
-    _steps: dict[tuple[str, str], list[Step]] = field(default_factory=lambda: defaultdict(list))
+    _by_user: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    _by_item: dict[tuple[str, str], list[Event]] = field(default_factory=lambda: defaultdict(list))
+    _forgets: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    _newest_ms: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, broker: Broker, topic: str) -> Oracle:
-        """Read the topic from its beginning to where it ends now."""
+        """Read the topic from its beginning to its current end."""
         oracle = cls()
-        oracle.read_on(broker, topic)
-        return oracle
-
-    def read_on(self, broker: Broker, topic: str) -> None:
-        """Read from where it has read to before, to where the topic ends now."""
         partitions = broker.partitions(topic)
         start, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
-        start |= {partition: at for partition, at in self._read.items() if at > start[partition]}
         for records in read_between(broker, start, end):
-            self.take(records)
-        self._read = end
+            oracle.take(records)
+        return oracle
 
     def take(self, records: Iterable[Record]) -> None:
-        """Apply the next records; what is no event of ours changes nothing."""
+        """Add the next records of some partitions; poison changes nothing."""
         for record in records:
-            place = record.partition, record.offset
-            self.values[place] = record.value or b""
-            self._numbers[place] = len(self.values)
+            self.values[record.partition, record.offset] = record.value or b""
             body = _body_of(record)
             if body is not None:
                 self.events += 1
-                self._apply(len(self.values), body)
+                self._add(record, body)
 
     def state(self) -> dict[str, set[str]]:
         """Return the likes of every user who has any."""
-        return {user: set(items) for user, items in self.likes.items() if items}
+        likes = {user: _likes_after(events) for user, events in self._by_user.items()}
+        return {user: items for user, items in likes.items() if items}
+
+    def scattered_users(self) -> int:
+        """Return how many users have events on more than one partition."""
+        return sum(len({one.partition for one in own}) > 1 for own in self._by_user.values())
 
     def liked_ever_since(self, user: str, item: str, after: Position) -> bool:
-        """Whether the user liked the item when `after` was applied, and never ceased to."""
-        steps = self._steps.get((user, item), [])
-        number = self._numbers[after.partition, after.offset]
-        before = [step for step in steps if step.number <= number]
-        since = [step for step in steps if step.number > number]
-        return bool(before) and before[-1].liked and all(step.liked for step in since)
+        """Whether the user likes the item as soon as `after` is applied, however far other partitions are."""
+        events = self._by_item.get((user, item), [])
+        likes = [
+            event
+            for event in events
+            if event.action == "like"
+            and event.partition == after.partition
+            and event.offset <= after.offset
+        ]
+        unlikes = [event for event in events if event.action == "unlike"]
+        taken_back = unlikes + self._forgets.get(user, [])
+        return bool(likes) and all(event < max(likes) for event in taken_back)
 
-    def _apply(self, number: int, body: dict[str, str]) -> None:
-        user, action = body["user_id"], body.get("action", "like")
-        if action == "forget_user":
-            for item in self.likes.pop(user, set()):
-                self._steps[user, item].append(Step(number, liked=False))
-            return
-        item, liked = body["item_id"], action == "like"
-        self._steps[user, item].append(Step(number, liked))
-        if liked:
-            self.likes[user].add(item)
+    def _add(self, record: Record, body: dict[str, str]) -> None:
+        user, item, action = body["user_id"], body.get("item_id"), body.get("action", "like")
+        key = user, record.partition
+        self._newest_ms[key] = max(record.timestamp, self._newest_ms.get(key, 0))
+        event = Event(self._newest_ms[key], record.partition, record.offset, action, item)
+        self._by_user[user].append(event)
+        if item is None:
+            self._forgets[user].append(event)
         else:
-            self.likes[user].discard(item)
+            self._by_item[user, item].append(event)
+
+
+def _likes_after(events: list[Event]) -> set[str]:
+    likes: set[str] = set()
+    for event in sorted(events):
+        if event.item is None:
+            likes.clear()
+        elif event.action == "like":
+            likes.add(event.item)
+        else:
+            likes.discard(event.item)
+    return likes
 
 
 def _body_of(record: Record) -> dict[str, str] | None:
-    """Return the event that the harness itself has written, None for poison."""
+    """Return the event if the harness wrote it, None for poison."""
     if b'"sent_by"' not in (record.value or b""):
         return None
     body: dict[str, str] = json.loads(record.value or b"")

@@ -35,6 +35,14 @@ def stopped(server: EmbeddedRedis) -> Iterator[None]:
 
 
 @contextmanager
+def emptied(server: EmbeddedRedis) -> Iterator[None]:
+    """Everything in it is gone, at once."""
+    with Redis.from_url(server.url) as operator:
+        operator.flushall()
+    yield
+
+
+@contextmanager
 def out_of_memory(server: EmbeddedRedis) -> Iterator[None]:
     """Every write is refused."""
     with Redis.from_url(server.url) as operator:

@@ -1,4 +1,4 @@
-"""A scene: services as processes, traffic beside them, and the audit when the faults are over."""
+"""A scene: services as processes, traffic, and the audit when the faults are over."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Scene:
         wait_until(lambda: self.version() not in versions, "another model", BUILD_TIMEOUT_S)
 
     def audit(self, figures: Figures) -> Oracle:
-        """Wait until everything is settled, then hold it against the log."""
+        """Wait until everything is settled, then compare it with the log."""
         for service in self.services:
             service.check_alive()
         settle(self.broker, self.store, self.topics, self.traffic)
@@ -103,6 +103,11 @@ def scene_of(
         opened(observing or settings) as (broker, store),
         deployed(settings, directory, services, clock_file=clock_file) as running,
     ):
-        yield Scene(
-            broker, store, topics, running, Traffic(broker, topics, seed=seed, poison=poison)
+        traffic = Traffic(
+            broker,
+            topics,
+            bootstrap_servers=(observing or settings).kafka.bootstrap_servers,
+            seed=seed,
+            poison=poison,
         )
+        yield Scene(broker, store, topics, running, traffic)

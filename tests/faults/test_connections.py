@@ -68,6 +68,7 @@ def test_a_redis_that_fails_in_every_way_loses_nothing(
         faults |= {
             "Redis killed, restarted with AOF": lambda _: redis_faults.killed(server),
             "Redis restarted with AOF": lambda _: redis_faults.stopped(server),
+            "Redis emptied": lambda _: redis_faults.emptied(server),
             "Redis out of memory": lambda _: redis_faults.out_of_memory(server),
             "Redis read-only": lambda _: redis_faults.read_only(server),
             "Redis without its replicas": lambda _: redis_faults.without_replicas(server),

@@ -11,29 +11,40 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consumers.fold import fold
 from likewise.log.topics import Topics, TopicSpec
-from likewise.messages.events import Like, Unlike
+from likewise.messages.events import ForgetUser, Like, Unlike, encode_event
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.positions import Position
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
+from likewise.testing.memory_log import MemoryRecord
 from tests.faults.audit import Figures, audit
 from tests.faults.crash_points import CRASH_POINTS, CrashPoint
 from tests.faults.deployment import SERVICES
 from tests.faults.ledger import Ask, Ledger
+from tests.faults.oracle import Oracle
 from tests.faults.proxy import proxy_before
+from tests.ordering import Log, outcome_of_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from likewise.records import TopicPartition
-    from tests.faults.oracle import Oracle
 
 TOPICS = Topics()
 ANN, A, B = UserId("ann"), ItemId("a"), ItemId("b")
 EVENTS: list[Like | Unlike] = [Like(ANN, A), Like(ANN, B), Unlike(ANN, B)]
+
+users, items = st.sampled_from([ANN, UserId("bob")]), st.sampled_from([A, B])
+events = st.one_of(
+    st.builds(Like, users, items), st.builds(Unlike, users, items), st.builds(ForgetUser, users)
+)
+timed_events = st.lists(st.tuples(st.integers(0, 12), events), max_size=12)
+logs = st.dictionaries(st.integers(0, 2), timed_events)
 
 
 class World:
@@ -96,6 +107,37 @@ def test_an_answer_with_an_item_that_was_liked_before_is_noticed() -> None:
     world.ledger.asks[b"1"] = Ask("ann", Position(0, 1), confirmed=True, answers=[["a"]])
     with pytest.raises(AssertionError, match="which they liked"):
         world.audit()
+
+
+@given(logs)
+def test_the_oracle_merges_each_users_partitions_by_timestamp(log: Log) -> None:
+    assert oracle_of(log).state() == outcome_of_log(log)[0]
+
+
+def test_an_item_counts_as_liked_only_if_nothing_later_takes_it_back() -> None:
+    oracle = oracle_of(
+        {
+            0: [(10, Like(ANN, A)), (20, Like(ANN, B)), (30, Unlike(ANN, B))],
+            1: [(5, ForgetUser(ANN)), (15, Unlike(ANN, A))],
+            2: [(16, Like(ANN, A))],
+        }
+    )
+    assert oracle.scattered_users() == 1
+    assert oracle.liked_ever_since(ANN, A, Position(2, 0))
+    assert not oracle.liked_ever_since(ANN, A, Position(0, 0)), "unliked later, elsewhere"
+    assert not oracle.liked_ever_since(ANN, A, Position(1, 1)), "not liked there"
+    assert not oracle.liked_ever_since(ANN, B, Position(0, 1)), "unliked later"
+
+
+def oracle_of(log: Log) -> Oracle:
+    oracle = Oracle()
+    for partition, events in log.items():
+        for offset, (time_ms, event) in enumerate(events):
+            body = {**json.loads(encode_event(event)), "sent_by": "test"}
+            value = json.dumps(body).encode()
+            place = TOPICS.likes, partition, offset, time_ms
+            oracle.take([MemoryRecord(*place, key=None, value=value)])
+    return oracle
 
 
 @pytest.mark.parametrize("point", CRASH_POINTS, ids=lambda point: point.name)

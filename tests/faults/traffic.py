@@ -1,4 +1,7 @@
-"""Traffic: producers that publish, askers that ask, and a listener who hears the replies."""
+"""Traffic: producers that publish, askers that send requests, and a listener for the replies.
+
+Some users' events come from two clients that hash keys differently, some of them with old timestamps.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ import threading
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import LikewiseError
 from likewise.messages.positions import Position
 from likewise.messages.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER
 from likewise.records import TopicPartition
+from tests.faults.crc32_client import Crc32Client
 from tests.faults.ledger import Ask, Ledger
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     Poison = Callable[[random.Random], tuple[bytes | None, bytes | None]]
 
 USERS = [f"user {number}" for number in range(60)]
+TWO_CLIENT_USERS = frozenset(USERS[::4])
 ITEMS = [f"item {number}" for number in range(80)]
 CONFIRMATION_TIMEOUT_S = 15.0
 EVENTS_AT_ONCE = 10
@@ -34,6 +39,33 @@ POISON_SHARE = 0.05
 _DUPLICATE_SHARE = 0.1
 _OLD_DUPLICATE_SHARE = 0.02
 _REMEMBERED = 200
+_LATE_SHARE = 0.1
+_LATE_BY_MS = 30_000
+
+
+class Outgoing(NamedTuple):
+    """A record to publish on the likes topic, and by which client."""
+
+    key: bytes | None
+    value: bytes | None
+    by_crc32_client: bool = False
+    age_ms: int = 0
+
+
+class Clients:
+    """likewise's own client, and one that hashes keys differently."""
+
+    def __init__(self, own: Sink, crc32: Crc32Client, likes: str) -> None:
+        self.own = own
+        self._crc32 = crc32
+        self._likes = likes
+
+    def publish(self, record: Outgoing) -> Delivery:
+        """Queue the record; see `Sink.send`."""
+        key, value, by_crc32_client, age_ms = record
+        if by_crc32_client:
+            return self._crc32.send(self._likes, value, key=key, age_ms=age_ms)
+        return self.own.send(self._likes, value, key=key)
 
 
 class Traffic:
@@ -44,12 +76,14 @@ class Traffic:
         broker: Broker,
         topics: Topics,
         *,
+        bootstrap_servers: str,
         seed: int,
         poison: Poison | None = None,
     ) -> None:
         self.ledger = Ledger()
         self._broker = broker
         self._topics = topics
+        self._bootstrap_servers = bootstrap_servers
         self._seed = seed
         self._poison = poison
         self._stop = threading.Event()
@@ -96,20 +130,19 @@ class Traffic:
 
     def _produce(self, number: int) -> None:
         rng = random.Random(f"{self._seed} producer {number}")
-        remembered: list[tuple[bytes, bytes]] = []
-        with self._sink() as sink:
+        remembered: list[Outgoing] = []
+        with self._clients() as clients:
             while not self._stop.wait(PAUSE_S):
-                batch = self._events(rng, number, remembered)
-                self._publish(sink, batch)
+                self._publish(clients, self._events(rng, number, remembered))
 
     def _events(
-        self, rng: random.Random, number: int, remembered: list[tuple[bytes, bytes]]
-    ) -> list[tuple[bytes | None, bytes | None]]:
-        """Return keys and values: fresh events, some twice, some old ones again, some broken."""
-        batch: list[tuple[bytes | None, bytes | None]] = []
+        self, rng: random.Random, number: int, remembered: list[Outgoing]
+    ) -> list[Outgoing]:
+        """Return fresh events, some twice, some old ones again, some broken."""
+        batch: list[Outgoing] = []
         for _ in range(EVENTS_AT_ONCE):
             if self._poison is not None and rng.random() < POISON_SHARE:
-                batch.append(self._poison(rng))
+                batch.append(Outgoing(*self._poison(rng)))
                 continue
             event = an_event(rng, sent_by=f"producer {number}")
             batch.append(event)
@@ -122,39 +155,37 @@ class Traffic:
         del remembered[:-_REMEMBERED]
         return batch
 
-    def _publish(self, sink: Sink, batch: Sequence[tuple[bytes | None, bytes | None]]) -> None:
-        flying: list[tuple[bytes | None, bytes | None, Delivery]] = []
-        for key, value in batch:
+    def _publish(self, clients: Clients, batch: Sequence[Outgoing]) -> None:
+        in_flight: list[tuple[Outgoing, Delivery]] = []
+        for record in batch:
             try:
-                flying.append((key, value, sink.send(self._topics.likes, value, key=key)))
+                in_flight.append((record, clients.publish(record)))
             except LikewiseError:
                 self.ledger.unconfirmed += 1
-        for key, value, delivery in flying:
+        for record, delivery in in_flight:
             try:
                 place = delivery.result(CONFIRMATION_TIMEOUT_S)
             except LikewiseError:
                 self.ledger.unconfirmed += 1
                 continue
-            if value is not None and b'"sent_by"' in value:
-                self.ledger.confirmed[place] = value
+            if record.value is not None and b'"sent_by"' in record.value:
+                self.ledger.confirmed[place] = record.value
             else:
-                self.ledger.poison[place] = (key, value)
+                self.ledger.poison[place] = (record.key, record.value)
 
     def _ask(self, number: int) -> None:
         rng = random.Random(f"{self._seed} asker {number}")
-        with self._sink() as sink:
+        with self._clients() as clients:
             while not self._stop.wait(PAUSE_S):
                 user = rng.choice(USERS)
                 after = None
                 if rng.random() < 0.7:
-                    key, value = _encoded(user, "like", rng.choice(ITEMS), f"asker {number}")
+                    event = _event(rng, user, "like", rng.choice(ITEMS), f"asker {number}")
                     with suppress(LikewiseError):
-                        place = sink.send(self._topics.likes, value, key=key).result(
-                            CONFIRMATION_TIMEOUT_S
-                        )
-                        self.ledger.confirmed[place] = value
+                        place = clients.publish(event).result(CONFIRMATION_TIMEOUT_S)
+                        self.ledger.confirmed[place] = event.value or b""
                         after = Position(*place)
-                self._send_request(sink, user, after)
+                self._send_request(clients.own, user, after)
 
     def _send_request(self, sink: Sink, user: str, after: Position | None) -> None:
         correlation_id = secrets.token_bytes(12)
@@ -201,29 +232,34 @@ class Traffic:
             self.ledger.outcomes[body["source"]] += 1
 
     @contextmanager
-    def _sink(self) -> Iterator[Sink]:
+    def _clients(self) -> Iterator[Clients]:
         with ExitStack() as stack:
-            while not self._stop.is_set():
-                try:
-                    sink = self._broker.sink()
-                except LikewiseError:
-                    time.sleep(0.1)
-                    continue
-                yield stack.enter_context(closing(sink))
-                return
-            raise AssertionError("no sink before the end")
+            own = stack.enter_context(closing(self._own_sink()))
+            crc32 = stack.enter_context(closing(Crc32Client(self._bootstrap_servers)))
+            yield Clients(own, crc32, self._topics.likes)
+
+    def _own_sink(self) -> Sink:
+        while not self._stop.is_set():
+            try:
+                return self._broker.sink()
+            except LikewiseError:
+                time.sleep(0.1)
+        raise AssertionError("the broker was not reached before the end")
 
 
-def an_event(rng: random.Random, *, sent_by: str) -> tuple[bytes, bytes]:
-    """Return key and value of a like (70%), an unlike, or a forget (2%)."""
+def an_event(rng: random.Random, *, sent_by: str) -> Outgoing:
+    """Return a like (70%), an unlike, or a forget (2%)."""
     chance = rng.random()
     action = "like" if chance < 0.70 else "unlike" if chance < 0.98 else "forget_user"
     item = None if action == "forget_user" else rng.choice(ITEMS)
-    return _encoded(rng.choice(USERS), action, item, sent_by)
+    return _event(rng, rng.choice(USERS), action, item, sent_by)
 
 
-def _encoded(user: str, action: str, item: str | None, sent_by: str) -> tuple[bytes, bytes]:
+def _event(rng: random.Random, user: str, action: str, item: str | None, sent_by: str) -> Outgoing:
     body = {"action": action, "user_id": user, "sent_by": sent_by}
     if item is not None:
         body["item_id"] = item
-    return user.encode(), json.dumps(body).encode()
+    by_crc32_client = user in TWO_CLIENT_USERS and rng.random() < 0.5
+    late = by_crc32_client and rng.random() < _LATE_SHARE
+    age_ms = rng.randrange(_LATE_BY_MS) if late else 0
+    return Outgoing(user.encode(), json.dumps(body).encode(), by_crc32_client, age_ms)
