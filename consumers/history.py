@@ -27,17 +27,17 @@ def read_histories(
     users: Collection[UserId],
     while_reading: Callable[[], None],
 ) -> dict[UserId, UserState]:
-    """Return what the events of the users between these offsets say; empty words where none do.
+    """Return the users' states by their events between these offsets; empty without events.
 
     Raises:
         TransientError: see `read_between`.
     """
-    words = {user: UserState() for user in users}
+    states = {user: UserState() for user in users}
     for part in _parts(broker, start, end, while_reading):
         for event, record in zip(part.events, part.records, strict=True):
-            if not isinstance(event, RetireItem | RestoreItem) and event.user_id in words:
-                words[event.user_id].take(event, record, {})
-    return words
+            if not isinstance(event, RetireItem | RestoreItem) and event.user_id in states:
+                states[event.user_id].add(event, record, {})
+    return states
 
 
 def floors_ahead(

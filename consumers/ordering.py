@@ -185,11 +185,11 @@ class Ordering:
         if not floors_ms:
             return
         start = self._broker.offsets_since(self._partitions(), min(floors_ms.values()))
-        words = read_histories(
+        states = read_histories(
             self._broker, start, self._applied(start), floors_ms.keys(), self._while_reading
         )
         self._store.catch_up(
-            {user: History(floor_ms, words[user]) for user, floor_ms in floors_ms.items()}
+            {user: History(floor_ms, states[user]) for user, floor_ms in floors_ms.items()}
         )
 
     def _applied(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
@@ -213,19 +213,19 @@ class Ordering:
             users.pop(user, None)
         together = Changes(users=users, homes=homes)
         if marked:
-            together.scattered = _words_of_users(parts, marked)
+            together.scattered = _states_of_users(parts, marked)
         if any(changes.retire or changes.restore for changes in folded):
-            together.catalogue = self._words_on_items(parts)
+            together.catalogue = self._state_of_catalogue(parts)
         return together
 
-    def _words_on_items(self, parts: Sequence[Part]) -> UserState:
+    def _state_of_catalogue(self, parts: Sequence[Part]) -> UserState:
         known = self._store.catalogue_reach([part.partition for part in parts])
-        words = UserState()
+        state = UserState()
         for part in parts:
             for event, record in zip(part.events, part.records, strict=True):
                 if isinstance(event, RetireItem | RestoreItem):
-                    words.take(event, record, known)
-        return words
+                    state.add(event, record, known)
+        return state
 
     def _partitions(self) -> list[TopicPartition]:
         return self._broker.partitions(self._topic)
@@ -275,13 +275,13 @@ def _first_ms(part: Part, users: Sequence[UserId], marked: Marked) -> dict[UserI
     return found
 
 
-def _words_of_users(parts: Sequence[Part], marked: Marked) -> dict[UserId, UserState]:
-    words: defaultdict[UserId, UserState] = defaultdict(UserState)
+def _states_of_users(parts: Sequence[Part], marked: Marked) -> dict[UserId, UserState]:
+    states: defaultdict[UserId, UserState] = defaultdict(UserState)
     for part in parts:
         for event, record in zip(part.events, part.records, strict=True):
             if isinstance(event, RetireItem | RestoreItem):
                 continue
             known = marked.get(event.user_id)
             if known is not None:
-                words[event.user_id].take(event, record, known.reach)
-    return dict(words)
+                states[event.user_id].add(event, record, known.reach)
+    return dict(states)

@@ -1,6 +1,6 @@
 """The rule of order, in the plainest way: each user's partitions are merged by timestamp.
 
-Knows nothing of homes, marks or words: it sorts all events there are.
+It knows nothing of homes, marks or states: it sorts all events.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The order of one user's events that lie in several partitions.
+"""The order of one user's events when they lie in several partitions.
 
-Kafka keeps order within a partition only, and clients hash keys differently, so one user's events may
-lie in several partitions. They count as if the partitions were merged by timestamp: an event comes
-after every event of the same user before it in its partition, and among partitions the timestamps
-decide. See docs/protocol.md and docs/decisions/0017-events-on-several-partitions-are-merged-by-time.md.
+Kafka keeps order only within a partition, and clients hash keys differently, so the events of one
+user may lie in several partitions. They count as if the partitions were merged by timestamp: an
+event comes after every earlier event of the same user in its partition; between partitions the
+timestamps decide. See docs/protocol.md and
+docs/decisions/0017-events-on-several-partitions-are-merged-by-time.md.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class Moment(NamedTuple):
-    """Where an event stands in the order of its user's events.
+    """The place of an event in the order of its user's events; later moments are greater.
 
-    `time_ms` is the newest record timestamp among the user's events in the partition, up to and
-    with this one: the order within a partition holds even where timestamps go back.
+    `time_ms` is the newest record timestamp among the user's events in the partition up to and
+    including this one: the order within a partition holds even where timestamps go back.
     """
 
     time_ms: int
@@ -34,14 +35,14 @@ class Moment(NamedTuple):
 
 
 class ItemState(NamedTuple):
-    """The latest that was said of an item, and when."""
+    """Whether the item is liked, and the moment of the event that decided it."""
 
     moment: Moment
     liked: bool
 
 
 class Reach(NamedTuple):
-    """The newest timestamp and the last offset among one user's events in one partition."""
+    """The newest timestamp and the last offset of one user's events in one partition."""
 
     time_ms: int
     offset: int
@@ -49,41 +50,42 @@ class Reach(NamedTuple):
 
 @dataclass(slots=True)
 class UserState:
-    """The latest word on each item of one user, and the latest `forget_user`.
+    """The latest state of each item for one user, and the latest `forget_user`.
 
-    No item's word is older than `forget`. Taking in events again, or in another order of partitions,
-    comes to the same. The retired items are kept in the same way, as those of one user.
+    No item's state is older than `forget`. Adding events again, or the partitions in another
+    order, gives the same state. The retired items are kept the same way, as those of one user.
     """
 
     forget: Moment | None = None
     items: dict[ItemId, ItemState] = field(default_factory=dict)
     reach: dict[int, Reach] = field(default_factory=dict)
-    """By partition, of the events that were taken in."""
+    """By partition, of the events that were added."""
 
-    def take(self, event: Event, record: Record, known: Mapping[int, Reach]) -> None:
-        """Take in the next event of a partition; `known` is the reach before these words."""
+    def add(self, event: Event, record: Record, known: Mapping[int, Reach]) -> None:
+        """Add the next event of a partition; `known` is the reach of the events before these."""
         moment = self._moment(record, known)
         if isinstance(event, ForgetUser):
-            self.say_forget(moment)
+            self.forget_before(moment)
         else:
-            self.say(event.item_id, ItemState(moment, isinstance(event, Like | RetireItem)))
+            liked = isinstance(event, Like | RetireItem)
+            self.set_item(event.item_id, ItemState(moment, liked))
 
-    def say(self, item_id: ItemId, word: ItemState) -> bool:
-        """Note the word on the item; False where a later one is known."""
-        if self.forget is not None and word.moment <= self.forget:
+    def set_item(self, item_id: ItemId, state: ItemState) -> bool:
+        """Set the item's state and return True; return False if a later state is known."""
+        if self.forget is not None and state.moment <= self.forget:
             return False
         known = self.items.get(item_id)
-        if known is not None and word.moment <= known.moment:
+        if known is not None and state.moment <= known.moment:
             return False
-        self.items[item_id] = word
+        self.items[item_id] = state
         return True
 
-    def say_forget(self, moment: Moment) -> bool:
-        """Drop every older word; False where a later `forget_user` is known."""
+    def forget_before(self, moment: Moment) -> bool:
+        """Drop all older states and return True; return False if a later `forget_user` is known."""
         if self.forget is not None and moment <= self.forget:
             return False
         self.forget = moment
-        self.items = {item: word for item, word in self.items.items() if word.moment > moment}
+        self.items = {item: state for item, state in self.items.items() if state.moment > moment}
         return True
 
     def _moment(self, record: Record, known: Mapping[int, Reach]) -> Moment:
@@ -93,9 +95,9 @@ class UserState:
 
 
 def moment_ms(record: Record, reach: Reach | None) -> int:
-    """Return `Moment.time_ms` of an event that follows on what was reached in its partition."""
+    """Return the `Moment.time_ms` of an event, given the reach of its partition before it."""
     time_ms = max(record.timestamp, 0)
-    # An event that is read again, from further back, counts from the beginning once more.
+    # An event at or before the reach is read again: the partition counts from its beginning.
     if reach is None or reach.offset >= record.offset:
         return time_ms
     return max(time_ms, reach.time_ms)

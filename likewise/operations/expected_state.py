@@ -63,11 +63,11 @@ class Replay:
     def apply(self, event: Event, record: Record) -> None:
         """Take in the next event of a partition."""
         if isinstance(event, RetireItem | RestoreItem):
-            self._catalogue.take(event, record)
+            self._catalogue.add(event, record)
             return
         user_id = event.user_id
         if user_id in self.merged:
-            self.merged[user_id].take(event, record)
+            self.merged[user_id].add(event, record)
             return
         if self._partitions.setdefault(user_id, record.partition) != record.partition:
             self.unmerged.add(user_id)
@@ -82,7 +82,7 @@ class Replay:
         """Take in, once more, the next event of a partition, where it is of an unmerged user."""
         if isinstance(event, RetireItem | RestoreItem) or event.user_id not in self.unmerged:
             return
-        self.merged.setdefault(event.user_id, Merged()).take(event, record)
+        self.merged.setdefault(event.user_id, Merged()).add(event, record)
 
     def end_merge(self) -> None:
         """Note that everything applied so far was merged."""

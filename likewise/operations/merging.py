@@ -1,7 +1,7 @@
-"""One user's partitions merged by timestamp, for verification: not the code that consumers use.
+"""One user's partitions merged by timestamp, for verification: independent of the consumers' code.
 
-The rule is in docs/protocol.md: an event comes after those of the same user before it in its
-partition; among partitions the record timestamps decide, then the partition's number.
+The rule is in docs/protocol.md: an event comes after every earlier event of the same user in its
+partition; between partitions the record timestamps decide, then the partition number.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Merged:
-    """What the events so far come to, each partition's taken in from its beginning."""
+    """The state after the events so far, each partition's added from its beginning."""
 
     def __init__(self) -> None:
         self._ends: dict[int, tuple[int, int]] = {}
@@ -30,11 +30,11 @@ class Merged:
 
     @property
     def partitions(self) -> int:
-        """In how many partitions events were."""
+        """The number of partitions with events."""
         return len(self._ends)
 
-    def take(self, event: Event, record: Record) -> None:
-        """Take in the next event of a partition."""
+    def add(self, event: Event, record: Record) -> None:
+        """Add the next event of a partition."""
         newest, _ = self._ends.get(record.partition, (0, 0))
         time_ms = max(newest, record.timestamp)
         self._ends[record.partition] = time_ms, record.offset
@@ -50,17 +50,17 @@ class Merged:
             self._latest[item_id] = place, isinstance(event, Like | RetireItem)
 
     def likes(self) -> set[ItemId]:
-        """Return the items that are liked."""
+        """Return the liked items."""
         return {item for item, (_, liked) in self._latest.items() if liked}
 
     def settled_since(self, time_ms: int) -> set[ItemId] | None:
-        """Return the items that no event before that time has a say in; None: all there are."""
+        """Return the items that no event before `time_ms` decides; None if that is all items."""
         if self._forgotten is not None and self._forgotten[0] >= time_ms:
             return None
         return {item for item, (place, _) in self._latest.items() if place[0] >= time_ms}
 
-    def words(self) -> UserState:
-        """Return the same as a store keeps it."""
+    def user_state(self) -> UserState:
+        """Return the state as a store keeps it."""
         return UserState(
             None if self._forgotten is None else Moment(*self._forgotten),
             {

@@ -161,7 +161,7 @@ class Verifier:
         for start in range(0, len(users), _CHUNK):
             self._store.catch_up(
                 {
-                    user: History(0, self._replay.merged[user].words())
+                    user: History(0, self._replay.merged[user].user_state())
                     for user in users[start : start + _CHUNK]
                 }
             )

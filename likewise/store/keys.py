@@ -60,7 +60,7 @@ class Keys(NamedTuple):
         """HASH of the times of what the set under the key holds, beside it in a Redis Cluster.
 
         `f`: when the user was forgotten; `r{partition}`: how far that partition was taken in;
-        `i{item_id}`: the latest word on the item. The name does not tell whose set it is.
+        `i{item_id}`: the item's latest state. The name does not tell whose set it is.
         """
         slot = f"{{{slot_tag(key)}}}:" if self.cluster else ""
         return f"{self.prefix}likewise:times:{slot}{hashed(key.removeprefix(self.prefix))}"

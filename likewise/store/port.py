@@ -56,10 +56,10 @@ class Scattered(NamedTuple):
 
 
 class History(NamedTuple):
-    """What a scattered user's events say from `floor_ms` up to the applied positions."""
+    """A scattered user's state by the events from `floor_ms` up to the applied positions."""
 
     floor_ms: int
-    words: UserState
+    state: UserState
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Changes:
     retire: set[ItemId] = field(default_factory=set)
     restore: set[ItemId] = field(default_factory=set)
     scattered: dict[UserId, UserState] = field(default_factory=dict)
-    """Users whose events have times. A word counts where the store has no later one."""
+    """States of users whose events have times. An item changes unless the store has a later state."""
     catalogue: UserState | None = None
     """The retired items, whose events always have times: an item that is "liked" is retired."""
     homes: Homes | None = None
@@ -151,7 +151,7 @@ class LikeStore(Protocol):
     def catch_up(self, histories: Mapping[UserId, History]) -> None:
         """Add what was applied without times; users are complete, unless marked from another time.
 
-        Idempotent. The words of each user are added all or nothing.
+        Idempotent. Each user is caught up all or nothing.
         """
 
     def catalogue_reach(self, partitions: Sequence[int]) -> dict[int, Reach]:

@@ -1,4 +1,4 @@
-"""MemoryStore: the port `LikeStore` in memory, for tests of what stands on it."""
+"""MemoryStore: the port `LikeStore` in memory, for tests."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """A store that forgets everything with the process; passes the suite of the real one.
+    """A store in memory that passes the contract suite of the real one.
 
-    `failure`, while set, is raised by every call, as a server out of reach would.
+    While `failure` is set every call raises it, as if the server were unavailable.
     """
 
     def __init__(self, *, clock_s: Callable[[], float] = time.monotonic) -> None:
-        """Start empty; `clock_s` tells leases the time."""
+        """Start empty; leases expire by `clock_s`."""
         self.failure: LikewiseError | None = None
         self.evicting = Eviction("noeviction", 0)
         self._clock_s = clock_s
@@ -90,8 +90,8 @@ class MemoryStore:
                 raise HomesMovedError("users were marked as scattered meanwhile")
             for user_id, change in changes.users.items():
                 self._apply_to_user(user_id, change)
-            for user_id, words in changes.scattered.items():
-                self._merge_into_user(user_id, words, follow=True)
+            for user_id, state in changes.scattered.items():
+                self._merge_into_user(user_id, state, follow=True)
             self._changed.update(changes.users, changes.scattered)
             self._apply_to_catalogue(changes)
             self._positions.update(
@@ -129,9 +129,9 @@ class MemoryStore:
     def catch_up(self, histories: Mapping[UserId, History]) -> None:
         """See `LikeStore.catch_up`."""
         with self._answering():
-            for user, (floor_ms, words) in histories.items():
+            for user, (floor_ms, state) in histories.items():
                 if self._scattered.get(user) == Scattered(floor_ms, False, {}):
-                    self._merge_into_user(user, words, follow=False)
+                    self._merge_into_user(user, state, follow=False)
                     self._changed.add(user)
                     self._scattered[user] = Scattered(floor_ms, True, {})
 
@@ -222,7 +222,7 @@ class MemoryStore:
                 del self._leases[name]
 
     def eviction(self) -> Eviction:
-        """See `LikeStore.eviction`; `evicting` says what to return."""
+        """See `LikeStore.eviction`; returns `evicting`."""
         with self._answering():
             return self.evicting
 
@@ -232,7 +232,7 @@ class MemoryStore:
             return
 
     def close(self) -> None:
-        """See `LikeStore.close`; everything stays, as on a server."""
+        """See `LikeStore.close`; the data stays, as on a server."""
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -252,9 +252,9 @@ class MemoryStore:
         else:
             self._likes.pop(user_id, None)
 
-    def _merge_into_user(self, user_id: UserId, words: UserState, *, follow: bool) -> None:
+    def _merge_into_user(self, user_id: UserId, state: UserState, *, follow: bool) -> None:
         likes = self._likes.get(user_id, set())
-        if likes := _merged(likes, self._times[user_id], words, follow=follow):
+        if likes := _merged(likes, self._times[user_id], state, follow=follow):
             self._likes[user_id] = likes
         else:
             self._likes.pop(user_id, None)
@@ -269,16 +269,16 @@ class MemoryStore:
             self._retired_version = secrets.randbits(62)
 
 
-def _merged(likes: set[ItemId], times: UserState, words: UserState, *, follow: bool) -> set[ItemId]:
-    if words.forget is not None and times.say_forget(words.forget):
+def _merged(likes: set[ItemId], times: UserState, state: UserState, *, follow: bool) -> set[ItemId]:
+    if state.forget is not None and times.forget_before(state.forget):
         likes = likes & times.items.keys()
-    said = {item for item, word in words.items.items() if times.say(item, word)}
-    added = {item for item in said if words.items[item].liked}
-    for partition, reach in words.reach.items():
+    changed = {item for item, new in state.items.items() if times.set_item(item, new)}
+    added = {item for item in changed if state.items[item].liked}
+    for partition, reach in state.reach.items():
         known = times.reach.get(partition)
         if follow or known is None or reach.offset > known.offset:
             times.reach[partition] = reach
-    return (likes - said) | added
+    return (likes - changed) | added
 
 
 def _reach(times: UserState, partitions: Sequence[int]) -> dict[int, Reach]:

@@ -91,8 +91,8 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
             yield from set_writes("SADD", key, change.add)
         if change.remove:
             yield from set_writes("SREM", key, change.remove)
-    for user_id, words in changes.scattered.items():
-        yield merge_write(keys, keys.likes(user_id), words)
+    for user_id, state in changes.scattered.items():
+        yield merge_write(keys, keys.likes(user_id), state)
     yield from set_writes("SADD", keys.changed, [*changes.users, *changes.scattered])
     if changes.catalogue is not None:
         yield merge_write(keys, keys.retired, changes.catalogue)
@@ -103,9 +103,9 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
         yield Write("SET", keys.retired_version, [str(secrets.randbits(VERSION_BITS))])
 
 
-def merge_write(keys: Keys, key: str, words: UserState) -> Write:
-    """Return what applies words to a set, each where nothing later was said."""
-    return Write("MERGE", key, merge_arguments(words, "follow"), keys.times(key))
+def merge_write(keys: Keys, key: str, state: UserState) -> Write:
+    """Return the write that merges a state into a set; items with a later state stay."""
+    return Write("MERGE", key, merge_arguments(state, "follow"), keys.times(key))
 
 
 def set_writes(command: str, key: str, members: Collection[str]) -> Iterator[Write]:

@@ -1,7 +1,7 @@
-"""How words with times are merged into a set in Redis, and how they are written there.
+"""How user states are merged into a set in Redis, and how Redis stores them.
 
-A moment is `time:partition:offset`, a word the same with `:1` (liked) or `:0`, a reach
-`time:offset`. The HASH of the times is described by `likewise.store.keys.Keys.times`.
+A moment is `time:partition:offset`, an item's state the same with `:1` (liked) or `:0`, a reach
+`time:offset`. `likewise.store.keys.Keys.times` describes the HASH of the times.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # `merge(set, times, from, to)`: positions in KEYS, and in ARGV.
 # ARGV: `follow` or `catch up`; the forget's moment or ''; the number of reaches, partition and reach
-# for each; then item and word for each item.
+# for each; then item and state for each item.
 MERGE_FUNCTION = """
 local function call(command, i, ...)
   local reply = redis.pcall(command, KEYS[i], ...)
@@ -81,10 +81,10 @@ local function merge(set, times, from, to)
     reach(times, ARGV[from] == 'follow', ARGV[i], ARGV[i + 1])
   end
   for i = items, to, 2 do
-    local said = moment(ARGV[i + 1])
+    local changed = moment(ARGV[i + 1])
     local known = call('HGET', times, 'i' .. ARGV[i])
-    if not (forgotten and not later(said, forgotten))
-      and not (known and not later(said, moment(known))) then
+    if not (forgotten and not later(changed, forgotten))
+      and not (known and not later(changed, moment(known))) then
       call('HSET', times, 'i' .. ARGV[i], ARGV[i + 1])
       call(string.sub(ARGV[i + 1], -1) == '1' and 'SADD' or 'SREM', set, ARGV[i])
     end
@@ -97,7 +97,7 @@ MERGE = MERGE_FUNCTION + "merge(1, 2, 1, #ARGV)"
 
 # KEYS: scattered, changed; a set and its times for each user.
 # ARGV: for each user the hashed id, the id, the floor, the number of arguments, and those above.
-# Only who is still marked from this floor is complete after it.
+# Only a user who is still marked from this floor becomes complete.
 CATCH_UP = (
     MERGE_FUNCTION
     + """
@@ -132,16 +132,16 @@ end
 """
 
 
-def merge_arguments(words: UserState, mode: Literal["follow", "catch up"]) -> list[str]:
-    """Return what the script's `merge` wants to know.
+def merge_arguments(state: UserState, mode: Literal["follow", "catch up"]) -> list[str]:
+    """Return the arguments of the script's `merge`.
 
-    `follow`: the words are those of events that follow on the positions, and what they reach counts.
-    `catch up`: they are of events before that, and what was reached since stays.
+    `follow`: the state is of events after the applied positions; its reach replaces the stored one.
+    `catch up`: it is of events before them; a stored reach that is further stays.
     """
-    arguments = [mode, "" if words.forget is None else _text(words.forget), str(len(words.reach))]
-    for partition, (time_ms, offset) in words.reach.items():
+    arguments = [mode, "" if state.forget is None else _text(state.forget), str(len(state.reach))]
+    for partition, (time_ms, offset) in state.reach.items():
         arguments += (str(partition), f"{time_ms}:{offset}")
-    for item_id, (moment, liked) in words.items.items():
+    for item_id, (moment, liked) in state.items.items():
         arguments += (item_id, f"{_text(moment)}:{liked:d}")
     return arguments
 
@@ -161,7 +161,7 @@ def parse_reaches(partitions: Sequence[int], fields: Iterable[str | None]) -> di
 
 
 def parse_scattered(mark: str, reach: dict[int, Reach]) -> Scattered:
-    """Return what the HASH of scattered users says of one."""
+    """Return a field of the HASH of scattered users, parsed."""
     return Scattered(int(mark.rstrip("?")), not mark.endswith("?"), reach)
 
 

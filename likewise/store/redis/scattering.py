@@ -99,15 +99,15 @@ class ScatteredUsers:
     def _catch_up_at_once(self, some: Iterable[tuple[UserId, History]]) -> None:
         keys = [self._keys.scattered, self._keys.changed]
         arguments: list[str | int] = []
-        for user, (floor_ms, words) in some:
-            likes, merged = self._keys.likes(user), merge_arguments(words, "catch up")
+        for user, (floor_ms, state) in some:
+            likes, merged = self._keys.likes(user), merge_arguments(state, "catch up")
             keys += (likes, self._keys.times(likes))
             arguments += (hashed(user), user, floor_ms, len(merged), *merged)
         self._run("EVAL", CATCH_UP, len(keys), *keys, *arguments)
 
     def _catch_up_one_by_one(self, some: Iterable[tuple[UserId, History]]) -> None:
-        for user, (floor_ms, words) in some:
-            likes, merged = self._keys.likes(user), merge_arguments(words, "catch up")
+        for user, (floor_ms, state) in some:
+            likes, merged = self._keys.likes(user), merge_arguments(state, "catch up")
             self._run("EVAL", MERGE, 2, likes, self._keys.times(likes), *merged)
             self._run("SADD", self._keys.changed, user)
             self._run("EVAL", COMPLETE, 1, self._keys.scattered, hashed(user), floor_ms)
