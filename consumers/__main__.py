@@ -1,4 +1,4 @@
-"""`python -m consumers`: one consumer, set up by file and environment, until Ctrl-C or SIGTERM."""
+"""`python -m consumers`: one consumer, configured by file and environment, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
 from likewise.errors import LikewiseError
 from likewise.service.logs import log_fatal
-from likewise.service.runtime import surroundings
+from likewise.service.runtime import open_runtime
 from likewise.settings_loader import load_settings
 
 
 def main() -> int:
-    """Return the exit code: 0 after a stop, 2 where settings have to be mended."""
+    """Return the exit code: 0 after a stop, 2 for an error that the operator must fix."""
     try:
         settings = load_settings()
         stats = ConsumerStats()
-        with surroundings(settings, "consumer", stats) as given:
-            run_consumer(*given, stats=stats)
+        with open_runtime(settings, "consumer", stats) as runtime:
+            run_consumer(*runtime, stats=stats)
     except LikewiseError as error:
         if not log_fatal(error):
             sys.stderr.write(f"{error}\n")

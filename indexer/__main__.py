@@ -1,4 +1,4 @@
-"""`python -m indexer`: one indexer, set up by file and environment, until Ctrl-C or SIGTERM.
+"""`python -m indexer`: one indexer, configured by file and environment, until Ctrl-C or SIGTERM.
 
 SIGUSR1 asks it to build at once. Any other process can have a model built at once, without
 knowing where the indexer runs, by `likewise index --once`.
@@ -14,7 +14,7 @@ from indexer.service import run_indexer
 from indexer.worker import IndexerStats
 from likewise.errors import LikewiseError
 from likewise.service.logs import log_fatal
-from likewise.service.runtime import BUILD_SILENCE_S, surroundings
+from likewise.service.runtime import BUILD_SILENCE_S, open_runtime
 from likewise.settings_loader import load_settings
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Return the exit code: 0 after a stop, 2 where settings have to be mended."""
+    """Return the exit code: 0 after a stop, 2 for an error that the operator must fix."""
     try:
         # Until there is an indexer to ask, the signal must not end the process.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         settings = load_settings()
         stats = IndexerStats()
-        with surroundings(settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as given:
-            run_indexer(*given, stats=stats, on_start=build_on_signal)
+        with open_runtime(settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
+            run_indexer(*runtime, stats=stats, on_start=build_on_signal)
     except LikewiseError as error:
         if not log_fatal(error):
             sys.stderr.write(f"{error}\n")

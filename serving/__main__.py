@@ -1,4 +1,4 @@
-"""`python -m serving`: one server, set up by file and environment, until Ctrl-C or SIGTERM."""
+"""`python -m serving`: one server, configured by file and environment, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import sys
 
 from likewise.errors import LikewiseError
 from likewise.service.logs import log_fatal
-from likewise.service.runtime import surroundings
+from likewise.service.runtime import open_runtime
 from likewise.settings_loader import load_settings
 from serving.service import run_server
 from serving.stats import ServingStats
 
 
 def main() -> int:
-    """Return the exit code: 0 after a stop, 2 where settings have to be mended."""
+    """Return the exit code: 0 after a stop, 2 for an error that the operator must fix."""
     try:
         settings = load_settings()
         stats = ServingStats()
-        with surroundings(settings, "server", stats) as given:
-            run_server(*given, stats=stats)
+        with open_runtime(settings, "server", stats) as runtime:
+            run_server(*runtime, stats=stats)
     except LikewiseError as error:
         if not log_fatal(error):
             sys.stderr.write(f"{error}\n")

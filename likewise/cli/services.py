@@ -29,11 +29,11 @@ def consume(context: typer.Context) -> None:
     """
     from consumers.service import run_consumer
     from consumers.stats import ConsumerStats
-    from likewise.service.runtime import surroundings
+    from likewise.service.runtime import open_runtime
 
     stats = ConsumerStats()
-    with surroundings(command_line(context).settings, "consumer", stats) as given:
-        run_consumer(*given, stats=stats)
+    with open_runtime(command_line(context).settings, "consumer", stats) as runtime:
+        run_consumer(*runtime, stats=stats)
 
 
 def serve(context: typer.Context) -> None:
@@ -46,13 +46,13 @@ def serve(context: typer.Context) -> None:
     likewise --models /var/lib/likewise/models serve
     ```
     """
-    from likewise.service.runtime import surroundings
+    from likewise.service.runtime import open_runtime
     from serving.service import run_server
     from serving.stats import ServingStats
 
     stats = ServingStats()
-    with surroundings(command_line(context).settings, "server", stats) as given:
-        run_server(*given, stats=stats)
+    with open_runtime(command_line(context).settings, "server", stats) as runtime:
+        run_server(*runtime, stats=stats)
 
 
 def index(
@@ -90,13 +90,13 @@ def _index(settings: Settings) -> None:
     from indexer.__main__ import build_on_signal
     from indexer.service import run_indexer
     from indexer.worker import IndexerStats
-    from likewise.service.runtime import BUILD_SILENCE_S, surroundings
+    from likewise.service.runtime import BUILD_SILENCE_S, open_runtime
 
     # Until there is an indexer to ask, the signal must not end the process.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     stats = IndexerStats()
-    with surroundings(settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as given:
-        run_indexer(*given, stats=stats, on_start=build_on_signal)
+    with open_runtime(settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
+        run_indexer(*runtime, stats=stats, on_start=build_on_signal)
 
 
 def _index_once(cli: CommandLine, *, announce: bool, as_json: bool) -> None:

@@ -303,7 +303,7 @@ def lose_everything(store: LikeStore) -> None:
         store.flush()
     elif isinstance(store, RedisStore):
         for key in (store._keys.retired, store._keys.retired_version):
-            store._run("DEL", key)
+            store._redis.run("DEL", key)
 
 
 def items(*names: str) -> set[ItemId]:

@@ -27,7 +27,7 @@ from likewise.errors import (
     TransientError,
 )
 from likewise.service.monitoring.endpoint import monitoring
-from likewise.service.runtime import surroundings
+from likewise.service.runtime import open_runtime
 from likewise.settings import LoggingSettings, MonitoringSettings, Settings
 from likewise.settings_loader import setting_names
 
@@ -280,7 +280,7 @@ def test_a_service_logs_misspelt_variables_as_it_logs_everything(
 ) -> None:
     monkeypatch.setenv("LIKEWISE_KAFKA_PARTITION", "3")
     settings = Settings(logging=LoggingSettings(format="json"))
-    with surroundings(settings, "consumer", ConsumerStats()):
+    with open_runtime(settings, "consumer", ConsumerStats()):
         pass
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (line["variable"], line["level"]) == ("LIKEWISE_KAFKA_PARTITION", "warning")

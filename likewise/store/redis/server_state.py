@@ -1,4 +1,4 @@
-"""What a Redis server says of itself in INFO, which also users without CONFIG may be allowed."""
+"""The state of a Redis server by INFO, which users without the right to CONFIG may call."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _KEEPS_ALL = "noeviction"
 
 
 class ServerState(NamedTuple):
-    """What matters of INFO. A server that does not say counts as one that keeps everything."""
+    """What likewise needs of INFO. A server that reports no policy counts as evicting nothing."""
 
     policy: str
     evicted_keys: int
     is_replica: bool
 
 
-def about(client: Any) -> ServerState:
-    """Return what one server says; three short round trips.
+def state_of(client: Any) -> ServerState:
+    """Return the state of one server, in three short round trips.
 
     Raises:
         RedisError: as redis-py raises it.
@@ -35,6 +35,6 @@ def about(client: Any) -> ServerState:
 
 
 def worst(states: Sequence[ServerState]) -> Eviction:
-    """Return the policy of a server that evicts, if any does, and the keys that all removed."""
+    """Return the policy of a server that evicts, if any does, and the keys that all evicted."""
     policies = sorted({state.policy for state in states}, key=lambda policy: policy == _KEEPS_ALL)
     return Eviction(policies[0], sum(state.evicted_keys for state in states))

@@ -1,0 +1,146 @@
+"""Running commands on a Redis server or cluster, with every failure as one of likewise's errors."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from redis import RedisCluster
+from redis.exceptions import ResponseError
+
+from likewise.errors import TransientError
+from likewise.store.redis.applying import key_of
+from likewise.store.redis.bulk_reading import read_all
+from likewise.store.redis.connection import Client, address, connect, disconnect
+from likewise.store.redis.refusals import FAILURES, refusal
+from likewise.store.redis.server_state import ServerState, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from likewise.errors import LikewiseError
+    from likewise.settings import RedisSettings
+    from likewise.store.redis.applying import Command
+    from likewise.store.redis.bulk_reading import Read
+
+
+class RedisCommands:
+    """Runs commands; connects with the first, and again after an interruption. Thread-safe.
+
+    Every method raises `TransientError` when Redis cannot be reached or refuses for now,
+    `SettingsError` when a setting has to change, and `ForeignDataError` when a key holds
+    something that likewise did not write.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        """Check the settings; nothing connects yet.
+
+        Raises:
+            SettingsError: the settings cannot be used.
+        """
+        self.address = address(settings)
+        self._settings = settings
+        self._client: Client | None = None
+        self._connecting = threading.Lock()
+
+    def run(self, *command: str | bytes | int) -> Any:
+        """Return the reply to one command."""
+        try:
+            return self._connected().execute_command(*command)
+        except FAILURES as error:
+            key = key_of(command, str(error)) if len(command) > 1 else None
+            raise self._failure(error, key) from error
+
+    def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the replies to independent commands, sent together, in their order."""
+        if not commands:
+            return []
+        try:
+            with self._connected().pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                replies: list[Any] = pipeline.execute(raise_on_error=False)
+        except FAILURES as error:
+            raise self._failure(error) from error
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise self._failure(reply, str(command[1])) from reply
+        return replies
+
+    def read(self, reads: Sequence[Read]) -> list[Any]:
+        """Return the same as `pipeline`, faster, and on one server with lists in place of sets."""
+        client = self._connected()
+        if not reads or isinstance(client, RedisCluster):
+            return self.pipeline(reads)
+        try:
+            return read_all(client, reads)
+        except ResponseError:
+            return self.pipeline(reads)  # the error it raises names the key
+        except FAILURES as error:
+            raise self._failure(error) from error
+
+    def scan_sets(self, pattern: str, chunk: int) -> Iterator[list[str]]:
+        """Yield the names of all sets that match, about `chunk` at a time, each at least once."""
+        for client in self._primaries():
+            cursor = -1
+            while cursor != 0:
+                try:
+                    cursor, found = client.scan(
+                        cursor=max(cursor, 0), match=pattern, count=chunk, _type="set"
+                    )
+                except FAILURES as error:
+                    raise self._failure(error) from error
+                if found:
+                    yield found
+
+    def server_states(self) -> list[ServerState]:
+        """Return the state of each primary. After finding a replica the next call reconnects."""
+        states = []
+        for client in self._primaries():
+            try:
+                states.append(state_of(client))
+            except FAILURES as error:
+                raise self._failure(error) from error
+        if any(state.is_replica for state in states):
+            self._reconnect()
+        return states
+
+    def close(self) -> None:
+        """Close all connections; a later call connects again."""
+        with self._connecting:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _primaries(self) -> list[Any]:
+        client = self._connected()
+        if isinstance(client, RedisCluster):
+            nodes = client.get_primaries()  # type: ignore[no-untyped-call]  # redis-py left it out
+            return [client.get_redis_connection(node) for node in nodes]
+        return [client]
+
+    def _failure(self, error: Exception, key: str | None = None) -> LikewiseError:
+        """Return the error to raise; after a transient one the next call reconnects.
+
+        Connections outlive a failover behind one host name: a demoted server goes on refusing
+        writes over them, while the name already leads to the new primary.
+        """
+        failure = refusal(error, self.address, key)
+        if isinstance(failure, TransientError):
+            self._reconnect()
+        return failure
+
+    def _reconnect(self) -> None:
+        with self._connecting:
+            client, self._client = self._client, None
+        if client is not None:
+            disconnect(client)
+
+    def _connected(self) -> Any:
+        with self._connecting:
+            if self._client is None:
+                try:
+                    self._client = connect(self._settings)
+                except FAILURES as error:
+                    raise refusal(error, self.address) from error
+            return self._client
