@@ -30,6 +30,14 @@ hypothesis.settings.load_profile("likewise")
 IN_CONTAINERS = os.environ.get("LIKEWISE_TEST_SERVERS", "embedded") == "containers"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_deployment_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands use a running `likewise up` of this user, which must not change what tests find."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Kafka-protocol broker, empty at first, shared by all tests of the run."""

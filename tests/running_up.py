@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -40,8 +41,11 @@ class RunningUp:
     @property
     def redis_url(self) -> str:
         """As foreign clients need it; likewise's own commands find the password themselves."""
-        [path] = (self.home / "likewise").glob(f"up-*/redis-{self.redis_port}.password")
-        return f"redis://:{path.read_text()}@127.0.0.1:{self.redis_port}/0"
+        for path in (self.home / "likewise").glob("up-*/deployment.json"):
+            settings = json.loads(path.read_text())["settings"]
+            if settings["redis.url"] == self.redis_address:
+                return f"redis://:{settings['redis.password']}@127.0.0.1:{self.redis_port}/0"
+        raise AssertionError("this run has left no record")
 
     @property
     def redis_address(self) -> str:

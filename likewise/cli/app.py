@@ -72,7 +72,7 @@ def _print_version(wanted: bool) -> None:
 
 _Option = typer.Option
 _LOGGING = frozenset({"consume", "index", "serve"})
-"""They log what others complain about, since their lines may have to be JSON."""
+"""Services. They log what other commands print on standard error, which may have to be JSON."""
 _SETTINGS = "Settings (also in likewise.toml and as LIKEWISE_… variables)"
 
 
@@ -141,8 +141,9 @@ def main(
         },
         debug=debug,
         strict=strict_settings,
+        logs=context.invoked_subcommand in _LOGGING,
     )
-    if not (strict_settings or wants_strictness() or context.invoked_subcommand in _LOGGING):
+    if not (strict_settings or wants_strictness() or context.obj.logs):
         for unknown in unknown_variables():
             complain(str(unknown))
 

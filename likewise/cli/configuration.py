@@ -57,7 +57,7 @@ def _effective(cli: CommandLine) -> Iterator[Setting]:
         yield Setting(
             name=dotted,
             value=_shown(value),
-            origin=cli.origins.get(dotted, "default"),
+            origin="likewise up" if dotted in cli.adopted else cli.origins.get(dotted, "default"),
             meaning=explanations(type(kind)).get(name, ""),
         )
 

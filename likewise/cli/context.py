@@ -1,4 +1,4 @@
-"""What every command starts from: the global options and the settings they lead to."""
+"""What every command starts with: the global options, and the settings and servers they lead to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from likewise.cli.output import note
 from likewise.log.topics import Topics
 from likewise.settings_loader import load_settings, setting_origins
 from likewise.store.keys import Keys
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     import typer
 
+    from likewise.cli.running import RunningUp
     from likewise.log.kafka import KafkaBroker
     from likewise.settings import Settings
     from likewise.store.redis import RedisStore
@@ -29,30 +31,63 @@ _PATIENCE_MS = 10_000
 
 @dataclass
 class CommandLine:
-    """The global options of one run; everything else is made when a command asks for it."""
+    """The global options of one run; everything else is created when a command asks for it."""
 
     file: Path | None = None
     options: dict[str, object] = field(default_factory=dict)
-    """Settings given as options, by their dotted names; None where one was not given."""
+    """Settings given as options, by dotted name; None if the option was not given."""
     debug: bool = False
     strict: bool = False
-    """Whether a variable that is no setting is an error."""
+    """Whether an unknown `LIKEWISE_…` variable is an error."""
+    logs: bool = False
+    """Whether the command is a service, whose standard error is its log."""
 
     @cached_property
-    def settings(self) -> Settings:
-        """The settings from all sources, read once.
+    def given(self) -> Settings:
+        """The settings from file, environment and options, read once.
 
         Raises:
             SettingsError: see `load_settings`.
         """
-        from likewise.cli.private_directory import with_local_password
+        return load_settings(file=self.file, options=self.options, strict=self.strict)
 
-        settings = load_settings(file=self.file, options=self.options, strict=self.strict)
-        return with_local_password(settings)
+    @cached_property
+    def settings(self) -> Settings:
+        """The given settings, completed with those of a running `likewise up`.
+
+        Says on standard error that it does so, except for services, which log it.
+
+        Raises:
+            SettingsError: a given setting is not usable, or several runs are active and the given
+                settings do not choose one.
+        """
+        if not self.adopted:
+            return self.given
+        if not self.logs:
+            note(f"using {self.running}")
+        return load_settings(file=self.file, options={**self.options, **self.adopted})
+
+    @cached_property
+    def running(self) -> RunningUp | None:
+        """The running `likewise up` that the command means; None if it means none.
+
+        Raises:
+            SettingsError: see `settings`.
+        """
+        from likewise.cli.running import deployment_meant
+
+        return deployment_meant(self.given, self.origins)
+
+    @cached_property
+    def adopted(self) -> dict[str, str]:
+        """The settings that come from a running `likewise up`, by dotted name."""
+        from likewise.cli.running import adopted_settings
+
+        return adopted_settings(self.running, self.given, self.origins) if self.running else {}
 
     @cached_property
     def origins(self) -> dict[str, str]:
-        """Where each setting that is not a default was given, by its dotted name."""
+        """Where each given setting that is not a default was set, by dotted name."""
         return setting_origins(file=self.file, options=self.options)
 
     @property
@@ -67,9 +102,9 @@ class CommandLine:
 
     @contextmanager
     def broker(self) -> Iterator[KafkaBroker]:
-        """Give the Kafka cluster of the settings for the length of a `with` block.
+        """Provide the Kafka cluster of the settings for the length of a `with` block.
 
-        Somebody waits at the terminal: a cluster out of reach is given up after 10 s at most.
+        Gives up a cluster that cannot be reached after at most 10 s: somebody waits at the terminal.
         """
         from likewise.log.kafka import KafkaBroker
 
@@ -80,7 +115,7 @@ class CommandLine:
 
     @contextmanager
     def store(self) -> Iterator[RedisStore]:
-        """Give the Redis of the settings for the length of a `with` block."""
+        """Provide the Redis of the settings for the length of a `with` block."""
         from likewise.store.redis import RedisStore
 
         with closing(RedisStore(self.settings.redis)) as store:
@@ -88,5 +123,5 @@ class CommandLine:
 
 
 def command_line(context: typer.Context) -> CommandLine:
-    """Return the global options that this command was called with."""
+    """Return the global options of this command."""
     return context.ensure_object(CommandLine)

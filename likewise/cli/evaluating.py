@@ -134,7 +134,7 @@ def evaluate(
             _write_settings(settings_out, tuning, source, k)
         extra = {} if tuning is None else {"tuned": tuning.best.recipe}
         options = Options(k=k, rankers=names, sample=sample or None, seed=seed, extra=extra)
-        found = measure(read.likes, division, cli.settings.model, options, progress)
+        found = measure(read.likes, division, cli.given.model, options, progress)
     account = account_of(found, read, source, tuning, point)
     if report is not None:
         _write_report(report, account)
@@ -220,7 +220,7 @@ def _read(
             raise LikeFileError(reason)
         return read, file
     if from_redis:
-        chunk = cli.settings.indexer.scan_chunk
+        chunk = cli.given.indexer.scan_chunk
         with cli.store() as store:
             return sources.likes_of_store(store, chunk=chunk, progress=progress), "Redis"
     topic = cli.topics.likes

@@ -32,7 +32,7 @@ def health(
     likewise health --port 9100 --ready
     ```
     """
-    chosen = port or command_line(context).settings.monitoring.port
+    chosen = port or command_line(context).given.monitoring.port
     if not chosen:
         raise SettingsError(
             "monitoring.port (LIKEWISE_MONITORING_PORT) is 0: no service listens; "

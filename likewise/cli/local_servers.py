@@ -11,7 +11,8 @@ import msgspec
 
 from likewise.cli.kafka_kind import KafkaKind
 from likewise.cli.output import stderr
-from likewise.cli.private_directory import leave_password, private_directory
+from likewise.cli.private_directory import private_directory
+from likewise.cli.running import leave_record
 from likewise.errors import SettingsError
 from likewise.log.topics import Topics
 from likewise.settings import Secret
@@ -45,8 +46,6 @@ class LocalServers:
     directory: Path
     embedded: list[ServerProcess] = field(default_factory=list)
     descriptions: list[str] = field(default_factory=list)
-    exports: dict[str, str] = field(default_factory=dict)
-    """Variables that other terminals have to set, to find what is not where they look."""
     hints: list[str] = field(default_factory=list)
     """Commands of other tools that reach the servers."""
 
@@ -81,33 +80,32 @@ def local_servers(
     with ExitStack() as stack:
         private = stack.enter_context(private_directory())
         directory = data or private
-        servers = LocalServers(cli.settings, directory.absolute())
+        servers = LocalServers(cli.given, directory.absolute())
         if "redis.url" not in cli.origins:
             redis = EmbeddedRedis(
                 servers.directory / "redis", port=redis_port or port_or_free(REDIS_PORT)
             )
             stack.enter_context(redis)
-            leave_password(private, redis.port, redis.password)
             servers.descriptions.append(f"{redis.description} on {redis.address}")
             servers.hints.append(
                 f'REDISCLI_AUTH="$(cat {quote(str(redis.password_path))})" redis-cli -p {redis.port}'
             )
-            _use(servers, redis, usual_port=REDIS_PORT, table="redis", url=redis.address)
-            _set(servers, "redis", password=Secret(redis.password))
+            servers.embedded.append(redis)
+            _set(servers, "redis", url=redis.address, password=Secret(redis.password))
         if "kafka.bootstrap_servers" not in cli.origins:
             broker = _broker(kafka, servers.directory, kafka_port or port_or_free(KAFKA_PORT))
             stack.enter_context(broker)
             where = broker.bootstrap_servers
             servers.descriptions.append(f"{broker.description} on {where}")
-            _use(servers, broker, usual_port=KAFKA_PORT, table="kafka", bootstrap_servers=where)
+            servers.embedded.append(broker)
+            _set(servers, "kafka", bootstrap_servers=where)
             if kafka is KafkaKind.TANSU:
                 given = {name.removeprefix("kafka.") for name in cli.origins}
                 _set(servers, "kafka", **{name: _TANSU[name] for name in _TANSU.keys() - given})
                 _forget_positions(servers.settings)
         if "model.directory" not in cli.origins:
-            models = servers.directory / "models"
-            _set(servers, "model", directory=models)
-            servers.exports["LIKEWISE_MODEL_DIRECTORY"] = str(models)
+            _set(servers, "model", directory=servers.directory / "models")
+        leave_record(private, servers.settings, redis_is_embedded="redis.url" not in cli.origins)
         yield servers
 
 
@@ -121,17 +119,6 @@ def _broker(kind: KafkaKind, directory: Path, port: int) -> EmbeddedBroker | Apa
 
 def _say(sentence: str) -> None:
     stderr().print(sentence, markup=False)
-
-
-def _use(
-    servers: LocalServers, server: ServerProcess, *, usual_port: int, table: str, **address: str
-) -> None:
-    servers.embedded.append(server)
-    _set(servers, table, **address)
-    if server.port != usual_port:
-        servers.exports |= {
-            f"LIKEWISE_{table}_{name}".upper(): value for name, value in address.items()
-        }
 
 
 def _set(servers: LocalServers, table: str, **values: object) -> None:

@@ -41,6 +41,11 @@ def complain(sentence: str) -> None:
     stderr().print(f"likewise: {sentence}", style="red", markup=False)
 
 
+def note(sentence: str) -> None:
+    """Print one sentence on standard error that is neither result nor complaint."""
+    stderr().print(f"likewise: {sentence}", style="dim", markup=False)
+
+
 def print_json(value: object) -> None:
     """Print one JSON value, indented; structs and dataclasses become objects."""
     typer.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str)))

@@ -1,4 +1,4 @@
-"""The directories of runs of `likewise up`, and how another terminal finds the password in them."""
+"""The private directory of each run of `likewise up`, locked for as long as the run lasts."""
 
 from __future__ import annotations
 
@@ -9,27 +9,18 @@ import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-
-import msgspec
-
-from likewise.settings import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from likewise.settings import Settings
-
 _PREFIX = "up-"
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_REDIS_PORT = 6379
 
 
 @contextmanager
 def private_directory() -> Iterator[Path]:
-    """Give a directory of mode 700 for the length of a `with` block; it is removed afterwards.
+    """Provide a directory with mode 700 for the length of a `with` block, then remove it.
 
-    What runs that were killed have left behind is removed first.
+    Removes the directories of runs that were killed.
     """
     state = _state()
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,46 +32,14 @@ def private_directory() -> Iterator[Path]:
         yield Path(directory)
 
 
-def leave_password(directory: Path, port: int, password: str) -> None:
-    """Let commands of this user find the password of the Redis on this port, while the run lasts."""
-    path = directory / _password_name(port)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(password)
+def files_of_active_runs(name: str) -> list[Path]:
+    """Return the files of this name in the private directories of this user's active runs.
 
-
-def with_local_password(settings: Settings) -> Settings:
-    """Return the settings, with the password of a Redis that `likewise up` runs where they name it.
-
-    Only where they have none, and only while that run lasts.
+    A run must create such a file only while it holds its directory: looking for one takes the lock
+    for a moment.
     """
-    parts = urlsplit(settings.redis.url)
-    if settings.redis.password is not None or "@" in settings.redis.url:
-        return settings
-    try:
-        here = parts.scheme == "redis" and parts.hostname in _LOOPBACK
-        port = parts.port or _REDIS_PORT
-    except ValueError:  # no URL: whoever connects says so
-        return settings
-    password = _password(port) if here else None
-    if password is None:
-        return settings
-    return msgspec.structs.replace(
-        settings, redis=msgspec.structs.replace(settings.redis, password=Secret(password))
-    )
-
-
-def _password(port: int) -> str | None:
-    for path in _state().glob(f"{_PREFIX}*/{_password_name(port)}"):
-        with suppress(OSError):
-            if not _is_held(path.parent):
-                continue
-            return path.read_text(encoding="utf-8")
-    return None
-
-
-def _password_name(port: int) -> str:
-    return f"redis-{port}.password"
+    found = sorted(_state().glob(f"{_PREFIX}*/{name}"))
+    return [path for path in found if _is_held(path.parent)]
 
 
 def _state() -> Path:
@@ -90,13 +49,16 @@ def _state() -> Path:
 
 def _sweep(state: Path) -> None:
     for left in state.glob(f"{_PREFIX}*"):
-        with suppress(OSError), _locked(left):  # one that is locked is in use
+        with suppress(OSError), _locked(left):  # a locked directory is in use
             shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_held(directory: Path) -> bool:
-    """Whether the run whose directory this is goes on; never in the way of one that begins."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    """Whether another process holds the directory. A directory that has gone is not held."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

@@ -13,7 +13,6 @@ from likewise.service.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from likewise.models.manifest import Manifest
-    from likewise.settings import Settings
 
 
 def consume(context: typer.Context) -> None:
@@ -31,8 +30,9 @@ def consume(context: typer.Context) -> None:
     from consumers.stats import ConsumerStats
     from likewise.service.runtime import open_runtime
 
-    stats = ConsumerStats()
-    with open_runtime(command_line(context).settings, "consumer", stats) as runtime:
+    cli, stats = command_line(context), ConsumerStats()
+    with open_runtime(cli.settings, "consumer", stats) as runtime:
+        _log_deployment(cli)
         run_consumer(*runtime, stats=stats)
 
 
@@ -50,8 +50,9 @@ def serve(context: typer.Context) -> None:
     from serving.service import run_server
     from serving.stats import ServingStats
 
-    stats = ServingStats()
-    with open_runtime(command_line(context).settings, "server", stats) as runtime:
+    cli, stats = command_line(context), ServingStats()
+    with open_runtime(cli.settings, "server", stats) as runtime:
+        _log_deployment(cli)
         run_server(*runtime, stats=stats)
 
 
@@ -83,10 +84,10 @@ def index(
     if once:
         _index_once(command_line(context), announce=not no_announce, as_json=as_json)
     else:
-        _index(command_line(context).settings)
+        _index(command_line(context))
 
 
-def _index(settings: Settings) -> None:
+def _index(cli: CommandLine) -> None:
     from indexer.__main__ import build_on_signal
     from indexer.service import run_indexer
     from indexer.worker import IndexerStats
@@ -95,8 +96,18 @@ def _index(settings: Settings) -> None:
     # Until there is an indexer to ask, the signal must not end the process.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     stats = IndexerStats()
-    with open_runtime(settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
+    with open_runtime(cli.settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
+        _log_deployment(cli)
         run_indexer(*runtime, stats=stats, on_start=build_on_signal)
+
+
+def _log_deployment(cli: CommandLine) -> None:
+    from likewise.service.logs import get_logger
+
+    if cli.adopted and cli.running is not None:
+        get_logger().info(
+            "using a running deployment", pid=cli.running.pid, directory=cli.running.directory
+        )
 
 
 def _index_once(cli: CommandLine, *, announce: bool, as_json: bool) -> None:
@@ -108,6 +119,7 @@ def _index_once(cli: CommandLine, *, announce: bool, as_json: bool) -> None:
 
     configure_logging(cli.settings.logging, service="indexer")  # to stderr: stdout is for data
     log_unknown_settings()
+    _log_deployment(cli)
     with (
         stop_on_signals() as stop,
         cli.broker() as broker,

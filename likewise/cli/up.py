@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -70,7 +69,7 @@ def up(
     from likewise.cli.supervision import Service, ServiceEndedError, run_services
 
     cli = command_line(context)
-    _check_counts(cli.settings, consumers, servers)
+    _check_counts(cli.given, consumers, servers)
     with (
         stop_on_signals() as stop,
         local_servers(
@@ -144,6 +143,12 @@ def child_environment(settings: Settings, monitoring_port: int) -> dict[str, str
     return (
         inherited
         | environment_of(msgspec.structs.replace(settings, **own))
+        # Explicit even where they are defaults: the child must not look for another deployment.
+        | {
+            f"{ENV_PREFIX}KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
+            f"{ENV_PREFIX}REDIS_URL": settings.redis.url,
+            f"{ENV_PREFIX}MODEL_DIRECTORY": str(settings.model.directory.absolute()),
+        }
         # A likewise.toml in this directory has been read; it must not overrule what came after.
         | {CONFIG_VARIABLE: os.devnull, "PYTHONUNBUFFERED": "1"}
     )
@@ -174,11 +179,14 @@ def _introduce(local: LocalServers, tell: Callable[[str, str], None]) -> None:
 
 
 def _say_ready(local: LocalServers, tell: Callable[[str, str], None]) -> None:
+    from likewise.cli.running import options_for, running_ups
+
+    runs = running_ups()
+    (this,) = (run for run in runs if run.pid == os.getpid())
+    command = "likewise" if len(runs) == 1 else f"likewise {options_for(this)}"
     tell("up", "ready. In another terminal:")
-    for variable, value in local.exports.items():
-        tell("up", f"    export {variable}={quote(value)}")
     for example in ("like u1 i1", "like u2 i1", "like u2 i2", "recommend u1", "status"):
-        tell("up", f"    likewise {example}")
+        tell("up", f"    {command} {example}")
     for hint in local.hints:
         tell("up", f"    {hint}")
     tell("up", "Ctrl-C ends everything")
