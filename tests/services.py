@@ -1,39 +1,44 @@
-"""Services in threads of the test's own process, on real servers."""
+"""Services in threads of the test process, on real servers, and how to reach the broker."""
 
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from likewise.log.kafka import KafkaBroker
+from likewise.settings import KafkaSettings
 from likewise.store.redis import RedisStore
+from tests.conftest import IN_CONTAINERS
+from tests.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from likewise.settings import Settings
 
-PATIENCE_S = 40.0
 
-
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
-    """Return once the condition holds; fail the test if it does not in time."""
-    deadline_s = time.monotonic() + timeout_s
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s: {what}"
-        pause.wait(0.02)
+def kafka_settings(
+    bootstrap_servers: str, prefix: str, *, session_timeout_ms: int | None = None, **others: Any
+) -> KafkaSettings:
+    """Return settings with short timings; by default, the shortest session the broker suits."""
+    return KafkaSettings(
+        bootstrap_servers=bootstrap_servers,
+        topic_prefix=prefix,
+        session_timeout_ms=session_timeout_ms or (6_000 if IN_CONTAINERS else 2_000),
+        heartbeat_interval_ms=500,
+        fetch_max_wait_ms=10,
+        **others,
+    )
 
 
 @contextmanager
 def in_a_thread(
     settings: Settings, name: str, run: Callable[[KafkaBroker, RedisStore, threading.Event], None]
 ) -> Iterator[None]:
-    """Run a service until the block ends; re-raise what it died of."""
+    """Run a service until the block ends; raise what it failed with."""
     stop = threading.Event()
-    deaths: list[BaseException] = []
+    failures: list[BaseException] = []
 
     def serve() -> None:
         try:
@@ -42,8 +47,8 @@ def in_a_thread(
                 closing(RedisStore(settings.redis)) as store,
             ):
                 run(broker, store, stop)
-        except Exception as death:  # noqa: BLE001  # handed to the test's own thread
-            deaths.append(death)
+        except Exception as failure:  # noqa: BLE001  # raised in the test's own thread
+            failures.append(failure)
 
     thread = threading.Thread(target=serve, name=name)
     thread.start()
@@ -53,5 +58,5 @@ def in_a_thread(
         stop.set()
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
-        if deaths:
-            raise deaths[0]
+        if failures:
+            raise failures[0]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import kafka
 from kafka import errors as kafka_errors
@@ -13,7 +12,7 @@ from kafka.structs import MemberState
 
 from likewise.errors import TransientError
 from likewise.log.kafka.connection import CLOSE_TIMEOUT_MS
-from likewise.log.kafka.shares import Shares
+from likewise.log.kafka.rebalancing import RebalanceListener
 from likewise.records import Committed, TopicPartition
 
 if TYPE_CHECKING:
@@ -23,34 +22,38 @@ if TYPE_CHECKING:
     from likewise.log.kafka.fetching import Consumer
     from likewise.records import Record, Span
 
-# The partitions are somebody else's by now, who reads again what was not committed.
+# Another member owns the partitions by now, and reads again what was not committed.
 _LOST = (
     kafka_errors.CommitFailedError,
     kafka_errors.RebalanceInProgressError,
     kafka_errors.IllegalGenerationError,
     kafka_errors.UnknownMemberIdError,
 )
-_SUCCESSION_S = 10.0
-_SUCCESSION_POLL_MS = 100
 
 
 class KafkaSource:
     """A `likewise.log.port.Source`: one member of a consumer group."""
 
-    def __init__(
-        self, make: Callable[[Shares], Consumer], connection: Connection, *, seek_first: bool
-    ) -> None:
-        """Take part by consumers of kafka-python that `make` makes; they join with their first poll.
+    listener_type: ClassVar[type[RebalanceListener]] = RebalanceListener
 
-        What `make` is given is to listen to their rebalances. `seek_first`: see `Broker.source`.
+    def __init__(
+        self,
+        make: Callable[[RebalanceListener], Consumer],
+        connection: Connection,
+        *,
+        seek_first: bool,
+    ) -> None:
+        """`make` returns a new consumer that reports its rebalances to the listener it is given.
+
+        `seek_first`: see `Broker.source`.
 
         Raises:
-            TransientError: the cluster is out of reach.
+            TransientError: the cluster cannot be reached.
         """
         self._make = make
         self._connection = connection
-        self._shares = Shares(hold=seek_first)
-        self._consumer = make(self._shares)
+        self._listener = self.listener_type(hold=seek_first)
+        self._consumer = make(self._listener)
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """See `Source.poll`."""
@@ -66,11 +69,11 @@ class KafkaSource:
 
     def is_member(self) -> bool:
         """See `Source.is_member`."""
-        return _is_stable(self._consumer)
+        return is_stable(self._consumer)
 
     def rebalances(self) -> int:
         """See `Source.rebalances`."""
-        return self._shares.count
+        return self._listener.count
 
     def known_ends(self) -> dict[TopicPartition, int]:
         """See `Source.known_ends`."""
@@ -94,11 +97,6 @@ class KafkaSource:
             self._consumer.seek_to_beginning(native(partition))
             self._release(partition)
 
-    def _release(self, partition: TopicPartition) -> None:
-        if partition in self._shares.held:
-            self._shares.held.discard(partition)
-            self._consumer.resume(native(partition))
-
     def commit(
         self,
         next_offsets: Mapping[TopicPartition, int],
@@ -106,7 +104,7 @@ class KafkaSource:
     ) -> None:
         """See `Source.commit`."""
         noted = notes or {}
-        # Kafka would take offsets for the partitions of other members too, and set them back.
+        # Kafka accepts offsets for other members' partitions, too, and would move them back.
         own = self.assignment()
         offsets = {
             native(partition): kafka.OffsetAndMetadata(offset, noted.get(partition, ""), -1)
@@ -136,49 +134,32 @@ class KafkaSource:
     def keep_alive(self) -> None:
         """See `Source.keep_alive`.
 
-        Polling with everything paused keeps the membership; a rebalance inside may assign
-        partitions that are not paused yet: what they give is read again.
+        Polls with everything paused. A rebalance inside the poll may assign partitions that are
+        not paused yet; what they return is read again.
         """
         self._consumer.pause(*self._consumer.assignment())
         with suppress(TransientError):
             for record in reversed(self.poll(0)):
                 self.seek(TopicPartition(record.topic, record.partition), record.offset)
         paused = self._consumer.paused()
-        self._consumer.resume(*(one for one in paused if one not in self._shares.held))
+        self._consumer.resume(*(one for one in paused if one not in self._listener.held))
 
     def rejoin(self) -> None:
         """See `Source.rejoin`."""
-        astray = not self.is_member()
-        if astray and self._shares.leader is not None:
-            self._succeed(self._shares.leader)
-        made = self._make(self._shares)
-        if astray:
-            # Without a membership that it knows of, the client does not leave, which Tansu would
-            # take badly now (see `_succeed`): the session's end does as well.
-            self._consumer._coordinator.reset_generation()
-        self.close()
-        self._consumer = made
-
-    def _succeed(self, leader: str) -> None:
-        """Share out the partitions in the place of a leader that has gone, and leave for it.
-
-        Tansu keeps waiting for a leader that left while the group was forming. Once its place was
-        taken and left in a group that is formed, another one is elected. Should it still be there,
-        it joins anew with its next heartbeat.
-        """
-        stand_in = self._make(Shares())
-        try:
-            stand_in._coordinator.reset_generation(leader)
-            deadline_s = time.monotonic() + _SUCCESSION_S
-            with self._connection.errors("joining for the leader"):
-                while not _is_stable(stand_in) and time.monotonic() < deadline_s:
-                    stand_in.poll(_SUCCESSION_POLL_MS)  # not committed: it will be read again
-        finally:
-            _close(stand_in)
+        self._replace_consumer(self._make(self._listener))
 
     def close(self) -> None:
         """See `Source.close`."""
-        _close(self._consumer)
+        close_consumer(self._consumer)
+
+    def _replace_consumer(self, made: Consumer) -> None:
+        self.close()
+        self._consumer = made
+
+    def _release(self, partition: TopicPartition) -> None:
+        if partition in self._listener.held:
+            self._listener.held.discard(partition)
+            self._consumer.resume(native(partition))
 
 
 class KafkaReader:
@@ -196,38 +177,27 @@ class KafkaReader:
         """See `LogReader.spans`."""
         return dict(self._consumer.fetcher.spans)
 
-    def end_offsets(self, timeout_ms: int) -> dict[TopicPartition, int]:
-        """Return where each of the partitions ends, going by what a fetch says of it.
-
-        Raises:
-            TransientError: some were not heard of in time.
-        """
-        partitions = {TopicPartition(*partition) for partition in self._consumer.assignment()}
-        ends = self._consumer.fetcher.ends
-        deadline_s = time.monotonic() + timeout_ms / 1000
-        while unheard := partitions - ends.keys():
-            if time.monotonic() > deadline_s:
-                raise TransientError(
-                    f"no offsets of {len(unheard)} partitions in {timeout_ms} ms"
-                ).of("kafka")
-            self.poll(10)
-        return {partition: ends[partition] for partition in partitions}
+    def known_ends(self) -> dict[TopicPartition, int]:
+        """Return where partitions end, as far as the polls so far have learned. No I/O."""
+        return dict(self._consumer.fetcher.ends)
 
     def close(self) -> None:
         """See `LogReader.close`."""
-        _close(self._consumer)
+        close_consumer(self._consumer)
 
 
 def native(partition: TopicPartition) -> Any:
-    """Return the partition as kafka-python wants it."""
+    """Return the partition as kafka-python's type."""
     return kafka.TopicPartition(*partition)
 
 
-def _is_stable(consumer: Any) -> bool:
+def is_stable(consumer: Any) -> bool:
+    """Whether the consumer is a member of a group that has assigned its partitions."""
     return bool(consumer.group_metadata().state == MemberState.STABLE)
 
 
-def _close(consumer: Any) -> None:
+def close_consumer(consumer: Any) -> None:
+    """Leave the group and disconnect; bounded by a few seconds, and never raises KafkaError."""
     with suppress(kafka_errors.KafkaError, OSError):
         consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
 

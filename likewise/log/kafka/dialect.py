@@ -1,0 +1,37 @@
+"""The questions that Apache Kafka answers as documented and other brokers may not.
+
+`likewise.log.kafka.tansu` replaces them for the embedded broker.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from likewise.log.kafka.reading import KafkaSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from likewise.log.kafka.broker import KafkaBroker
+    from likewise.records import TopicPartition
+
+
+class Dialect:
+    """How Apache Kafka is asked."""
+
+    source: type[KafkaSource] = KafkaSource
+    """The class of a group's members."""
+
+    def end_offsets(
+        self, broker: KafkaBroker, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """See `Broker.end_offsets`."""
+        return broker.least_ends(partitions)
+
+    def offsets_since(
+        self, broker: KafkaBroker, partitions: Sequence[TopicPartition], time_ms: int
+    ) -> dict[TopicPartition, int]:
+        """See `Broker.offsets_since`."""
+        ends, found = broker.least_ends(partitions), broker.list_offsets(partitions, time_ms)
+        # Kafka returns -1 where no record is that new.
+        return {one: found[one] if found[one] >= 0 else ends[one] for one in partitions}
