@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.synthetic import item_ids, user_ids
 from indexer.build import build_model
 from indexer.interactions import Interactions
-from likewise.embedded import embedded_servers
+from likewise.embedded import embedded_kafka_settings, embedded_servers
 from likewise.embedded.process import die_with_parent
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
@@ -27,7 +27,7 @@ from likewise.messages.ids import ItemId, UserId
 from likewise.models.files import new_version, write_model
 from likewise.ranking.recipe import Recipe
 from likewise.service.logs import configure_logging
-from likewise.settings import KafkaSettings, LoggingSettings, ModelSettings, RedisSettings, Settings
+from likewise.settings import LoggingSettings, ModelSettings, RedisSettings, Settings
 from likewise.store.port import Changes, UserChange
 from likewise.store.redis import RedisStore
 
@@ -58,13 +58,7 @@ def deployment(*, partitions: int = 6) -> Iterator[Settings]:
         embedded_servers(Path(directory, "servers")) as servers,
     ):
         settings = Settings(
-            kafka=KafkaSettings(
-                bootstrap_servers=servers.bootstrap_servers,
-                partitions=partitions,
-                fetch_max_wait_ms=10,  # as `likewise up` has it, for this broker's sake
-                session_timeout_ms=6_000,
-                heartbeat_interval_ms=1_000,
-            ),
+            kafka=embedded_kafka_settings(servers.bootstrap_servers, partitions=partitions),
             redis=RedisSettings(url=servers.redis_url),
             model=ModelSettings(directory=Path(directory, "models")),
         )

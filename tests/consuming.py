@@ -13,10 +13,9 @@ from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
 from likewise.messages.events import Event, ForgetUser, Like, Unlike, encode_event, event_key
 from likewise.messages.ids import ItemId, UserId
-from likewise.settings import ConsumerSettings, KafkaSettings, RedisSettings, Settings
+from likewise.settings import ConsumerSettings, RedisSettings, Settings
 from likewise.store.redis import RedisStore
-from tests.conftest import IN_CONTAINERS
-from tests.services import in_a_thread
+from tests.services import in_a_thread, kafka_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,14 +31,7 @@ ITEMS = [ItemId(f"item {number}") for number in range(40)]
 def settings_for(bootstrap_servers: str, redis_url: str, prefix: str) -> Settings:
     """Return settings with the shortest session that the brokers of this run allow."""
     return Settings(
-        kafka=KafkaSettings(
-            bootstrap_servers=bootstrap_servers,
-            topic_prefix=prefix,
-            partitions=3,
-            session_timeout_ms=6_000 if IN_CONTAINERS else 2_000,
-            heartbeat_interval_ms=500,
-            fetch_max_wait_ms=10,
-        ),
+        kafka=kafka_settings(bootstrap_servers, prefix, partitions=3),
         redis=RedisSettings(url=redis_url, key_prefix=prefix, timeout_s=2.0),
         consumer=ConsumerSettings(max_records=200, poll_timeout_ms=50),
     )

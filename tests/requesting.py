@@ -16,12 +16,12 @@ from likewise.messages.requests import (
     REPLY_TOPIC_HEADER,
     partition_header,
 )
-from likewise.settings import KafkaSettings, ModelSettings, RedisSettings, ServingSettings, Settings
+from likewise.settings import ModelSettings, RedisSettings, ServingSettings, Settings
 from likewise.store.redis import RedisStore
 from serving.service import run_server
 from serving.stats import ServingStats
-from tests.conftest import IN_CONTAINERS
-from tests.services import PATIENCE_S, in_a_thread, wait_until
+from tests.services import in_a_thread, kafka_settings
+from tests.waiting import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,17 +39,12 @@ def settings_for(
     prefix: str,
     directory: Path,
     *,
-    session_timeout_ms: int = 6_000 if IN_CONTAINERS else 2_000,
+    session_timeout_ms: int | None = None,
 ) -> Settings:
     """Return settings with the shortest session that the brokers of this run allow."""
     return Settings(
-        kafka=KafkaSettings(
-            bootstrap_servers=bootstrap_servers,
-            topic_prefix=prefix,
-            partitions=PARTITIONS,
-            session_timeout_ms=session_timeout_ms,
-            heartbeat_interval_ms=500,
-            fetch_max_wait_ms=10,
+        kafka=kafka_settings(
+            bootstrap_servers, prefix, partitions=PARTITIONS, session_timeout_ms=session_timeout_ms
         ),
         redis=RedisSettings(url=redis_url, key_prefix=prefix),
         serving=ServingSettings(poll_timeout_ms=50, model_check_interval_s=0.05),

@@ -8,20 +8,19 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from likewise.embedded import free_port
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[1]
-PATIENCE_S = 90.0
-T = TypeVar("T")
+START_TIMEOUT_S = 90.0
 
 
 @dataclass
@@ -58,20 +57,11 @@ class RunningUp:
             found = (re.search(pattern, line) for line in self.lines[start:])
             return next(filter(None, found), None)
 
-        return wait_for(match, lambda: f"a line like {pattern!r} in:\n" + "\n".join(self.lines))
-
-
-def wait_for(
-    look: Callable[[], T | None], what: str | Callable[[], str], *, timeout_s: float = PATIENCE_S
-) -> T:
-    """Return the first truthy result of `look`, asked again and again."""
-    deadline_s = time.monotonic() + timeout_s
-    while not (found := look()):
-        assert time.monotonic() < deadline_s, (
-            f"waited {timeout_s:g} s for {what if isinstance(what, str) else what()}"
+        return wait_until(
+            match,
+            lambda: f"a line like {pattern!r} in:\n" + "\n".join(self.lines),
+            START_TIMEOUT_S,
         )
-        time.sleep(0.05)
-    return found
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from serving.store_view import StoreView
 from serving.worker import ServingWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from likewise.records import Record
@@ -212,11 +211,3 @@ def running(rig: Rig) -> Iterator[None]:
         rig.stop.set()
         thread.join(10)
     assert not thread.is_alive()
-
-
-def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    """Return as soon as it is so; fail where it is not in time."""
-    deadline_s = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline_s, f"not so within {timeout_s} s"
-        threading.Event().wait(0.002)

@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 KAFKA_PORT = 9092
 REDIS_PORT = 6379
 
-# How Tansu likes it: it holds a join for half the session timeout, and answers a fetch over
-# several partitions only after the longest wait.
-_TANSU = {
-    "session_timeout_ms": 6_000,
-    "heartbeat_interval_ms": 1_000,
-    "fetch_max_wait_ms": 10,
-}
-
 
 @dataclass
 class LocalServers:
@@ -69,7 +61,7 @@ def local_servers(
         MissingExtraError: the extra `embedded`, or for Apache Kafka Java or Maven, is not installed.
         SettingsError: Apache Kafka is to be started, and the settings name a broker.
     """
-    from likewise.embedded import EmbeddedRedis, port_or_free
+    from likewise.embedded import TIMINGS, EmbeddedRedis, port_or_free
 
     if kafka is KafkaKind.APACHE and (origin := cli.origins.get("kafka.bootstrap_servers")):
         raise SettingsError(
@@ -101,7 +93,7 @@ def local_servers(
             _set(servers, "kafka", bootstrap_servers=where)
             if kafka is KafkaKind.TANSU:
                 given = {name.removeprefix("kafka.") for name in cli.origins}
-                _set(servers, "kafka", **{name: _TANSU[name] for name in _TANSU.keys() - given})
+                _set(servers, "kafka", **{name: TIMINGS[name] for name in TIMINGS.keys() - given})
                 _forget_positions(servers.settings)
         if "model.directory" not in cli.origins:
             _set(servers, "model", directory=servers.directory / "models")

@@ -5,7 +5,12 @@ Kafka and Redis, as in docker-compose.yml.
 """
 
 from likewise.embedded.apache_kafka import ApacheKafka
-from likewise.embedded.broker import EmbeddedBroker, embedded_broker
+from likewise.embedded.broker import (
+    TIMINGS,
+    EmbeddedBroker,
+    embedded_broker,
+    embedded_kafka_settings,
+)
 from likewise.embedded.errors import EmbeddedServerError, PortTakenError
 from likewise.embedded.ports import free_port, port_or_free
 from likewise.embedded.process import ServerProcess
@@ -13,6 +18,7 @@ from likewise.embedded.redis_server import EmbeddedRedis, embedded_redis
 from likewise.embedded.servers import EmbeddedServers, embedded_servers
 
 __all__ = [
+    "TIMINGS",
     "ApacheKafka",
     "EmbeddedBroker",
     "EmbeddedRedis",
@@ -21,6 +27,7 @@ __all__ = [
     "PortTakenError",
     "ServerProcess",
     "embedded_broker",
+    "embedded_kafka_settings",
     "embedded_redis",
     "embedded_servers",
     "free_port",

@@ -6,15 +6,24 @@ import secrets
 import signal
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from likewise.embedded.binaries import broker_binary, version_of
 from likewise.embedded.kafka_probe import cluster_answers
 from likewise.embedded.ports import HOST
 from likewise.embedded.process import ServerProcess
+from likewise.settings import KafkaSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+TIMINGS: Mapping[str, Any] = {
+    "session_timeout_ms": 6_000,
+    "heartbeat_interval_ms": 1_000,
+    "fetch_max_wait_ms": 10,
+}
+"""The `KafkaSettings` that suit Tansu. It holds a join for half the session timeout, and answers a
+fetch from several partitions only after the longest wait."""
 
 
 class EmbeddedBroker(ServerProcess):
@@ -62,6 +71,11 @@ class EmbeddedBroker(ServerProcess):
     def answers(self) -> bool:
         """Whether the broker with our cluster id answers a Metadata request."""
         return cluster_answers(self.port, self._cluster_id)
+
+
+def embedded_kafka_settings(bootstrap_servers: str, **others: Any) -> KafkaSettings:
+    """Return settings for an embedded broker, with its timings."""
+    return KafkaSettings(bootstrap_servers=bootstrap_servers, **{**TIMINGS, **others})
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import redis
 
 from tests.clients.programs import run
 from tests.clients.taste import CATS
-from tests.running_up import wait_for
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def test_a_like_counts_whatever_its_codec_and_an_unlike_takes_it_back(
 ) -> None:
     assert done(told, "like") == CODECS
     assert done(told, "unlike") == [""]
-    wait_for(
+    wait_until(
         lambda: store.smembers(f"likes:{program.name}") == set(CATS[: len(CODECS)]),
         lambda: f"five cats and no dog; there is {store.smembers(f'likes:{program.name}')}",
         timeout_s=20,
@@ -65,7 +65,7 @@ def test_who_is_forgotten_is_gone_and_what_was_aborted_never_counts(
         "kept",
         "aborted",
     ]
-    wait_for(
+    wait_until(
         lambda: store.smembers(f"likes:{program.name}-kept") == {"cat 0"},
         "the like of the transaction that was committed",
         timeout_s=20,

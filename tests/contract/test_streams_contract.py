@@ -14,9 +14,10 @@ from likewise.errors import UndeliverableError
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import TopicSpec
 from likewise.records import Committed, Span, TopicPartition
-from likewise.settings import KafkaSettings
 from likewise.testing import MemoryBroker
 from tests.conftest import IN_CONTAINERS
+from tests.services import kafka_settings
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from likewise.log.port import Broker, LogReader, Source
     from likewise.records import Record
 
-PATIENCE_S = 30.0
 TIMEOUT_S = 10.0
 
 
@@ -34,12 +34,10 @@ def broker(request: pytest.FixtureRequest, prefix: str) -> Iterator[Broker]:
         MemoryBroker()
         if request.param == "memory"
         else KafkaBroker(
-            KafkaSettings(
-                bootstrap_servers=request.getfixturevalue("bootstrap_servers"),
-                topic_prefix=prefix,
+            kafka_settings(
+                request.getfixturevalue("bootstrap_servers"),
+                prefix,
                 session_timeout_ms=2_000,
-                heartbeat_interval_ms=500,
-                fetch_max_wait_ms=10,
                 request_timeout_ms=10_000,
             )
         )
@@ -67,12 +65,6 @@ def join(broker: Broker, topic: str) -> Iterator[Callable[..., Source]]:
             return stack.enter_context(closing(source))
 
         yield join
-
-
-def wait_until(holds: Callable[[], Any], description: str) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline_s, f"not within {PATIENCE_S} s: {description}"
 
 
 def publish(broker: Broker, topic: str, values: list[bytes], partition: int = 0) -> None:

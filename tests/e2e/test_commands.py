@@ -27,7 +27,7 @@ from likewise.settings import ModelSettings
 from likewise.settings_loader import environment_of
 from likewise.store.port import Changes, UserChange
 from tests.consuming import caught_up, opened, settings_for
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

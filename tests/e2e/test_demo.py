@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 EVENTS = 4_000
@@ -116,7 +116,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, number: int) 
         demo.send_signal(number)
         output = demo.stdout.read()
         assert demo.wait(30) == 130, output
-    wait_until_gone(tmp_path)
+    wait_until(lambda: not processes_of(tmp_path), lambda: f"the end of {processes_of(tmp_path)}")
     assert list(tmp_path.iterdir()) == []
     assert "Traceback" not in output
 
@@ -131,11 +131,4 @@ def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
                 break
         assert len(processes_of(tmp_path)) > 2
         demo.kill()
-    wait_until_gone(tmp_path)
-
-
-def wait_until_gone(private: Path) -> None:
-    deadline_s = time.monotonic() + 20
-    while left := processes_of(private):
-        assert time.monotonic() < deadline_s, left
-        threading.Event().wait(0.05)
+    wait_until(lambda: not processes_of(tmp_path), lambda: f"the end of {processes_of(tmp_path)}")

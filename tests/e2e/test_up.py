@@ -14,7 +14,8 @@ import pytest
 import redis
 from kafka import KafkaConsumer, KafkaProducer
 
-from tests.running_up import PATIENCE_S, alive, descendants, environment, running_up, wait_for
+from tests.running_up import START_TIMEOUT_S, alive, descendants, environment, running_up
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ def ask(up: RunningUp, body: dict[str, Any]) -> dict[str, Any]:
                 "recommendation-replies",
                 bootstrap_servers=up.bootstrap_servers,
                 auto_offset_reset="earliest",
-                consumer_timeout_ms=PATIENCE_S * 1_000,
+                consumer_timeout_ms=START_TIMEOUT_S * 1_000,
             )
         ) as consumer,
     ):
@@ -91,20 +92,20 @@ def test_plain_clients_get_right_answers_and_ctrl_c_leaves_nothing(tmp_path: Pat
         likes = {f"c{number}": [*CATS[:number], *CATS[number + 1 :]] for number in range(4)}
         likes |= {f"d{number}": [*DOGS[:number], *DOGS[number + 1 :]] for number in range(4)}
         publish(up, likes)
-        wait_for(
+        wait_until(
             lambda: all(likes_of(up, user) == set(items) for user, items in likes.items()),
             "the likes to be in Redis",
         )
         up.await_line(r"^server .*model taken over", start=0)
         up.await_line(r"^consumer .*model taken over", start=0)
-        wait_for(
+        wait_until(
             lambda: (
                 json.loads(likewise(up, tmp_path, "status", "--json"))["redis"]["model"]["users"]
                 == len(likes)
             ),
             "a model of all users",
         )
-        wait_for(
+        wait_until(
             lambda: (
                 [item["item_id"] for item in ask(up, {"user_id": "c1", "count": 1})["items"]]
                 == ["cat 1"]
@@ -127,7 +128,7 @@ def test_everything_dies_with_up_even_when_it_is_killed(tmp_path: Path) -> None:
         assert len(started) >= 5
         up.process.kill()
         up.process.wait()
-        wait_for(lambda: not alive(started), "the children to end", timeout_s=15)
+        wait_until(lambda: not alive(started), "the children to end", timeout_s=15)
     (left,) = (tmp_path / "likewise").iterdir()
     with running_up(tmp_path) as up:
         up.await_line("models in")
@@ -144,7 +145,9 @@ def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
         os.kill(consumer, signal.SIGKILL)
         up.await_line(r"^consumer +ended by signal 9; starting it again", start=said)
         publish(up, {"u": ["i"]})
-        wait_for(lambda: likes_of(up, "u") == {"i"}, "the like, by the new consumer")
+        wait_until(
+            lambda: likes_of(up, "u") == {"i"}, "the like, by the new consumer", START_TIMEOUT_S
+        )
 
 
 def test_kept_data_is_there_again_and_hides_no_new_event(tmp_path: Path) -> None:
@@ -152,18 +155,20 @@ def test_kept_data_is_there_again_and_hides_no_new_event(tmp_path: Path) -> None
     with running_up(tmp_path, "--data", kept) as up:
         up.await_line("starting the services")
         publish(up, {"u": [f"old {number}" for number in range(50)]})
-        wait_for(lambda: len(likes_of(up, "u")) == 50, "the likes of the first run")
+        wait_until(
+            lambda: len(likes_of(up, "u")) == 50, "the likes of the first run", START_TIMEOUT_S
+        )
     with running_up(tmp_path, "--data", kept) as up:
         # Before a consumer can look: by then the log is longer than what was applied before.
         up.await_line("starting the services")
         publish(up, {"u": [f"new {number}" for number in range(60)]})
-        wait_for(lambda: len(likes_of(up, "u")) == 110, "the likes of both runs")
+        wait_until(lambda: len(likes_of(up, "u")) == 110, "the likes of both runs", START_TIMEOUT_S)
 
 
 def test_settings_that_no_service_can_run_with_end_it_with_their_exit_code(tmp_path: Path) -> None:
     (tmp_path / "likewise.toml").write_text('[serving]\nreply_topic_pattern = "("\n')
     with running_up(tmp_path) as up:
-        assert up.process.wait(PATIENCE_S) == 2
+        assert up.process.wait(START_TIMEOUT_S) == 2
         up.await_line(r"reply_topic_pattern")
 
 
@@ -171,7 +176,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     with running_up(tmp_path) as first:
         first.await_line(r"on 127.0.0.1:")
         with running_up(tmp_path, "--port-kafka", str(first.kafka_port)) as second:
-            assert second.process.wait(PATIENCE_S) == 1
+            assert second.process.wait(START_TIMEOUT_S) == 1
             second.await_line(rf"somebody else listens on 127.0.0.1:{first.kafka_port}")
 
 
@@ -183,4 +188,4 @@ def test_an_embedded_server_that_dies_ends_everything(tmp_path: Path) -> None:
         os.kill(broker, signal.SIGKILL)
         assert up.process.wait(60) == 1
         up.await_line(r"The embedded broker has ended; its log is")
-        wait_for(lambda: not alive(started), "the children to end", timeout_s=15)
+        wait_until(lambda: not alive(started), "the children to end", timeout_s=15)

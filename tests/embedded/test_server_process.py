@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +26,7 @@ from likewise.embedded import (
 from likewise.embedded.binaries import broker_binary, redis_binary
 from likewise.embedded.ports import HOST, is_free
 from likewise.errors import MissingExtraError
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,13 +58,6 @@ class Scripted(ServerProcess):
         return False
 
 
-def wait_until_free(port: int, *, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_free(port):
-        assert time.monotonic() < deadline, f"something still listens on {port}"
-        time.sleep(0.01)
-
-
 def test_both_servers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path)],
@@ -79,8 +72,7 @@ def test_both_servers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         ports = [int(re.findall(r":(\d+)", address)[-1]) for address in addresses]
         assert not any(is_free(port) for port in ports)
         parent.kill()
-    for port in ports:
-        wait_until_free(port)
+    wait_until(lambda: all(is_free(port) for port in ports), "nobody listens on the ports")
 
 
 def test_both_servers_start_and_describe_themselves(tmp_path: Path) -> None:

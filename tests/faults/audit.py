@@ -11,7 +11,7 @@ from likewise.models.files import list_versions, verify
 from likewise.operations.applied import wait_until_applied
 from likewise.operations.verification import Verifier
 from tests.faults.oracle import Oracle
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from likewise.log.port import Broker

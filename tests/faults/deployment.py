@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from likewise.settings import (
     ConsumerSettings,
     IndexerSettings,
-    KafkaSettings,
     LoggingSettings,
     ModelSettings,
     RedisSettings,
@@ -22,6 +21,7 @@ from likewise.settings import (
     Settings,
 )
 from likewise.settings_loader import environment_of
+from tests.services import kafka_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,13 +45,11 @@ def settings_for(
 ) -> Settings:
     """Return settings with which everything happens often: small batches, builds every second."""
     return Settings(
-        kafka=KafkaSettings(
-            bootstrap_servers=bootstrap_servers,
-            topic_prefix=prefix,
+        kafka=kafka_settings(
+            bootstrap_servers,
+            prefix,
             partitions=4,
             session_timeout_ms=session_timeout_ms,
-            heartbeat_interval_ms=500,
-            fetch_max_wait_ms=10,
             request_timeout_ms=10_000,
         ),
         redis=RedisSettings(url=redis_url, key_prefix=prefix, timeout_s=2.0),

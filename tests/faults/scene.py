@@ -13,7 +13,7 @@ from tests.consuming import opened
 from tests.faults.audit import audit, settle
 from tests.faults.deployment import SERVICES, deployed
 from tests.faults.traffic import Traffic
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

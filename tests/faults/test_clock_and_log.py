@@ -26,7 +26,7 @@ from tests.faults.deployment import ROOT, deployed, settings_for
 from tests.faults.kafka_server import KafkaServer, kafka_server
 from tests.faults.scene import Scene, scene_of
 from tests.faults.traffic import Traffic
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -27,7 +27,7 @@ from tests.faults import redis_faults
 from tests.faults.deployment import settings_for
 from tests.faults.proxy import Proxy, proxy_before
 from tests.faults.scene import scene_of
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,7 +23,7 @@ from tests.consuming import caught_up, consuming, opened, settings_for
 from tests.faults.kafka_server import kafka_server
 from tests.faults.test_poison import dead_letters_in
 from tests.raw_batches import Sent, batch
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from likewise.models.files import list_versions, read_manifest
 from tests.faults.audit import check_models
 from tests.faults.deployment import settings_for
 from tests.faults.scene import scene_of
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from likewise.records import TopicPartition
 from likewise.store.port import Advance, Changes
 from tests.faults.kafka_server import kafka_server
 from tests.requesting import PARTITIONS, requester, serving, settings_for
-from tests.services import PATIENCE_S
 from tests.serving_rig import error_of, write_block_model
+from tests.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,7 +29,7 @@ from tests.faults.deployment import deployed, settings_for
 from tests.faults.poison import WAYS, poison
 from tests.faults.scene import scene_of
 from tests.raw_batches import Sent
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

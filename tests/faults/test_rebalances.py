@@ -16,7 +16,7 @@ from tests.consuming import opened
 from tests.faults.deployment import settings_for
 from tests.faults.kafka_server import kafka_server
 from tests.faults.scene import scene_of
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from tests.faults.audit import check_models
 from tests.faults.crash_points import CRASH_POINTS
 from tests.faults.deployment import settings_for
 from tests.faults.scene import scene_of
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

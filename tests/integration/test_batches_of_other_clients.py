@@ -16,7 +16,7 @@ from tests.broken_batches import broken, send, sound_in_every_codec
 from tests.conftest import IN_CONTAINERS
 from tests.consuming import caught_up, consuming, opened, settings_for
 from tests.raw_batches import Sent, batch
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from likewise.log.kafka import KafkaBroker

@@ -14,8 +14,8 @@ from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
 from likewise.messages.events import Like, Unlike, decode_event
 from likewise.messages.ids import ItemId, UserId
-from likewise.settings import KafkaSettings
 from tests.answering import answering
+from tests.services import kafka_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
     from likewise.log.port import Broker
     from likewise.records import Record
-
-
-def kafka_settings(bootstrap_servers: str, prefix: str) -> KafkaSettings:
-    return KafkaSettings(
-        bootstrap_servers=bootstrap_servers, topic_prefix=prefix, fetch_max_wait_ms=10
-    )
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.consuming import (
     send,
     settings_for,
 )
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -30,7 +30,8 @@ from tests.consuming import (
 )
 from tests.faults.proxy import proxy_before
 from tests.sentinels import PASSWORD, SERVICE, sentinels
-from tests.services import in_a_thread, wait_until
+from tests.services import in_a_thread
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ from likewise.messages.requests import REPLY_TOPIC_HEADER
 from likewise.records import TopicPartition
 from tests.consuming import caught_up, consuming
 from tests.requesting import requester, serving, settings_for
-from tests.services import wait_until
 from tests.serving_rig import error_of, item, items_of, like, likes_but_one, write_block_model
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

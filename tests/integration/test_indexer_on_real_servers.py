@@ -28,8 +28,8 @@ from likewise.settings import IndexerSettings, ModelSettings, RedisSettings
 from likewise.settings_loader import environment_of
 from likewise.store.port import Changes, UserChange
 from tests.consuming import opened, settings_for
-from tests.services import wait_until
 from tests.tables import assert_identical
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

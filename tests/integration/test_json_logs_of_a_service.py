@@ -14,8 +14,8 @@ import pytest
 from likewise.embedded import EmbeddedBroker
 from likewise.settings import KafkaSettings, LoggingSettings, ModelSettings, RedisSettings, Settings
 from likewise.settings_loader import environment_of
-from tests.services import wait_until
 from tests.serving_rig import write_block_model
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

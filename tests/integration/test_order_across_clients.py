@@ -25,7 +25,7 @@ from likewise.operations.verification import Verifier
 from tests.consuming import caught_up, consuming, opened, send, settings_for
 from tests.ordering import Log, outcome_of_log
 from tests.redis_cluster import redis_cluster
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,8 +18,8 @@ from likewise.messages.events import Like
 from likewise.messages.ids import UserId
 from likewise.settings import ModelSettings
 from tests.consuming import caught_up, consuming, opened, send, settings_for
-from tests.services import wait_until
 from tests.serving_rig import item, like, likes_but_one, write_block_model
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

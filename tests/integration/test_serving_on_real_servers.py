@@ -19,8 +19,8 @@ from likewise.records import TopicPartition
 from likewise.settings_loader import environment_of
 from likewise.store.port import Advance, Changes
 from tests.requesting import requester, serving, settings_for
-from tests.services import wait_until
 from tests.serving_rig import error_of, item, items_of, like, likes_but_one, write_block_model
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from kafka.coordinator.consumer import ConsumerCoordinator
 from likewise.log.topics import Topics
 from likewise.settings import KafkaSettings
 from tests.consuming import caught_up, consuming, opened, random_events, send, settings_for
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

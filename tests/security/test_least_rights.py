@@ -35,7 +35,8 @@ from serving.service import run_server
 from tests.security.documented import acls, calls, documented
 from tests.security.secured_kafka import ADMIN
 from tests.security.secured_redis import PASSWORD as REDIS_PASSWORD
-from tests.services import in_a_thread, wait_until
+from tests.services import in_a_thread
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

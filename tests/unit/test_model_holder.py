@@ -13,7 +13,8 @@ from likewise.errors import ModelFileError, TransientError
 from likewise.models.holder import ModelHolder, load_model, wait_for_first_model
 from likewise.retry import StoppedError
 from likewise.testing import MemoryStore
-from tests.serving_rig import item, wait_until, write_block_model
+from tests.serving_rig import item, write_block_model
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -47,9 +47,9 @@ from tests.serving_rig import (
     item,
     like,
     likes_but_one,
-    wait_until,
     write_block_model,
 )
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -433,7 +433,7 @@ def test_a_model_that_breaks_the_ranking_is_named_once_and_likes_go_on(
         await_model(quality)
         for number in range(3):
             publish(broker, Like(ANN, item(0, number)))
-            wait_until(lambda number=number: quality.unasked["failed"] == number + 1)  # type: ignore[misc]  # mypy types no lambda's default
+            wait_until(lambda number=number: quality.unasked["failed"] == number + 1)
         assert stats.events_applied == 3
     assert [line["event"] for line in logs if line["log_level"] == "error"] == [
         "quality can't be measured"

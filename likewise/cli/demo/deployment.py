@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec
 from likewise.cli.up import child_environment
-from likewise.embedded import embedded_servers, free_port
+from likewise.embedded import embedded_kafka_settings, embedded_servers, free_port
 from likewise.embedded.process import die_with_parent
 from likewise.errors import LikewiseError, TransientError
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
-from likewise.settings import KafkaSettings, ModelSettings, RedisSettings, Settings
+from likewise.settings import ModelSettings, RedisSettings, Settings
 from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
@@ -123,13 +123,7 @@ def deployment() -> Iterator[Deployment]:
 
 def _settings(servers: EmbeddedServers, directory: Path) -> Settings:
     return Settings(
-        kafka=KafkaSettings(
-            bootstrap_servers=servers.bootstrap_servers,
-            # What suits the embedded broker; see docs/operations.md.
-            session_timeout_ms=6_000,
-            heartbeat_interval_ms=1_000,
-            fetch_max_wait_ms=10,
-        ),
+        kafka=embedded_kafka_settings(servers.bootstrap_servers),
         redis=RedisSettings(url=servers.redis_url),
         model=ModelSettings(directory=directory / "models"),
     )

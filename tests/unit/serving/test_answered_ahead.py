@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from likewise.records import Committed, TopicPartition
 from likewise.settings import ServingSettings
 from serving.answered_ahead import Ahead, AnsweredAhead
-from tests.serving_rig import VERSION, Rig, wait_until
+from tests.serving_rig import VERSION, Rig
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,8 @@ from likewise.ranking.recommend import Threads
 from likewise.records import TopicPartition
 from likewise.settings import ServingSettings
 from serving.threads import Later, RankingThreads
-from tests.serving_rig import VERSION, Rig, item, items_of, likes_but_one, running, wait_until
+from tests.serving_rig import VERSION, Rig, item, items_of, likes_but_one, running
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,8 @@ from likewise.errors import TransientError
 from likewise.retry import StoppedError
 from likewise.testing import MemoryStore
 from serving.first_model import FirstModel
-from tests.serving_rig import VERSION, wait_until, write_block_model
+from tests.serving_rig import VERSION, write_block_model
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from tests.serving_rig import (
     like,
     likes_but_one,
     running,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

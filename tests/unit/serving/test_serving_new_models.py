@@ -12,9 +12,9 @@ from tests.serving_rig import (
     items_of,
     likes_but_one,
     running,
-    wait_until,
     write_block_model,
 )
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
