@@ -11,7 +11,7 @@ from redis import Redis
 
 from likewise.embedded import EmbeddedRedis
 from likewise.embedded.ports import HOST, is_free
-from tests.services import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

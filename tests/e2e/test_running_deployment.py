@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.running_up import environment, running_up, wait_for
+from tests.running_up import environment, running_up
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ def test_commands_without_settings_use_the_running_deployment_and_say_so(tmp_pat
 
         for user, item in (("u1", "i1"), ("u2", "i1"), ("u2", "i2")):
             shown("like", user, item)
-        found = wait_for(lambda: json.loads(shown("models", "list", "--json")), "a model")
+        found = wait_until(lambda: json.loads(shown("models", "list", "--json")), "a model")
         assert found[0]["current"]
         status = json.loads(shown("status", "--json"))
         assert status["redis"]["likes"] == 3

@@ -433,7 +433,7 @@ def test_a_model_that_breaks_the_ranking_is_named_once_and_likes_go_on(
         await_model(quality)
         for number in range(3):
             publish(broker, Like(ANN, item(0, number)))
-            wait_until(lambda number=number: quality.unasked["failed"] == number + 1)
+            wait_until(lambda number=number: quality.unasked["failed"] == number + 1)  # type: ignore[misc]  # mypy types no default of a lambda
         assert stats.events_applied == 3
     assert [line["event"] for line in logs if line["log_level"] == "error"] == [
         "quality can't be measured"
