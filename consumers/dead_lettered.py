@@ -1,4 +1,4 @@
-"""Which events are dead letters already: where the log is read again, they are not buried twice."""
+"""Which records are dead letters already: events that are read again are not dead-lettered twice."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ if TYPE_CHECKING:
     from likewise.records import TopicPartition
 
 _LAST = 10_000
-"""Dead letters that are looked through where nothing says that the log is read again."""
-_PIECE = 1_000
+"""Dead letters to read per partition when no sign shows that events are read again."""
+_KEEP_ALIVE_EVERY = 1_000
 _MOST_KNOWN = 1_000_000
-"""Of these some 100 MB; beyond that some are buried twice."""
+"""They take some 100 MB. Beyond that, records may be dead-lettered twice."""
 
-Grave = tuple[int, int]
-"""Offset and timestamp of a record. The offset alone may be that of a log which was deleted."""
+_RecordKey = tuple[int, int]
+"""Offset and timestamp of a record. The offset alone may be of an earlier log of the same name."""
 
 
 class _Start(NamedTuple):
     offset: int
-    read_before: bool
+    is_read_again: bool
 
 
 class DeadLettered:
-    """Tells new dead letters from those that are in their topic. Not thread-safe.
+    """Knows which records are in the dead-letter topic already. Not thread-safe.
 
-    The topic is read when the first dead letter of a partition comes after that was taken up, and
-    only from where the partition was taken up: who has no dead letters pays nothing.
+    Reads the topic at the first dead letter after a partition was resumed, and keeps only records
+    from the resume point on: without dead letters it costs nothing.
     """
 
     def __init__(
         self, broker: Broker, group: str, topic: str, *, while_reading: Callable[[], None]
     ) -> None:
-        """Read nothing yet; `while_reading` is called now and then meanwhile."""
+        """Read nothing yet; `while_reading` is called now and then during a read."""
         self._broker = broker
         self._group = group
         self._topic = topic
         self._while_reading = while_reading
         self._starts: dict[TopicPartition, _Start] = {}
-        self._known: dict[TopicPartition, set[Grave]] = {}
+        self._known: dict[TopicPartition, set[_RecordKey]] = {}
 
-    def open(self, starts: Mapping[TopicPartition, int]) -> None:
-        """Take up partitions from these offsets.
+    def start(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note that these partitions are read from these offsets on.
 
         Raises:
-            TransientError: the broker is out of reach.
+            TransientError: the broker cannot be reached.
         """
-        committed = self._broker.committed(self._group, starts)
-        for partition, offset in starts.items():
+        committed = self._broker.committed(self._group, offsets)
+        for partition, offset in offsets.items():
             self._known.pop(partition, None)
             self._starts[partition] = _Start(offset, (committed[partition] or 0) > offset)
 
-    def without_known(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Return those that are not in the dead-letter topic yet, as far as it can be read.
+    def unknown(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Return the letters that are not in the dead-letter topic yet, as far as we may read it.
 
         Raises:
-            TransientError: the broker is out of reach.
+            TransientError: the broker cannot be reached.
         """
         if unread := {letter.source for letter in letters} & self._starts.keys():
             try:
                 self._read(unread)
             except SettingsError as error:
-                get_logger().warning("dead letters may be doubled", reason=str(error))
+                get_logger().warning("records may be dead-lettered twice", reason=str(error))
             for partition in unread:
                 del self._starts[partition]
         return [letter for letter in letters if not self._is_known(letter)]
@@ -80,17 +80,15 @@ class DeadLettered:
 
     def _read(self, partitions: set[TopicPartition]) -> None:
         starts = {partition: self._starts[partition] for partition in partitions}
-        found: dict[TopicPartition, set[Grave]] = {partition: set() for partition in partitions}
-        read_before = any(start.read_before for start in starts.values())
+        found: dict[TopicPartition, set[_RecordKey]] = {p: set() for p in partitions}
         room = _MOST_KNOWN
-        for letter in self._letters(everything=read_before):
+        is_read_again = any(start.is_read_again for start in starts.values())
+        for letter in self._letters(everything=is_read_again):
             start = starts.get(letter.source)
             if start is not None and letter.offset >= start.offset and room:
                 found[letter.source].add((letter.offset, letter.timestamp_ms))
                 room -= 1
-        self._known |= {
-            partition: dead_lettered for partition, dead_lettered in found.items() if dead_lettered
-        }
+        self._known |= {partition: keys for partition, keys in found.items() if keys}
 
     def _letters(self, *, everything: bool) -> Iterator[DeadLetter]:
         partitions = self._broker.partitions(self._topic)
@@ -99,7 +97,7 @@ class DeadLettered:
         if not everything:
             begin = {partition: max(at, ends[partition] - _LAST) for partition, at in begin.items()}
         for number, found in enumerate(read_dead_letters(self._broker, begin, ends)):
-            if number % _PIECE == 0:
+            if number % _KEEP_ALIVE_EVERY == 0:
                 self._while_reading()
             if found.letter is not None:
                 yield found.letter

@@ -1,8 +1,9 @@
-"""Notices a log that lost its tail and grew again: offsets that once stood for other events.
+"""Detects a log that lost its tail and grew again, so that its offsets mean other events now.
 
-A broker that loses what it has confirmed (a disk, an unclean election) goes on under another leader
-epoch. The epoch of what is applied stands in Redis beside the position; the broker says where the
-log of that epoch ends now (KIP-320). See docs/decisions/0019-the-leader-epoch-stands-beside-the-position.md.
+A broker that loses confirmed records (a broken disk, an unclean election) continues under another
+leader epoch. Redis stores the epoch of the last applied event with the position, and the broker
+knows where the log of that epoch ends (KIP-320).
+See docs/decisions/0019-the-leader-epoch-stands-beside-the-position.md.
 """
 
 from __future__ import annotations
@@ -24,24 +25,25 @@ class Epochs:
     """Keeps the epochs in the store up to date. Not thread-safe."""
 
     def __init__(self, broker: Broker, store: LikeStore) -> None:
-        """Ask nothing yet."""
         self._broker = broker
         self._store = store
         self._noted: dict[TopicPartition, int] = {}
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
-        """Note the epochs of these again: they were taken up, from what the store has."""
+        """Forget the epochs of partitions that resume from the stored position."""
         for partition in partitions:
             self._noted.pop(partition, None)
 
-    def cut(self, batch: Batch, applied: Mapping[TopicPartition, int]) -> set[TopicPartition]:
-        """Return which logs lost some of what is applied; note the epochs of the others' records.
+    def truncated_before(
+        self, batch: Batch, applied: Mapping[TopicPartition, int]
+    ) -> set[TopicPartition]:
+        """Return the partitions that lost applied events; store the epochs of the others.
 
-        Almost always at once. Has to be called before the batch is applied: an epoch that is too
-        new is harmless after a crash, one that is too old would look like a loss.
+        Does I/O only when an epoch changed. Call it before the batch is applied: after a crash a
+        stored epoch that is too new is harmless; one that is too old would look like a loss.
 
         Raises:
-            TransientError: a server is out of reach.
+            TransientError: a server cannot be reached.
         """
         epochs = {partition: _epoch(records[-1]) for partition, records in batch.items()}
         changed = {
@@ -63,10 +65,10 @@ class Epochs:
 def truncated(
     broker: Broker, store: LikeStore, applied: Mapping[TopicPartition, int]
 ) -> list[TopicPartition]:
-    """Return which logs end, as far as they are what was applied, before what is applied.
+    """Return the partitions whose log, by the epoch that was applied, ends before the position.
 
     Raises:
-        TransientError: a server is out of reach.
+        TransientError: a server cannot be reached.
     """
     ends = ends_of_applied(broker, store, list(applied))
     return [partition for partition, end in ends.items() if end < applied[partition]]
@@ -75,10 +77,10 @@ def truncated(
 def ends_of_applied(
     broker: Broker, store: LikeStore, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, int]:
-    """Return up to where each log is known to be the one that was applied.
+    """Return the end of the log that was applied, for each partition where the broker knows it.
 
     Raises:
-        TransientError: a server is out of reach.
+        TransientError: a server cannot be reached.
     """
     noted = zip(partitions, store.epochs(partitions), strict=True)
     epochs = {partition: epoch for partition, epoch in noted if epoch is not None}
@@ -86,5 +88,5 @@ def ends_of_applied(
 
 
 def _epoch(record: Record) -> int:
-    """Return the record's leader epoch; what can't be read, and old formats, have none."""
+    """Return the record's leader epoch; unreadable records and old formats have none."""
     return int(getattr(record, "leader_epoch", _NONE))

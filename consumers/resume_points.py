@@ -1,8 +1,8 @@
-"""Where to read a partition from: Redis says what is applied, the log says what is there."""
+"""Where to resume a partition: Redis knows what is applied, the log knows what there is to read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from consumers.epochs import ends_of_applied
 from likewise.errors import PositionMovedError
@@ -16,121 +16,119 @@ if TYPE_CHECKING:
     from likewise.store.port import LikeStore
 
 
+class LogBreak(NamedTuple):
+    """Why a log does not continue at the applied position, and a sentence for the operator."""
+
+    reason: Literal["remade", "truncated", "retention"]
+    event: str
+
+
 class ResumePoint(NamedTuple):
-    """The offset to read first, and what an operator should know about it, if anything."""
+    """The offset to read first, and the break in the log if there is one."""
 
     offset: int
-    warning: str | None = None
-    reason: str | None = None
-    """`remade`, `truncated` or `retention`: why the log does not go on from the stored position."""
+    log_break: LogBreak | None
+    facts: dict[str, int | None]
+    """For the operator: the applied position, and the offsets at both ends of the log."""
 
 
-def take_up(
+_BEGINNING_GONE = LogBreak(
+    "retention",
+    "the log's first events are gone and cannot be restored; "
+    "set retention.ms=-1 on the topic to keep all events",
+)
+_RECREATED = LogBreak("remade", "the topic was recreated; reading all of it")
+_TRUNCATED = LogBreak(
+    "truncated",
+    "the partition lost its tail; reading again from there. Redis still holds what only the lost "
+    "events changed: `likewise verify --repair` removes it",
+)
+_ENDS_EARLIER = LogBreak(
+    "remade",
+    "the partition ends before the applied position: the topic was recreated, or the partition "
+    "lost its tail; reading all of it",
+)
+_EXPIRED = LogBreak(
+    "retention",
+    "retention removed events that were not applied yet; the consumers were down for longer "
+    "than the topic keeps events",
+)
+
+
+def resume_points(
     broker: Broker, store: LikeStore, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, ResumePoint]:
-    """Return where to read partitions of one topic from; the stored positions are there by then.
+    """Return where to resume partitions of one topic, and store those positions.
 
-    Those that another member was quicker with are left out. The log is noted after the position: a
-    crash between the two makes it be read from its beginning once more.
+    A partition whose position another member moves meanwhile is left out. The log's id is noted
+    after the position: after a crash in between, the log is read once more from its beginning.
 
     Raises:
-        TransientError: a server is out of reach.
+        TransientError: a server cannot be reached.
     """
     log = broker.log_id(partitions[0].topic)
     positions, logs = store.positions(partitions), store.logs(partitions)
     beginnings, ends = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
     same_up_to = ends_of_applied(broker, store, partitions)
-    starts: dict[TopicPartition, ResumePoint] = {}
+    points: dict[TopicPartition, ResumePoint] = {}
     for partition, position, noted in zip(partitions, positions, logs, strict=True):
-        anew = None not in (log, noted) and log != noted
-        start = choose_resume_point(
+        point = choose_resume_point(
             position,
             beginnings[partition],
             ends[partition],
-            anew=anew,
+            is_recreated=None not in (log, noted) and log != noted,
             same_up_to=same_up_to.get(partition),
         )
-        if start.offset != position:
+        if point.offset != position:
             try:
-                store.apply(Changes(), {partition: Advance(position, start.offset)})
+                store.apply(Changes(), {partition: Advance(position, point.offset)})
             except PositionMovedError:
                 continue
-        starts[partition] = start
+        points[partition] = point
     if log is not None:
-        store.note_logs(
-            log,
-            [p for p, noted in zip(partitions, logs, strict=True) if p in starts and noted != log],
-        )
-    return starts
+        noted_before = dict(zip(partitions, logs, strict=True))
+        store.note_logs(log, [p for p in points if noted_before[p] != log])
+    return points
 
 
-def remade(
+def recreated(
     broker: Broker, store: LikeStore, partitions: Sequence[TopicPartition]
 ) -> list[TopicPartition]:
-    """Return which of one topic's partitions are of another log by now than when they were taken up.
+    """Return the partitions of one topic whose log is not the one that was applied.
 
     Raises:
-        TransientError: a server is out of reach.
+        TransientError: a server cannot be reached.
     """
     log = broker.log_id(partitions[0].topic) if partitions else None
     if log is None:
         return []
     noted = zip(partitions, store.logs(partitions), strict=True)
-    return [partition for partition, its in noted if its != log]
+    return [partition for partition, applied_log in noted if applied_log != log]
 
 
 def choose_resume_point(
-    stored: int | None,
+    applied: int | None,
     beginning: int,
     end: int,
     *,
-    anew: bool = False,
+    is_recreated: bool = False,
     same_up_to: int | None = None,
 ) -> ResumePoint:
-    """Return where to go on, from the stored position and the offsets at both ends of the log.
+    """Return where to resume, given the applied position and the offsets at both ends of the log.
 
-    The log is the truth: with no usable position all of it is read again, which is harmless where
-    it is still whole. `anew`
-    is whether the position is known to be of another log, which had the same name; `same_up_to` is
-    where the log that was applied ends, if the broker says.
+    Without a usable position the whole log is read again, which is harmless while it is complete.
+    `is_recreated`: the position is of an earlier log of the same name. `same_up_to`: the end of
+    the log that was applied, if the broker knows it.
     """
-    if stored is None and beginning:
-        return ResumePoint(
-            beginning,
-            f"Redis has applied nothing and the partition begins at {beginning}: what its first "
-            f"{beginning} events said is gone and can't be restored from the log. Keep the events: "
-            "set retention.ms=-1 on the topic",
-            "retention",
-        )
-    if stored is None:
-        return ResumePoint(beginning)
-    if anew:
-        return ResumePoint(
-            beginning,
-            f"the topic was made anew since Redis has applied events up to {stored}; all of it is "
-            f"read again from {beginning}",
-            "remade",
-        )
-    if same_up_to is not None and same_up_to < stored:
-        return ResumePoint(
-            max(same_up_to, beginning),
-            f"the partition lost its tail: Redis has applied events up to {stored}, and those from "
-            f"{same_up_to} on are gone or are others now; it is read again from there. What only "
-            "the lost ones said is in Redis still; `likewise verify --repair` takes it back",
-            "truncated",
-        )
-    if stored > end:
-        return ResumePoint(
-            beginning,
-            f"Redis has applied events up to {stored}, but the partition ends at {end}: it was "
-            f"made anew or has lost its tail; all of it is read again from {beginning}",
-            "remade",
-        )
-    if stored < beginning:
-        return ResumePoint(
-            beginning,
-            f"the events from {stored} to {beginning - 1} are gone from the partition and were "
-            "never applied: its retention is shorter than the consumers' absence was",
-            "retention",
-        )
-    return ResumePoint(stored)
+    facts = {"applied": applied, "beginning": beginning, "end": end}
+    if applied is None:
+        return ResumePoint(beginning, _BEGINNING_GONE if beginning else None, facts)
+    if is_recreated:
+        return ResumePoint(beginning, _RECREATED, facts)
+    if same_up_to is not None and same_up_to < applied:
+        return ResumePoint(max(same_up_to, beginning), _TRUNCATED, facts)
+    if applied > end:
+        return ResumePoint(beginning, _ENDS_EARLIER, facts)
+    if applied < beginning:
+        return ResumePoint(beginning, _EXPIRED, facts)
+    return ResumePoint(applied, None, facts)

@@ -1,4 +1,4 @@
-"""The consumer as a service: topics made sure of, group joined, events applied until the stop."""
+"""The consumer as a service: create the topics, join the group, apply events until the stop."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ def run_consumer(
     *,
     stats: ConsumerStats | None = None,
 ) -> None:
-    """Apply events until `stop` is set; servers that are not up yet are waited for.
+    """Apply events until `stop` is set; wait for servers that are not up yet.
 
-    `stats` is filled as the work goes. Broker and store stay open: they are the caller's.
+    Updates `stats` all the time. Broker and store stay open: they are the caller's.
 
     Raises:
-        SettingsError: a server refuses our credentials, or a topic is missing and may not be made.
+        SettingsError: a server refuses our credentials, or a topic is missing and must not be
+            created.
         ForeignDataError: Redis holds something else under our keys.
     """
     stats = stats or ConsumerStats()
@@ -49,24 +50,14 @@ def run_consumer(
             broker.ensure_topics(topics.specs(settings.kafka.partitions))
         _require_topics(broker, [topics.likes, topics.dead_letters])
         warn_of_retention(broker, topics.likes)
-        return ConsumerWorker(
-            broker,
-            store,
-            topics,
-            settings.consumer,
-            stop=stop,
-            stats=stats,
-            sampler=sampler,
-            patience_s=settings.kafka.group_patience_s,
-            partitioner=settings.kafka.partitioner,
-        )
+        return ConsumerWorker(settings, broker, store, stop, stats=stats, sampler=sampler)
 
     with _sampling(settings, store, stats) as sampler:
         try:
             worker = retry(lambda: start(sampler), stop=stop, on_failure=log_retry)
         except StoppedError:
             return
-        # What is here stays: to look through it for garbage took a tenth of the time.
+        # All objects so far live on; collecting garbage among them took a tenth of the time.
         gc.freeze()
         worker.run()
 
@@ -75,22 +66,22 @@ def run_consumer(
 def _sampling(
     settings: Settings, store: LikeStore, stats: ConsumerStats
 ) -> Iterator[Sampler | None]:
-    """Give what asks about likes, for the length of a `with` block; None where it is off."""
+    """Yield the sampler for the length of a `with` block; None if quality is not measured."""
     samples_per_s = settings.consumer.quality_samples_per_s
     if not samples_per_s:
         yield None
         return
-    # Here, because it brings the numerical libraries, which applying likes does not need.
-    from consumers.prequential.evaluator import examining
+    # Imported here: it needs the numerical libraries, which applying likes does not.
+    from consumers.prequential.evaluator import evaluating
 
     stats.quality = QualityStats()
-    with examining(settings.model.directory, store, samples_per_s, stats.quality) as sampler:
+    with evaluating(settings.model.directory, store, samples_per_s, stats.quality) as sampler:
         yield sampler
 
 
 def _require_topics(broker: Broker, names: Sequence[str]) -> None:
     if missing := [name for name in names if not broker.partitions(name)]:
         raise SettingsError(
-            f"there is no topic {' and no topic '.join(missing)}; create what is missing, or set "
+            f"there is no topic {' and no topic '.join(missing)}; create it, or set "
             "kafka.create_topics (LIKEWISE_KAFKA_CREATE_TOPICS) to true"
         )

@@ -1,4 +1,4 @@
-"""The evaluator: answers the sampler's questions with the current model, in a thread of its own."""
+"""The evaluator: scores the sampler's probes with the current model, in a thread."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from math import ceil
 from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
-from consumers.prequential.sampler import Allowance, Sampler
-from consumers.prequential.scoring import CUTOFF, judge
+from consumers.prequential.limits import RateLimit
+from consumers.prequential.sampler import Sampler
+from consumers.prequential.scoring import CUTOFF, score
 from likewise.errors import TransientError
 from likewise.models.holder import ModelHolder, wait_for_first_model
 from likewise.retry import StoppedError
@@ -21,72 +22,72 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from consumers.prequential.questions import Question
+    from consumers.prequential.probes import Probe
     from consumers.prequential.stats import QualityStats
     from likewise.messages.ids import ItemId
     from likewise.models.holder import ServedModel
     from likewise.store.port import LikeStore
 
-# Questions are gathered for so long: ten at once cost hardly more than one.
+# Probes are collected for this long: scoring ten at once costs hardly more than one.
 _TURN_S = 0.5
-# Room for what is asked while the model ranks for so long.
+# The queue has room for the probes that come while the model ranks for this long.
 _LONGEST_RANKING_S = 5.0
-_LOOK_INTERVAL_S = 1.0
+_REFRESH_INTERVAL_S = 1.0
 _LOG_INTERVAL_S = 60.0
 
 
 @contextmanager
-def examining(
+def evaluating(
     directory: Path, store: LikeStore, samples_per_s: float, stats: QualityStats
 ) -> Iterator[Sampler]:
-    """Answer questions for the length of a `with` block; yields what asks them.
+    """Score probes for the length of a `with` block; yields the sampler that takes them.
 
-    Nothing is asked before there is a model in `directory`. Whatever goes wrong is logged and
-    ends up in no one's way.
+    No probes are taken before there is a model in `directory`. Errors are logged, and affect
+    nothing else.
     """
-    questions: Queue[Question] = Queue(ceil(samples_per_s * _LONGEST_RANKING_S))
+    queue: Queue[Probe] = Queue(ceil(samples_per_s * _LONGEST_RANKING_S))
     stop = threading.Event()
-    evaluator = PrequentialEvaluator(directory, store, questions, stats, stop=stop)
-    # The log's context (the service's name) comes along.
+    evaluator = PrequentialEvaluator(directory, store, queue, stats, stop=stop)
+    # The copied context has the service's name for the log.
     thread = threading.Thread(
         target=copy_context().run, args=[evaluator.run], name="evaluator", daemon=True
     )
     thread.start()
     try:
-        yield Sampler(store, Allowance(samples_per_s), questions, stats)
+        yield Sampler(store, RateLimit(samples_per_s), queue, stats)
     finally:
         stop.set()
         thread.join()
 
 
 class PrequentialEvaluator:
-    """Takes questions off a queue and counts how many the current model answers."""
+    """Takes probes off a queue and counts how many items the current model recommends."""
 
     def __init__(
         self,
         directory: Path,
         store: LikeStore,
-        questions: Queue[Question],
+        queue: Queue[Probe],
         stats: QualityStats,
         *,
         stop: threading.Event,
     ) -> None:
-        """Read nothing yet; `stop` is what will end `run`."""
+        """Read nothing yet; `stop` ends `run`."""
         self._directory = directory
         self._store = store
-        self._questions = questions
+        self._queue = queue
         self._stats = stats
         self._stop = stop
         self._log = get_logger()
         self._retired_version: int | None = None
         self._retired: Collection[ItemId] = frozenset()
-        self._next_look_s = 0.0
-        self._next_line_s = time.monotonic() + _LOG_INTERVAL_S
-        self._said = 0
-        self._broken: str | None = None
+        self._next_refresh_s = 0.0
+        self._next_log_s = time.monotonic() + _LOG_INTERVAL_S
+        self._logged = 0
+        self._broken_version: str | None = None
 
     def run(self) -> None:
-        """Wait for a model, then answer until told to stop. Raises nothing."""
+        """Wait for a model, then score probes until told to stop. Raises nothing."""
         try:
             first = wait_for_first_model(self._directory, self._store, self._stop)
             with closing(ModelHolder(self._directory, first)) as models:
@@ -94,75 +95,75 @@ class PrequentialEvaluator:
                     self._run_once(models)
         except StoppedError:
             return
-        except Exception:  # noqa: BLE001  # likes have to be applied, whatever becomes of this
-            self._log.exception("quality is not measured any more; likes are applied as before")
+        except Exception:  # noqa: BLE001  # likes must be applied whatever happens here
+            self._log.exception("quality is no longer measured; likes are applied as before")
         finally:
             self._stats.model_version = None
 
     def _run_once(self, models: ModelHolder) -> None:
-        self._look(models)
+        self._refresh(models)
         current = models.current()
         self._stats.model_version = current.version
-        questions = self._fair(self._gather(), current)
-        if questions:
-            self._answer(current, questions)
-        self._say()
+        probes = self._valid(self._collect(), current)
+        if probes:
+            self._score(current, probes)
+        self._log_rates()
 
-    def _look(self, models: ModelHolder) -> None:
-        """See, once a second, which model is meant and what is retired."""
+    def _refresh(self, models: ModelHolder) -> None:
+        """Follow the announced model and the retired items, once a second."""
         now_s = time.monotonic()
-        if now_s < self._next_look_s:
+        if now_s < self._next_refresh_s:
             return
-        self._next_look_s = now_s + _LOOK_INTERVAL_S
-        with suppress(TransientError):  # the consumer says so itself; what is known will do
+        self._next_refresh_s = now_s + _REFRESH_INTERVAL_S
+        with suppress(TransientError):  # the consumer reports it; what is known is good enough
             lookup = self._store.lookup([], [])
             models.see(lookup.model_announcement)
             if lookup.retired_version != self._retired_version:
                 self._retired_version, self._retired = self._store.retired()
 
-    def _gather(self) -> list[Question]:
-        """Return what is asked within a moment."""
+    def _collect(self) -> list[Probe]:
+        """Return the probes that are queued after a short wait."""
         self._stop.wait(_TURN_S)
-        questions: list[Question] = []
+        probes: list[Probe] = []
         with suppress(Empty):
             while True:
-                questions.append(self._questions.get_nowait())
-        return questions
+                probes.append(self._queue.get_nowait())
+        return probes
 
-    def _fair(self, questions: list[Question], current: ServedModel) -> list[Question]:
-        """Return the questions that tell something of the model.
+    def _valid(self, probes: list[Probe], current: ServedModel) -> list[Probe]:
+        """Return the probes that tell something about the model; discard and count the others.
 
-        A like from before the model's snapshot may be in the model: after Redis has lost it, the
-        log is read again. An item that is retired is never recommended, on purpose.
+        A like from before the model's snapshot may be in the model: after Redis was lost, the log
+        is read again. A retired item is never recommended, on purpose.
         """
-        fair = []
-        for question in questions:
-            if 0 < question.at_ms < current.snapshot_at_ms:
-                self._stats.unasked["seen_by_model"] += 1
-            elif question.item_id in self._retired:
-                self._stats.unasked["retired_item"] += 1
+        valid = []
+        for probe in probes:
+            if 0 < probe.at_ms < current.snapshot_at_ms:
+                self._stats.discarded["seen_by_model"] += 1
+            elif probe.item_id in self._retired:
+                self._stats.discarded["retired_item"] += 1
             else:
-                fair.append(question)
-        return fair
+                valid.append(probe)
+        return valid
 
-    def _answer(self, current: ServedModel, questions: list[Question]) -> None:
+    def _score(self, current: ServedModel, probes: list[Probe]) -> None:
         try:
-            verdicts = judge(current.model, questions, self._retired)
-        except Exception:  # noqa: BLE001  # the next model may be better
-            self._stats.unasked["failed"] += len(questions)
-            if self._broken != current.version:
-                self._broken = current.version
-                self._log.exception("quality can't be measured", model=current.version)
+            outcomes = score(current.model, probes, self._retired)
+        except Exception:  # noqa: BLE001  # the next model may work
+            self._stats.discarded["failed"] += len(probes)
+            if self._broken_version != current.version:
+                self._broken_version = current.version
+                self._log.exception("quality cannot be measured", model=current.version)
             return
-        self._stats.count(verdicts)
+        self._stats.count(outcomes)
 
-    def _say(self) -> None:
-        """Log how it stands, at most once a minute and only when there is news."""
-        asked = self._stats.questions.total()
+    def _log_rates(self) -> None:
+        """Log the hit rates at most once a minute, and only when they are new."""
+        scored = self._stats.outcomes.total()
         now_s = time.monotonic()
-        if asked == self._said or now_s < self._next_line_s:
+        if scored == self._logged or now_s < self._next_log_s:
             return
-        self._said, self._next_line_s = asked, now_s + _LOG_INTERVAL_S
+        self._logged, self._next_log_s = scored, now_s + _LOG_INTERVAL_S
         self._log.info(
             "quality",
             **{

@@ -1,43 +1,42 @@
-"""From questions to verdicts, through the code that serves. Pure."""
+"""Scores probes with the code that serves recommendations. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.prequential.stats import Verdict
+from consumers.prequential.stats import Outcome
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from consumers.prequential.questions import Question
+    from consumers.prequential.probes import Probe
     from likewise.messages.ids import ItemId
     from likewise.ranking.model import Model
 
 CUTOFF = 20
-"""An item counts as recommended when it is among so many."""
+"""A probe is a hit if its item is among this many recommendations."""
 
 
-def judge(
-    model: Model, questions: Sequence[Question], retired: Collection[ItemId]
-) -> list[Verdict]:
-    """Return a verdict for each question: what a server would have answered right before the like.
+def score(model: Model, probes: Sequence[Probe], retired: Collection[ItemId]) -> list[Outcome]:
+    """Return the outcome of each probe: what a server would have recommended right before the like.
 
-    The popular list is that of the same model, less what the user likes and what is retired: what
-    a server gives to a stranger.
+    The popular list is that of the same model without the user's likes and retired items, as a
+    server gives it to an unknown user.
     """
-    personal = [Query(liked=asked.liked, banned=asked.liked, count=CUTOFF) for asked in questions]
-    popular = [Query(liked=(), banned=asked.liked, count=CUTOFF) for asked in questions]
-    given = recommend(model, personal + popular, retired)
-    lists = [{item.item_id for item in answer.items} for answer in given]
-    verdicts = []
-    for number, (item_id, _, _) in enumerate(questions):
+    personal = [Query(liked=probe.liked, banned=probe.liked, count=CUTOFF) for probe in probes]
+    popular = [Query(liked=(), banned=probe.liked, count=CUTOFF) for probe in probes]
+    answers = recommend(model, personal + popular, retired)
+    lists = [{item.item_id for item in answer.items} for answer in answers]
+    outcomes = []
+    for number, (item_id, _, _) in enumerate(probes):
+        is_popular = item_id in lists[number + len(probes)]
         if item_id in lists[number]:
-            verdict = Verdict("hit", item_id in lists[number + len(questions)])
+            outcome = Outcome("hit", is_popular)
         elif item_id in model.item_rows:
-            verdict = Verdict("miss", item_id in lists[number + len(questions)])
+            outcome = Outcome("miss", is_popular)
         else:
-            verdict = Verdict("unknown_item", popular=False)
-        verdicts.append(verdict)
-    return verdicts
+            outcome = Outcome("unknown_item", popular=False)
+        outcomes.append(outcome)
+    return outcomes

@@ -1,4 +1,4 @@
-"""What is known of the ranking's quality so far, for monitoring."""
+"""The measured quality of the recommendations, for monitoring."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WINDOW = 1_000
-"""Questions that the hit rates are taken over: the standard error is at most .016."""
+"""The number of probes in the hit rates: their standard error is at most .016."""
 
-Outcome = Literal["hit", "miss", "unknown_item"]
-"""`unknown_item`: a miss that no ranking could help, the model has never seen the item."""
+OutcomeKind = Literal["hit", "miss", "unknown_item"]
+"""`unknown_item`: a miss that no ranking could avoid, since the model does not have the item."""
 
 
-class Verdict(NamedTuple):
-    """How one question was answered; `popular` is whether the popular list had the item."""
+class Outcome(NamedTuple):
+    """The outcome of a probe; `popular` is whether the popular list had the item."""
 
-    outcome: Outcome
+    kind: OutcomeKind
     popular: bool
 
 
@@ -27,33 +27,33 @@ class Verdict(NamedTuple):
 class QualityStats:
     """Counts and rolling hit rates; see docs/operations.md for how to read them.
 
-    The sampler writes `dropped`, the evaluator everything else; anybody may read.
+    The sampler writes `dropped`, the evaluator everything else; any thread may read.
     """
 
     model_version: str | None = None
-    """What the questions are put to; None while there is no model, and nothing is asked."""
-    questions: Counter[str] = field(default_factory=Counter)
-    """Questions answered, by outcome."""
+    """The model that is scored; None while there is no model, and no probes are taken."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Scored probes by kind of outcome."""
     popular_hits: int = 0
-    """Of these, how many the popular list would have answered."""
+    """Scored probes whose item was in the popular list."""
     dropped: Counter[str] = field(default_factory=Counter)
-    """Likes that the sampler did not ask about: `overload`, `slow_store`, `store_error`."""
-    unasked: Counter[str] = field(default_factory=Counter)
-    """Questions that prove nothing: `seen_by_model`, `retired_item`; or that broke: `failed`."""
+    """Sampled likes that gave no probe: `overload`, `slow_store`, `store_error`."""
+    discarded: Counter[str] = field(default_factory=Counter)
+    """Probes that were not scored: `seen_by_model`, `retired_item`, or `failed` with an error."""
     hit_rate: float | None = None
     popular_hit_rate: float | None = None
     window: int = 0
-    """How many questions the rates are taken over now, up to `WINDOW`."""
-    _recent: deque[Verdict] = field(default_factory=lambda: deque(maxlen=WINDOW), repr=False)
+    """The number of probes in the hit rates now, up to `WINDOW`."""
+    _recent: deque[Outcome] = field(default_factory=lambda: deque(maxlen=WINDOW), repr=False)
 
-    def count(self, verdicts: Iterable[Verdict]) -> None:
-        """Count questions that have been answered, in their order."""
-        for verdict in verdicts:
-            self.questions[verdict.outcome] += 1
-            self.popular_hits += verdict.popular
-            self._recent.append(verdict)
+    def count(self, outcomes: Iterable[Outcome]) -> None:
+        """Count the outcomes of scored probes, in order."""
+        for outcome in outcomes:
+            self.outcomes[outcome.kind] += 1
+            self.popular_hits += outcome.popular
+            self._recent.append(outcome)
         self.window = len(self._recent)
         if self.window:
-            hits = sum(verdict.outcome == "hit" for verdict in self._recent)
+            hits = sum(outcome.kind == "hit" for outcome in self._recent)
             self.hit_rate = hits / self.window
             self.popular_hit_rate = sum(one.popular for one in self._recent) / self.window

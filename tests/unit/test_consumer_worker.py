@@ -1,4 +1,4 @@
-"""The consumer's loop over the fakes: whatever goes wrong, the sets are what the log says."""
+"""The consumer's loop on the fakes: whatever fails, the sets match the log."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from consumers.positions import COMMIT_EVERY_S
 from consumers.resume_points import choose_resume_point
 from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
-from consumers.worker import COMMIT_EVERY_S, ConsumerWorker
+from consumers.worker import ConsumerWorker
 from likewise.errors import (
     ForeignDataError,
     LikewiseError,
@@ -53,7 +55,7 @@ MANY_LOOKS = 5_000
 
 
 class StopWhen(threading.Event):
-    """A stop that comes with a condition, and waits that take no time but tell `on_wait`."""
+    """Set once the condition holds; its waits take no time and call `on_wait`."""
 
     def __init__(
         self, condition: Callable[[], bool], on_wait: Callable[[], object] = lambda: None
@@ -65,7 +67,7 @@ class StopWhen(threading.Event):
 
     def is_set(self) -> bool:
         self._looks += 1
-        assert self._looks < MANY_LOOKS, "the worker never came to the condition"
+        assert self._looks < MANY_LOOKS, "the condition never held"
         return self._condition()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -111,7 +113,7 @@ def test_all_partitions_are_read_in_batches_of_bounded_size(store: MemoryStore) 
     assert stats.events_applied == 1_000
 
 
-def test_a_bad_event_is_dead_lettered_whole_and_spoils_no_other(
+def test_a_bad_event_is_dead_lettered_whole_and_affects_no_other(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     sink = broker.sink()
@@ -161,7 +163,7 @@ def test_a_record_too_large_for_the_dead_letters_goes_without_its_value(
     assert store.likes([ANN]) == [{A}]
 
 
-def test_while_the_store_is_out_nothing_is_committed_and_nothing_lost(
+def test_while_the_store_is_unavailable_nothing_is_committed_and_nothing_lost(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     publish(broker, Like(ANN, A))
@@ -182,7 +184,9 @@ def test_while_the_store_is_out_nothing_is_committed_and_nothing_lost(
     assert broker.committed(GROUP, [P0]) == {P0: 2}
 
 
-def test_while_the_broker_is_out_it_is_waited_for(broker: MemoryBroker, store: MemoryStore) -> None:
+def test_a_broker_that_cannot_be_reached_is_waited_for(
+    broker: MemoryBroker, store: MemoryStore
+) -> None:
     publish(broker, Like(ANN, A))
     broker.fail_with(OUTAGE, OUTAGE, OUTAGE, on="ask")
     broker.fail_with(OUTAGE, OUTAGE, on="poll")
@@ -191,7 +195,7 @@ def test_while_the_broker_is_out_it_is_waited_for(broker: MemoryBroker, store: M
     assert stats.retries >= 2
 
 
-def test_a_commit_stands_for_many_batches(
+def test_one_commit_serves_many_batches(
     broker: MemoryBroker, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commits: list[int] = []
@@ -210,7 +214,7 @@ def test_a_commit_stands_for_many_batches(
     assert len(commits) <= 3 + (time.monotonic() - began_s) / COMMIT_EVERY_S
 
 
-def test_whoever_takes_up_a_partition_commits_what_others_have_applied(
+def test_a_member_commits_what_others_have_applied_of_its_partitions(
     broker: MemoryBroker, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(broker, Like(ANN, A), Like(ANN, B))
@@ -221,7 +225,7 @@ def test_whoever_takes_up_a_partition_commits_what_others_have_applied(
     consume(broker, store, until=lambda: broker.committed(GROUP, [P0]) == {P0: 2})
 
 
-def test_a_commit_that_fails_is_made_up_for_by_the_next(
+def test_the_next_commit_makes_up_for_a_failed_one(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     publish(broker, Like(ANN, A), Like(ANN, B))
@@ -247,7 +251,7 @@ def test_a_stop_during_an_outage_leaves_the_batch_to_the_next_member(
 
 
 @pytest.mark.parametrize("fatal", [SettingsError("wrong password"), ForeignDataError("odd key")])
-def test_what_no_retry_can_mend_ends_the_worker_uncommitted(
+def test_an_error_that_no_retry_can_fix_ends_the_worker_without_a_commit(
     broker: MemoryBroker, store: MemoryStore, fatal: LikewiseError
 ) -> None:
     consume(broker, store)
@@ -285,7 +289,7 @@ def test_a_redis_restored_from_a_backup_catches_up_from_where_it_is(
 
 
 @pytest.mark.parametrize("more", [[], [Like(ANN, C)]])
-def test_a_redis_that_loses_its_last_writes_under_way_is_caught_up(
+def test_a_redis_that_loses_its_last_writes_meanwhile_is_caught_up(
     broker: MemoryBroker, store: MemoryStore, more: list[Event]
 ) -> None:
     publish(broker, Like(ANN, A), Like(ANN, B))
@@ -311,14 +315,14 @@ def test_a_batch_that_another_member_has_applied_is_not_applied_over_what_follow
     consume(broker, store)
     publish(broker, Like(ANN, B))
 
-    def take_over() -> None:
+    def apply_elsewhere() -> None:
         if store.failure is not None:
             store.failure = None
             publish(broker, Unlike(ANN, B))
             store.apply(Changes(users={ANN: UserChange(remove={B})}), {P0: Advance(1, 3)})
 
     zombie = OutageOnApply(store, at_position=1)
-    stats = consume(broker, zombie, on_wait=take_over)
+    stats = consume(broker, zombie, on_wait=apply_elsewhere)
     assert zombie.failed
     assert store.likes([ANN]) == [{A}]
     assert store.positions([P0]) == [3]
@@ -346,7 +350,7 @@ def test_events_delivered_again_after_a_rebalance_are_not_applied_again(
     assert stats.events_applied == 3
 
 
-def test_a_partition_that_the_group_gave_to_nobody_is_read_after_joining_anew(
+def test_a_partition_that_the_group_gave_to_nobody_is_read_after_rejoining(
     store: MemoryStore,
 ) -> None:
     broker = broker_with(partitions=2)
@@ -361,23 +365,13 @@ def test_a_partition_that_the_group_gave_to_nobody_is_read_after_joining_anew(
             publish(broker, *islice(random_events(4), 50))
         return caught_up(broker, store, TOPICS.likes)
 
-    ConsumerWorker(
-        broker,
-        store,
-        TOPICS,
-        settings().consumer,
-        stop=StopWhen(done),
-        stats=stats,
-        patience_s=0.0,
-    ).run()
+    ConsumerWorker(settings(), broker, store, StopWhen(done), stats=stats, patience_s=0.0).run()
     assert lost
     assert stats.rejoins >= 1
     assert store.positions([P0]) == [broker.end_offsets([P0])[P0]]
 
 
-def test_a_consumer_without_a_share_is_ready_to_stand_in(
-    broker: MemoryBroker, store: MemoryStore
-) -> None:
+def test_a_consumer_without_a_share_is_ready(broker: MemoryBroker, store: MemoryStore) -> None:
     other = broker.source(GROUP, [TOPICS.likes], max_records=1)
     other.keep_alive()
     stats = ConsumerStats()
@@ -400,7 +394,7 @@ def test_a_rebalance_right_after_lost_writes_passes_over_no_event(
     emptied, looks = MemoryStore(), itertools.count()
 
     def done() -> bool:
-        if next(looks) == 1:  # the beginning has been sought by now, and not been read
+        if next(looks) == 1:  # by now the beginning was sought but not read
             passer_by = broker.source(GROUP, [TOPICS.likes], max_records=1)
             passer_by.keep_alive()
             passer_by.close()
@@ -411,7 +405,7 @@ def test_a_rebalance_right_after_lost_writes_passes_over_no_event(
     assert emptied.likes([ANN]) == [{A, B, C}]
 
 
-def test_a_topic_made_anew_is_read_from_its_beginning(
+def test_a_recreated_topic_is_read_from_its_beginning(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     store.apply(Changes(users={ANN: UserChange(add={A})}), {P0: Advance(None, 1_000)})
@@ -421,7 +415,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning(
     assert store.positions([P0]) == [1]
 
 
-def test_a_topic_made_anew_is_told_from_the_old_one_however_long_it_is(
+def test_a_recreated_topic_is_recognized_however_long_it_is(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     publish(broker, Like(ANN, A))
@@ -434,7 +428,7 @@ def test_a_topic_made_anew_is_told_from_the_old_one_however_long_it_is(
 
 
 @pytest.mark.parametrize("events", [1, 5])
-def test_a_topic_made_anew_under_a_running_consumer_is_read_from_its_beginning(
+def test_a_topic_recreated_under_a_running_consumer_is_read_from_its_beginning(
     broker: MemoryBroker, store: MemoryStore, events: int
 ) -> None:
     publish(broker, Like(ANN, A), Like(ANN, B))
@@ -445,22 +439,20 @@ def test_a_topic_made_anew_under_a_running_consumer_is_read_from_its_beginning(
             remade.append(TOPICS.likes)
             broker.remake(TOPICS.likes)
             publish(broker, *[Like(ANN, ItemId(f"new {number}")) for number in range(events)])
-            worker._next_look_s = 0.0  # it is time to look
             return False
         return len(store.likes([ANN])[0]) == 2 + events
 
-    worker = ConsumerWorker(broker, store, TOPICS, settings().consumer, stop=StopWhen(done))
-    worker.run()
+    ConsumerWorker(settings(), broker, store, StopWhen(done), patience_s=0.0).run()
     assert store.positions([P0]) == [events]
 
 
-def test_a_topic_that_is_away_while_its_partitions_are_taken_up_is_waited_for(
+def test_a_topic_that_is_missing_while_its_partitions_resume_is_waited_for(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     publish(broker, Like(ANN, A))
     stats = ConsumerStats()
     stop = StopWhen(lambda: store.positions([P0]) == [1])
-    worker = ConsumerWorker(broker, store, TOPICS, settings().consumer, stop=stop, stats=stats)
+    worker = ConsumerWorker(settings(), broker, store, stop, stats=stats)
     waits: list[bool] = []
     broker.end_offsets = partial(failing_once, broker.end_offsets, waits)  # type: ignore[method-assign]
     worker.run()
@@ -470,14 +462,14 @@ def test_a_topic_that_is_away_while_its_partitions_are_taken_up_is_waited_for(
 
 
 def failing_once(ask: Callable[..., Any], failed: list[bool], *asked: Any) -> Any:
-    """Ask; the first time the topic is just being deleted."""
+    """Call `ask`; the first call fails as if the topic was just deleted."""
     if not failed:
         failed.append(True)
         raise UndeliverableError("there is no such topic")
     return ask(*asked)
 
 
-def test_events_that_retention_took_are_passed_over(
+def test_events_that_retention_removed_are_skipped(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     publish(broker, Like(ANN, A), Like(ANN, B), Like(ANN, C))
@@ -489,14 +481,14 @@ def test_events_that_retention_took_are_passed_over(
     assert store.positions([P0]) == [3]
 
 
-def test_a_missing_topic_that_may_not_be_made_is_a_settings_error(store: MemoryStore) -> None:
+def test_a_missing_topic_that_must_not_be_created_is_a_settings_error(store: MemoryStore) -> None:
     kafka = KafkaSettings(create_topics=False)
     with pytest.raises(SettingsError, match=r"no topic likes and .*LIKEWISE_KAFKA_CREATE_TOPICS"):
         run_consumer(Settings(kafka=kafka), MemoryBroker(), store, threading.Event())
 
 
 @pytest.mark.parametrize(
-    ("stored", "beginning", "end", "start", "worth_a_warning"),
+    ("stored", "beginning", "end", "start", "is_broken"),
     [
         (None, 0, 0, 0, False),
         (None, 7, 9, 7, True),
@@ -509,29 +501,37 @@ def test_a_missing_topic_that_may_not_be_made_is_a_settings_error(store: MemoryS
         (2, 3, 9, 3, True),
     ],
 )
-def test_a_partition_is_read_from_where_redis_is_unless_the_log_has_nothing_there(
-    stored: int | None, beginning: int, end: int, start: int, worth_a_warning: bool
+def test_a_partition_resumes_at_the_position_in_redis_unless_the_log_has_nothing_there(
+    stored: int | None, beginning: int, end: int, start: int, is_broken: bool
 ) -> None:
     chosen = choose_resume_point(stored, beginning, end)
     assert chosen.offset == start
-    assert (chosen.warning is not None) == worth_a_warning
+    assert (chosen.log_break is not None) == is_broken
 
 
-def test_events_lost_to_retention_are_named() -> None:
-    warning = choose_resume_point(2, 5, 9).warning
-    assert warning is not None
-    assert "from 2 to 4" in warning
+def test_a_break_in_the_log_is_logged_with_the_offsets_that_show_what_is_lost(
+    broker: MemoryBroker, store: MemoryStore
+) -> None:
+    publish(broker, *islice(random_events(3), 9))
+    store.apply(Changes(), {P0: Advance(None, 2)})
+    broker.delete_records(P0, before=5)
+    with capture_logs() as logs:
+        consume(broker, store)
+    (line,) = [line for line in logs if line["log_level"] == "error"]
+    assert line["event"].startswith("retention removed events that were not applied yet")
+    assert (line["topic"], line["partition"]) == P0
+    assert (line["applied"], line["beginning"], line["end"], line["resume_at"]) == (2, 5, 9, 5)
 
 
 def test_a_rebuild_from_a_log_that_was_cut_is_counted_and_names_how_much_is_gone(
-    broker: MemoryBroker, store: MemoryStore, capsys: pytest.CaptureFixture[str]
+    broker: MemoryBroker, store: MemoryStore
 ) -> None:
     publish(broker, *islice(random_events(3), 50))
     broker.delete_records(P0, 30)
-    stats = consume(broker, store)
+    with capture_logs() as logs:
+        stats = consume(broker, store)
     assert stats.log_breaks == {"remade": 0, "retention": 1, "truncated": 0}
-    said = capsys.readouterr()
-    assert "begins at 30" in said.out + said.err
+    assert 30 in [line["beginning"] for line in logs if line["log_level"] == "error"]
     status = kafka_status(Settings(), broker, store)
     assert (status.gone, status.not_applied) == (30, 0)
 
@@ -565,7 +565,7 @@ def test_a_log_that_lost_its_tail_is_read_again_from_there(
             assert store.likes([user]) == [items]
 
 
-def test_two_members_share_the_work_and_the_second_takes_over_where_the_first_left(
+def test_two_members_share_the_work_and_the_second_continues_where_the_first_left(
     store: MemoryStore,
 ) -> None:
     broker = broker_with(partitions=4)
@@ -609,7 +609,7 @@ def test_crashes_and_lost_writes_at_any_instant_change_nothing(seed: int) -> Non
 
 
 class CrashError(Exception):
-    """The end of a process, as far as a thread can play one."""
+    """The end of a process, simulated in a thread."""
 
 
 class MistreatedStore(MemoryStore):

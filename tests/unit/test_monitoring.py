@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.prequential.stats import QualityStats, Verdict
+from consumers.prequential.stats import Outcome, QualityStats
 from consumers.stats import ConsumerStats
 from indexer.worker import IndexerStats
 from likewise.embedded import free_port
@@ -107,9 +107,9 @@ def test_a_consumer_tells_its_quality_only_where_it_is_measured() -> None:
         assert "likewise_consumer_quality_measuring 0.0" in lines
         assert not any(line.startswith("likewise_consumer_quality_hit_rate ") for line in lines)
         stats.quality.model_version = "v"
-        stats.quality.count([Verdict("hit", popular=False), Verdict("miss", popular=False)])
+        stats.quality.count([Outcome("hit", popular=False), Outcome("miss", popular=False)])
         stats.quality.dropped["overload"] += 3
-        stats.quality.unasked["retired_item"] += 1
+        stats.quality.discarded["retired_item"] += 1
         lines = get(f"{url}/metrics")[1].splitlines()
     assert "likewise_consumer_quality_measuring 1.0" in lines
     assert "likewise_consumer_quality_hit_rate 0.5" in lines

@@ -1,4 +1,4 @@
-"""Prequential quality: what is asked, of which likes, and what comes of it."""
+"""Prequential quality: which likes become probes, and how the model scores."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from consumers.prequential.evaluator import PrequentialEvaluator
-from consumers.prequential.questions import Question, choose, questions_of
-from consumers.prequential.sampler import Allowance, Sampler, TimeBudget
-from consumers.prequential.scoring import CUTOFF, judge
-from consumers.prequential.stats import WINDOW, QualityStats, Verdict
+from consumers.prequential.limits import RateLimit, TimeBudget
+from consumers.prequential.probes import Probe, probes_of, sample
+from consumers.prequential.sampler import Sampler
+from consumers.prequential.scoring import CUTOFF, score
+from consumers.prequential.stats import WINDOW, Outcome, QualityStats
 from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
 from consumers.worker import ConsumerWorker
@@ -65,58 +66,58 @@ LAST = 9
 """A block that sorts last: its items are not among the 20 most popular, all being as popular."""
 
 
-# --- what is asked ---------------------------------------------------------------------------
+# --- probes ----------------------------------------------------------------------------------
 
 
-def asked_of(events: list[Event], before: Mapping[UserId, set[ItemId]]) -> list[Question]:
-    """Return the questions where every like is in the sample."""
-    chosen = choose(events, len(events), seed=0)
-    return questions_of(events, range(len(events)), chosen, before)
+def probes_in(events: list[Event], before: Mapping[UserId, set[ItemId]]) -> list[Probe]:
+    """Return the probes of a batch that is sampled whole."""
+    sampled = sample(events, len(events), seed=0)
+    return probes_of(events, range(len(events)), sampled, before)
 
 
 @given(seed=st.integers(0, 10_000), length=st.integers(0, 120), limit=st.integers(0, 130))
-def test_a_question_holds_exactly_the_likes_right_before_the_like(
+def test_a_probe_holds_exactly_the_likes_right_before_the_like(
     seed: int, length: int, limit: int
 ) -> None:
     history = list(islice(random_events(seed), 40 + length))
     before = outcome_of(history[:40])
     events = history[40:]
-    chosen = choose(events, limit, seed=seed)
-    questions = questions_of(events, range(length), chosen, before)
+    sampled = sample(events, limit, seed=seed)
+    probes = probes_of(events, range(length), sampled, before)
     expected = []
-    for place, event in chosen.items():
+    for place, event in sampled.items():
         likes = outcome_of(history[: 40 + place])[event.user_id]
         if event.item_id not in likes:
-            expected.append(Question(event.item_id, frozenset(likes), place))
-    assert questions == expected
-    assert all(question.item_id not in question.liked for question in questions)
+            expected.append(Probe(event.item_id, frozenset(likes), place))
+    assert probes == expected
+    assert all(probe.item_id not in probe.liked for probe in probes)
 
 
 def test_a_like_after_an_unlike_is_a_new_one_and_a_repeated_like_is_none() -> None:
     events: list[Event] = [Like(ANN, A), Like(ANN, A), Unlike(ANN, A), Like(ANN, A)]
-    assert asked_of(events, {ANN: {B}}) == [
-        Question(A, frozenset({B}), 0),
-        Question(A, frozenset({B}), 3),
+    assert probes_in(events, {ANN: {B}}) == [
+        Probe(A, frozenset({B}), 0),
+        Probe(A, frozenset({B}), 3),
     ]
 
 
-def test_a_like_of_what_is_liked_already_is_not_asked_about() -> None:
-    assert asked_of([Like(ANN, A)], {ANN: {A}}) == []
+def test_a_like_of_what_is_liked_already_gives_no_probe() -> None:
+    assert probes_in([Like(ANN, A)], {ANN: {A}}) == []
 
 
-def test_a_user_who_was_forgotten_starts_anew() -> None:
+def test_a_user_who_was_forgotten_starts_again() -> None:
     events: list[Event] = [ForgetUser(ANN), Like(ANN, A)]
-    assert asked_of(events, {ANN: {A, B}}) == [Question(A, frozenset(), 1)]
+    assert probes_in(events, {ANN: {A, B}}) == [Probe(A, frozenset(), 1)]
 
 
 def test_the_likes_of_one_user_are_not_those_of_another() -> None:
     events: list[Event] = [Like(BOB, B), RetireItem(B), Like(ANN, A), RestoreItem(B)]
-    assert asked_of(events, {ANN: set(), BOB: set()})[1] == Question(A, frozenset(), 2)
+    assert probes_in(events, {ANN: set(), BOB: set()})[1] == Probe(A, frozenset(), 2)
 
 
-def test_what_is_read_from_the_store_is_left_as_it_is() -> None:
+def test_the_likes_read_from_the_store_are_not_changed() -> None:
     before = {ANN: {B}}
-    asked_of([Like(ANN, A), ForgetUser(ANN)], before)
+    probes_in([Like(ANN, A), ForgetUser(ANN)], before)
     assert before == {ANN: {B}}
 
 
@@ -125,52 +126,52 @@ def test_a_sample_is_bounded_in_order_and_the_same_for_the_same_seed(
     length: int, limit: int, seed: int
 ) -> None:
     events: list[Event] = [Like(ANN, ItemId(str(number))) for number in range(length)]
-    chosen = choose(events, limit, seed=seed)
-    assert len(chosen) == min(limit, length)
-    assert list(chosen) == sorted(chosen)
-    assert all(events[place] is like for place, like in chosen.items())
-    assert chosen == choose(events, limit, seed=seed)
+    sampled = sample(events, limit, seed=seed)
+    assert len(sampled) == min(limit, length)
+    assert list(sampled) == sorted(sampled)
+    assert all(events[place] is like for place, like in sampled.items())
+    assert sampled == sample(events, limit, seed=seed)
 
 
 def test_every_place_in_a_batch_has_the_same_chance() -> None:
     events: list[Event] = [Like(ANN, ItemId(str(number))) for number in range(10)]
     counts = [0] * 10
     for seed in range(4_000):
-        for place in choose(events, 2, seed=seed):
+        for place in sample(events, 2, seed=seed):
             counts[place] += 1
     assert all(abs(count - 800) < 5 * 25 for count in counts)  # five standard deviations
 
 
-def test_an_allowance_lets_its_rate_through_and_one_second_at_once() -> None:
+def test_a_rate_limit_allows_its_rate_and_one_second_at_once() -> None:
     now_s = 0.0
-    allowance = Allowance(10.0, clock_s=lambda: now_s)
-    assert allowance.take(3) == 3
-    assert allowance.take(100) == 7
-    assert allowance.take(1) == 0
+    limit = RateLimit(10.0, clock_s=lambda: now_s)
+    assert limit.take(3) == 3
+    assert limit.take(100) == 7
+    assert limit.take(1) == 0
     taken = 0
     for step in range(1, 401):
         now_s = step * 0.025
-        taken += allowance.take(100)
+        taken += limit.take(100)
     assert taken == pytest.approx(100, abs=1)
     now_s += 3_600
-    assert allowance.take(100) == 10
+    assert limit.take(100) == 10
 
 
-def test_an_allowance_below_one_a_second_still_lets_one_through() -> None:
+def test_a_rate_limit_below_one_a_second_still_allows_one() -> None:
     now_s = 0.0
-    allowance = Allowance(0.5, clock_s=lambda: now_s)
-    assert allowance.take(9) == 1
+    limit = RateLimit(0.5, clock_s=lambda: now_s)
+    assert limit.take(9) == 1
     now_s = 1.9
-    assert allowance.take(9) == 0
+    assert limit.take(9) == 0
     now_s = 2.0
-    assert allowance.take(9) == 1
+    assert limit.take(9) == 1
 
 
 # --- the sampler -----------------------------------------------------------------------------
 
 
 class CountingStore(MemoryStore):
-    """Counts how often likes are read, and fails to where it is told to."""
+    """Counts how often likes are read, and fails while `read_failure` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -184,17 +185,17 @@ class CountingStore(MemoryStore):
         return super().likes(users)  # type: ignore[arg-type]  # handed on
 
 
-def sampler_over(store: MemoryStore, *, room: int = 100) -> tuple[Sampler, Queue[Question]]:
-    """Return a sampler that has a model to ask, and where its questions go."""
-    questions: Queue[Question] = Queue(room)
+def sampler_over(store: MemoryStore, *, room: int = 100) -> tuple[Sampler, Queue[Probe]]:
+    """Return a sampler with a model, and its queue."""
+    probes: Queue[Probe] = Queue(room)
     stats = QualityStats(model_version=VERSION)
-    return Sampler(store, Allowance(1_000.0), questions, stats), questions
+    return Sampler(store, RateLimit(1_000.0), probes, stats), probes
 
 
 def test_without_a_model_the_store_is_not_even_read() -> None:
     store = CountingStore()
-    sampler = Sampler(store, Allowance(1_000.0), Queue(), QualityStats())
-    assert sampler.look([Like(ANN, A)], [0], seed=0) == []
+    sampler = Sampler(store, RateLimit(1_000.0), Queue(), QualityStats())
+    assert sampler.probes([Like(ANN, A)], [0], seed=0) == []
     assert store.reads == 0
 
 
@@ -202,25 +203,25 @@ def test_the_likes_of_all_sampled_users_are_read_at_once() -> None:
     store = CountingStore()
     like(store, ANN, [B])
     sampler, _ = sampler_over(store)
-    asked = sampler.look([Like(ANN, A), Like(BOB, A)], [7, 8], seed=0)
-    assert asked == [Question(A, frozenset({B}), 7), Question(A, frozenset(), 8)]
+    asked = sampler.probes([Like(ANN, A), Like(BOB, A)], [7, 8], seed=0)
+    assert asked == [Probe(A, frozenset({B}), 7), Probe(A, frozenset(), 8)]
     assert store.reads == 1
 
 
 @pytest.mark.parametrize(
     "failure", [TransientError("away"), ForeignDataError("no set"), SettingsError("no SMEMBERS")]
 )
-def test_a_store_that_can_not_be_read_costs_the_questions_and_nothing_else(
+def test_a_store_that_can_not_be_read_costs_the_probes_and_nothing_else(
     failure: LikewiseError,
 ) -> None:
     store = CountingStore()
     store.read_failure = failure
     sampler, _ = sampler_over(store)
-    assert sampler.look([Like(ANN, A)], [0], seed=0) == []
+    assert sampler.probes([Like(ANN, A)], [0], seed=0) == []
     assert sampler._stats.dropped == {"store_error": 1}
 
 
-def test_slow_reads_cost_questions_instead_of_throughput() -> None:
+def test_slow_reads_cost_probes_instead_of_throughput() -> None:
     now_s = 0.0
 
     class SlowStore(CountingStore):
@@ -230,80 +231,80 @@ def test_slow_reads_cost_questions_instead_of_throughput() -> None:
             return super().likes(users)
 
     store, stats = SlowStore(), QualityStats(model_version=VERSION)
-    clock = lambda: now_s  # noqa: E731  # read anew with each call
-    sampler = Sampler(store, Allowance(1_000.0, clock), Queue(), stats, TimeBudget(clock))
+    clock = lambda: now_s  # noqa: E731  # reads the variable at each call
+    sampler = Sampler(store, RateLimit(1_000.0, clock), Queue(), stats, TimeBudget(clock))
     for number in range(10_000):
         now_s += 0.1
-        sampler.look([Like(ANN, A)], [0], seed=number)
+        sampler.probes([Like(ANN, A)], [0], seed=number)
     assert store.reads * 0.5 < 0.02 * now_s + 1.5
     assert store.reads * 0.5 > 0.02 * now_s - 1.5
     assert stats.dropped == {"slow_store": 10_000 - store.reads}
 
 
-def test_what_finds_no_room_is_dropped_and_counted() -> None:
-    sampler, questions = sampler_over(MemoryStore(), room=2)
-    sampler.ask([Question(A, frozenset(), 0)] * 5)
-    assert questions.qsize() == 2
+def test_probes_that_find_no_room_are_dropped_and_counted() -> None:
+    sampler, probes = sampler_over(MemoryStore(), room=2)
+    sampler.submit([Probe(A, frozenset(), 0)] * 5)
+    assert probes.qsize() == 2
     assert sampler._stats.dropped == {"overload": 3}
 
 
-# --- the verdicts ----------------------------------------------------------------------------
+# --- outcomes --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of blocks: who likes all of a block but one is given that one."""
+    """A model of blocks: users who like all of a block but one item get that item."""
     path = tmp_path_factory.mktemp("blocks")
     write_block_model(path, VERSION, blocks=BLOCKS)
     return path
 
 
-def expected_of(block: int, missing: int = 0) -> Question:
-    """Return a question that the block model answers."""
-    return Question(item(block, missing), frozenset(likes_but_one(block, missing)), 0)
+def expected_of(block: int, missing: int = 0) -> Probe:
+    """Return a probe that the block model predicts."""
+    return Probe(item(block, missing), frozenset(likes_but_one(block, missing)), 0)
 
 
-def surprise_of(block: int) -> Question:
-    """Return a question that it misses, as does the popular list."""
-    return Question(item(LAST, 4), frozenset(likes_but_one(block)), 0)
+def surprise_of(block: int) -> Probe:
+    """Return a probe that it misses, as does the popular list."""
+    return Probe(item(LAST, 4), frozenset(likes_but_one(block)), 0)
 
 
-def test_a_like_that_the_model_foretold_is_a_hit_and_one_that_it_did_not_is_a_miss(
+def test_a_like_that_the_model_predicted_is_a_hit_and_another_is_a_miss(
     directory: Path,
 ) -> None:
     model = load_model(directory, VERSION).model
-    stranger_s_first = Question(model.item_ids[model.popular_rows[0]], frozenset(), 0)
-    unheard_of = Question(ItemId("never seen"), frozenset(likes_but_one(0)), 0)
-    questions = [expected_of(LAST), surprise_of(0), stranger_s_first, unheard_of]
-    assert judge(model, questions, ()) == [
-        Verdict("hit", popular=False),
-        Verdict("miss", popular=False),
-        Verdict("hit", popular=True),
-        Verdict("unknown_item", popular=False),
+    stranger_s_first = Probe(model.item_ids[model.popular_rows[0]], frozenset(), 0)
+    unheard_of = Probe(ItemId("never seen"), frozenset(likes_but_one(0)), 0)
+    probes = [expected_of(LAST), surprise_of(0), stranger_s_first, unheard_of]
+    assert score(model, probes, ()) == [
+        Outcome("hit", popular=False),
+        Outcome("miss", popular=False),
+        Outcome("hit", popular=True),
+        Outcome("unknown_item", popular=False),
     ]
-    assert judge(model, [], ()) == []
+    assert score(model, [], ()) == []
 
 
 def test_the_last_of_the_twenty_counts_and_the_next_does_not(directory: Path) -> None:
     model = load_model(directory, VERSION).model
     popular = [model.item_ids[row] for row in model.popular_rows]
-    questions = [Question(popular[place], frozenset(), 0) for place in (CUTOFF - 1, CUTOFF)]
-    assert [verdict.popular for verdict in judge(model, questions, ())] == [True, False]
+    probes = [Probe(popular[place], frozenset(), 0) for place in (CUTOFF - 1, CUTOFF)]
+    assert [outcome.popular for outcome in score(model, probes, ())] == [True, False]
     # What is retired makes room.
-    after = judge(model, questions, [popular[0]])
-    assert [verdict.popular for verdict in after] == [True, True]
+    after = score(model, probes, [popular[0]])
+    assert [outcome.popular for outcome in after] == [True, True]
 
 
-def test_the_rates_are_those_of_the_last_questions_alone() -> None:
+def test_the_rates_are_those_of_the_last_probes() -> None:
     stats = QualityStats()
     assert (stats.hit_rate, stats.popular_hit_rate, stats.window) == (None, None, 0)
-    stats.count([Verdict("miss", popular=True)] * 3 + [Verdict("hit", popular=False)])
+    stats.count([Outcome("miss", popular=True)] * 3 + [Outcome("hit", popular=False)])
     assert (stats.hit_rate, stats.popular_hit_rate, stats.window) == (0.25, 0.75, 4)
-    stats.count([Verdict("hit", popular=True)] * (WINDOW - 1))
-    stats.count([Verdict("unknown_item", popular=False)])
+    stats.count([Outcome("hit", popular=True)] * (WINDOW - 1))
+    stats.count([Outcome("unknown_item", popular=False)])
     assert stats.window == WINDOW
     assert stats.hit_rate == (WINDOW - 1) / WINDOW
-    assert stats.questions == {"miss": 3, "hit": WINDOW, "unknown_item": 1}
+    assert stats.outcomes == {"miss": 3, "hit": WINDOW, "unknown_item": 1}
     assert stats.popular_hits == WINDOW + 2
 
 
@@ -326,7 +327,7 @@ def new_broker(now_ms: int = SNAPSHOT_AT_MS + 60_000) -> MemoryBroker:
 def consuming(
     broker: MemoryBroker, store: MemoryStore, directory: Path
 ) -> Iterator[tuple[ConsumerStats, QualityStats]]:
-    """Run a consumer that asks about every like, in a thread."""
+    """Run a consumer that probes every like, in a thread."""
     settings = Settings(
         kafka=KafkaSettings(partitions=1),
         consumer=ConsumerSettings(poll_timeout_ms=1, quality_samples_per_s=1_000.0),
@@ -351,7 +352,7 @@ def await_model(quality: QualityStats) -> None:
     wait_until(lambda: quality.model_version == VERSION)
 
 
-def test_the_hit_rate_rises_with_likes_that_the_model_foretold_and_falls_with_others(
+def test_the_hit_rate_rises_with_likes_that_the_model_predicted_and_falls_with_others(
     directory: Path,
 ) -> None:
     broker, store = new_broker(), MemoryStore()
@@ -366,33 +367,33 @@ def test_the_hit_rate_rises_with_likes_that_the_model_foretold_and_falls_with_ot
         publish(broker, *(Like(UserId(f"u{block}"), item(LAST, 4)) for block in range(4, LAST)))
         wait_until(lambda: quality.window == 10)
         assert quality.hit_rate == 0.5
-        # The same once more says nothing: these are liked already.
+        # Repeated likes give no probes: these items are liked already.
         publish(broker, *(Like(UserId(f"u{block}"), item(LAST, 4)) for block in range(4, LAST)))
         wait_until(lambda: caught_up(broker, store, TOPICS.likes))
         publish(broker, Like(UserId(f"u{LAST}"), item(LAST, 0)))
         wait_until(lambda: quality.window == 11)
-        assert quality.questions == {"hit": 6, "miss": 5}
+        assert quality.outcomes == {"hit": 6, "miss": 5}
 
 
-def test_likes_from_before_the_snapshot_and_of_retired_items_prove_nothing(
+def test_likes_from_before_the_snapshot_and_of_retired_items_are_discarded(
     directory: Path,
 ) -> None:
     broker, store = new_broker(SNAPSHOT_AT_MS - 1), MemoryStore()
     with consuming(broker, store, directory) as (_, quality):
         await_model(quality)
         publish(broker, Like(ANN, item(0, 0)))
-        wait_until(lambda: quality.unasked == {"seen_by_model": 1})
+        wait_until(lambda: quality.discarded == {"seen_by_model": 1})
     broker, store = new_broker(), MemoryStore()
     store.apply(Changes(retire={item(0, 0)}), {})
     with consuming(broker, store, directory) as (_, quality):
         await_model(quality)
         publish(broker, Like(ANN, item(0, 0)), Like(ANN, item(0, 1)))
         wait_until(lambda: quality.window == 1)
-        assert quality.unasked == {"retired_item": 1}
+        assert quality.discarded == {"retired_item": 1}
 
 
 @pytest.mark.parametrize("state", ["missing", "empty", "broken"])
-def test_without_a_sound_model_likes_are_applied_and_little_is_said(
+def test_without_a_sound_model_likes_are_applied_and_little_is_logged(
     tmp_path: Path, state: str
 ) -> None:
     models = tmp_path / "models"
@@ -411,7 +412,7 @@ def test_without_a_sound_model_likes_are_applied_and_little_is_said(
         assert sum(line["log_level"] == "error" for line in logs) <= 1
 
 
-def test_a_model_that_comes_later_is_taken_up(tmp_path: Path) -> None:
+def test_a_model_that_comes_later_is_scored(tmp_path: Path) -> None:
     broker, store = new_broker(), MemoryStore()
     like(store, ANN, likes_but_one(0))
     with consuming(broker, store, tmp_path) as (_, quality):
@@ -424,23 +425,23 @@ def test_a_model_that_comes_later_is_taken_up(tmp_path: Path) -> None:
 def test_a_model_that_breaks_the_ranking_is_named_once_and_likes_go_on(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> list[Verdict]:
+    def broken(*_: object) -> list[Outcome]:
         raise ValueError("shapes")
 
-    monkeypatch.setattr("consumers.prequential.evaluator.judge", broken)
+    monkeypatch.setattr("consumers.prequential.evaluator.score", broken)
     broker, store = new_broker(), MemoryStore()
     with capture_logs() as logs, consuming(broker, store, directory) as (stats, quality):
         await_model(quality)
         for number in range(3):
             publish(broker, Like(ANN, item(0, number)))
-            wait_until(lambda number=number: quality.unasked["failed"] == number + 1)  # type: ignore[misc]  # mypy types no default of a lambda
+            wait_until(lambda number=number: quality.discarded["failed"] == number + 1)  # type: ignore[misc]  # mypy types no default of a lambda
         assert stats.events_applied == 3
     assert [line["event"] for line in logs if line["log_level"] == "error"] == [
-        "quality can't be measured"
+        "quality cannot be measured"
     ]
 
 
-def test_an_examiner_that_dies_takes_nobody_along(directory: Path) -> None:
+def test_an_evaluator_that_fails_affects_nothing_else(directory: Path) -> None:
     class Refusing(MemoryStore):
         def lookup(self, *_: object) -> NoReturn:
             raise SettingsError("no permission")
@@ -450,7 +451,7 @@ def test_an_examiner_that_dies_takes_nobody_along(directory: Path) -> None:
     with capture_logs() as logs:
         evaluator.run()
     assert stats.model_version is None
-    assert logs[-1]["event"].startswith("quality is not measured any more")
+    assert logs[-1]["event"].startswith("quality is no longer measured")
 
 
 class OneTurn(threading.Event):
@@ -467,33 +468,30 @@ class OneTurn(threading.Event):
         return False
 
 
-def apply_all(
-    broker: MemoryBroker, store: MemoryStore, *, max_records: int = 5_000
-) -> list[Question]:
-    """Run a worker until everything is applied; return what it has asked."""
-    sampler, questions = sampler_over(store)
-    settings = ConsumerSettings(poll_timeout_ms=1, max_records=max_records)
-    stop = OneTurn(broker, store)
-    ConsumerWorker(broker, store, TOPICS, settings, stop=stop, sampler=sampler).run()
-    return [questions.get_nowait() for _ in range(questions.qsize())]
+def apply_all(broker: MemoryBroker, store: MemoryStore, *, max_records: int = 5_000) -> list[Probe]:
+    """Run a worker until everything is applied; return its probes."""
+    sampler, probes = sampler_over(store)
+    settings = Settings(consumer=ConsumerSettings(poll_timeout_ms=1, max_records=max_records))
+    ConsumerWorker(settings, broker, store, OneTurn(broker, store), sampler=sampler).run()
+    return [probes.get_nowait() for _ in range(probes.qsize())]
 
 
-def test_records_that_are_read_again_are_not_asked_about_again() -> None:
+def test_records_that_are_read_again_give_no_second_probe() -> None:
     broker, store = new_broker(), MemoryStore()
     publish(broker, Like(ANN, A), Like(ANN, B))
-    assert [question.item_id for question in apply_all(broker, store)] == [A, B]
+    assert [probe.item_id for probe in apply_all(broker, store)] == [A, B]
     publish(broker, Unlike(ANN, A))
-    assert apply_all(broker, store) == [], "a member that starts anew"
+    assert apply_all(broker, store) == [], "a member that starts again"
 
 
-def test_a_consumer_that_is_behind_asks_nothing_until_it_has_caught_up() -> None:
+def test_a_consumer_that_is_behind_takes_no_probes_until_it_has_caught_up() -> None:
     broker, store = new_broker(), MemoryStore()
     publish(broker, *(Like(ANN, ItemId(str(number))) for number in range(44)))
-    questions = apply_all(broker, store, max_records=10)
-    assert [question.item_id for question in questions] == ["40", "41", "42", "43"]
+    probes = apply_all(broker, store, max_records=10)
+    assert [probe.item_id for probe in probes] == ["40", "41", "42", "43"]
 
 
-def test_a_batch_that_is_refused_is_asked_about_only_when_it_counts() -> None:
+def test_a_batch_that_is_refused_gives_probes_only_once_it_is_applied() -> None:
     class TakenOverOnce(MemoryStore):
         """Another member applies the batch first; this one finds its positions moved."""
 
@@ -521,4 +519,4 @@ def test_bad_events_do_not_shift_the_timestamps() -> None:
             broker.sink().send("likes", b"no event", key=b"ann")
         else:
             publish(broker, event)
-    assert [question.at_ms for question in apply_all(broker, MemoryStore())] == [10, 30]
+    assert [probe.at_ms for probe in apply_all(broker, MemoryStore())] == [10, 30]

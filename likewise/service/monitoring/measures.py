@@ -129,7 +129,7 @@ MEASURES = {
         Measure(
             "quality_questions",
             "Sampled likes held against the model.",
-            lambda s: s.quality and s.quality.questions,
+            lambda s: s.quality and s.quality.outcomes,
             label="outcome",
         ),
         Measure(
@@ -140,7 +140,7 @@ MEASURES = {
         Measure(
             "quality_dropped",
             "Sampled likes that were not held against the model.",
-            lambda s: s.quality and {**s.quality.dropped, **s.quality.unasked},
+            lambda s: s.quality and {**s.quality.dropped, **s.quality.discarded},
             label="reason",
         ),
     ),

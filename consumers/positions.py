@@ -1,0 +1,178 @@
+"""How far this member's partitions are applied, where they resume, and what to commit.
+
+A position is believed until Redis or the log contradicts it. A partition in doubt has no position:
+nothing of it is applied until `resume` has read its position from Redis and sought it in the log.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from consumers.batches import by_partition
+from consumers.epochs import Epochs, truncated
+from consumers.resume_points import recreated, resume_points
+from likewise.errors import PositionMovedError, TransientError, UndeliverableError
+from likewise.service.logs import get_logger
+from likewise.store.port import Advance
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping, Sequence
+
+    from consumers.batches import Batch
+    from consumers.resume_points import ResumePoint
+    from likewise.log.port import Broker, Source
+    from likewise.records import Record, TopicPartition
+    from likewise.store.port import LikeStore
+
+COMMIT_EVERY_S = 0.25
+
+
+class Positions:
+    """The applied positions of the assigned partitions. Not thread-safe."""
+
+    def __init__(
+        self, broker: Broker, store: LikeStore, source: Source, *, check_log_every_s: float
+    ) -> None:
+        """Know no position yet; `source` must seek before it reads a partition."""
+        self._broker = broker
+        self._store = store
+        self._source = source
+        self._epochs = Epochs(broker, store)
+        self._rebalances = 0
+        # Redis holds the same, or refuses our batch.
+        self._applied: dict[TopicPartition, int] = {}
+        # One commit serves many batches, since it waits for the broker.
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._next_commit_s = 0.0
+        self._check_log_every_s = check_log_every_s
+        self._next_log_check_s = time.monotonic() + check_log_every_s
+
+    def follow_assignment(self) -> None:
+        """Doubt every partition after a rebalance: another member may have read it meanwhile."""
+        if self._rebalances != self._source.rebalances():
+            self._rebalances = self._source.rebalances()
+            self._applied.clear()
+        self.doubt(self._applied.keys() - self._source.assignment())
+
+    def reached(self) -> dict[TopicPartition, int]:
+        """Return the end of what the last poll read, of partitions that it read without a gap."""
+        reached: dict[TopicPartition, int] = {}
+        for partition, span in self._source.spans().items():
+            applied = self._applied.get(partition)
+            if applied is None:
+                continue
+            if span.start <= applied < span.end:
+                reached[partition] = span.end
+            else:  # records are missing, or it is another log
+                self.doubt([partition])
+        return reached
+
+    def unapplied(self, polled: Iterable[Record], reached: Container[TopicPartition]) -> Batch:
+        """Return the records from the applied position on, of the partitions in `reached`."""
+        batch: Batch = {}
+        for partition, records in by_partition(polled).items():
+            if partition in reached:
+                applied = self._applied[partition]
+                if new := records[bisect_left(records, applied, key=attrgetter("offset")) :]:
+                    batch[partition] = new
+        return batch
+
+    def unknown(self) -> list[TopicPartition]:
+        """Return the assigned partitions without a position, for `resume`."""
+        return sorted(self._source.assignment() - self._applied.keys())
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, ResumePoint]:
+        """Seek the partitions' resume points, and return them; some may be left for a later call.
+
+        Raises:
+            TransientError: a server cannot be reached, or the topic was just deleted.
+        """
+        try:
+            points = resume_points(self._broker, self._store, partitions)
+        except UndeliverableError as gone:
+            raise TransientError(str(gone)).of("kafka") from gone
+        self._epochs.forget(points)
+        for partition, point in points.items():
+            self._source.seek(partition, point.offset)
+            self._applied[partition] = self._uncommitted[partition] = point.offset
+        return points
+
+    def doubt_truncated(self, batch: Batch) -> bool:
+        """Return whether a log has lost applied events since the last batch, and doubt it.
+
+        Raises:
+            TransientError: a server cannot be reached.
+        """
+        lost = self._epochs.truncated_before(batch, self._applied)
+        self.doubt(lost)
+        return bool(lost)
+
+    def advances(self, reached: Mapping[TopicPartition, int]) -> dict[TopicPartition, Advance]:
+        """Return the step of every partition; one without events is compared with Redis, too."""
+        return {
+            partition: Advance(applied, reached.get(partition, applied))
+            for partition, applied in self._applied.items()
+        }
+
+    def move(self, reached: Mapping[TopicPartition, int]) -> None:
+        """Note that everything up to `reached` is applied."""
+        self._applied.update(reached)
+        self._uncommitted.update(reached)
+
+    def doubt(self, partitions: Iterable[TopicPartition]) -> None:
+        """Drop the partitions' positions: Redis and the log decide where to resume."""
+        for partition in partitions:
+            self._applied.pop(partition, None)
+
+    def check_store(self) -> None:
+        """Raise if Redis has lost its last writes, or another member has applied a partition.
+
+        Raises:
+            PositionMovedError: with the partitions whose positions moved.
+            TransientError: Redis cannot be reached.
+        """
+        partitions = list(self._applied)
+        stored = dict(zip(partitions, self._store.positions(partitions), strict=True))
+        moved = {p: position for p, position in stored.items() if position != self._applied[p]}
+        if moved:
+            raise PositionMovedError(moved)
+
+    def check_log(self) -> None:
+        """Doubt, now and then, partitions whose topic was recreated or whose log lost its tail."""
+        if time.monotonic() < self._next_log_check_s:
+            return
+        self._next_log_check_s = time.monotonic() + self._check_log_every_s
+        try:
+            self.doubt(recreated(self._broker, self._store, [*self._applied]))
+            self.doubt(truncated(self._broker, self._store, self._applied))
+        except TransientError:
+            return  # the next call to the same server reports it
+
+    @property
+    def commit_is_due(self) -> bool:
+        """Whether the last commit is so long ago that the next one should not wait."""
+        return time.monotonic() >= self._next_commit_s
+
+    def commit(self) -> None:
+        """Commit to Kafka what is applied, for monitoring; a failure is left to the next commit."""
+        if not self._uncommitted:
+            return
+        self._next_commit_s = time.monotonic() + COMMIT_EVERY_S
+        try:
+            self._source.commit(self._uncommitted)
+        except TransientError as error:
+            get_logger().warning("offsets were not committed", reason=str(error))
+        else:
+            self._uncommitted = {}
+
+    def lag(self) -> dict[str, int]:
+        """Return the events left in each partition, by the end that the last poll reported."""
+        ends = self._source.known_ends()
+        return {
+            str(at.partition): max(ends[at] - applied, 0)
+            for at, applied in self._applied.items()
+            if at in ends
+        }
