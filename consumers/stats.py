@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from consumers.batches import oldest_ms
 from likewise.service.monitoring.heartbeat import nothing
 from likewise.service.stats import MemberStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from consumers.batches import Batch, Decoded
     from consumers.prequential.stats import QualityStats
 
 
@@ -32,3 +35,13 @@ class ConsumerStats(MemberStats):
     """Called with the seconds from each batch's oldest record timestamp until it was applied."""
     quality: QualityStats | None = None
     """How well the current model predicts likes; None while that is not measured."""
+
+    def count(self, batch: Batch, decoded: Decoded) -> None:
+        """Count a batch of at least one record that was applied just now."""
+        self.on_batch(sum(map(len, batch.values())))
+        if (since_ms := oldest_ms(batch)) > 0:
+            self.on_delay_s(max(time.time() - since_ms / 1000, 0.0))
+        self.batches += 1
+        self.events_applied += decoded.event_count
+        self.dead_letters += len(decoded.dead_letters)
+        self.unclear_times += len(decoded.unclear_times)

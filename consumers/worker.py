@@ -10,30 +10,27 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from consumers.batches import decode, oldest_ms
-from consumers.dead_lettered import DeadLettered
+from consumers.batches import decode
+from consumers.dead_letters import DeadLetters
 from consumers.ordering import Ordering
 from consumers.positions import Positions
 from consumers.stats import ConsumerStats
 from likewise.errors import PositionMovedError
 from likewise.log.port import held_back
 from likewise.log.topics import Topics
-from likewise.messages.dead_letters import send_dead_letters
 from likewise.retry import StoppedError
 from likewise.service.logs import get_logger
-from likewise.service.loop import GroupMember, log_dead_letters
+from likewise.service.loop import GroupMember
 from likewise.service.stall_detector import StallDetector
 from likewise.service.store_watch import StoreWatch
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
 
     from consumers.batches import Batch, Decoded
     from consumers.prequential.probes import Probe
     from consumers.prequential.sampler import Sampler
-    from likewise.log.port import Broker, Sink
-    from likewise.messages.dead_letters import DeadLetter
+    from likewise.log.port import Broker
     from likewise.records import TopicPartition
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
@@ -73,7 +70,6 @@ class ConsumerWorker:
         self._sampler = sampler
         self._log = get_logger()
         self._topics = topics = Topics(settings.kafka.topic_prefix)
-        self._broker = broker
         self._source = broker.source(
             self._settings.group,
             [topics.likes],
@@ -94,13 +90,13 @@ class ConsumerWorker:
             self.stats,
             while_reading=self._beat_while_reading,
         )
-        self._dead_lettered = DeadLettered(
+        self._dead_letters = DeadLetters(
             broker,
             self._settings.group,
             topics.dead_letters,
+            self._retry,
             while_reading=self._beat_while_reading,
         )
-        self._dead_letter_sink: Sink | None = None  # opened for the first dead letter
         self._next_beat_s = 0.0
 
     def run(self) -> None:
@@ -125,8 +121,7 @@ class ConsumerWorker:
             self._log.warning("stopped while a server was unavailable; no event is lost")
         finally:
             self._source.close()
-            if self._dead_letter_sink is not None:
-                self._dead_letter_sink.close()
+            self._dead_letters.close()
 
     def _run_once(self) -> None:
         polled = self._retry(lambda: self._source.poll(self._settings.poll_timeout_ms))
@@ -154,7 +149,7 @@ class ConsumerWorker:
             return
         points = self._retry(lambda: self._positions.resume(partitions))
         starts = {partition: point.offset for partition, point in points.items()}
-        self._retry(lambda: self._dead_lettered.start(starts))
+        self._dead_letters.start(starts)
         for partition, point in points.items():
             if point.log_break is not None:
                 self.stats.log_breaks[point.log_break.reason] += 1
@@ -169,28 +164,16 @@ class ConsumerWorker:
         if self._retry(lambda: self._positions.doubt_truncated(batch)):
             return
         decoded = decode(batch)
-        self._dead_letter(decoded.dead_letters)
+        self._dead_letters.send(decoded.dead_letters)
         probes = self._probes_of(decoded, batch)
         advances = self._positions.advances(reached)
         self._retry(lambda: self._ordering.apply(decoded.parts, advances))
         self._positions.move(reached)
-        self._count(decoded, batch)
+        if batch:
+            self.stats.lag = self._positions.lag()
+            self.stats.count(batch, decoded)
         if self._sampler is not None:
             self._sampler.submit(probes)
-
-    def _dead_letter(self, letters: Sequence[DeadLetter]) -> None:
-        """Return once the broker has the dead letters: only then may their positions move."""
-        if not letters:
-            return
-        new = self._retry(lambda: self._dead_lettered.unknown(letters))
-        if new:
-            log_dead_letters(new)
-            self._retry(lambda: self._send(new))
-
-    def _send(self, letters: Sequence[DeadLetter]) -> None:
-        if self._dead_letter_sink is None:
-            self._dead_letter_sink = self._broker.sink()
-        send_dead_letters(self._dead_letter_sink, self._topics.dead_letters, letters)
 
     def _probes_of(self, decoded: Decoded, batch: Batch) -> list[Probe]:
         """Return probes of this batch, whose likes are new only until it is applied.
@@ -211,15 +194,3 @@ class ConsumerWorker:
             self._next_beat_s = time.monotonic() + BEAT_EVERY_S
             self._source.keep_alive()
             self.stats.heartbeat.beat(ready=self._source.is_member())
-
-    def _count(self, decoded: Decoded, batch: Batch) -> None:
-        if not batch:
-            return
-        self.stats.on_batch(sum(map(len, batch.values())))
-        if (since_ms := oldest_ms(batch)) > 0:
-            self.stats.on_delay_s(max(time.time() - since_ms / 1000, 0.0))
-        self.stats.lag = self._positions.lag()
-        self.stats.batches += 1
-        self.stats.events_applied += decoded.event_count
-        self.stats.dead_letters += len(decoded.dead_letters)
-        self.stats.unclear_times += len(decoded.unclear_times)

@@ -166,7 +166,7 @@ def test_a_topic_made_anew_with_fewer_partitions_is_read_and_the_operator_told(
             # What the old log said stays; what the new one says comes on top.
             assert store.likes([ANN, BOB]) == [set(), {"item 1", "item 2"}]
             assert store.likes(others) == [{"item 0"}] * len(others)
-            assert "was made anew" in consumer.log.read_text()
+            assert "was recreated" in consumer.log.read_text()
 
 
 @pytest.mark.timeout(300)
@@ -189,7 +189,7 @@ def test_a_longer_topic_made_anew_under_running_consumers_is_read_from_its_begin
         publish(broker, topics, [Like(user, item) for item in items for user in users])
         wait_until(lambda: store.likes(users) == [{"old", *items}] * 100, "all of the new log")
         wait_until(lambda: caught_up(broker, store, topics.likes), "its end")
-        assert any("was made anew" in consumer.log.read_text() for consumer in consumers)
+        assert any("was recreated" in consumer.log.read_text() for consumer in consumers)
 
 
 @pytest.mark.timeout(300)

@@ -1,19 +1,22 @@
-"""Which records are dead letters already: events that are read again are not dead-lettered twice."""
+"""Dead letters: a record that is read again is not dead-lettered twice."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import SettingsError
+from likewise.messages.dead_letters import send_dead_letters
 from likewise.operations.dead_letter_replay import read_dead_letters
 from likewise.service.logs import get_logger
+from likewise.service.loop import log_dead_letters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from likewise.log.port import Broker
+    from likewise.log.port import Broker, Sink
     from likewise.messages.dead_letters import DeadLetter
     from likewise.records import TopicPartition
+    from likewise.service.loop import Retrier
 
 _LAST = 10_000
 """Dead letters to read per partition when no sign shows that events are read again."""
@@ -30,21 +33,29 @@ class _Start(NamedTuple):
     is_read_again: bool
 
 
-class DeadLettered:
-    """Knows which records are in the dead-letter topic already. Not thread-safe.
+class DeadLetters:
+    """Sends records to the dead-letter topic that are not there already. Not thread-safe.
 
     Reads the topic at the first dead letter after a partition was resumed, and keeps only records
     from the resume point on: without dead letters it costs nothing.
     """
 
     def __init__(
-        self, broker: Broker, group: str, topic: str, *, while_reading: Callable[[], None]
+        self,
+        broker: Broker,
+        group: str,
+        topic: str,
+        retry: Retrier,
+        *,
+        while_reading: Callable[[], None],
     ) -> None:
         """Read nothing yet; `while_reading` is called now and then during a read."""
         self._broker = broker
         self._group = group
         self._topic = topic
+        self._retry = retry
         self._while_reading = while_reading
+        self._sink: Sink | None = None  # opened for the first dead letter
         self._starts: dict[TopicPartition, _Start] = {}
         self._known: dict[TopicPartition, set[_RecordKey]] = {}
 
@@ -52,19 +63,37 @@ class DeadLettered:
         """Note that these partitions are read from these offsets on.
 
         Raises:
-            TransientError: the broker cannot be reached.
+            StoppedError: the worker was told to stop while the broker could not be reached.
         """
-        committed = self._broker.committed(self._group, offsets)
+        committed = self._retry(lambda: self._broker.committed(self._group, offsets))
         for partition, offset in offsets.items():
             self._known.pop(partition, None)
             self._starts[partition] = _Start(offset, (committed[partition] or 0) > offset)
 
-    def unknown(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Return the letters that are not in the dead-letter topic yet, as far as we may read it.
+    def send(self, letters: Sequence[DeadLetter]) -> None:
+        """Return once the broker has the letters: only then may their positions move.
 
         Raises:
-            TransientError: the broker cannot be reached.
+            StoppedError: the worker was told to stop before.
         """
+        if not letters:
+            return
+        if new := self._retry(lambda: self._unsent(letters)):
+            log_dead_letters(new)
+            self._retry(lambda: self._deliver(new))
+
+    def close(self) -> None:
+        """Close the connection that letters were sent over."""
+        if self._sink is not None:
+            self._sink.close()
+
+    def _deliver(self, letters: Sequence[DeadLetter]) -> None:
+        if self._sink is None:
+            self._sink = self._broker.sink()
+        send_dead_letters(self._sink, self._topic, letters)
+
+    def _unsent(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Return the letters that are not in the dead-letter topic yet, as far as we may read it."""
         if unread := {letter.source for letter in letters} & self._starts.keys():
             try:
                 self._read(unread)
