@@ -26,7 +26,7 @@ SETTLING_TIMEOUT_S = 90.0
 
 @dataclass
 class Figures:
-    """What a run came to; `lost` is asserted to be 0 and printed nevertheless."""
+    """The figures of a run; `lost` is asserted to be 0, and printed to show it."""
 
     faults: Counter[str] = field(default_factory=Counter)
     events: int = 0
@@ -68,7 +68,7 @@ def audit(
     ledger: Ledger,
     figures: Figures,
 ) -> Oracle:
-    """Fail if anything was lost, doubled, out of order, or recommended although liked."""
+    """Fail if an event was lost, applied twice or out of order, or a liked item recommended."""
     oracle = Oracle.of(broker, topics.likes)
     lost = [place for place, value in ledger.confirmed.items() if oracle.values[place] != value]
     assert not lost, "confirmed events that are not in the log"
@@ -105,9 +105,9 @@ def _differences(
 
 
 def check_models(settings: Settings) -> int:
-    """Fail if any version on disk is torn; return how many there are.
+    """Fail if a version on disk is incomplete; return how many there are.
 
-    A version that the leading indexer prunes meanwhile is none any more: its manifest goes first.
+    The indexer may prune a version while it is checked; its manifest goes first.
     """
     directory = settings.model.directory
     versions = list_versions(directory)
@@ -126,7 +126,7 @@ def _check_answers(ledger: Ledger, oracle: Oracle) -> None:
             continue
         for items in ask.answers:
             liked = [i for i in items if oracle.liked_ever_since(ask.user, i, ask.after)]
-            assert not liked, f"{ask.user} was given {liked}, which they liked at {ask.after}"
+            assert not liked, f"{ask.user} was recommended {liked}, liked since {ask.after}"
 
 
 def _count_requests(ledger: Ledger, figures: Figures) -> None:

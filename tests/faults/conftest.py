@@ -1,8 +1,7 @@
-"""How hard the harness tries, from which seed, and the table of what came out.
+"""The options of the fault harness, and the table at the end of a run.
 
 `make test-faults` runs it in full. `--bounded` is the selection for CI: the same tests, fewer kills,
-shorter outages. Every choice that a test makes is drawn from `--seed`; the instants themselves depend
-on the machine.
+shorter outages. Every random choice is drawn from `--seed`; the timing depends on the machine.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _TABLE = pytest.StashKey[dict[str, Figures]]()
 
 @dataclass(frozen=True)
 class Effort:
-    """How much of everything."""
+    """How many faults, and how long they last."""
 
     seed: int
     kills: int
@@ -31,16 +30,16 @@ class Effort:
     soak_minutes: float
     storm_s: float
     rounds: int
-    """How often each fault comes where there is a list of them."""
+    """How often each fault of a list occurs."""
     longest_fault_s: float
     flood: int
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
-    group.addoption("--seed", type=int, default=20261122, help="what every choice is drawn from")
+    group.addoption("--seed", type=int, default=20261122, help="seed of every random choice")
     group.addoption("--minutes", type=float, default=None, help="length of the soak")
-    group.addoption("--kills", type=int, default=None, help="services killed in one run")
+    group.addoption("--kills", type=int, default=None, help="services to kill in one run")
     group.addoption("--bounded", action="store_true", help="the selection that runs in CI")
 
 
@@ -58,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def effort(request: pytest.FixtureRequest) -> Effort:
-    """What the command line asks for."""
+    """The effort that the command line asks for."""
     option = request.config.getoption
     bounded = option("--bounded", default=True)
     minutes = option("--minutes", default=None)

@@ -1,4 +1,4 @@
-"""The instants at which a service is killed on purpose, each between two steps of its work."""
+"""The points at which the harness kills a service, each between two steps of its work."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class CrashPoint(NamedTuple):
-    """One call of one service: it dies just before it is made, or just after it returned."""
+    """A call in a service: the process dies just before it, or just after it returned."""
 
     name: str
     service: str
     call: str
-    """`module:attribute.path` of what is called."""
+    """`module:attribute.path` of the function."""
     before: bool
 
 
@@ -32,12 +32,12 @@ CRASH_POINTS = [
         False,
     ),
     CrashPoint(
-        "with changed users taken, and nothing built of them",
+        "after the changed users are taken, before the build",
         "indexer",
         "likewise.store.redis:RedisStore.take_changed",
         False,
     ),
-    CrashPoint("in the midst of a model's files", "indexer", "likewise.models.arrays:_save", False),
+    CrashPoint("between two of a model's files", "indexer", "likewise.models.arrays:_save", False),
     CrashPoint("before a model is durable", "indexer", "likewise.models.files:_fsync", True),
     CrashPoint(
         "between a model's rename and its announcement",
@@ -52,13 +52,13 @@ CRASH_POINTS = [
         False,
     ),
     CrashPoint(
-        "with a request read and not looked up",
+        "after a request is read, before its look-up",
         "serving",
         "likewise.store.redis:RedisStore.lookup",
         True,
     ),
     CrashPoint(
-        "with replies queued and not confirmed",
+        "after replies are queued, before they are confirmed",
         "serving",
         "likewise.log.kafka.sending:KafkaSink.send",
         False,

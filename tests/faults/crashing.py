@@ -1,8 +1,7 @@
-"""`crashing.py SERVICE CALL before|after NTH`: a service that kills itself at a crash point.
+"""`crashing.py SERVICE CALL before|after NTH`: runs a service that kills itself at a crash point.
 
-The service runs as ever (`python -m consumers`, …); only the NTH call of one function is wrapped,
-from outside, so that the process gets SIGKILL there: no handler runs, no buffer is flushed. Used by
-the harness alone.
+It runs as with `python -m consumers`, except that one function is wrapped: at its NTH call the process
+sends itself SIGKILL, so that no handler runs and no buffer is flushed.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 
 
 def main(service: str, call: str, when: str, nth: str) -> int:
-    """Run the service; return only if it was told to stop before it came to the crash point."""
+    """Run the service; return only if it was stopped before it reached the crash point."""
     entry = importlib.import_module(f"{service}.__main__")
     _arm(call, when == "before", int(nth))
     return int(entry.main())

@@ -1,4 +1,4 @@
-"""A deployment as processes of its own, which can be killed, and the settings it runs with."""
+"""A deployment as separate processes, which can be killed, and its settings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def settings_for(
     *,
     session_timeout_ms: int = 2_000,
 ) -> Settings:
-    """Return settings with which everything happens often: small batches, builds every second."""
+    """Return settings that make everything happen often: small batches, a build every second."""
     return Settings(
         kafka=kafka_settings(
             bootstrap_servers,
@@ -64,7 +64,7 @@ def settings_for(
 
 
 class Service:
-    """One service in a process of its own; started, killed and started again."""
+    """One service in a separate process, which can be killed and started again."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Service:
         return self._process
 
     def start(self) -> None:
-        """Start the service; it may take a second until it works."""
+        """Start the service; it is ready after about a second."""
         if self._clock_file is None:
             self._spawn(["-m", self.name])
         else:
@@ -108,31 +108,31 @@ class Service:
         self._spawn([str(_CRASHING), point.service, point.call, when, str(nth)])
 
     def kill(self) -> None:
-        """SIGKILL the service, which must have run until now."""
+        """SIGKILL the service; fail the test if it has ended before."""
         self.check_alive()
         self.process.kill()
         self.process.wait()
 
     def died_by_sigkill(self) -> bool:
-        """Whether it has ended by its own SIGKILL; any other end fails the test."""
+        """Whether it has killed itself; any other end fails the test."""
         status = self.process.poll()
         if status is not None:
-            assert status == -signal.SIGKILL, self._obituary()
+            assert status == -signal.SIGKILL, self._last_lines()
         return status is not None
 
     def check_alive(self) -> None:
-        """Fail the test if the service has ended by itself."""
-        assert self.process.poll() is None, self._obituary()
+        """Fail the test if the service has ended."""
+        assert self.process.poll() is None, self._last_lines()
 
     def stop(self) -> None:
-        """SIGTERM; it must end with status 0 in time, unless it had not even begun to work."""
+        """Send SIGTERM; fail the test if it does not end in time with status 0, or by the signal while it starts."""
         self.check_alive()
         self.process.terminate()
         status = self.process.wait(STOP_TIMEOUT_S)
-        assert status in (0, -signal.SIGTERM), self._obituary()
+        assert status in (0, -signal.SIGTERM), self._last_lines()
 
     def end(self) -> None:
-        """Leave no process behind, whatever state it is in."""
+        """Kill the process if there is one."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -146,7 +146,7 @@ class Service:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
         )
-        # A limit on the service's files must not be one on its log.
+        # A test may limit the size of the service's files, which must not limit its log.
         threading.Thread(target=self._keep_log, args=[self._process], daemon=True).start()
 
     def _keep_log(self, process: subprocess.Popen[bytes]) -> None:
@@ -155,7 +155,7 @@ class Service:
             for line in lines:
                 log.write(line)
 
-    def _obituary(self) -> str:
+    def _last_lines(self) -> str:
         tail = self.log.read_text(errors="replace").splitlines()[-20:]
         status = None if self._process is None else self._process.returncode
         return f"{self.name} ended with {status}; its log ends:\n" + "\n".join(tail)
@@ -169,9 +169,9 @@ def deployed(
     *,
     clock_file: Path | None = None,
 ) -> Iterator[list[Service]]:
-    """Run these services for the length of a `with` block; after it they have ended cleanly.
+    """Run these services for the length of a `with` block, and stop them cleanly.
 
-    Their time of day is off by the seconds that `clock_file` holds, if one is given.
+    Their wall clocks are off by the seconds in `clock_file`, if one is given.
     """
     with ExitStack() as stack:
         running = []

@@ -1,8 +1,7 @@
-"""`jumping.py SERVICE FILE`: a service whose time of day is off by the seconds that the file holds.
+"""`jumping.py SERVICE FILE`: runs a service whose wall clock is off by the seconds in the file.
 
-The service runs as ever; only what `time.time` and `time.time_ns` return is moved, from outside, and
-moves again whenever the file changes. The monotonic clock is left alone, as an operator who sets
-the clock leaves it alone. Used by the harness alone.
+Only `time.time` and `time.time_ns` are patched; they follow whenever the file changes. The monotonic clock
+stays as it is, as it does when an operator sets the clock.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _LOOK_INTERVAL_S = 0.05
 
 
 def main(service: str, offset_file: str) -> int:
-    """Run the service until it is told to stop."""
+    """Run the service until it is stopped."""
     _make_jump(Path(offset_file))
     return int(importlib.import_module(f"{service}.__main__").main())
 

@@ -1,4 +1,4 @@
-"""A real Kafka broker that can be stopped and started again with its data."""
+"""Apache Kafka in a container that can be stopped and restarted with its data, and damaged."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ if TYPE_CHECKING:
 _STOP_TIMEOUT_S = 10
 _DATA = "/var/lib/kafka/data"
 _FRAME_BYTES = 12
-"""Of a batch in the log: its first offset, and its length without these."""
+"""A batch in the log begins with its first offset (8) and the length of the rest (4)."""
 
 
 class KafkaServer:
-    """Apache Kafka in a container; `bootstrap_servers` stays the same through a restart."""
+    """One broker; `bootstrap_servers` stays the same through a restart."""
 
     def __init__(self, container: DockerContainer, port: int) -> None:
         self._container = container
         self.bootstrap_servers = f"127.0.0.1:{port}"
 
     def stop(self) -> None:
-        """Stop the broker as an operator would; its data stay."""
+        """Stop the broker cleanly; it keeps its data."""
         self._container.get_wrapped_container().stop(timeout=_STOP_TIMEOUT_S)
 
     def kill(self) -> None:
-        """End the broker with SIGKILL; what it has confirmed is in its log."""
+        """Kill the broker with SIGKILL; its log keeps every confirmed record."""
         self._container.get_wrapped_container().kill()
 
     def start(self) -> None:
-        """Start it again; it takes a few seconds until it answers."""
+        """Start it again; it answers after a few seconds."""
         self._container.get_wrapped_container().start()
 
     def add_partitions(self, topic: str, count: int) -> None:
-        """Let the topic have so many partitions from now on."""
+        """Increase the topic's partitions to `count`."""
         self._ask(lambda admin: admin.create_partitions({topic: count}))
 
-    def remake(self, topic: str, partitions: int) -> None:
-        """Delete the topic with all that is in it, and make it anew."""
+    def recreate(self, topic: str, partitions: int) -> None:
+        """Delete the topic and create it again, empty."""
         self._ask(lambda admin: admin.delete_topics([topic]))
-        made = {"num_partitions": partitions, "replication_factor": 1}
-        self._ask(lambda admin: admin.create_topics({topic: made}))
+        spec = {"num_partitions": partitions, "replication_factor": 1}
+        self._ask(lambda admin: admin.create_topics({topic: spec}))
 
     def remove_records_before(self, topic: str, offsets: dict[int, int]) -> None:
-        """Do at once what retention does in the end."""
+        """Delete the records before these offsets, by partition, as retention does."""
         plan = {kafka.TopicPartition(topic, number): at for number, at in offsets.items()}
         self._ask(lambda admin: admin.delete_records(plan))
 
     def damage(self, topic: str, partition: int, batch: int) -> None:
-        """Change a byte near the end of a batch in the log, as a bad disk does; the first is 0."""
+        """Change a byte near the end of a batch in the log, as a bad disk does; the first batch is 0."""
         path = f"{_DATA}/{topic}-{partition}/00000000000000000000.log"
         container = self._container.get_wrapped_container()
         status, log = container.exec_run(["cat", path])
@@ -66,13 +66,13 @@ class KafkaServer:
             end += _FRAME_BYTES + int.from_bytes(log[end + 8 : end + _FRAME_BYTES], "big")
         at = end - 5
         changed = f"\\{log[at] ^ 0xFF:03o}"
-        status, said = container.exec_run(
+        status, output = container.exec_run(
             ["sh", "-c", f"printf '{changed}' | dd of={path} bs=1 seek={at} conv=notrunc"]
         )
-        assert status == 0, said
+        assert status == 0, output
 
     def answers(self) -> bool:
-        """Whether the broker gives out its metadata; at most a second or two."""
+        """Whether the broker answers a metadata request; blocks for a second or two at most."""
         try:
             admin = kafka.KafkaAdminClient(
                 bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=1_000
@@ -83,13 +83,13 @@ class KafkaServer:
         return True
 
     def copy_of(self, topic: str, partition: int) -> bytes:
-        """Return the partition's files as they are now."""
+        """Return a tar archive of the partition's files."""
         container = self._container.get_wrapped_container()
         pieces, _ = container.get_archive(f"{_DATA}/{topic}-{partition}")
         return b"".join(pieces)
 
     def put_back(self, files: bytes) -> None:
-        """Let a broker that is down find a partition as it was: what was written since is lost."""
+        """Restore a partition's files while the broker is down: later records are lost."""
         assert self._container.get_wrapped_container().put_archive(_DATA, files)
 
     def _ask(self, question: Callable[[Any], object]) -> None:

@@ -1,4 +1,4 @@
-"""The ledger: what the broker confirmed to producers and askers, and what they were replied."""
+"""The ledger: the events and requests that the broker confirmed, and the replies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Ask:
-    """One request, and what became of it."""
+    """One request, and the replies to it."""
 
     user: str
     after: Position | None
@@ -29,19 +29,19 @@ class Ask:
 
 @dataclass
 class Ledger:
-    """What was promised: events that the broker confirmed, requests and their replies."""
+    """The events and requests that the broker confirmed, and the replies."""
 
     confirmed: dict[tuple[int, int], bytes] = field(default_factory=dict)
     poison: dict[tuple[int, int], tuple[bytes | None, bytes | None]] = field(default_factory=dict)
     """Key and value of each broken event, by its position."""
     duplicates: int = 0
     unconfirmed: int = 0
-    """Sent, but the broker did not say that it has them: they may be in the log or not."""
+    """Events without a confirmation: they may be in the log or not."""
     asks: dict[bytes, Ask] = field(default_factory=dict)
     refused: int = 0
-    """Requests that could not be sent: their asker knows."""
+    """Requests that could not be sent."""
     outcomes: Counter[str] = field(default_factory=Counter)
 
     def open_asks(self) -> list[Ask]:
-        """Return the requests that the broker has and nobody has replied to."""
+        """Return the confirmed requests without a reply."""
         return [ask for ask in list(self.asks.values()) if ask.confirmed and not ask.settled]

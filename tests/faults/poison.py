@@ -1,4 +1,4 @@
-"""Events that are broken, in every way that the wire contract refuses."""
+"""Broken events, of every kind that the wire protocol refuses."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def _json(**fields: object) -> Callable[[random.Random], bytes | None]:
     return _bytes(json.dumps({**_GOOD, **fields}).encode())
 
 
-WAYS: dict[str, Callable[[random.Random], bytes | None]] = {
+KINDS: dict[str, Callable[[random.Random], bytes | None]] = {
     "no value": _bytes(None),
-    "no JSON": _bytes(b"like, please"),
+    "not JSON": _bytes(b"like, please"),
     "random bytes": lambda rng: rng.randbytes(rng.randint(1, 200)),
     "cut off": lambda rng: json.dumps(_GOOD).encode()[: rng.randint(1, 40)],
     "another encoding": _bytes(json.dumps(_GOOD).encode("utf-16")),
     "not an object": _bytes(b'["like", "user 1", "item 1"]'),
-    "nested without end": _bytes(b"[" * 20_000),
+    "nested too deeply": _bytes(b"[" * 20_000),
     "empty object": _bytes(b"{}"),
     "no user": _json(user_id=None),
     "no item": _json(item_id=None),
@@ -38,7 +38,7 @@ WAYS: dict[str, Callable[[random.Random], bytes | None]] = {
     "id too long": _json(item_id="x" * 257),
     "lone surrogate": _bytes(b'{"user_id": "user 1", "item_id": "\\ud800"}'),
     "wrong type": _json(item_id={"id": 1}),
-    "a truth value for an id": _json(item_id=True),
+    "a boolean for an id": _json(item_id=True),
     "unknown action": _json(action="adore"),
     "newer version": _json(version=2),
     "foreign CloudEvent": _json(specversion="0.3", type="app.like"),
@@ -48,5 +48,5 @@ WAYS: dict[str, Callable[[random.Random], bytes | None]] = {
 
 
 def poison(rng: random.Random) -> tuple[bytes | None, bytes | None]:
-    """Return key and value of a broken event, of any way."""
-    return _USER.encode(), WAYS[rng.choice(list(WAYS))](rng)
+    """Return key and value of a broken event of a random kind."""
+    return _USER.encode(), KINDS[rng.choice(list(KINDS))](rng)

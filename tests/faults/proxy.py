@@ -1,4 +1,4 @@
-"""A TCP proxy that hurts: it stands before a real server and delays, cuts, refuses or swallows."""
+"""A TCP proxy in front of a real server that can delay, cut, refuse, swallow or change what passes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ HOST = "127.0.0.1"
 _CHUNK_BYTES = 64 * 1024
 _LARGE_BYTES = 2_000
 _ACCEPT_POLL_S = 0.1
-# On close, what is queued is thrown away and the peer gets a RST instead of a FIN.
+# On close, queued bytes are discarded and the peer gets a RST instead of a FIN.
 _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Forwards every connection to one server; all of them are hurt in the same way.
+    """Forwards every connection to one server; a fault affects all of them.
 
-    Thread-safe. Without a fault bytes pass as they are, in order, in both directions.
+    Thread-safe. Without a fault, bytes pass unchanged, in order, in both directions.
     """
 
     def __init__(self, port: int) -> None:
-        """Listen nowhere yet; `port` is where the proxy will be found."""
+        """`port` is where the proxy will listen, from `run` on."""
         self.port = port
         self.resets = 0
         self._server_port = 0
@@ -46,32 +46,32 @@ class Proxy:
         self._threads: list[threading.Thread] = []
 
     def delay(self, latency_s: float) -> None:
-        """Hold every piece back for so long, in each direction; 0 ends it."""
+        """Delay every piece by so much, in each direction; 0 ends it."""
         self._latency_s = latency_s
 
     def garble(self, share: float, seed: int = 0) -> None:
-        """Change one byte in so many of the large pieces that the server sends; 0 ends it.
+        """Change one byte in this share of the large pieces that the server sends; 0 ends it.
 
-        Large ones hold records, whose checksum shows it; nothing guards what else is said.
+        Large pieces hold records, which have a checksum; the rest of the protocol has none.
         """
         self._garbling = (random.Random(seed), share) if share else None
 
     def swallow(self) -> None:
-        """Be a black hole: connections stay open or are taken, and nothing comes through."""
+        """Be a black hole: connections stay open, new ones are accepted, and nothing passes."""
         self._flowing.clear()
 
     def flow(self) -> None:
-        """Let everything through again, and what was held back first."""
+        """Let everything pass again, beginning with what was held back."""
         self._accepting.set()
         self._flowing.set()
 
     def refuse(self) -> None:
-        """Cut every connection and each new one at once, as where nobody listens."""
+        """Cut every connection, and each new one at once, as if nobody listened."""
         self._accepting.clear()
         self.reset()
 
     def reset(self) -> None:
-        """Cut every connection with a RST; new ones are taken."""
+        """Cut every connection with a RST; new ones are accepted."""
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:
@@ -80,11 +80,11 @@ class Proxy:
                 _cut(one)
 
     def lead_to(self, server_port: int) -> None:
-        """Send new connections to another server, as a name that moved; the others stay."""
+        """Send new connections to another server, as a DNS name that changed; the others stay."""
         self._server_port = server_port
 
     def run(self, server_port: int) -> None:
-        """Begin to forward to a server's port; returns at once."""
+        """Start to forward to a server's port; returns at once."""
         self._server_port = server_port
         listener = socket.create_server((HOST, self.port), backlog=64)
         listener.settimeout(_ACCEPT_POLL_S)
@@ -111,9 +111,9 @@ class Proxy:
                 except TimeoutError:
                     continue
                 self._threads = [thread for thread in self._threads if thread.is_alive()]
-                self._join_up(client)
+                self._connect(client)
 
-    def _join_up(self, client: socket.socket) -> None:
+    def _connect(self, client: socket.socket) -> None:
         if not self._accepting.is_set():
             _cut(client)
             return
@@ -149,7 +149,7 @@ class Proxy:
         self._drop(source, target)
 
     def _drop(self, source: socket.socket, target: socket.socket) -> None:
-        """One side has ended: so does the other, and nothing is kept of them."""
+        """One side has ended: end the other, and forget both."""
         with self._lock:
             self._pairs = [pair for pair in self._pairs if source not in pair]
         for one in (source, target):
@@ -159,8 +159,8 @@ class Proxy:
 
 
 @contextmanager
-def proxy_before(server_port: int, *, port: int | None = None) -> Iterator[Proxy]:
-    """Run a proxy before a server for the length of a `with` block."""
+def proxy_for(server_port: int, *, port: int | None = None) -> Iterator[Proxy]:
+    """Run a proxy in front of a server for the length of a `with` block."""
     proxy = Proxy(port or free_port())
     proxy.run(server_port)
     try:

@@ -1,4 +1,4 @@
-"""What can befall a Redis server, each for the length of a `with` block."""
+"""Faults of a Redis server, each for the length of a `with` block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def killed(server: EmbeddedRedis) -> Iterator[None]:
-    """SIGKILL, and a new start from its append-only file: the last second may be gone."""
+    """Kill it, and restart it from its append-only file: the last second of writes may be lost."""
     server.kill()
     try:
         yield
@@ -26,7 +26,7 @@ def killed(server: EmbeddedRedis) -> Iterator[None]:
 
 @contextmanager
 def stopped(server: EmbeddedRedis) -> Iterator[None]:
-    """SIGTERM, and a new start from its append-only file: nothing is gone."""
+    """Stop it, and restart it from its append-only file: nothing is lost."""
     server.stop()
     try:
         yield
@@ -36,7 +36,7 @@ def stopped(server: EmbeddedRedis) -> Iterator[None]:
 
 @contextmanager
 def emptied(server: EmbeddedRedis) -> Iterator[None]:
-    """Everything in it is gone, at once."""
+    """Delete everything in it at once."""
     with Redis.from_url(server.url) as operator:
         operator.flushall()
     yield
@@ -44,7 +44,7 @@ def emptied(server: EmbeddedRedis) -> Iterator[None]:
 
 @contextmanager
 def out_of_memory(server: EmbeddedRedis) -> Iterator[None]:
-    """Every write is refused."""
+    """Make it refuse every write."""
     with Redis.from_url(server.url) as operator:
         operator.config_set("maxmemory", 1)
         try:
@@ -55,7 +55,7 @@ def out_of_memory(server: EmbeddedRedis) -> Iterator[None]:
 
 @contextmanager
 def read_only(server: EmbeddedRedis) -> Iterator[None]:
-    """A replica whose primary can't be reached: it keeps its data and refuses writes."""
+    """Make it a replica whose primary can't be reached: it keeps its data and refuses writes."""
     with Redis.from_url(server.url) as operator:
         operator.replicaof("127.0.0.1", 1)
         try:
@@ -66,7 +66,7 @@ def read_only(server: EmbeddedRedis) -> Iterator[None]:
 
 @contextmanager
 def without_replicas(server: EmbeddedRedis) -> Iterator[None]:
-    """A primary that must have a replica before it takes writes, and has none."""
+    """Make it wait for a replica before it accepts writes; it has none."""
     with Redis.from_url(server.url) as operator:
         operator.config_set("min-replicas-to-write", 1)
         try:
@@ -77,26 +77,26 @@ def without_replicas(server: EmbeddedRedis) -> Iterator[None]:
 
 @contextmanager
 def slow(server: EmbeddedRedis, each_s: float = 0.4) -> Iterator[None]:
-    """It stands still for `each_s`, over and over, with a moment's breath between."""
+    """Pause it for `each_s`, again and again, with short breaks."""
     ended = threading.Event()
 
-    def hold_up() -> None:
+    def pause() -> None:
         with Redis.from_url(server.url) as operator:
             while not ended.wait(each_s + 0.05):
                 operator.execute_command("CLIENT", "PAUSE", int(each_s * 1000), "ALL")
 
-    holding = threading.Thread(target=hold_up)
-    holding.start()
+    pausing = threading.Thread(target=pause)
+    pausing.start()
     try:
         yield
     finally:
         ended.set()
-        holding.join()
+        pausing.join()
 
 
 @contextmanager
 def hanging(server: EmbeddedRedis, for_s: float) -> Iterator[None]:
-    """It takes commands and answers none, for longer than a client waits."""
+    """Pause it for longer than a client waits."""
     with Redis.from_url(server.url) as operator:
         operator.execute_command("CLIENT", "PAUSE", int(for_s * 1000), "ALL")
         yield

@@ -33,7 +33,7 @@ BUILD_TIMEOUT_S = 90.0
 
 @dataclass
 class Scene:
-    """What a test of faults acts on."""
+    """A running deployment with traffic, for a test to cause faults in."""
 
     broker: Broker
     store: LikeStore
@@ -47,7 +47,7 @@ class Scene:
 
     @contextmanager
     def flowing(self) -> Iterator[None]:
-        """Send traffic for the length of a `with` block, which begins when all is at work."""
+        """Send traffic for the length of a `with` block, which begins with the first reply."""
         with self.traffic.flowing():
             wait_until(
                 lambda: bool(self.traffic.ledger.outcomes), "a first reply", FIRST_REPLY_TIMEOUT_S
@@ -55,27 +55,27 @@ class Scene:
             yield
 
     def wait_for_progress(self) -> None:
-        """Return once a reply was heard that was not there before, and an event applied."""
+        """Return once another reply was received and another event applied."""
         replies = self.traffic.ledger.outcomes.total()
         applied: list[int] = []
 
-        def goes_on() -> bool:
-            with suppress(TransientError):  # a server that was away is still coming back
+        def progressed() -> bool:
+            with suppress(TransientError):  # a server is still restarting
                 partitions = self.broker.partitions(self.topics.likes)
                 applied.append(sum(at or 0 for at in self.store.positions(partitions)))
                 return applied[-1] > applied[0] and self.traffic.ledger.outcomes.total() > replies
             return False
 
-        wait_until(goes_on, "events are applied, requests replied to", FIRST_REPLY_TIMEOUT_S)
+        wait_until(progressed, "events are applied and requests answered", FIRST_REPLY_TIMEOUT_S)
 
     def version(self) -> str:
-        """Return the announced model's version."""
+        """Return the version of the announced model."""
         raw = self.store.model_announcement()
         assert raw is not None
         return decode_announcement(raw).version
 
     def wait_for_another_model(self, *versions: str) -> None:
-        """Return once none of these versions is the announced one."""
+        """Return once another version than these is announced."""
         wait_until(lambda: self.version() not in versions, "another model", BUILD_TIMEOUT_S)
 
     def audit(self, figures: Figures) -> Oracle:
@@ -97,7 +97,7 @@ def scene_of(
     poison: Poison | None = None,
     clock_file: Path | None = None,
 ) -> Iterator[Scene]:
-    """Run services with `settings`; the harness itself observes by another way, if one is given."""
+    """Run services with `settings`; the harness connects with `observing`, if it is given."""
     topics = Topics(settings.kafka.topic_prefix)
     with (
         opened(observing or settings) as (broker, store),

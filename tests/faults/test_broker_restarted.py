@@ -1,4 +1,4 @@
-"""A real Kafka broker goes away for half a minute, and comes back with its data."""
+"""Apache Kafka is down for half a minute, and comes back with its data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.timeout(600)
-def test_a_broker_that_is_away_for_half_a_minute_costs_no_event_and_no_request(
+def test_a_broker_that_is_down_for_half_a_minute_costs_no_event_and_no_request(
     redis_url: str, prefix: str, tmp_path: Path, effort: Effort, figures: Figures
 ) -> None:
     with kafka_server() as kafka:

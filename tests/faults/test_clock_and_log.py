@@ -1,4 +1,4 @@
-"""Clocks that jump, and a log that is not the log of yesterday."""
+"""Clocks that jump, and a log that grows, is recreated, or loses its beginning or its tail."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tests.faults.audit import Figures
     from tests.faults.conftest import Effort
 
-# Seconds by which the time of day is off, one after the other.
+# Offsets of the wall clock, one after another.
 JUMPS_S = (3_600, -86_400, 86_400 * 400, -3_600, 0)
 ANSWERS_AFTER_A_JUMP = 10
 ANN, BOB = UserId("ann"), UserId("bob")
@@ -46,7 +46,7 @@ ANN, BOB = UserId("ann"), UserId("bob")
 
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[KafkaServer]:
-    """A broker whose topics can grow, shrink and lose records."""
+    """A broker whose topics can grow, be recreated and lose records."""
     with kafka_server() as server:
         yield server
 
@@ -146,7 +146,7 @@ def test_after_partitions_were_added_a_lost_redis_is_rebuilt_as_it_was(
 
 
 @pytest.mark.timeout(300)
-def test_a_topic_made_anew_with_fewer_partitions_is_read_and_the_operator_told(
+def test_a_topic_recreated_with_fewer_partitions_is_read_and_a_warning_logged(
     kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
 ) -> None:
     settings = on_kafka(kafka, redis_url, prefix, tmp_path)
@@ -157,20 +157,20 @@ def test_a_topic_made_anew_with_fewer_partitions_is_read_and_the_operator_told(
         publish(broker, topics, [Like(user, ItemId("item 0")) for user in others])
         with deployed(settings, tmp_path, ["consumers"]):
             wait_until(lambda: caught_up(broker, store, topics.likes), "all is applied")
-        kafka.remake(topics.likes, 1)
-        figures.faults["topic made anew with fewer partitions"] += 1
+        kafka.recreate(topics.likes, 1)
+        figures.faults["topic recreated with fewer partitions"] += 1
         wait_until(lambda: len(broker.partitions(topics.likes)) == 1, "the new topic is there")
         publish(broker, topics, [Unlike(ANN, ItemId("item 0")), Like(BOB, ItemId("item 2"))])
         with deployed(settings, tmp_path, ["consumers"]) as [consumer]:
             wait_until(lambda: caught_up(broker, store, topics.likes), "the new log is applied")
-            # What the old log said stays; what the new one says comes on top.
+            # The likes of the old log stay, and those of the new log are added.
             assert store.likes([ANN, BOB]) == [set(), {"item 1", "item 2"}]
             assert store.likes(others) == [{"item 0"}] * len(others)
             assert "was recreated" in consumer.log.read_text()
 
 
 @pytest.mark.timeout(300)
-def test_a_longer_topic_made_anew_under_running_consumers_is_read_from_its_beginning(
+def test_a_topic_recreated_longer_under_running_consumers_is_read_from_its_beginning(
     kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
 ) -> None:
     settings = on_kafka(kafka, redis_url, prefix, tmp_path)
@@ -182,9 +182,9 @@ def test_a_longer_topic_made_anew_under_running_consumers_is_read_from_its_begin
     ):
         publish(broker, topics, [Like(user, ItemId("old")) for user in users])
         wait_until(lambda: caught_up(broker, store, topics.likes), "all is applied")
-        kafka.remake(topics.likes, settings.kafka.partitions)
-        figures.faults["topic made anew under running consumers"] += 1
-        # Every position is within the new log, so that only its id tells it from the old one.
+        kafka.recreate(topics.likes, settings.kafka.partitions)
+        figures.faults["topic recreated under running consumers"] += 1
+        # Every stored position is within the new log: only the topic's id shows that it is another.
         items = [ItemId(f"new {number}") for number in range(5)]
         publish(broker, topics, [Like(user, item) for item in items for user in users])
         wait_until(lambda: store.likes(users) == [{"old", *items}] * 100, "all of the new log")
@@ -193,7 +193,7 @@ def test_a_longer_topic_made_anew_under_running_consumers_is_read_from_its_begin
 
 
 @pytest.mark.timeout(300)
-def test_events_lost_to_retention_raise_an_alarm_and_what_is_left_can_be_repaired(
+def test_events_lost_to_retention_are_reported_and_the_rest_can_be_repaired(
     kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
 ) -> None:
     settings = on_kafka(kafka, redis_url, prefix, tmp_path)
@@ -203,7 +203,7 @@ def test_events_lost_to_retention_raise_an_alarm_and_what_is_left_can_be_repaire
         publish(broker, topics, [Like(ANN, early), Unlike(ANN, ItemId("never"))])
         with deployed(settings, tmp_path, ["consumers"]):
             wait_until(lambda: caught_up(broker, store, topics.likes), "all is applied")
-        # While no consumer runs, more comes than retention keeps.
+        # While no consumer runs, retention removes events.
         publish(broker, topics, [Like(ANN, ItemId(f"gone {number}")) for number in range(20)])
         ends = broker.end_offsets(broker.partitions(topics.likes))
         publish(broker, topics, [Like(ANN, late), Unlike(ANN, early)])
@@ -212,12 +212,16 @@ def test_events_lost_to_retention_raise_an_alarm_and_what_is_left_can_be_repaire
         )
         figures.faults["offsets out of retention"] += 1
         with deployed(settings, tmp_path, ["consumers"]) as [consumer]:
-            wait_until(lambda: caught_up(broker, store, topics.likes), "what is left is applied")
-            wait_until(lambda: "are gone from the partition" in consumer.log.read_text(), "alarm")
+            wait_until(
+                lambda: caught_up(broker, store, topics.likes), "the remaining events are applied"
+            )
+            wait_until(
+                lambda: "are gone from the partition" in consumer.log.read_text(), "a warning"
+            )
         assert store.likes([ANN]) == [{late}]
-        assert likewise(settings, "verify") == 1, "what the log has lost can't be proven"
+        assert likewise(settings, "verify") == 1, "removed events can't be verified"
         assert likewise(settings, "verify", "--allow-unproven") == 0
-        # Whatever else befell Redis meanwhile is mended as far as the log reaches back.
+        # Other damage in Redis is repaired as far back as the log reaches.
         positions = broker.end_offsets(broker.partitions(topics.likes))
         damage = Changes(users={ANN: UserChange(add={early}, remove={late})})
         store.apply(damage, {p: Advance(at, at) for p, at in positions.items()})
@@ -225,16 +229,18 @@ def test_events_lost_to_retention_raise_an_alarm_and_what_is_left_can_be_repaire
         assert likewise(settings, "verify", "--allow-unproven", "--repair") == 0
         assert store.likes([ANN]) == [{late}]
         assert likewise(settings, "verify", "--allow-unproven") == 0
-        # A Redis that is lost as well can't come back whole, and nobody is told that it has.
+        # If Redis is lost too, the rebuild is incomplete, and that is logged.
         lose_redis(settings)
         with deployed(settings, tmp_path, ["consumers"]) as [consumer]:
-            wait_until(lambda: caught_up(broker, store, topics.likes), "what is left is applied")
-            wait_until(lambda: "can't be restored from" in consumer.log.read_text(), "alarm")
+            wait_until(
+                lambda: caught_up(broker, store, topics.likes), "the remaining events are applied"
+            )
+            wait_until(lambda: "can't be restored from" in consumer.log.read_text(), "a warning")
         assert kafka_status(settings, broker, store).gone >= 20
 
 
 @pytest.mark.timeout(300)
-def test_a_broker_that_lost_its_tail_and_went_on_is_noticed(
+def test_a_log_that_lost_its_tail_and_grew_again_is_noticed(
     kafka: KafkaServer, redis_url: str, prefix: str, tmp_path: Path, figures: Figures
 ) -> None:
     settings = on_kafka(kafka, redis_url, prefix, tmp_path)
@@ -251,15 +257,15 @@ def test_a_broker_that_lost_its_tail_and_went_on_is_noticed(
         kafka.kill()
         kafka.put_back(saved)
         kafka.start()
-        wait_until(kafka.answers, "the broker is there again", timeout_s=90)
-        figures.faults["log without its tail"] += 1
-    # More than was lost: the position that Redis holds is one of the new log as well.
+        wait_until(kafka.answers, "the broker answers again", timeout_s=90)
+        figures.faults["log that lost its tail"] += 1
+    # More events than were lost: the stored position is within the new log too.
     fresh = {ItemId(f"new {number}") for number in range(20)}
     with opened(settings) as (broker, store):
         publish(broker, topics, [Like(ANN, item) for item in sorted(fresh)])
         with deployed(settings, tmp_path, ["consumers"]) as [consumer]:
             wait_until(lambda: caught_up(broker, store, topics.likes), "the new log is applied")
-            wait_until(lambda: "lost its tail" in consumer.log.read_text(), "alarm")
+            wait_until(lambda: "lost its tail" in consumer.log.read_text(), "a warning")
         assert store.likes([ANN])[0] >= fresh | {ItemId("kept")}
 
 
@@ -271,14 +277,14 @@ def lose_redis(settings: Settings) -> None:
 
 
 def on_kafka(kafka: KafkaServer, redis_url: str, prefix: str, directory: Path) -> Settings:
-    """Return settings for a real broker."""
+    """Return settings for Apache Kafka."""
     return settings_for(
         kafka.bootstrap_servers, redis_url, prefix, directory, session_timeout_ms=6_000
     )
 
 
 def publish(broker: Broker, topics: Topics, events: Sequence[Event]) -> None:
-    """Publish events; a topic that was made a moment ago is waited for."""
+    """Publish events; wait for a topic that was just created."""
 
     def published() -> bool:
         try:
@@ -288,18 +294,18 @@ def publish(broker: Broker, topics: Topics, events: Sequence[Event]) -> None:
             return False
         return True
 
-    wait_until(published, "the broker takes the events")
+    wait_until(published, "the broker accepts the events")
 
 
 def replace(file: Path, text: str) -> None:
-    """Change a file at once, so that no reader sees half of it."""
+    """Replace a file atomically."""
     aside = file.with_suffix(".new")
     aside.write_text(text)
     aside.rename(file)
 
 
 def wait_for_answers(scene: Scene) -> None:
-    """Return once more requests were answered with items; errors do not count."""
+    """Return once some more requests were answered with items; errors do not count."""
     outcomes = scene.traffic.ledger.outcomes
     before = outcomes["model"] + outcomes["popular"]
     wait_until(

@@ -1,4 +1,4 @@
-"""Servers that are slow, cut off, full, read-only, restarted; and the way to them, which hurts."""
+"""Redis that is slow, full, read-only, killed or emptied, and faults of the network to Redis and Kafka."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.consuming import (
 from tests.consuming import settings_for as consumer_settings
 from tests.faults import redis_faults
 from tests.faults.deployment import settings_for
-from tests.faults.proxy import Proxy, proxy_before
+from tests.faults.proxy import Proxy, proxy_for
 from tests.faults.scene import scene_of
 from tests.waiting import wait_until
 
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 
 class ProxiedBroker(EmbeddedBroker):
-    """A broker that sends its clients to a proxy before it."""
+    """A broker that advertises the proxy in front of it."""
 
     def __init__(self, directory: Path, proxy_port: int) -> None:
         super().__init__(directory)
         self._proxy_port = proxy_port
 
     def command(self) -> list[str]:
-        """Return the command, with another port advertised."""
+        """Return the command, with the proxy's port advertised."""
         mark = "--advertised-listener-url="
         return [
             f"{mark}tcp://127.0.0.1:{self._proxy_port}" if part.startswith(mark) else part
@@ -62,9 +62,11 @@ def test_a_redis_that_fails_in_every_way_loses_nothing(
 ) -> None:
     with (
         EmbeddedRedis(tmp_path / "redis", unrestricted=True) as server,
-        proxy_before(server.port) as proxy,
+        proxy_for(server.port) as proxy,
     ):
-        faults = {f"the way to Redis: {name}": fault for name, fault in ways(proxy).items()}
+        faults = {
+            f"network to Redis: {name}": fault for name, fault in network_faults(proxy).items()
+        }
         faults |= {
             "Redis killed, restarted with AOF": lambda _: redis_faults.killed(server),
             "Redis restarted with AOF": lambda _: redis_faults.stopped(server),
@@ -93,26 +95,26 @@ def test_a_redis_that_fails_in_every_way_loses_nothing(
 
 
 @pytest.mark.timeout(900)
-def test_a_way_to_the_broker_that_hurts_loses_nothing(
+def test_network_faults_on_the_way_to_the_broker_lose_nothing(
     redis_url: str, prefix: str, tmp_path: Path, effort: Effort, figures: Figures
 ) -> None:
     with ExitStack() as stack:
         port = free_port()
         server = stack.enter_context(ProxiedBroker(tmp_path / "broker", port))
-        proxy = stack.enter_context(proxy_before(server.port, port=port))
+        proxy = stack.enter_context(proxy_for(server.port, port=port))
         settings = settings_for(f"127.0.0.1:{port}", redis_url, prefix, tmp_path)
         scene = stack.enter_context(scene_of(settings, tmp_path, effort.seed))
         with scene.flowing():
-            for name, fault, for_s in in_turn(effort, ways(proxy)):
+            for name, fault, for_s in in_turn(effort, network_faults(proxy)):
                 with fault(for_s):
                     threading.Event().wait(for_s)
-                figures.faults[f"the way to the broker: {name}"] += 1
+                figures.faults[f"network to the broker: {name}"] += 1
                 scene.wait_for_progress()
         scene.audit(figures)
 
 
 def in_turn(effort: Effort, faults: dict[str, Fault]) -> Iterator[tuple[str, Fault, float]]:
-    """Yield every fault and its length, in a seeded order, as often as the effort says."""
+    """Yield every fault and its length, in a seeded order, `effort.rounds` times."""
     rng = random.Random(effort.seed)
     for _ in range(effort.rounds):
         names = list(faults)
@@ -121,8 +123,8 @@ def in_turn(effort: Effort, faults: dict[str, Fault]) -> Iterator[tuple[str, Fau
             yield name, faults[name], rng.uniform(1.0, effort.longest_fault_s)
 
 
-def ways(proxy: Proxy) -> dict[str, Fault]:
-    """Return what a proxy can do to those who pass."""
+def network_faults(proxy: Proxy) -> dict[str, Fault]:
+    """Return the faults that a proxy can cause."""
 
     @contextmanager
     def latency(_for_s: float) -> Iterator[None]:
@@ -167,8 +169,8 @@ def ways(proxy: Proxy) -> dict[str, Fault]:
     return {
         "latency": latency,
         "black hole": black_hole,
-        "refused": refusal,
-        "reset again and again": resets,
+        "connections refused": refusal,
+        "resets": resets,
     }
 
 
@@ -186,7 +188,7 @@ def test_bytes_that_change_on_the_way_cost_no_event(
             send(sink, topic, events)
             proxy.garble(0.5)
             with consuming(settings) as stats:
-                wait_until(lambda: proxy.garbled >= 5, "some of it is changed")
+                wait_until(lambda: proxy.garbled >= 5, "some bytes are changed")
                 proxy.garble(0)
                 wait_until(lambda: caught_up(kafka, store, topic), "all is applied")
             assert outcome_in(store) == outcome_of(events)

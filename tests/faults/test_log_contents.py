@@ -1,4 +1,4 @@
-"""What Apache Kafka's own log may hold besides records: transactions, and bytes gone bad on disk."""
+"""Transactions, and batches damaged on disk, in the log of Apache Kafka."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def settings(server: KafkaServer, redis_url: str, prefix: str) -> Settings:
 
 
 class Transactions:
-    """A producer that sends each thing in a separate transaction, and leaves the last one open."""
+    """A transactional producer."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self._producer: Any = kafka.KafkaProducer(
@@ -85,7 +85,7 @@ class Transactions:
 
 
 @pytest.mark.timeout(180)
-def test_only_what_was_committed_counts_and_lag_ends_behind_the_markers(
+def test_only_committed_events_count_and_lag_reaches_0_behind_markers(
     settings: Settings,
 ) -> None:
     topics = Topics(settings.kafka.topic_prefix)
@@ -97,12 +97,15 @@ def test_only_what_was_committed_counts_and_lag_ends_behind_the_markers(
     ):
         app.commit(Like(ANN, DUNE), Like(BOB, DUNE))
         app.abort(Like(ANN, ALIEN), ForgetUser(BOB))
-        wait_until(lambda: settled(settings, broker, store), "lag is 0 behind an abort")
+        wait_until(lambda: settled(settings, broker, store), "lag is 0 after an abort")
         assert store.likes([ANN, BOB]) == [{DUNE}, {DUNE}]
-        # While one is open, it holds back what others commit behind it, and that can be seen.
+        # An open transaction holds back what others commit after it, and status and metrics report that.
         other.begin(Like(BOB, ALIEN))
         app.commit(Like(ANN, ALIEN))
-        wait_until(lambda: stats.held_back.get("0", 0) >= 3, "what is held back is told")
+        wait_until(
+            lambda: stats.held_back.get("0", 0) >= 3,
+            "events behind the open transaction are reported",
+        )
         assert kafka_status(settings, broker, store).likes.held_back >= 3
         assert kafka_status(settings, broker, store).likes.lag == 0
         assert store.likes([ANN, BOB]) == [{DUNE}, {DUNE}]
@@ -110,14 +113,14 @@ def test_only_what_was_committed_counts_and_lag_ends_behind_the_markers(
         assert (verified.equal, verified.lag) == (True, 0)
         other.end()
         wait_until(lambda: store.likes([ANN, BOB]) == [{DUNE, ALIEN}] * 2, "it is applied")
-        wait_until(lambda: settled(settings, broker, store), "lag is 0 behind a commit")
+        wait_until(lambda: settled(settings, broker, store), "lag is 0 after a commit")
         wait_until(lambda: stats.lag.get("0") == 0 and stats.held_back["0"] == 0, "metrics agree")
         assert stats.log_breaks.total() == 0
     store_is_rebuilt_the_same(settings)
 
 
 def settled(settings: Settings, broker: KafkaBroker, store: LikeStore) -> bool:
-    """Whether nothing is left to apply and to commit, by every way there is to ask."""
+    """Whether status, the store and the broker agree that everything is applied and committed."""
     try:
         found = kafka_status(settings, broker, store)
     except TransientError:  # the group's coordinator is only starting
@@ -128,7 +131,7 @@ def settled(settings: Settings, broker: KafkaBroker, store: LikeStore) -> bool:
 
 
 def store_is_rebuilt_the_same(settings: Settings) -> None:
-    """Read the same log into an empty store."""
+    """Fail unless an empty store becomes the same from the log."""
     fresh = msgspec.structs.replace(
         settings,
         redis=msgspec.structs.replace(
@@ -145,7 +148,7 @@ def store_is_rebuilt_the_same(settings: Settings) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_a_request_in_an_aborted_transaction_is_not_answered_and_a_reply_behind_markers_is_heard(
+def test_an_aborted_request_is_not_answered_and_a_reply_behind_markers_is_received(
     settings: Settings,
 ) -> None:
     topics = Topics(settings.kafka.topic_prefix)
@@ -172,7 +175,7 @@ def test_a_request_in_an_aborted_transaction_is_not_answered_and_a_reply_behind_
 
 
 @pytest.mark.timeout(180)
-def test_a_batch_that_went_bad_on_disk_is_a_dead_letter_and_the_partition_goes_on(
+def test_a_batch_damaged_on_disk_becomes_a_dead_letter_and_the_partition_goes_on(
     settings: Settings, server: KafkaServer
 ) -> None:
     topics = Topics(settings.kafka.topic_prefix)

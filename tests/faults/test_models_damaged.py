@@ -1,14 +1,17 @@
-"""Models that can't be written, are deleted, damaged, or made by two indexers at once."""
+"""Models that can't be written, that are deleted or damaged, or that two indexers want to build."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import resource
 import shutil
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from likewise.models.files import list_versions, read_manifest
@@ -18,6 +21,7 @@ from tests.faults.scene import scene_of
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from likewise.store.port import LikeStore
@@ -55,7 +59,7 @@ def test_a_disk_that_is_full_while_a_model_is_written_stops_no_answers(
                 scene.wait_for_another_model(before, scene.version())
                 figures.faults["disk full while a model is written"] += 1
         scene.audit(figures)
-    assert not list(settings.model.directory.glob(".aside-*")), "what was begun is left behind"
+    assert not list(settings.model.directory.glob(".aside-*")), "unfinished files are left behind"
 
 
 @pytest.mark.timeout(400)
@@ -77,13 +81,19 @@ def test_models_deleted_and_damaged_under_a_running_server_stop_no_answers(
             scene.wait_for_progress()
             figures.faults["model deleted under a running server"] += 1
 
-            announce_a_damaged_model(scene.store, settings.model.directory, effort.seed)
+            directory, rng = settings.model.directory, random.Random(effort.seed)
+            announce_damaged_model(scene.store, directory, "Z-0bad", partial(flip_a_bit, rng))
             await_line(server, "checksum")
             scene.wait_for_progress()
             figures.faults["model announced whose checksum is wrong"] += 1
 
+            announce_damaged_model(scene.store, directory, "Z-1bad", damage_a_table)
+            await_line(server, "cooccurrence.indices has numbers")
+            scene.wait_for_progress()
+            figures.faults["model announced whose table would crash the server"] += 1
+
             server.kill()
-            server.start()  # with an announced model that is no good: the newest sound one serves
+            server.start()  # the announced model is damaged: the newest sound one serves
             scene.wait_for_progress()
             damaged = scene.version()
             indexer.start()
@@ -117,11 +127,11 @@ def test_of_two_indexers_one_leads_and_a_lost_leader_is_replaced(
 
 
 def await_line(service: Service, words: str) -> None:
-    """Return once the service has said these words, from now on."""
+    """Return once the service logs a line with these words, from now on."""
     start = len(service.log.read_bytes())
     wait_until(
         lambda: words.encode() in service.log.read_bytes()[start:],
-        f"{service.name} says {words!r}",
+        f"{service.name} logs {words!r}",
         BUILD_TIMEOUT_S,
     )
 
@@ -147,25 +157,47 @@ def await_leader(indexers: list[Service]) -> Service:
 def limit_files(service: Service, size_bytes: int) -> None:
     """Let no file of the service grow beyond this size: its writes fail as on a full disk.
 
-    Its log is read through a pipe, so that it can still say so.
+    Its log goes through a pipe, so that it can still report the failure.
     """
     _, hard = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
 
 
-def announce_a_damaged_model(store: LikeStore, directory: Path, seed: int) -> None:
-    """Announce a version of which one bit of one file is not as its manifest says."""
-    newest = list_versions(directory)[0]
-    version = newest.version[:-1] + "Z-0bad"
+def announce_damaged_model(
+    store: LikeStore, directory: Path, suffix: str, damage: Callable[[Path], None]
+) -> None:
+    """Announce a copy of the newest sound version, with the suffix in place of the `Z`, and damaged."""
+    newest = next(one for one in list_versions(directory) if one.version.endswith("Z"))
+    version = newest.version.partition("Z")[0] + suffix
     damaged = directory / version
     shutil.copytree(directory / newest.version, damaged)
-    manifest = json.loads((damaged / "manifest.json").read_text())
-    (damaged / "manifest.json").write_text(json.dumps({**manifest, "version": version}))
-    rng = random.Random(seed)
-    victim = damaged / rng.choice(sorted(newest.files))
+    rewrite_manifest(damaged, version=version)
+    damage(damaged)
+    assert read_manifest(directory, version).version == version
+    announcement = json.loads(store.model_announcement() or b"")
+    store.announce_model(json.dumps({**announcement, "version": version}).encode())
+
+
+def flip_a_bit(rng: random.Random, model: Path) -> None:
+    """Change one bit of one file, which its checksum shows."""
+    victim = model / rng.choice(sorted(read_manifest(model.parent, model.name).files))
     content = bytearray(victim.read_bytes())
     content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     victim.write_bytes(content)
-    announcement = json.loads(store.model_announcement() or b"")
-    assert read_manifest(directory, version).version == version
-    store.announce_model(json.dumps({**announcement, "version": version}).encode())
+
+
+def damage_a_table(model: Path) -> None:
+    """Put an index out of range into a table, with a checksum that fits."""
+    path = model / "cooccurrence.indices.npy"
+    table = np.load(path)
+    table[-1] = 1_000_000_000
+    np.save(path, table)
+    content = path.read_bytes()
+    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    files = json.loads((model / "manifest.json").read_text())["files"]
+    rewrite_manifest(model, files={**files, path.name: entry})
+
+
+def rewrite_manifest(model: Path, **changes: object) -> None:
+    path = model / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

@@ -1,4 +1,4 @@
-"""Partitions are added while a server runs: it writes to them, and waits for them, at once."""
+"""Partitions are added while a server runs: it uses them at once."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = "20260101T000000.000Z"
-# Caches are trusted for half a minute and for a minute.
+# Caches expire after half a minute and after a minute.
 AT_ONCE_S = 15.0
 
 
 @pytest.mark.timeout(180)
-def test_partitions_that_are_added_are_used_before_any_cache_runs_out(
+def test_added_partitions_are_used_before_any_cache_expires(
     redis_url: str, prefix: str, tmp_path: Path
 ) -> None:
     with kafka_server() as kafka:

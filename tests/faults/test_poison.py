@@ -1,4 +1,4 @@
-"""Poison: one event in twenty is broken, and then a flood of them."""
+"""Poison: broken events among good ones, broken batches, and a flood of broken events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from likewise.settings import MonitoringSettings
 from tests.broken_batches import broken, send, sound_in_every_codec
 from tests.consuming import caught_up, consuming, opened
 from tests.faults.deployment import deployed, settings_for
-from tests.faults.poison import WAYS, poison
+from tests.faults.poison import KINDS, poison
 from tests.faults.scene import scene_of
 from tests.raw_batches import Sent
 from tests.waiting import wait_until
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.timeout(300)
-def test_broken_events_come_whole_to_the_dead_letters_and_cost_no_good_one(
+def test_broken_events_become_whole_dead_letters_and_cost_no_good_one(
     bootstrap_servers: str,
     redis_url: str,
     prefix: str,
@@ -57,7 +57,7 @@ def test_broken_events_come_whole_to_the_dead_letters_and_cost_no_good_one(
     with scene_of(settings, tmp_path, effort.seed, poison=poison) as scene:
         ledger = scene.traffic.ledger
         with scene.flowing():
-            wait_until(lambda: len(ledger.poison) > 5 * len(WAYS), "poison of every way", 120.0)
+            wait_until(lambda: len(ledger.poison) > 5 * len(KINDS), "every kind of poison", 120.0)
         scene.audit(figures)
         check_dead_letters(dead_letters_in(scene.broker, scene.topics), ledger)
     figures.faults["broken event"] += len(ledger.poison)
@@ -72,7 +72,7 @@ def test_batches_that_cannot_be_read_stop_no_service(
     effort: Effort,
     figures: Figures,
 ) -> None:
-    """Damaged, bombs, every codec, header names: in front of consumers, servers and clients at once."""
+    """Damage, compression bombs, every codec and header names, for consumers, servers and clients at once."""
     settings, topics = settings_for(bootstrap_servers, redis_url, prefix, tmp_path), Topics(prefix)
     body = {"user_id": "codec user", "item_id": "item 1", "sent_by": "others"}
     events = [Sent(json.dumps(body).encode(), b"codec user")] * 2
@@ -122,9 +122,8 @@ def test_a_flood_of_broken_events_is_visible_and_does_not_stop_the_good(
         sink.flush(60.0)
         wait_until(lambda: caught_up(broker, store, topics.likes), "the flood is over", 120.0)
         assert store.likes([good.user_id]) == [{good.item_id}]
-        assert (
-            dead_letters_counted(port) >= effort.flood - 20
-        )  # some of the random ones may be sound
+        # Random bytes may be a valid event.
+        assert dead_letters_counted(port) >= effort.flood - 20
         assert len(dead_letters_in(broker, topics)) == dead_letters_counted(port)
     figures.faults["broken event in a flood"] += effort.flood
     figures.events += 1
@@ -139,14 +138,14 @@ def test_dead_letters_can_be_replayed_after_a_fix(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings, topics = settings_for(bootstrap_servers, redis_url, prefix, tmp_path), Topics(prefix)
-    adored = b'{"action": "adore", "user_id": "user 1", "item_id": "item 7"}'
+    adore = b'{"action": "adore", "user_id": "user 1", "item_id": "item 7"}'
     with opened(settings) as (broker, store), closing(broker.sink()) as sink:
-        sink.send(topics.likes, adored, key=b"user 1")
+        sink.send(topics.likes, adore, key=b"user 1")
         sink.flush(30.0)
         with consuming(settings):
             wait_until(lambda: caught_up(broker, store, topics.likes), "it is a dead letter")
         assert store.likes([UserId("user 1")]) == [set()]
-        monkeypatch.setattr(consumers.batches, "decode_event", which_knows_to_adore)
+        monkeypatch.setattr(consumers.batches, "decode_event", decode_next_version)
         cursor = Cursor(broker, topics.dead_letters)
         ends = broker.end_offsets(broker.partitions(topics.dead_letters))
         counts = replay(read_dead_letters(broker, cursor.read(), ends), sink, [topics.likes])
@@ -156,10 +155,10 @@ def test_dead_letters_can_be_replayed_after_a_fix(
         assert store.likes([UserId("user 1")]) == [{"item 7"}]
 
 
-def which_knows_to_adore(
+def decode_next_version(
     record: Record, *, on_unclear_time: Callable[[object], None] | None = None
 ) -> Event:
-    """Decode as the next version of likewise may: `adore` is a like."""
+    """Decode as a later version of likewise might: `adore` is a like."""
     try:
         return decode_event(record, on_unclear_time=on_unclear_time)
     except InvalidInputError:
@@ -167,7 +166,7 @@ def which_knows_to_adore(
 
 
 def dead_letters_in(broker: Broker, topics: Topics) -> list[DeadLetter]:
-    """Return every dead letter there is."""
+    """Return every dead letter."""
     partitions = broker.partitions(topics.dead_letters)
     start, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
     return [
@@ -178,12 +177,12 @@ def dead_letters_in(broker: Broker, topics: Topics) -> list[DeadLetter]:
 
 
 def check_dead_letters(letters: list[DeadLetter], ledger: Ledger) -> None:
-    """Fail unless each broken event is there exactly as it was sent, with its position."""
+    """Fail unless each broken event is a dead letter, exactly as it was sent, with its position."""
     found = {
         (letter.source.partition, letter.offset): (letter.key, letter.value or None)
         for letter in letters
     }
-    # What is cut off after its last brace or drawn by chance may be sound: such is no poison.
+    # An event cut off after its last brace, or random bytes, may be valid.
     missing = {place: sent for place, sent in ledger.poison.items() if place not in found}
     assert not missing, missing
     assert {place: found[place] for place in ledger.poison} == ledger.poison
@@ -191,7 +190,7 @@ def check_dead_letters(letters: list[DeadLetter], ledger: Ledger) -> None:
 
 
 def dead_letters_counted(port: int) -> int:
-    """Return what the consumer itself says to whoever watches it."""
+    """Return the consumer's own metric."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
         lines = page.read().decode().splitlines()
     name = "likewise_consumer_dead_letters_total"

@@ -1,4 +1,4 @@
-"""Rebalance storms: members that join and leave all the time, politely or killed."""
+"""Rebalance storms: members that join and leave all the time, stopped or killed."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 PAUSE_S = 1.0
 PATIENCE_S = 8.0
-# Those that come and go, beside one of each kind that stays.
-RESTLESS = ("consumers", "consumers", "serving")
+# These are restarted all the time; one of each kind stays.
+RESTARTED = ("consumers", "consumers", "serving")
 
 
 @pytest.mark.timeout(600)
-def test_members_that_come_and_go_every_second_keep_each_users_order(
+def test_a_rebalance_every_second_keeps_each_users_order(
     bootstrap_servers: str,
     redis_url: str,
     prefix: str,
@@ -42,13 +42,13 @@ def test_members_that_come_and_go_every_second_keep_each_users_order(
 ) -> None:
     settings = settings_for(bootstrap_servers, redis_url, prefix, tmp_path)
     rng = random.Random(effort.seed)
-    services = ("indexer", "consumers", "serving", *RESTLESS)
+    services = ("indexer", "consumers", "serving", *RESTARTED)
     with scene_of(settings, tmp_path, effort.seed, services=services) as scene:
-        restless = scene.services[-len(RESTLESS) :]
+        restarted = scene.services[-len(RESTARTED) :]
         with scene.flowing():
             ends_at_s = time.monotonic() + effort.storm_s
             while time.monotonic() < ends_at_s:
-                service = rng.choice(restless)
+                service = rng.choice(restarted)
                 if rng.random() < 0.5:
                     service.kill()
                     figures.faults[f"{service.name}: killed in a storm"] += 1
@@ -62,7 +62,7 @@ def test_members_that_come_and_go_every_second_keep_each_users_order(
 
 
 @pytest.mark.timeout(300)
-def test_a_member_that_heartbeats_and_does_not_poll_is_left_out_of_the_group(
+def test_a_member_that_sends_heartbeats_and_does_not_poll_leaves_the_group(
     redis_url: str,
     prefix: str,
     tmp_path: Path,
@@ -87,5 +87,8 @@ def test_a_member_that_heartbeats_and_does_not_poll_is_left_out_of_the_group(
                 closing(broker.source("group", [topic], max_records=1)) as working,
             ):
                 wait_until(lambda: has_all(hanging), "the first member has all partitions")
-                figures.faults["member hanging, with heartbeats"] += 1
-                wait_until(lambda: has_all(working), "the second has, though the first lives")
+                figures.faults["member that sends heartbeats and does not poll"] += 1
+                wait_until(
+                    lambda: has_all(working),
+                    "the second member has them, though the first is alive",
+                )

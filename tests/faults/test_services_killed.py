@@ -1,4 +1,4 @@
-"""Services killed with SIGKILL, over and over, at random instants and between chosen steps."""
+"""Services killed with SIGKILL, again and again, at random instants and at crash points."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ def test_services_killed_at_any_instant_lose_and_double_nothing(
 def schedule(
     rng: random.Random, services: list[Service], kills: int
 ) -> list[tuple[Service, int | None]]:
-    """Return whom to kill, and at which crash point (None: at a random instant).
+    """Return which services to kill, and at which crash point (None: at a random instant).
 
-    Every crash point comes once before any comes again, as far as the kills reach.
+    No crash point comes twice before each has come once.
     """
     points = list(range(len(CRASH_POINTS)))
     rng.shuffle(points)
     chosen: list[tuple[Service, int | None]] = []
     while len(chosen) < kills:
-        # To arm a crash point the service is killed at once, at an instant as random as any.
+        # To arm a crash point, the service is killed at a random instant first, and that counts too.
         if len(chosen) % 3 == 0:
             chosen.append((rng.choice(services), None))
             continue
@@ -71,7 +71,7 @@ def schedule(
 
 
 def kill(rng: random.Random, service: Service, number: int | None, figures: Figures) -> None:
-    """Kill a service at a random instant and start it again; at a crash point, let it die there."""
+    """Kill a service at a random instant, with a number at that crash point too, and start it again."""
     threading.Event().wait(rng.uniform(0.0, 1.0))
     service.kill()
     figures.faults[f"{service.name}: SIGKILL at a random instant"] += 1
@@ -84,7 +84,7 @@ def kill(rng: random.Random, service: Service, number: int | None, figures: Figu
 
 
 def model_holds(store: LikeStore, oracle: Oracle) -> bool:
-    """Whether the announced model was built of exactly as many users and likes as there are."""
+    """Whether the announced model was built from as many users and likes as the log defines."""
     announced = store.model_announcement()
     assert announced is not None
     current, state = decode_announcement(announced), oracle.state()

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from tests.faults.deployment import Service
 
 SAMPLE_INTERVAL_S = 0.5
-# A service that leaks a model, a connection or a batch each time is beyond these within minutes.
+# A service that leaks a model, a connection or a batch each time exceeds these within minutes.
 MEMORY_GROWTH_MIB = 16.0
 MEMORY_GROWTH_SHARE = 0.10
-# One model that is on its way in or out has eleven.
+# A model that is being loaded or closed has eleven.
 HANDLES_GROWTH = 12
 
 
 class Sample(NamedTuple):
-    """What a process holds at one moment."""
+    """Memory and open files of a process at one moment."""
 
     memory_mib: float
     handles: int
@@ -58,7 +58,7 @@ def test_a_soak_leaves_memory_and_file_handles_flat(
 
 
 def sample_of(service: Service) -> Sample:
-    """Return what the service holds now."""
+    """Return the service's memory and open files now."""
     service.check_alive()
     home = Path(f"/proc/{service.process.pid}")
     status = dict(
@@ -68,7 +68,7 @@ def sample_of(service: Service) -> Sample:
 
 
 def check_flat(name: str, samples: list[Sample]) -> None:
-    """Fail if the last quarter holds more than the second one: the first is for warming up."""
+    """Fail if the last quarter exceeds the second; the first is for warming up."""
     quarter = len(samples) // 4
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
     before = statistics.median(sample.memory_mib for sample in early)

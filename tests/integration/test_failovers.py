@@ -28,7 +28,7 @@ from tests.consuming import (
     send,
     settings_for,
 )
-from tests.faults.proxy import proxy_before
+from tests.faults.proxy import proxy_for
 from tests.sentinels import PASSWORD, SERVICE, sentinels
 from tests.services import in_a_thread
 from tests.waiting import wait_until
@@ -136,7 +136,7 @@ def test_a_name_that_moves_is_followed_though_the_old_connections_stay(
     first, second = pair
     direct = settings_for(bootstrap_servers, second.url, prefix)
     topic = Topics(prefix).likes
-    with opened(direct) as (broker, at_second), proxy_before(first.port) as name:
+    with opened(direct) as (broker, at_second), proxy_for(first.port) as name:
         url = first.url.replace(str(first.port), str(name.port))
         settings = fast(direct, RedisSettings(url=url, key_prefix=prefix), tmp_path / "models")
         with deployment(settings, broker) as traffic:
