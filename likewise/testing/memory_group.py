@@ -1,4 +1,4 @@
-"""A consumer group in memory, with the rebalances that real groups surprise their members with."""
+"""A consumer group in memory, with the rebalances of a real one."""
 
 from __future__ import annotations
 
@@ -11,60 +11,60 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from likewise.records import Record, Span, TopicPartition
-    from likewise.testing.memory_broker import MemoryBroker
+    from likewise.testing.memory_cluster import MemoryCluster
 
 
 class MemoryGroup:
-    """Who reads what: an eager rebalance, in which nobody reads until every member has polled.
+    """Assigns partitions by eager rebalances: nobody reads until every member has polled.
 
-    Not locked: the broker's lock is held around every call.
+    Callers hold the cluster's lock.
     """
 
-    def __init__(self, broker: MemoryBroker) -> None:
-        self._broker = broker
+    def __init__(self, cluster: MemoryCluster) -> None:
+        self._cluster = cluster
         self.committed: dict[TopicPartition, int] = {}
         self.notes: dict[TopicPartition, str] = {}
         self.generation = 0
         self._members: list[MemorySource] = []
         self._arrived: list[MemorySource] = []
-        self._shares: dict[MemorySource, list[TopicPartition]] = {}
+        self._assigned: dict[MemorySource, list[TopicPartition]] = {}
         self._settled = True
 
-    def unsettle(self) -> None:
-        """Ask every member to join again: who is there, or what there is to read, has changed."""
+    def rebalance(self) -> None:
+        """Ask every member to join again, because members or partitions have changed."""
         self._settled = False
         self._arrived.clear()
-        self._broker.changed.notify_all()
+        self._cluster.changed.notify_all()
 
-    def arrive(self, member: MemorySource) -> list[TopicPartition] | None:
-        """Return the member's share, or None while others have still to join."""
+    def join(self, member: MemorySource) -> list[TopicPartition] | None:
+        """Return the member's partitions, or None until every member has joined."""
         if member not in self._members:
             self._members.append(member)
-            self.unsettle()
+            self.rebalance()
         if not self._settled:
             if member not in self._arrived:
                 self._arrived.append(member)
             if len(self._arrived) == len(self._members):
                 self._settle()
-        return self._shares[member] if self._settled else None
+        return self._assigned[member] if self._settled else None
 
     def has(self, member: MemorySource) -> bool:
-        """Whether the group has settled with this member in it, who knows of that."""
+        """Whether the group has settled with this member in it, and the member knows."""
         return self._settled and member in self._members and member.generation == self.generation
 
     def leave(self, member: MemorySource) -> None:
-        """Give the member's share to the others, when they have polled."""
+        """Remove the member; the others get its partitions when all of them have polled."""
         if member in self._members:
             self._members.remove(member)
-            self.unsettle()
+            self.rebalance()
 
-    def misplace(self, partition: TopicPartition) -> None:
-        """Take a partition from whoever has it, and give it to nobody until somebody joins anew."""
-        for share in self._shares.values():
-            if partition in share:
-                share.remove(partition)
+    def unassign(self, partition: TopicPartition) -> None:
+        """Take a partition from its member; nobody gets it until the next rebalance."""
+        for partitions in self._assigned.values():
+            if partition in partitions:
+                partitions.remove(partition)
         self.generation += 1
-        self._broker.changed.notify_all()
+        self._cluster.changed.notify_all()
 
     def commit(
         self,
@@ -72,7 +72,7 @@ class MemoryGroup:
         next_offsets: Mapping[TopicPartition, int],
         notes: Mapping[TopicPartition, str],
     ) -> None:
-        """Record the offsets and what is noted beside them, unless the member's generation is over."""
+        """Record the offsets and their notes, unless the member's generation is over."""
         if member in self._members and member.generation == self.generation:
             self.committed.update(next_offsets)
             self.notes.update({at: notes.get(at, "") for at in next_offsets})
@@ -80,12 +80,12 @@ class MemoryGroup:
     def _settle(self) -> None:
         self._settled = True
         self.generation += 1
-        self._shares = {member: [] for member in self._members}
+        self._assigned = {member: [] for member in self._members}
         for topic in sorted({topic for member in self._members for topic in member.topics}):
             readers = [member for member in self._members if topic in member.topics]
-            for number, partition in enumerate(self._broker.partitions_of(topic)):
-                self._shares[readers[number % len(readers)]].append(partition)
-        self._broker.changed.notify_all()
+            for number, partition in enumerate(self._cluster.partitions_of(topic)):
+                self._assigned[readers[number % len(readers)]].append(partition)
+        self._cluster.changed.notify_all()
 
 
 class MemorySource:
@@ -93,26 +93,26 @@ class MemorySource:
 
     def __init__(
         self,
-        broker: MemoryBroker,
+        cluster: MemoryCluster,
         group: MemoryGroup,
         topics: Iterable[str],
         max_records: int,
         *,
         seek_first: bool = False,
     ) -> None:
-        self._broker = broker
+        self._cluster = cluster
         self._group = group
         self._max_records = max_records
         self._seek_first = seek_first
-        self._cursor = Cursor(broker.logs)
+        self._cursor = Cursor(cluster.logs)
         self.topics = frozenset(topics)
         self.generation = 0
         self._rebalances = 0
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """See `Source.poll`."""
-        with self._broker.answering("poll"):
-            return self._broker.wait_for(self._next_records, timeout_ms)
+        with self._cluster.answering("poll"):
+            return self._cluster.wait_for(self._next_records, timeout_ms)
 
     def spans(self) -> dict[TopicPartition, Span]:
         """See `Source.spans`."""
@@ -124,7 +124,7 @@ class MemorySource:
 
     def is_member(self) -> bool:
         """See `Source.is_member`."""
-        with self._broker.changed:
+        with self._cluster.changed:
             return self._group.has(self)
 
     def rebalances(self) -> int:
@@ -133,7 +133,7 @@ class MemorySource:
 
     def known_ends(self) -> dict[TopicPartition, int]:
         """See `Source.known_ends`."""
-        return {partition: self._broker.logs[partition].end for partition in self._cursor.offsets}
+        return {partition: self._cluster.logs[partition].end for partition in self._cursor.offsets}
 
     def held_back(self) -> dict[TopicPartition, int]:
         """See `Source.held_back`; there are no transactions here."""
@@ -148,7 +148,7 @@ class MemorySource:
     def seek_to_beginning(self, partition: TopicPartition) -> None:
         """See `Source.seek_to_beginning`."""
         if partition in self._cursor.offsets:
-            self._cursor.offsets[partition] = self._broker.logs[partition].first
+            self._cursor.offsets[partition] = self._cluster.logs[partition].first
             self._cursor.held.discard(partition)
 
     def commit(
@@ -157,13 +157,13 @@ class MemorySource:
         notes: Mapping[TopicPartition, str] | None = None,
     ) -> None:
         """See `Source.commit`."""
-        with self._broker.answering("commit"):
+        with self._cluster.answering("commit"):
             own = {tp: offset for tp, offset in next_offsets.items() if tp in self._cursor.offsets}
             self._group.commit(self, own, notes or {})
 
     def committed(self) -> dict[TopicPartition, Committed]:
         """See `Source.committed`."""
-        with self._broker.answering("ask"):
+        with self._cluster.answering("ask"):
             return {
                 partition: Committed(
                     self._group.committed[partition], self._group.notes.get(partition, "")
@@ -174,24 +174,24 @@ class MemorySource:
 
     def keep_alive(self) -> None:
         """See `Source.keep_alive`; as with `poll`, the assignment may change."""
-        with self._broker.changed:
+        with self._cluster.changed:
             self._join()
 
     def rejoin(self) -> None:
         """See `Source.rejoin`."""
-        with self._broker.answering("ask"):
+        with self._cluster.answering("ask"):
             self._group.leave(self)
             self._cursor.offsets.clear()
 
     def close(self) -> None:
         """See `Source.close`."""
-        with self._broker.changed:
+        with self._cluster.changed:
             self._group.leave(self)
             self._cursor.offsets.clear()
 
     def expire(self) -> None:
-        """Lose the membership as a silent member does; it doesn't know until it polls again."""
-        with self._broker.changed:
+        """Lose the membership as a member without heartbeats does; it notices with its next poll."""
+        with self._cluster.changed:
             self._group.leave(self)
 
     def _next_records(self) -> list[Record]:
@@ -199,16 +199,16 @@ class MemorySource:
         return self._cursor.take(self._max_records) if self._join() else []
 
     def _join(self) -> bool:
-        share = self._group.arrive(self)
-        if share is None:
+        assigned = self._group.join(self)
+        if assigned is None:
             self._cursor.offsets.clear()
             return False
         if self.generation != self._group.generation:
             self.generation = self._group.generation
             self._rebalances += 1
             self._cursor.offsets = {
-                partition: self._group.committed.get(partition, self._broker.logs[partition].first)
-                for partition in share
+                partition: self._group.committed.get(partition, self._cluster.logs[partition].first)
+                for partition in assigned
             }
-            self._cursor.held = set(share) if self._seek_first else set()
+            self._cursor.held = set(assigned) if self._seek_first else set()
         return True

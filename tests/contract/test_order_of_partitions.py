@@ -106,7 +106,7 @@ class Consumer:
 
     def _apply(self, count: int) -> None:
         at = self._at or 0
-        records = self.run.broker.logs[self.partition].records[at : at + count]
+        records = self.run.broker.cluster.logs[self.partition].records[at : at + count]
         if records:
             step = Advance(self._at, at + len(records))
             self._ordering.apply(decode(by_partition(records)).parts, {self.partition: step})

@@ -325,15 +325,13 @@ def test_replies_are_read_again_after_the_broker_was_out_of_reach(
         assert client.recommend("u2", count=1).items[0].item_id == "u2-0"
 
 
-def test_a_reply_topic_made_anew_is_read_from_its_beginning(
+def test_a_recreated_reply_topic_is_read_from_its_beginning(
     broker: MemoryBroker, client: Likewise
 ) -> None:
     with answering(broker, TOPICS):
         for _ in range(5):
             client.recommend("u1")
-        for partition in broker.partitions(TOPICS.replies):
-            with broker.changed:
-                broker.logs[partition].records.clear()
+        broker.recreate_topic(TOPICS.replies)
         assert client.recommend("u2", count=1).items[0].item_id == "u2-0"
 
 

@@ -361,7 +361,7 @@ def test_a_partition_that_the_group_gave_to_nobody_is_read_after_rejoining(
     def done() -> bool:
         if caught_up(broker, store, TOPICS.likes) and not lost:
             lost.append(P0)
-            broker.misplace(GROUP, P0)
+            broker.unassign(GROUP, P0)
             publish(broker, *islice(random_events(4), 50))
         return caught_up(broker, store, TOPICS.likes)
 
@@ -420,7 +420,7 @@ def test_a_recreated_topic_is_recognized_however_long_it_is(
 ) -> None:
     publish(broker, Like(ANN, A))
     consume(broker, store)
-    broker.remake(TOPICS.likes)
+    broker.recreate_topic(TOPICS.likes)
     publish(broker, *[Like(ANN, B)] * 3, Unlike(ANN, A))
     assert consume(broker, store).log_breaks == Counter(remade=1)
     assert store.likes([ANN]) == [{B}]
@@ -437,7 +437,7 @@ def test_a_topic_recreated_under_a_running_consumer_is_read_from_its_beginning(
     def done() -> bool:
         if not remade and caught_up(broker, store, TOPICS.likes):
             remade.append(TOPICS.likes)
-            broker.remake(TOPICS.likes)
+            broker.recreate_topic(TOPICS.likes)
             publish(broker, *[Like(ANN, ItemId(f"new {number}")) for number in range(events)])
             return False
         return len(store.likes([ANN])[0]) == 2 + events

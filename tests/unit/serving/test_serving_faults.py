@@ -10,7 +10,7 @@ from likewise.errors import (
 )
 from likewise.log.topics import TopicSpec
 from likewise.records import TopicPartition
-from likewise.testing import MemoryBroker, MemoryStore
+from likewise.testing import MemoryStore
 from tests.serving_rig import (
     VERSION,
     Rig,
@@ -99,23 +99,22 @@ def test_only_replies_that_are_not_confirmed_are_sent_again(rig: Rig) -> None:
 
 
 def test_a_reply_topic_deleted_under_way_does_not_hold_up_the_others(
-    model_directory: Path,
+    model_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class BrokerThatWaitsForTopics(MemoryBroker):
-        """Takes as temporary, as a Kafka producer does, that there is no such topic."""
+    rig = Rig(model_directory, VERSION)
+    cluster, choose = rig.broker.cluster, rig.broker.cluster.choose_partition
 
-        def choose_partition(
-            self, topic: str, key: bytes | None, wanted: int | None
-        ) -> TopicPartition:
-            if not self.partitions_of(topic):
-                raise TransientError("no metadata within 30 s")
-            return super().choose_partition(topic, key, wanted)
+    def wait_for_topic(topic: str, key: bytes | None, wanted: int | None) -> TopicPartition:
+        """Fail as a Kafka producer does: as if the topic might still come."""
+        if not cluster.partitions_of(topic):
+            raise TransientError("no metadata within 30 s")
+        return choose(topic, key, wanted)
 
-    rig = Rig(model_directory, VERSION, broker=BrokerThatWaitsForTopics)
+    monkeypatch.setattr(cluster, "choose_partition", wait_for_topic)
     rig.broker.ensure_topics([TopicSpec("shortlived.replies", 1, {})])
     rig.ask({"user_id": "u"}, reply_topic="shortlived.replies")
     rig.worker.run_once()
-    del rig.broker._topics["shortlived.replies"]
+    rig.broker.delete_topic("shortlived.replies")
     rig.ask({"user_id": "u"}, reply_topic="shortlived.replies")
     rig.ask({"user_id": "beside"})
     with running(rig):
@@ -236,7 +235,7 @@ def test_requests_that_the_group_gave_to_nobody_are_answered_after_joining_anew(
     with running(rig):
         rig.ask({"user_id": "u"}, partition=0)
         wait_until(lambda: rig.committed(0) == 1)
-        rig.broker.misplace(rig.settings.group, TopicPartition(rig.topics.requests, 0))
+        rig.broker.unassign(rig.settings.group, TopicPartition(rig.topics.requests, 0))
         rig.ask({"user_id": "v"}, partition=0)
         wait_until(lambda: rig.committed(0) == 2)
     assert [reply["user_id"] for reply in rig.replies()] == ["u", "v"]
