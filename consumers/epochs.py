@@ -3,7 +3,7 @@
 A broker that loses confirmed records (a broken disk, an unclean election) continues under another
 leader epoch. Redis stores the epoch of the last applied event with the position, and the broker
 knows where the log of that epoch ends (KIP-320).
-See docs/decisions/0019-the-leader-epoch-stands-beside-the-position.md.
+See docs/decisions/0019-leader-epochs-and-redis-state.md.
 """
 
 from __future__ import annotations

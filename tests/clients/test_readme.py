@@ -1,4 +1,4 @@
-"""README's examples as they are printed, each where nothing but the client it names is installed."""
+"""The examples of README.md and docs/clients.md run as printed, with only the client they name installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(600)
 
-_README = (ROOT / "README.md").read_text(encoding="utf-8")
+_EXAMPLES = "\n".join(
+    (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/clients.md")
+)
 _RUN_TIMEOUT_S = 60
 _JAVA = """\
 import java.time.Duration;
@@ -52,8 +54,8 @@ def up(request: pytest.FixtureRequest) -> RunningUp:
 
 
 def example(language: str, word: str, up: RunningUp) -> str:
-    """README's example in this language that has the word, for these servers and 40 items."""
-    found = re.findall(rf"^```{language}\n(.*?)^```$", _README, re.MULTILINE | re.DOTALL)
+    """The documented example in this language that contains the word, for these servers and 40 items."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", _EXAMPLES, re.MULTILINE | re.DOTALL)
     [code] = [code for code in found if word in code]
     assert "localhost:9092" in code
     code = code.replace("localhost:9092", up.bootstrap_servers)

@@ -231,21 +231,21 @@ def test_every_environment_variable_in_the_documents_is_a_setting() -> None:
 def test_every_command_in_the_documents_exists() -> None:
     commands = _commands()
     documents = "\n".join([README, PROTOCOL, OPERATIONS])
-    named = set(re.findall(r"(?:^|`|exec \w+ )likewise ([a-z][a-z-]*)", documents, re.MULTILINE))
+    blocks = "\n".join(re.findall(r"^```.*?^```$", documents, re.MULTILINE | re.DOTALL))
+    named = set(re.findall(r"(?:^|[|] |exec \w+ )likewise ([a-z][a-z-]*)", blocks, re.MULTILINE))
+    named |= set(re.findall(r"`likewise ([a-z][a-z-]*)", documents))
     assert named
     assert named <= commands
 
 
-def test_the_readme_lists_every_command_and_no_other() -> None:
-    _, _, after = README.partition("\n## Operate it\n")
-    rows = re.findall(r"^\| (`.*?) \|", after.partition("\n## ")[0], re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == _commands()
-
-
-def test_every_link_in_the_documents_leads_to_a_file() -> None:
-    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
-            assert (path.parent / link).exists(), f"{path.name}: {link}"
+def test_every_link_in_the_documents_leads_to_a_file_and_a_heading() -> None:
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = path.read_text(encoding="utf-8")
+        for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
+            target = path.parent / link if link else path
+            assert target.exists(), f"{path.name}: {link}"
+            if anchor:
+                assert anchor in _anchors(target), f"{path.name}: {link}#{anchor}"
 
 
 def test_every_make_target_in_the_documents_exists() -> None:
@@ -261,6 +261,12 @@ def test_the_changelog_has_an_entry_for_this_version() -> None:
 
 
 # --- reading ---------------------------------------------------------------------------------
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as Git hosts make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _commands() -> set[str]:
