@@ -1,8 +1,9 @@
 """What was answered beyond a committed offset: requests behind one that still waits.
 
-Offsets are committed up to the first request without a reply, and one that waits for an hour would have
-all that follow it answered again by a successor. So a note stands beside such an offset: how far the
-partition was read, and which requests up to there have no reply. Who takes the partition over leaves out the others.
+Offsets are committed up to the first request without a reply. If that one waits for an hour, the next
+owner of the partition would answer everything behind it again. So such an offset is committed with a
+note: how far the partition was read, and which requests up to there have no reply. The next owner
+skips the others. See docs/decisions/0022-what-was-answered-ahead-is-noted.md.
 """
 
 from __future__ import annotations
@@ -17,29 +18,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from likewise.records import Committed, TopicPartition
+    from serving.incoming import RecordId
 
-# Kafka takes 4,096 bytes (`offset.metadata.max.bytes`).
+# Kafka allows 4,096 bytes (`offset.metadata.max.bytes`).
 _MAX_NOTE = 4_000
 _FORM = "open1:"
 _MAX_PACKED_BYTES = 256 * 1024
-# Notes are made where much was answered ahead, and so often at most.
+# A note is written if more than this was answered ahead, and not more often than this.
 _LEAST_AHEAD = 256
 _NOTE_EVERY_S = 0.25
 
 
 class Ahead(NamedTuple):
-    """What of a partition has its reply: from `start` up to, but without, `end`, all but `open`."""
+    """The offsets of a partition that have their reply: `start` up to `end`, exclusive, without `open`."""
 
     start: int
     end: int
     open: frozenset[int]
 
     def has(self, offset: int) -> bool:
-        """Whether the request there has its reply."""
+        """Whether the request at the offset has its reply."""
         return self.start <= offset < self.end and offset not in self.open
 
     def note(self) -> str:
-        """Return it as text for Kafka; where there is no room for all of it, a shorter part."""
+        """Return it as text for Kafka. If that is too long, it covers a shorter range."""
         found = sorted(self.open)
         end = self.end
         while len(text := _packed(self.start, end, found)) > _MAX_NOTE:
@@ -49,7 +51,7 @@ class Ahead(NamedTuple):
 
     @classmethod
     def of(cls, start: int, note: str) -> Self | None:
-        """Return what a note beside the offset `start` says; None where it is none of ours."""
+        """Return what the note committed with offset `start` says; None if likewise did not write it."""
         if not note.startswith(_FORM):
             return None
         try:
@@ -97,12 +99,12 @@ def _numbers(plain: bytes) -> list[int]:
             numbers.append(number)
             number = shift = 0
     if shift:
-        raise ValueError("a number without its end")
+        raise ValueError("the last number is incomplete")
     return numbers
 
 
 class AnsweredAhead:
-    """Says which requests have their reply already, and what to note for a successor."""
+    """Knows which requests beyond a committed offset have their reply, and what to note of it."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
@@ -110,49 +112,48 @@ class AnsweredAhead:
         self._noted: dict[TopicPartition, tuple[int, str]] = {}
         self._next_note_s = 0.0
 
-    def take_over(
+    def resume(
         self,
         committed: Mapping[TopicPartition, Committed],
         read: Mapping[TopicPartition, int],
-        open_places: Iterable[tuple[TopicPartition, int]],
+        open_offsets: Mapping[TopicPartition, Iterable[int]],
     ) -> None:
-        """Begin with what was noted of the partitions assigned; a partition that was kept is known better.
+        """Start from the notes of the assigned partitions. Call it after each rebalance.
 
-        `read` says how far those were read that this member had before, `open_places` what of them has
-        no reply. Call it after each rebalance.
+        `read` is how far this member has read the partitions that it had before, and
+        `open_offsets` are the requests of those without a reply. They tell more than a note does.
         """
         self._known.clear()
         self._noted.clear()
-        open_of = _by_partition(open_places)
         for partition, at in committed.items():
             found = Ahead.of(at.offset, at.note)
             ours = read.get(partition, 0)
-            # Not where the log was made again: then nothing is committed, or less than was read is there.
+            # Not if the topic was recreated: then nothing is committed, or less than was read exists.
             if ours >= at.offset and (found is None or found.end < ours):
-                found = Ahead(at.offset, ours, frozenset(open_of.get(partition, ())))
+                found = Ahead(at.offset, ours, frozenset(open_offsets.get(partition, ())))
             if found is not None and found.start < found.end:
                 self._known[partition] = found
 
-    def has(self, place: tuple[TopicPartition, int]) -> bool:
-        """Whether the request there had its reply before it came to this member, or came again."""
+    def has(self, record_id: RecordId) -> bool:
+        """Whether the request had its reply before its record was read, or read again."""
         if not self._known:
             return False
-        known = self._known.get(place[0])
-        return known is not None and known.has(place[1])
+        known = self._known.get(record_id[0])
+        return known is not None and known.has(record_id[1])
 
-    def pinned(
+    def ahead_of(
         self, reached: Mapping[TopicPartition, int], read: Mapping[TopicPartition, int], n_open: int
     ) -> dict[TopicPartition, Ahead]:
-        """Return what is ahead of each offset to commit, where it is much; the open ones are left out.
+        """Return what was answered beyond each offset in `reached`, if that is a lot.
 
-        `reached` is what would be committed, `n_open` how many requests have no reply in all.
+        `n_open` is the number of open requests; their offsets are not in the result.
         """
         ahead = {}
         for partition, start in reached.items():
             known = self._known.get(partition)
             end = read[partition]
             if known is not None and known.end <= end:
-                del self._known[partition]  # all of it was come across
+                del self._known[partition]  # everything in it was read
                 known = None
             if known is not None:
                 still_open = frozenset(offset for offset in known.open if offset >= end)
@@ -163,31 +164,21 @@ class AnsweredAhead:
 
     def notes(
         self,
-        pinned: Mapping[TopicPartition, Ahead],
-        open_places: Iterable[tuple[TopicPartition, int]],
+        ahead: Mapping[TopicPartition, Ahead],
+        open_offsets: Mapping[TopicPartition, Iterable[int]],
         *,
         at_once: bool = False,
     ) -> dict[TopicPartition, tuple[int, str]]:
-        """Return the offsets and notes that are due; those that stand there already are left out."""
+        """Return the offsets and notes to commit now, without those that are committed already."""
         if not at_once and self._clock_s() < self._next_note_s:
             return {}
         self._next_note_s = self._clock_s() + _NOTE_EVERY_S
-        open_of = _by_partition(open_places)
         due = {}
-        for partition, ahead in pinned.items():
-            still_open = ahead.open.union(open_of.get(partition, ()))
-            due[partition] = ahead.start, ahead._replace(open=still_open).note()
+        for partition, answered in ahead.items():
+            still_open = answered.open.union(open_offsets.get(partition, ()))
+            due[partition] = answered.start, answered._replace(open=still_open).note()
         return {at: noted for at, noted in due.items() if self._noted.get(at) != noted}
 
     def note_committed(self, noted: Mapping[TopicPartition, tuple[int, str]]) -> None:
-        """Remember what stands there."""
+        """Remember which notes are committed."""
         self._noted.update(noted)
-
-
-def _by_partition(
-    places: Iterable[tuple[TopicPartition, int]],
-) -> dict[TopicPartition, list[int]]:
-    offsets: dict[TopicPartition, list[int]] = {}
-    for partition, offset in places:
-        offsets.setdefault(partition, []).append(offset)
-    return offsets

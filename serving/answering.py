@@ -1,6 +1,6 @@
-"""From understood requests to replies: what ranks, what is left out, what is said.
+"""From valid requests to replies: what each request is ranked by, and what its answer leaves out.
 
-Pure, but for the log line about a request that breaks the ranking.
+Pure, except for the log line about a request that breaks the ranking.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def answer(
     served: ServedModel,
     batch: Sequence[OpenRequest],
-    known: BatchContext,
+    context: BatchContext,
     *,
     explain_limit: int,
     now_ms: int,
@@ -41,33 +41,33 @@ def answer(
 ) -> list[Reply]:
     """Return one reply for each request, in no particular order.
 
-    Nothing that the user likes now (unless the request wants it), that the request excludes, or that
-    is retired is in it.
+    It holds no retired item, nothing that the request excludes, and nothing that the user likes now
+    unless the request asks for that.
     """
     replies = []
     ready: list[tuple[OpenRequest, Query]] = []
     for asked in batch:
-        problem = _problem(served, asked, known)
+        problem = _problem(served, asked, context)
         if problem is None:
-            ready.append((asked, _query(asked, known, explain_limit)))
+            ready.append((asked, _query(asked, context, explain_limit)))
         else:
             replies.append(error_reply(asked, problem))
     stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
-    return replies + _rank(served, ready, known, stamp, threads)
+    return replies + _rank(served, ready, context, stamp, threads)
 
 
-def _problem(served: ServedModel, asked: OpenRequest, known: BatchContext) -> ErrorBody | None:
+def _problem(served: ServedModel, asked: OpenRequest, context: BatchContext) -> ErrorBody | None:
     request = asked.request
     if request.similar_to is not None and request.similar_to not in served.model.item_rows:
         return ErrorBody("unknown_item", "the model does not know the item in `similar_to`")
-    if request.user_id is not None and request.user_id not in known.likes:
+    if request.user_id is not None and request.user_id not in context.likes:
         return _internal_error()
     return None
 
 
-def _query(asked: OpenRequest, known: BatchContext, explain_limit: int) -> Query:
+def _query(asked: OpenRequest, context: BatchContext, explain_limit: int) -> Query:
     request = asked.request
-    likes_now = known.likes[request.user_id] if request.user_id is not None else ()
+    likes_now = context.likes[request.user_id] if request.user_id is not None else ()
     if request.similar_to is not None:
         liked = frozenset([request.similar_to])
     elif request.liked is not None:
@@ -88,7 +88,7 @@ def _query(asked: OpenRequest, known: BatchContext, explain_limit: int) -> Query
 def _banned(
     request: Request, liked: frozenset[ItemId], likes_now: Collection[ItemId]
 ) -> frozenset[ItemId]:
-    """Return what must not be in the answer; `liked` itself where that is all, which is quicker."""
+    """Return what must not be in the answer: `liked` itself if that is all, which is faster."""
     if request.include_liked:
         itself = () if request.similar_to is None else (request.similar_to,)
         return frozenset((*itself, *request.exclude))
@@ -99,21 +99,21 @@ def _banned(
 def _rank(
     served: ServedModel,
     ready: Sequence[tuple[OpenRequest, Query]],
-    known: BatchContext,
+    context: BatchContext,
     stamp: ModelStamp,
     threads: Threads,
 ) -> list[Reply]:
-    """Rank all at once; if that fails, each alone, so that only the one at fault gets an error."""
+    """Rank all at once. If that fails, rank each alone, so that only the one at fault gets an error."""
     if not ready:
         return []
     try:
         queries = [query for _, query in ready]
-        ranked = recommend(served.model, queries, known.retired, threads=threads)
+        ranked = recommend(served.model, queries, context.retired, threads=threads)
     except Exception:  # noqa: BLE001  # one request must never cost the others their answers
         get_logger().exception("ranking failed", requests=len(ready), model=served.version)
         if len(ready) == 1:
             return [error_reply(ready[0][0], _internal_error())]
-        return [reply for one in ready for reply in _rank(served, [one], known, stamp, threads)]
+        return [reply for one in ready for reply in _rank(served, [one], context, stamp, threads)]
     return [_reply(asked, answer, stamp) for (asked, _), answer in zip(ready, ranked, strict=True)]
 
 

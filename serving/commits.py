@@ -1,103 +1,80 @@
-"""How far the group has come, as this member commits it: never past a request without its reply."""
+"""What this member commits: offsets never past an open request, with notes of what lies beyond."""
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from serving.answered_ahead import AnsweredAhead
-from serving.progress import Progress, first_offsets
+from serving.offset_tracker import OffsetTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from likewise.log.port import Source
     from likewise.records import Committed, Span, TopicPartition
-
-    Place = tuple[TopicPartition, int]
-
-
-class Holder(Protocol):
-    """Something that holds requests which have no reply yet."""
-
-    def __contains__(self, place: object) -> bool:
-        """Whether it holds the request there."""
-
-    def places(self) -> Iterable[Place]:
-        """Return where all that it holds stands in the log."""
-
-    def oldest_offsets(self) -> dict[TopicPartition, int]:
-        """Return the lowest offset that it holds of each partition of which it holds any."""
+    from likewise.service.loop import Retrier
+    from serving.incoming import RecordId
+    from serving.ledger import Ledger
 
 
 class Commits:
-    """Keeps what was read, what was committed, and what was answered ahead of that."""
+    """Commits the offset of each partition's first open request, or how far it was read."""
 
-    def __init__(self, source: Source, held: Sequence[Holder]) -> None:
-        """`held` are all the places where a request may be that has no reply yet."""
+    def __init__(self, source: Source, ledger: Ledger, retry: Retrier) -> None:
         self._source = source
-        self._held = held
-        self._progress = Progress()
+        self._ledger = ledger
+        self._retry = retry
+        self._offsets = OffsetTracker()
         self._ahead = AnsweredAhead()
-        self._rebalances = 0
 
     def keep_only(self, assigned: Collection[TopicPartition]) -> None:
-        """Forget the partitions that are another member's now."""
-        self._progress.keep_only(assigned)
+        """Forget partitions that are assigned to another member."""
+        self._offsets.keep_only(assigned)
 
-    @property
-    def rebalanced(self) -> bool:
-        """Whether partitions were shared out since the last time that `take_over` was called."""
-        return self._rebalances != self._source.rebalances()
+    def resume(self, committed: Mapping[TopicPartition, Committed]) -> None:
+        """Learn from the notes which requests of the assigned partitions have their reply.
 
-    def take_over(self, committed: Callable[[], Mapping[TopicPartition, Committed]]) -> None:
-        """Learn what of the partitions assigned was answered ahead of where they begin."""
-        rebalances = self._source.rebalances()
-        self._ahead.take_over(committed(), self._progress.read, self._open_places())
-        self._rebalances = rebalances
+        Call it after each rebalance, before anything is committed.
+        """
+        self._ahead.resume(committed, self._offsets.read, self._ledger.offsets)
 
     def note_read(self, spans: Mapping[TopicPartition, Span]) -> None:
         """Remember how far a poll has read."""
-        self._progress.note_read(spans)
+        self._offsets.note_read(spans)
 
-    def is_known(self, place: Place) -> bool:
-        """Whether the request there is held, or has its reply: a rebalance may hand it out once more."""
-        return any(place in some for some in self._held) or self._ahead.has(place)
+    def is_answered(self, record_id: RecordId) -> bool:
+        """Whether the request has its reply. A rebalance may deliver its record again."""
+        return self._ahead.has(record_id)
 
-    def due(
-        self, n_open: int, *, at_once: bool
-    ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, str]]:
-        """Return the offsets to commit now and the notes beside them; `n_open` requests have no reply.
+    def commit(self, *, at_once: bool = False) -> None:
+        """Commit what has changed. Notes are written four times a second at most, or `at_once`.
 
-        Notes are due four times a second, and `at_once`.
+        Raises:
+            StoppedError: the worker was told to stop while the broker was unavailable.
         """
-        oldest = self.oldest_open()
-        offsets = self._progress.to_commit(oldest)
-        read = self._progress.read
-        pinned = self._ahead.pinned(self._progress.reached(oldest), read, n_open)
-        if not pinned:
+        # While the worker waited for a server, partitions may have moved to another member, which
+        # commits them now. If one comes back it is read and committed again.
+        self.keep_only(self._source.assignment())
+        offsets, notes = self._due(at_once=at_once)
+        if offsets:
+            self._retry(lambda: self._source.commit(offsets, notes))
+            self._offsets.note_committed(offsets)
+            self._ahead.note_committed({at: (offsets[at], note) for at, note in notes.items()})
+
+    def lag(self) -> dict[str, int]:
+        """Return how many requests of each partition have no reply yet, by partition number."""
+        return self._offsets.lag(self._source.known_ends(), self._ledger.oldest())
+
+    def _due(self, *, at_once: bool) -> tuple[dict[TopicPartition, int], dict[TopicPartition, str]]:
+        """Return the offsets to commit now, and the notes for some of them."""
+        oldest = self._ledger.oldest()
+        offsets = self._offsets.to_commit(oldest)
+        ahead = self._ahead.ahead_of(
+            self._offsets.reached(oldest), self._offsets.read, n_open=len(self._ledger)
+        )
+        if not ahead:
             return offsets, {}
-        noted = self._ahead.notes(pinned, self._open_places(), at_once=at_once)
-        offsets = {at: offset for at, offset in offsets.items() if at not in pinned}
+        noted = self._ahead.notes(ahead, self._ledger.offsets, at_once=at_once)
+        offsets = {at: offset for at, offset in offsets.items() if at not in ahead}
         offsets |= {at: offset for at, (offset, _) in noted.items()}
         return offsets, {at: note for at, (_, note) in noted.items()}
-
-    def note_committed(
-        self, offsets: Mapping[TopicPartition, int], notes: Mapping[TopicPartition, str]
-    ) -> None:
-        """Remember what needs no commit any more."""
-        self._progress.note_committed(offsets)
-        self._ahead.note_committed({at: (offsets[at], note) for at, note in notes.items()})
-
-    def behind(self) -> dict[str, int]:
-        """Return how many requests of each partition have no reply yet, by the partition's number."""
-        return self._progress.behind(self._source.known_ends(), self.oldest_open())
-
-    def oldest_open(self) -> dict[TopicPartition, int]:
-        """Return the first offset of each partition that has no reply yet, where there is one."""
-        oldest = (some.oldest_offsets().items() for some in self._held)
-        return first_offsets(chain.from_iterable(oldest))
-
-    def _open_places(self) -> Iterator[Place]:
-        """Yield where everything stands that has no reply yet."""
-        return chain.from_iterable(some.places() for some in self._held)

@@ -1,4 +1,4 @@
-"""Sending one batch's replies and dead letters until the broker has confirmed every one."""
+"""Sends the replies and dead letters of one batch until the broker has confirmed every one."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CONFIRMATION_TIMEOUT_S = 30.0
 
 
 class Dispatch:
-    """One batch on its way out. No reply that can't be sent holds up the others.
+    """The replies of one batch. A reply that cannot be sent does not delay the others.
 
     A reply that the broker refuses is replaced by a short error, and so is one to a partition that
-    the reply topic does not have; where that is refused as well, or the reply topic can't be used,
-    the request's record becomes a dead letter.
+    the reply topic does not have. If that is refused as well, or the reply topic cannot be used,
+    the request is dead-lettered.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class Dispatch:
         """Return once the broker has everything.
 
         Raises:
-            TransientError: some of it is not confirmed; call again, and only that is sent again.
-            SettingsError: the broker lets us write no dead letters.
+            TransientError: some of it is not confirmed. Call again, and only that is sent again.
+            SettingsError: the broker does not let us write dead letters.
         """
         while self._replies:
             self._send_replies()
@@ -64,15 +64,15 @@ class Dispatch:
     def _send_replies(self) -> None:
         replies, self._replies = self._replies, []
         self._failure = None
-        flying: list[tuple[Reply, Delivery]] = []
+        pending: list[tuple[Reply, Delivery]] = []
         for reply in replies:
-            if self._failure is not None:  # the next would block just as long
+            if self._failure is not None:  # the next one would block as long
                 self._replies.append(reply)
                 continue
             with self._failing_alone(reply):
-                flying.append((reply, self._start(reply)))
+                pending.append((reply, self._start(reply)))
         deadline_s = time.monotonic() + CONFIRMATION_TIMEOUT_S
-        for reply, delivery in flying:
+        for reply, delivery in pending:
             with self._failing_alone(reply):
                 delivery.result(max(deadline_s - time.monotonic(), 0.0))
                 self.confirmed.append(reply)
@@ -96,13 +96,13 @@ class Dispatch:
         except TransientError as error:
             self._failure = error
             # The topic may have been deleted; the next attempt has to know.
-            self._reply_topics.forget(reply.route)
+            self._reply_topics.invalidate(reply.route)
             self._replies.append(reply)
         except InvalidInputError as reason:
             self._refuse(reply, reason)
         except (UndeliverableError, SettingsError) as error:
-            # A SettingsError may concern this topic alone: its owner may not let us write to it.
-            self._reply_topics.forget(reply.route)
+            # A SettingsError may concern this topic alone, if its owner does not let us write to it.
+            self._reply_topics.invalidate(reply.route)
             self._replace(reply, error)
 
     def _refuse(self, reply: Reply, reason: InvalidInputError) -> None:
@@ -117,6 +117,6 @@ class Dispatch:
             self.dead_letters.append(DeadLetter.of(reply.record, reason))
             return
         too_large = ErrorBody(
-            "reply_too_large", "the reply topic does not take so large a reply; lower `count`"
+            "reply_too_large", "the reply topic does not accept a reply of this size; lower `count`"
         )
         self._replies.append(reply.substitute(too_large))

@@ -1,7 +1,7 @@
-"""The model to begin with: loaded in a thread while the consumer group is joined.
+"""Joins the consumer group while the first model is loaded.
 
-Brokers let a join wait for others who may join too, and a server that starts has to import the
-numerical libraries and to verify a model: so it does the one while it waits for the other.
+A broker lets a member that joins wait for others, and a server that starts has to import the
+numerical libraries and to verify a model. It does both at the same time.
 """
 
 from __future__ import annotations
@@ -19,85 +19,78 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from likewise.log.port import Source
-    from likewise.models.holder import ModelHolder, ServedModel
+    from likewise.models.holder import ModelHolder
     from likewise.store.port import LikeStore
 
-_LOOK_EVERY_S = 0.02
+_KEEP_ALIVE_EVERY_S = 0.02
 _HEAD_START_S = 0.1
-_STEP_S = 0.005
+_HEAD_START_STEP_S = 0.005
 
 
-class FirstModel:
-    """Looks once, in a thread, for a model that is there already; else waits for one."""
+def join_with_model(
+    join: Callable[[], Source], directory: Path, store: LikeStore, stop: threading.Event
+) -> tuple[Source, ModelHolder]:
+    """Return a member of the group and a model to answer with. Blocks until there is a model.
 
-    def __init__(self, directory: Path, store: LikeStore, stop: threading.Event) -> None:
-        """Look for nothing yet."""
-        self._directory = directory
-        self._store = store
-        self._stop = stop
-        self._found: ServedModel | None = None
+    A model that exists already is loaded while the group is joined. If it is broken, the group is
+    left until there is another one: a member without a model would hold up the requests of its
+    partitions. `join` waits for the broker.
 
-    def joined(self, join: Callable[[], Source]) -> Source:
-        """Return a member of the group as soon as there is a model, which `held` then has.
-
-        One that is there already is loaded meanwhile. Should it be broken, the group is left
-        again until another one comes: a member without a model would keep requests from others.
-
-        Raises:
-            StoppedError: the stop was set before.
-            SettingsError: the store refuses our credentials.
-        """
-        if self._is_in_sight():
-            source = join()
-            try:
-                self._give_head_start(source)
-                self._found = self._loaded_beside(source)
-            except BaseException:
-                source.close()
-                raise
-            if self._found is not None:
-                return source
+    Raises:
+        StoppedError: `stop` was set before.
+        SettingsError: the store refuses our credentials.
+    """
+    if next(directory.glob("*/manifest.json"), None) is not None:
+        source = join()
+        try:
+            holder = _load_while_joining(source, directory, store, stop)
+        except BaseException:
             source.close()
-        from likewise.models.holder import wait_for_first_model
+            raise
+        if holder is not None:
+            return source, holder
+        source.close()
+    holder = _wait_for_model(directory, store, stop)
+    try:
+        return join(), holder
+    except BaseException:
+        holder.close()
+        raise
 
-        self._found = wait_for_first_model(self._directory, self._store, self._stop)
-        return join()
 
-    def held(self) -> ModelHolder:
-        """Return the holder of the model, and let go of it here: it goes when the next one comes."""
-        from likewise.models.holder import ModelHolder
-
-        if self._found is None:
-            raise ValueError("there is no model before the group is joined")
-        found, self._found = self._found, None
-        return ModelHolder(self._directory, found)
-
-    def _is_in_sight(self) -> bool:
-        return next(self._directory.glob("*/manifest.json"), None) is not None
-
-    def _give_head_start(self, source: Source) -> None:
-        """Let the member ask to join before the thread's imports take the interpreter from it."""
-        deadline_s = time.monotonic() + _HEAD_START_S
-        while time.monotonic() < deadline_s:
-            self._keep(source, _STEP_S)
-
-    def _loaded_beside(self, source: Source) -> ServedModel | None:
-        with ThreadPoolExecutor(1, thread_name_prefix="first-model") as loader:
-            looking = loader.submit(_look, self._directory, self._store)
-            while not looking.done():
-                self._keep(source, _LOOK_EVERY_S)
-            return looking.result()
-
-    def _keep(self, source: Source, wait_s: float) -> None:
-        if self._stop.wait(wait_s):
+def _load_while_joining(
+    source: Source, directory: Path, store: LikeStore, stop: threading.Event
+) -> ModelHolder | None:
+    def keep_alive(wait_s: float) -> None:
+        if stop.wait(wait_s):
             raise StoppedError
         source.keep_alive()
 
+    # The member asks to join before the imports in the other thread slow this one down.
+    deadline_s = time.monotonic() + _HEAD_START_S
+    while time.monotonic() < deadline_s:
+        keep_alive(_HEAD_START_STEP_S)
+    with ThreadPoolExecutor(1, thread_name_prefix="first-model") as loader:
+        loading = loader.submit(_find_model, directory, store)
+        while not loading.done():
+            keep_alive(_KEEP_ALIVE_EVERY_S)
+        return loading.result()
 
-def _look(directory: Path, store: LikeStore) -> ServedModel | None:
-    from likewise.models.holder import find_model
+
+# NumPy is imported with these, and not while the member asks to join.
+
+
+def _find_model(directory: Path, store: LikeStore) -> ModelHolder | None:
+    from likewise.models.holder import ModelHolder, find_model
 
     try:
-        return find_model(directory, store.model_announcement())
+        found = find_model(directory, store.model_announcement())
     except TransientError:
         return None
+    return None if found is None else ModelHolder(directory, found)
+
+
+def _wait_for_model(directory: Path, store: LikeStore, stop: threading.Event) -> ModelHolder:
+    from likewise.models.holder import ModelHolder, wait_for_first_model
+
+    return ModelHolder(directory, wait_for_first_model(directory, store, stop))

@@ -1,4 +1,4 @@
-"""Reading a record of the request topic: a request that was understood, or why it was not."""
+"""From a record of the request topic to an open request, or to the reason why it is invalid."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
     Requester = tuple[str, int | None]
 
+RecordId = tuple[TopicPartition, int]
+"""The partition and offset of a record. No other record has the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
-    """A request that was understood, with all that it takes to answer it now or later."""
+    """A valid request without a reply, with everything needed to answer it now or later."""
 
     record: Record
     request: Request
@@ -26,28 +29,28 @@ class OpenRequest:
     received_at_ms: int
 
     @property
-    def record_id(self) -> tuple[TopicPartition, int]:
-        """Where its record stands: partition and offset, like no other request's."""
+    def record_id(self) -> RecordId:
+        """The partition and offset of its record."""
         return record_id_of(self.record)
 
     @property
     def requester(self) -> Requester:
-        """Who asks, as far as that can be told: where the replies go."""
+        """Who asks, as far as the server can tell: where the replies go."""
         return self.route.topic, self.route.partition
 
     @property
     def deadline_at_ms(self) -> int | None:
-        """When the answer is of no use any more, counted from when the request was made."""
+        """When the answer becomes useless, counted from when the request was made."""
         if self.request.deadline_ms is None:
             return None
         made_at_ms = self.record.timestamp
-        # Records may come without a time of their own (-1).
+        # A record without a timestamp has -1.
         return (made_at_ms if made_at_ms > 0 else self.received_at_ms) + self.request.deadline_ms
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidRequest:
-    """A record that breaks the wire contract, and where to say so, if it names a place."""
+    """A record that breaks the wire contract, and where to reply, if it names a reply topic."""
 
     record: Record
     reason: InvalidInputError
@@ -57,21 +60,21 @@ class InvalidRequest:
 def read_request(
     record: Record, *, default_reply_topic: str, received_at_ms: int
 ) -> OpenRequest | InvalidRequest:
-    """Return what the record asks; never raises.
+    """Return the request in the record. Never raises.
 
-    A good request that names no reply topic is answered on the default one. A bad one is not:
-    nobody may be listening for it there.
+    The reply to a valid request goes to the default topic if the request names none. The reply to
+    an invalid one does not: its sender may not be listening there.
     """
     try:
         request = requests.read_request(record)
     except InvalidInputError as reason:
-        if reason.code == "invalid_reply_partition":  # who names a partition listens
+        if reason.code == "invalid_reply_partition":  # its sender names a partition, so it listens
             return InvalidRequest(record, reason, requests.reply_route(record, default_reply_topic))
         return InvalidRequest(record, reason, requests.reply_route(record))
     route = requests.reply_route(record, default_topic=default_reply_topic)
     return OpenRequest(record, request, route, received_at_ms)
 
 
-def record_id_of(record: Record) -> tuple[TopicPartition, int]:
+def record_id_of(record: Record) -> RecordId:
     """Return the partition and offset of a record."""
     return TopicPartition(record.topic, record.partition), record.offset

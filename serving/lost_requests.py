@@ -1,4 +1,4 @@
-"""Requests that retention removed before anybody answered them: counted, and told to the operator."""
+"""Requests that retention removed before they were answered. They are counted and logged."""
 
 from __future__ import annotations
 
@@ -11,63 +11,65 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from likewise.log.port import Broker
-    from likewise.records import Span, TopicPartition
+    from likewise.records import Committed, Span, TopicPartition
 
 
 class LostRequests:
-    """Compares where the group was with where its partitions begin. Not thread-safe.
+    """Compares where each partition should go on with where it does. Not thread-safe."""
 
-    The broker is asked when partitions have come to us, before anything of them is committed.
-    """
-
-    def __init__(self, broker: Broker, group: str) -> None:
-        """Ask nothing yet."""
+    def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._group = group
-        self._known: frozenset[TopicPartition] = frozenset()
-        # Where each partition goes on; None where nobody ever was.
-        self._expected: dict[TopicPartition, int | None] = {}
+        # Where each partition should go on. Without an entry, nobody has read it yet.
+        self._expected: dict[TopicPartition, int] = {}
+        self._unchecked: set[TopicPartition] = set()
+
+    def resume(self, committed: Mapping[TopicPartition, Committed]) -> None:
+        """Expect partitions to go on where the group has committed, or further. No I/O.
+
+        Call it after each rebalance, before anything is committed.
+        """
+        for partition, at in committed.items():
+            self._expected[partition] = max(at.offset, self._expected.get(partition, 0))
+        self._unchecked.update(committed)
 
     def count(
         self, assigned: Collection[TopicPartition], spans: Mapping[TopicPartition, Span]
     ) -> int:
-        """Return how many requests are found to be gone, after a poll that read `spans`.
+        """Return how many requests are newly found to be lost. `spans` are those of the last poll.
 
-        A broker that can't be reached is asked again with the next poll.
+        After `resume` it asks the broker where partitions begin. A broker that cannot be reached is
+        asked again next time.
         """
-        lost = 0
-        if self._known != assigned:
-            lost += self._take_up(frozenset(assigned))
+        self._expected = {p: at for p, at in self._expected.items() if p in assigned}
+        self._unchecked.intersection_update(self._expected)
+        lost = sum(self._compare(p, begins) for p, begins in self._beginnings().items())
         for partition, span in spans.items():
-            expected = self._expected.get(partition)
-            if expected is not None and span.start > expected:
-                lost += self._tell(partition, expected, span.start)
+            lost += self._compare(partition, span.start)
             self._expected[partition] = span.end
         return lost
 
-    def _take_up(self, assigned: frozenset[TopicPartition]) -> int:
-        new = assigned - self._known
+    def _beginnings(self) -> Mapping[TopicPartition, int]:
+        """Return where partitions begin that were not asked about since the last rebalance."""
+        if not self._unchecked:
+            return {}
         try:
-            committed = self._broker.committed(self._group, new) if new else {}
-            beginnings = self._broker.beginning_offsets(new) if new else {}
+            beginnings = self._broker.beginning_offsets(self._unchecked)
         except (TransientError, UndeliverableError):
-            return 0
-        self._known = assigned
-        self._expected = {p: at for p, at in self._expected.items() if p in assigned - new}
-        lost = 0
-        for partition, reached in committed.items():
-            begins = beginnings[partition]
-            if reached is not None and reached < begins:
-                lost += self._tell(partition, reached, begins)
-            self._expected[partition] = None if reached is None else max(reached, begins)
-        return lost
+            return {}
+        self._unchecked.clear()
+        return beginnings
 
-    def _tell(self, partition: TopicPartition, reached: int, begins: int) -> int:
+    def _compare(self, partition: TopicPartition, found: int) -> int:
+        """Return how many requests are missing before the offset that was found."""
+        expected = self._expected.get(partition, found)
+        if found <= expected:
+            return 0
         get_logger().error(
-            "requests are gone that nobody has answered: the topic's retention is shorter than the "
-            "servers' absence or backlog was",
+            "requests expired unanswered; the topic's retention is shorter than the servers' "
+            "downtime or backlog",
             **partition._asdict(),
-            first=reached,
-            count=begins - reached,
+            first=expected,
+            count=found - expected,
         )
-        return begins - reached
+        self._expected[partition] = found
+        return found - expected

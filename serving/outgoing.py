@@ -1,4 +1,4 @@
-"""Replies on their way out: what is said, to whom, and because of which record."""
+"""A reply, where it goes, and the record that it answers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from serving.incoming import record_id_of
 if TYPE_CHECKING:
     from likewise.messages.replies import Recommendations
     from likewise.messages.requests import ReplyRoute
-    from likewise.records import Record, TopicPartition
-    from serving.incoming import InvalidRequest, OpenRequest
+    from likewise.records import Record
+    from serving.incoming import InvalidRequest, OpenRequest, RecordId
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply; `is_substitute` marks an error that stands in for a reply nobody could send."""
+    """One reply. `is_substitute` marks an error sent in place of a reply that cannot be sent."""
 
     record: Record
     route: ReplyRoute
@@ -29,43 +29,42 @@ class Reply:
 
     @property
     def outcome(self) -> str:
-        """How the request ended, in one word: `model`, `popular` or the error's code."""
+        """How the request ended: `model`, `popular` or the code of the error."""
         return self.body.error.code if isinstance(self.body, ErrorReply) else self.body.source
 
     @property
     def key(self) -> bytes | None:
-        """The record key: the user id, where the request names a user."""
+        """The key of the reply's record: the user id, if the request names a user."""
         return None if self.body.user_id is None else self.body.user_id.encode()
 
     def substitute(self, error: ErrorBody) -> Reply:
-        """Return the error that is sent in place of this reply."""
+        """Return the error to send in place of this reply."""
         body = ErrorReply(error=error, user_id=self.body.user_id, request_id=self.route.request_id)
         return replace(self, body=body, is_substitute=True)
 
     def without_partition(self, error: ErrorBody) -> Reply:
-        """Return the error that is sent to the topic, wherever in it, in place of this reply."""
-        instead = self.substitute(error)
-        return replace(instead, route=structs.replace(self.route, partition=None))
+        """Return the error to send in place of this reply, to any partition of the topic."""
+        route = structs.replace(self.route, partition=None)
+        return replace(self.substitute(error), route=route)
 
 
-def record_id_of_outgoing(one: Reply | DeadLetter) -> tuple[TopicPartition, int]:
-    """Return where the request stands."""
+def record_id_of_outgoing(one: Reply | DeadLetter) -> RecordId:
+    """Return the record id of the request that is answered."""
     return (one.source, one.offset) if isinstance(one, DeadLetter) else record_id_of(one.record)
 
 
-def error_reply(asked: OpenRequest, error: ErrorBody) -> Reply:
-    """Return the reply to a request that was understood and can't be answered."""
-    body = ErrorReply(error=error, user_id=asked.request.user_id, request_id=asked.route.request_id)
-    return Reply(asked.record, asked.route, body)
+def error_reply(request: OpenRequest, error: ErrorBody) -> Reply:
+    """Return the error reply to a valid request."""
+    body = ErrorReply(
+        error=error, user_id=request.request.user_id, request_id=request.route.request_id
+    )
+    return Reply(request.record, request.route, body)
 
 
-def refusal(refused: InvalidRequest) -> Reply | DeadLetter:
-    """Return the error reply to a request that was not understood.
-
-    Where it names no reply topic, its record becomes a dead letter instead.
-    """
-    if refused.route is None:
-        return DeadLetter.of(refused.record, refused.reason)
-    error = ErrorBody(refused.reason.code, refused.reason.message)
-    body = ErrorReply(error=error, request_id=refused.route.request_id)
-    return Reply(refused.record, refused.route, body)
+def refusal(invalid: InvalidRequest) -> Reply | DeadLetter:
+    """Return the error reply to an invalid request, or its dead letter if it names no reply topic."""
+    if invalid.route is None:
+        return DeadLetter.of(invalid.record, invalid.reason)
+    error = ErrorBody(invalid.reason.code, invalid.reason.message)
+    body = ErrorReply(error=error, request_id=invalid.route.request_id)
+    return Reply(invalid.record, invalid.route, body)

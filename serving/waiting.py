@@ -1,7 +1,4 @@
-"""Requests that wait for their like to be applied (`after`), and when any request is due.
-
-`judge` is pure; `Waiting` only keeps what it judged to wait.
-"""
+"""Requests that wait until the like named in their `after` is applied."""
 
 from __future__ import annotations
 
@@ -10,19 +7,22 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.messages.replies import ErrorBody
-from serving.progress import first_offsets
+from serving.outgoing import error_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from likewise.records import TopicPartition
-    from serving.incoming import OpenRequest, Requester
+    from serving.incoming import OpenRequest, RecordId, Requester
+    from serving.outgoing import Reply
 
 MAX_WAITING = 10_000
 
+_TOO_MANY = ErrorBody("overloaded", "too many requests wait for their `after` already")
 
-class Standing(Enum):
-    """What is to be done with a request that is no error."""
+
+class Readiness(Enum):
+    """Whether a request can be answered now."""
 
     READY = auto()
     WAITING = auto()
@@ -31,119 +31,130 @@ class Standing(Enum):
 class Applied(NamedTuple):
     """How far each partition of the likes topic is applied, by partition number.
 
-    Which partitions there are was asked of the broker at `partitions_as_of_ms`.
+    The broker was asked at `partitions_as_of_ms` which partitions there are.
     """
 
     offsets: Sequence[int | None] = ()
     partitions_as_of_ms: float = 0.0
 
-    def has_no(self, partition: int, since_ms: int) -> bool:
-        """Whether there was no such partition after that moment; False where that is not known."""
-        # A clock in ms and one that is finer: what they make of one moment may differ by 1.
+    def lacks(self, partition: int, since_ms: int) -> bool:
+        """Whether there was no such partition after that moment; False if that is not known."""
+        # One clock counts whole milliseconds, the other is finer: they may differ by 1.
         return partition >= len(self.offsets) and since_ms <= self.partitions_as_of_ms + 1
 
     def to(self, partition: int) -> int | None:
-        """Return the offset up to which the partition is applied; None where nothing is."""
+        """Return the offset up to which the partition is applied; None if nothing is."""
         return self.offsets[partition] if partition < len(self.offsets) else None
 
 
-def judge(
-    asked: OpenRequest, applied: Applied, *, now_ms: int, after_timeout_ms: int
-) -> Standing | ErrorBody:
+def readiness_of(
+    request: OpenRequest, applied: Applied, *, now_ms: int, after_timeout_ms: int
+) -> Readiness | ErrorBody:
     """Return whether a request is ready, has to wait, or gets an error.
 
-    One whose `after` names a partition that we don't know waits until the broker was asked for it.
+    A request whose `after` names an unknown partition waits until the broker was asked for it.
     """
-    deadline_at_ms = asked.deadline_at_ms
+    deadline_at_ms = request.deadline_at_ms
     if deadline_at_ms is not None and now_ms >= deadline_at_ms:
         late_ms = now_ms - deadline_at_ms
         return ErrorBody("deadline_exceeded", f"the deadline had passed {late_ms} ms before")
-    after = asked.request.after
+    after = request.request.after
     if after is None:
-        return Standing.READY
-    if applied.has_no(after.partition, asked.received_at_ms):
+        return Readiness.READY
+    if applied.lacks(after.partition, request.received_at_ms):
         return ErrorBody(
             "invalid_position",
             f"`after` is {after}, but the likes topic has {len(applied.offsets)} partitions",
         )
     applied_to = applied.to(after.partition)
     if applied_to is not None and applied_to > after.offset:
-        return Standing.READY
-    # Either way: a clock that is set back must not hold a request, and the commits behind it, for
-    # as long as it was set back.
-    waited_ms = abs(now_ms - asked.received_at_ms)
+        return Readiness.READY
+    # In either direction: a clock that is set back must not delay a request, and the commits
+    # behind it, by as much as it was set back.
+    waited_ms = abs(now_ms - request.received_at_ms)
     if deadline_at_ms is None and waited_ms >= after_timeout_ms:
         return ErrorBody(
             "after_timeout",
             f"the event at {after} was not applied within {after_timeout_ms} ms "
             f"(the partition is applied up to {applied_to or 0}); is a consumer running?",
         )
-    return Standing.WAITING
+    return Readiness.WAITING
 
 
 class Waiting:
-    """The requests that wait, each until it is released; bounded in all and for each requester.
+    """The requests that wait, oldest first. Their number is bounded, in all and per requester.
 
-    A requester may have no more than there is room left: half of it, where nobody else waits. So
-    there is always some for the others (dynamic thresholds; Choudhury and Hahne, 1998).
+    One requester may have as many as there is room left, which is half of the limit if nobody else
+    waits. So there is always room for the others (dynamic thresholds; Choudhury and Hahne, 1998).
     """
 
-    def __init__(self, limit: int = MAX_WAITING) -> None:
+    def __init__(
+        self, after_timeout_ms: int, clock_ms: Callable[[], int], *, limit: int = MAX_WAITING
+    ) -> None:
+        self.applied = Applied()
+        """How far the likes topic is applied, as of the last look-up."""
+        self._after_timeout_ms = after_timeout_ms
+        self._clock_ms = clock_ms
         self._limit = limit
-        self._held: dict[tuple[TopicPartition, int], OpenRequest] = {}
-        self._of_each: Counter[Requester] = Counter()
+        self._requests: dict[RecordId, OpenRequest] = {}
+        self._per_requester: Counter[Requester] = Counter()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._requests)
 
-    def __contains__(self, place: object) -> bool:
-        return place in self._held
-
-    def hold(self, asked: OpenRequest) -> bool:
-        """Keep a request, also one that is kept already; False where there is no room for it."""
-        if asked.record_id in self._held:
-            return True
-        if self._of_each[asked.requester] >= self._limit - len(self._held):
-            return False
-        self._held[asked.record_id] = asked
-        self._of_each[asked.requester] += 1
-        return True
-
-    def release(self, asked: OpenRequest) -> None:
-        """Let go of a request that gets its reply; nothing happens for one that never waited."""
-        if self._held.pop(asked.record_id, None) is None:
-            return
-        self._of_each[asked.requester] -= 1
-        if not self._of_each[asked.requester]:
-            del self._of_each[asked.requester]
-
-    def due(
-        self,
-        applied: Applied,
-        *,
-        now_ms: int,
-        after_timeout_ms: int,
-        limit: int,
-    ) -> list[OpenRequest]:
-        """Return up to `limit` requests that wait no longer, oldest first; they stay held."""
-        due = []
-        for asked in self._held.values():
-            verdict = judge(asked, applied, now_ms=now_ms, after_timeout_ms=after_timeout_ms)
-            if verdict is not Standing.WAITING:
-                due.append(asked)
-                if len(due) == limit:
-                    break
+    def due(self, *, limit: int) -> list[OpenRequest]:
+        """Return up to `limit` requests that need not wait any longer, without removing them."""
+        due: list[OpenRequest] = []
+        for request in self._requests.values():
+            if len(due) == limit:
+                break
+            if self._readiness_of(request) is not Readiness.WAITING:
+                due.append(request)
         return due
 
+    def sort_out(self, requests: Iterable[OpenRequest]) -> tuple[list[OpenRequest], list[Reply]]:
+        """Return what can be answered, and the error replies. What has to wait is kept."""
+        ready: list[OpenRequest] = []
+        errors: list[Reply] = []
+        for request in requests:
+            readiness = self._readiness_of(request)
+            if readiness is Readiness.WAITING and self._hold(request):
+                continue
+            self._release(request)
+            if readiness is Readiness.READY:
+                ready.append(request)
+            else:
+                error = readiness if isinstance(readiness, ErrorBody) else _TOO_MANY
+                errors.append(error_reply(request, error))
+        return ready, errors
+
     def keep_only(self, assigned: Collection[TopicPartition]) -> None:
-        """Forget the requests of partitions that are another member's now: it reads them again."""
-        for asked in [one for place, one in self._held.items() if place[0] not in assigned]:
-            self.release(asked)
+        """Remove the requests of other partitions."""
+        for request in [one for at, one in self._requests.items() if at[0] not in assigned]:
+            self._release(request)
 
-    def places(self) -> Collection[tuple[TopicPartition, int]]:
-        """Return where all that waits stands in the log."""
-        return self._held.keys()
+    def _readiness_of(self, request: OpenRequest) -> Readiness | ErrorBody:
+        return readiness_of(
+            request,
+            self.applied,
+            now_ms=self._clock_ms(),
+            after_timeout_ms=self._after_timeout_ms,
+        )
 
-    def oldest_offsets(self) -> dict[TopicPartition, int]:
-        """Return the lowest offset that waits in each partition in which any does."""
-        return first_offsets(self._held)
+    def _hold(self, request: OpenRequest) -> bool:
+        """Keep a request, or go on keeping it; return False if there is no room for it."""
+        if request.record_id in self._requests:
+            return True
+        if self._per_requester[request.requester] >= self._limit - len(self._requests):
+            return False
+        self._requests[request.record_id] = request
+        self._per_requester[request.requester] += 1
+        return True
+
+    def _release(self, request: OpenRequest) -> None:
+        """Remove a request. Nothing happens if it never waited."""
+        if not self._requests or self._requests.pop(request.record_id, None) is None:
+            return
+        self._per_requester[request.requester] -= 1
+        if not self._per_requester[request.requester]:
+            del self._per_requester[request.requester]

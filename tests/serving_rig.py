@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
+from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics, TopicSpec
 from likewise.messages.announcements import encode_announcement
 from likewise.messages.ids import ItemId, UserId
@@ -21,20 +23,19 @@ from likewise.service.stall_detector import StallDetector
 from likewise.settings import ServingSettings
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
-from serving.known_topics import KnownTopics
 from serving.lost_requests import LostRequests
+from serving.ports import Ports
 from serving.reply_topics import ReplyTopics
 from serving.stats import ServingStats
 from serving.store_view import StoreView
 from serving.worker import ServingWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from likewise.records import Record
     from likewise.store.port import LikeStore
-    from serving.threads import Beside
 
 REPLIES = "app.replies"
 VERSION = "20260101T000000.000Z"
@@ -83,6 +84,16 @@ def like(store: LikeStore, user_id: str, items: Sequence[str] | set[ItemId]) -> 
     store.apply(Changes(users={UserId(user_id): change}), {})
 
 
+class InThisThread(Executor):
+    """An executor without threads: work is done when it is submitted."""
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        """See `Executor.submit`; an exception is raised here."""
+        done: Future[Any] = Future()
+        done.set_result(work(*given, **named))
+        return done
+
+
 class Rig:
     """One deployment in memory; `worker.run_once()` is one turn of its server."""
 
@@ -96,10 +107,10 @@ class Rig:
         store: MemoryStore | None = None,
         broker: type[MemoryBroker] = MemoryBroker,
         patience_s: float = 60.0,
-        beside: Beside | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.patience_s = patience_s
-        self.beside = beside
+        self.executor = executor or InThisThread()
         self.now_ms = SNAPSHOT_AT_MS + 1_500
         self.topics = Topics()
         self.broker = broker(clock_ms=lambda: self.now_ms)
@@ -114,32 +125,41 @@ class Rig:
         self.worker = self.new_worker()
 
     def new_worker(self) -> ServingWorker:
-        """Return one more server of the group."""
-        known_topics = KnownTopics(self.broker, clock_s=lambda: self.now_ms / 1000)
+        """Return another server of the group."""
+        listing = TopicListing(self.broker.topic_sizes, clock_s=lambda: self.now_ms / 1000)
         pattern = self.settings.reply_topic_pattern
-        self.reply_topics = ReplyTopics(known_topics, self.topics, pattern)
-        return ServingWorker(
-            self.broker.source(
-                self.settings.group, [self.topics.requests], max_records=self.settings.max_batch
-            ),
+        self.reply_topics = ReplyTopics(listing, self.topics, pattern)
+        self.source = self.broker.source(
+            self.settings.group, [self.topics.requests], max_records=self.settings.max_batch
+        )
+        ports = Ports(
+            self.source,
             self.broker.sink(),
-            StoreView(self.store, known_topics, self.topics.likes),
+            StoreView(self.store, listing, self.topics.likes),
             ModelHolder(self.directory, load_model(self.directory, self.version)),
+            self.executor,
             self.reply_topics,
-            self.topics,
-            self.settings,
+            LostRequests(self.broker),
             StallDetector(
                 self.broker,
                 self.topics.requests,
                 lambda asked: self.broker.committed(self.settings.group, asked).values(),
                 patience_s=self.patience_s,
             ),
+        )
+        return ServingWorker(
+            ports,
+            self.topics,
+            self.settings,
             stop=self.stop,
             stats=ServingStats(),
             clock_ms=lambda: self.now_ms,
-            beside=self.beside,
-            lost=LostRequests(self.broker, self.settings.group),
         )
+
+    def replace_worker(self) -> None:
+        """Let the server leave the group, as a killed one does, and start another one."""
+        self.source.close()
+        self.worker = self.new_worker()
 
     def ask(
         self,

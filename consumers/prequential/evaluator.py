@@ -117,7 +117,7 @@ class PrequentialEvaluator:
         self._next_refresh_s = now_s + _REFRESH_INTERVAL_S
         with suppress(TransientError):  # the consumer reports it; what is known is good enough
             lookup = self._store.lookup([], [])
-            models.see(lookup.model_announcement)
+            models.follow(lookup.model_announcement)
             if lookup.retired_version != self._retired_version:
                 self._retired_version, self._retired = self._store.retired()
 

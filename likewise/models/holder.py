@@ -1,4 +1,4 @@
-"""The model in use: loaded in the background, taken over between two batches."""
+"""The current model. A new one is loaded in the background and used from the next batch on."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from likewise.messages.announcements import decode_announcement
 from likewise.models.files import list_versions, read_manifest, read_model
 from likewise.retry import StoppedError, delays_s, retry
 from likewise.service.logs import get_logger
+from likewise.service.loop import log_retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
-    from likewise.errors import TransientError
     from likewise.ranking.model import Model
     from likewise.store.port import LikeStore
 
 FIRST_MODEL_CHECK_S = 0.25
 _LONGEST_CHECK_S = 5.0
 _LONGEST_RETRY_S = 30.0
-_MEND = (
-    "whoever uses models needs the indexer's directory (model.directory); `likewise models list` "
-    "shows what is in it, `likewise models use VERSION` chooses another"
+_FIX = (
+    "share the indexer's directory (model.directory) with this process; `likewise models list` "
+    "shows what is in it, and `likewise models use VERSION` selects another version"
 )
 
 
@@ -43,25 +43,25 @@ class ServedModel:
 
 
 def load_model(directory: Path, version: str) -> ServedModel:
-    """Return a version from disk, verified and warm: its first batch costs no more than others.
+    """Return a verified version from disk. Its first batch is as fast as later ones.
 
     Raises:
         ModelFileError: it is missing, incomplete, corrupt or of a newer format.
     """
     manifest = read_manifest(directory, version)
     model = read_model(directory, version)
-    # Both are computed with the first use, and that shall not be a request's.
+    # Both are computed on first use. Do that now, and not when a request needs them.
     _ = model.item_rows, model.popular_rows
     return ServedModel(version, manifest.snapshot_at_ms, model)
 
 
 def find_model(directory: Path, announcement: bytes | None) -> ServedModel | None:
-    """Return the announced model, else the newest sound one on disk, or None."""
+    """Return the announced model, or else the newest valid one on disk; None if there is none."""
     return _Search(directory).find(announcement)
 
 
 def wait_for_first_model(directory: Path, store: LikeStore, stop: threading.Event) -> ServedModel:
-    """Block until there is a model: the announced one, else the newest sound one on disk.
+    """Return the announced model, or else the newest valid one on disk. Blocks until there is one.
 
     Raises:
         StoppedError: `stop` was set before.
@@ -71,24 +71,21 @@ def wait_for_first_model(directory: Path, store: LikeStore, stop: threading.Even
     search = _Search(directory)
     log.info("looking for the first model", directory=str(directory))
 
-    def note_failure(error: TransientError, wait_s: float) -> None:
-        log.warning("trying again", reason=str(error), in_s=round(wait_s, 2))
-
     waits_s = delays_s(random.Random(), longest_s=_LONGEST_CHECK_S)
     while not stop.is_set():
-        announcement = retry(store.model_announcement, stop=stop, on_failure=note_failure)
+        announcement = retry(store.model_announcement, stop=stop, on_failure=log_retry)
         if (found := search.find(announcement)) is not None:
             return found
-        # Broken files are costly to check: those are looked at less and less often.
-        stop.wait(next(waits_s) if search.met_broken else FIRST_MODEL_CHECK_S)
+        # Broken files are costly to verify, so they are verified less and less often.
+        stop.wait(next(waits_s) if search.found_broken else FIRST_MODEL_CHECK_S)
     raise StoppedError
 
 
 class ModelHolder:
-    """Holds the current model and follows the announcements; never without a model.
+    """Holds the current model and follows the announcements. Thread-safe.
 
-    One that can't be loaded leaves the one before in place; it is tried again for as long as it
-    stays announced. Thread-safe.
+    A model that cannot be loaded leaves the current one in place. Loading is retried for as long as
+    the model stays announced.
     """
 
     def __init__(
@@ -111,15 +108,15 @@ class ModelHolder:
         self._changing = threading.Lock()
 
     def current(self) -> ServedModel:
-        """Return the model for the next batch: a new one as soon as it is loaded. No I/O."""
+        """Return the model for the next batch, a new one as soon as it is loaded. No I/O."""
         with self._changing:
             if self._loading is not None and self._loading.done():
                 loaded, self._loading = self._loading, None
-                self._take_over(loaded)
+                self._adopt(loaded)
             return self._current
 
-    def see(self, announcement: bytes | None) -> None:
-        """Take note of what is announced; starts to load it where it is news. Returns at once."""
+    def follow(self, announcement: bytes | None) -> None:
+        """Start to load the announced model unless it is current. Returns at once."""
         with self._changing:
             if announcement != self._announced:
                 self._announced = announcement
@@ -132,26 +129,26 @@ class ModelHolder:
                 self._loading = self._loader.submit(load_model, self._directory, self._wanted)
 
     def close(self) -> None:
-        """Start no further load; one that runs is waited for."""
+        """Start no further load. Blocks until a running one has ended."""
         self._loader.shutdown(cancel_futures=True)
 
-    def _take_over(self, loaded: Future[ServedModel]) -> None:
+    def _adopt(self, loaded: Future[ServedModel]) -> None:
         try:
             model = loaded.result()
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the old one stays
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the current one stays
             wait_s = next(self._retries_s)
             self._next_try_s = self._clock_s() + wait_s
             self._log.error(
-                "the announced model can't be loaded; the one before stays in use",
+                "the announced model cannot be loaded; the current one stays in use",
                 reason=str(error),
                 current=self._current.version,
-                mend=_MEND,
-                again_in_s=round(wait_s, 1),
+                fix=_FIX,
+                retry_in_s=round(wait_s, 1),
             )
             return
-        if model.version == self._wanted:  # else another was announced while it was loaded
+        if model.version == self._wanted:  # otherwise another was announced meanwhile
             self._current = model
-            self._log.info("model taken over", version=model.version)
+            self._log.info("model loaded", version=model.version)
 
     def _version_in(self, announcement: bytes | None) -> str | None:
         if announcement is None:
@@ -159,29 +156,31 @@ class ModelHolder:
         try:
             return decode_announcement(announcement).version
         except ModelFileError as error:
-            self._log.error("the announcement in Redis is no good", reason=str(error), mend=_MEND)
+            self._log.error(
+                "the model announcement in Redis is invalid", reason=str(error), fix=_FIX
+            )
             return None
 
 
 class _Search:
-    """Looks for a first model; says once of each version that it is broken."""
+    """Looks for a first model. Logs each broken version once."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
 
     @property
-    def met_broken(self) -> bool:
-        """Whether anything was found that could not be loaded."""
-        return bool(self._said)
+    def found_broken(self) -> bool:
+        """Whether any version could not be loaded."""
+        return bool(self._logged)
 
     def find(self, announcement: bytes | None) -> ServedModel | None:
-        """Return the announced model, else the newest sound one on disk, or None."""
+        """Return the announced model, or else the newest valid one on disk; None if there is none."""
         for version in self._candidates(announcement):
             try:
                 return load_model(self._directory, version)
             except ModelFileError as error:
-                self._say(str(error))
+                self._log_once(str(error))
         return None
 
     def _candidates(self, announcement: bytes | None) -> Iterator[str]:
@@ -189,11 +188,11 @@ class _Search:
             try:
                 yield decode_announcement(announcement).version
             except ModelFileError as error:
-                self._say(str(error))
+                self._log_once(str(error))
         for manifest in list_versions(self._directory):
             yield manifest.version
 
-    def _say(self, reason: str) -> None:
-        if reason not in self._said:
-            self._said.add(reason)
-            get_logger().error("a model can't be used", reason=reason, mend=_MEND)
+    def _log_once(self, reason: str) -> None:
+        if reason not in self._logged:
+            self._logged.add(reason)
+            get_logger().error("a model cannot be loaded", reason=reason, fix=_FIX)

@@ -55,7 +55,7 @@ def publish_likes(up: RunningUp) -> None:
             producer.send("likes", body, key=user.encode())
         producer.flush()
     announced = up.await_line(rf"^indexer .*model announced .*likes={len(LIKES)} .*version=(\S+)")
-    up.await_line(rf"^server .*model taken over .*version={re.escape(announced[1])}")
+    up.await_line(rf"^server .*model loaded .*version={re.escape(announced[1])}")
 
 
 @pytest.fixture(scope="session", params=PROGRAMS, ids=lambda program: program.name)

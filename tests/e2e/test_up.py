@@ -96,8 +96,8 @@ def test_plain_clients_get_right_answers_and_ctrl_c_leaves_nothing(tmp_path: Pat
             lambda: all(likes_of(up, user) == set(items) for user, items in likes.items()),
             "the likes to be in Redis",
         )
-        up.await_line(r"^server .*model taken over", start=0)
-        up.await_line(r"^consumer .*model taken over", start=0)
+        up.await_line(r"^server .*model loaded", start=0)
+        up.await_line(r"^consumer .*model loaded", start=0)
         wait_until(
             lambda: (
                 json.loads(likewise(up, tmp_path, "status", "--json"))["redis"]["model"]["users"]

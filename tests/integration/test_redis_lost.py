@@ -10,11 +10,11 @@ import pytest
 from redis import Redis
 
 from likewise.embedded import EmbeddedRedis
+from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics
 from likewise.messages.ids import ItemId
 from likewise.operations.dead_letter_replay import read_dead_letters
 from likewise.store.port import Changes
-from serving.known_topics import KnownTopics
 from serving.store_view import StoreView
 from tests.consuming import (
     caught_up,
@@ -82,7 +82,7 @@ def test_a_server_that_slept_through_the_loss_of_redis_sees_what_is_retired_now(
 ) -> None:
     settings = settings_for(bootstrap_servers, server.url, prefix)
     with opened(settings) as (broker, store):
-        view = StoreView(store, KnownTopics(broker), Topics(prefix).likes)
+        view = StoreView(store, TopicListing(broker.topic_sizes), Topics(prefix).likes)
         store.apply(Changes(retire={ItemId("before")}), {})
         assert view.look_up([]).retired == {"before"}
         lose(server)

@@ -51,59 +51,59 @@ def settled(holder: ModelHolder) -> str:
     return holder.current().version
 
 
-def test_an_announced_model_is_taken_over_once_it_is_loaded(directory: Path) -> None:
+def test_an_announced_model_is_used_once_it_is_loaded(directory: Path) -> None:
     with closing(ModelHolder(directory, load_model(directory, OLD))) as holder:
-        holder.see(announcement_of(NEW))
+        holder.follow(announcement_of(NEW))
         assert settled(holder) == NEW
         assert item(0, 0, NEW) in holder.current().model.item_rows
 
 
-def test_an_older_model_is_taken_over_as_well_when_an_operator_rolls_back(directory: Path) -> None:
+def test_an_older_model_is_used_when_an_operator_rolls_back(directory: Path) -> None:
     with closing(ModelHolder(directory, load_model(directory, NEW))) as holder:
-        holder.see(announcement_of(OLD))
+        holder.follow(announcement_of(OLD))
         assert settled(holder) == OLD
 
 
 def test_the_model_stays_until_the_holder_is_asked_for_the_next_batch(directory: Path) -> None:
     with closing(ModelHolder(directory, load_model(directory, OLD))) as holder:
         batch = holder.current()
-        holder.see(announcement_of(NEW))
+        holder.follow(announcement_of(NEW))
         assert settled(holder) == NEW
         assert batch.version == OLD
         assert batch.model.item_rows
 
 
 @pytest.mark.parametrize("announcement", [None, b"", b"\xff", b"[]", b'{"version": 3}'])
-def test_an_announcement_that_can_not_be_read_changes_nothing(
+def test_an_announcement_that_cannot_be_read_changes_nothing(
     directory: Path, announcement: bytes | None
 ) -> None:
     with closing(ModelHolder(directory, load_model(directory, OLD))) as holder:
-        holder.see(announcement)
-        holder.see(announcement)
+        holder.follow(announcement)
+        holder.follow(announcement)
         assert settled(holder) == OLD
 
 
 def test_a_version_that_is_a_path_is_never_followed(directory: Path) -> None:
     with closing(ModelHolder(directory / OLD, load_model(directory, OLD))) as holder:
         with capture_logs() as logs:
-            holder.see(announcement_of(f"../{NEW}"))
+            holder.follow(announcement_of(f"../{NEW}"))
             assert settled(holder) == OLD
         assert "is not a model version" in logs[0]["reason"]
 
 
-def test_a_model_that_can_not_be_loaded_is_tried_again_after_a_while(directory: Path) -> None:
+def test_a_model_that_cannot_be_loaded_is_retried_after_a_while(directory: Path) -> None:
     now_s = 0.0
     whole = break_model(directory, NEW)
     first = load_model(directory, OLD)
     with closing(ModelHolder(directory, first, clock_s=lambda: now_s)) as holder:
         with capture_logs() as logs:
-            holder.see(announcement_of(NEW))
+            holder.follow(announcement_of(NEW))
             assert settled(holder) == OLD
             (directory / NEW / "item_ids.json").write_bytes(whole)
-            holder.see(announcement_of(NEW))
+            holder.follow(announcement_of(NEW))
             assert settled(holder) == OLD  # not at once
             now_s += 60.0
-            holder.see(announcement_of(NEW))
+            holder.follow(announcement_of(NEW))
             assert settled(holder) == NEW
         assert [line["log_level"] for line in logs] == ["error", "info"]
 
@@ -112,19 +112,19 @@ def test_after_a_broken_model_the_next_announced_one_is_loaded_at_once(directory
     write_block_model(directory, NEWER, blocks=2)
     break_model(directory, NEW)
     with closing(ModelHolder(directory, load_model(directory, OLD), clock_s=float)) as holder:
-        holder.see(announcement_of(NEW))
+        holder.follow(announcement_of(NEW))
         assert settled(holder) == OLD
-        holder.see(announcement_of(NEWER))
+        holder.follow(announcement_of(NEWER))
         assert settled(holder) == NEWER
 
 
-def test_a_model_overtaken_while_it_was_loaded_is_not_taken_over(directory: Path) -> None:
+def test_a_model_that_another_supersedes_while_it_is_loaded_is_not_used(directory: Path) -> None:
     write_block_model(directory, NEWER, blocks=2)
     with closing(ModelHolder(directory, load_model(directory, OLD))) as holder:
-        holder.see(announcement_of(NEW))
-        holder.see(announcement_of(NEWER))
+        holder.follow(announcement_of(NEW))
+        holder.follow(announcement_of(NEWER))
         assert settled(holder) in (OLD, NEWER)
-        holder.see(announcement_of(NEWER))
+        holder.follow(announcement_of(NEWER))
         assert settled(holder) == NEWER
 
 

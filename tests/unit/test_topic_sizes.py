@@ -90,12 +90,12 @@ def test_where_listing_topics_is_slow_it_takes_a_twentieth_of_the_time() -> None
     assert cluster.asked == 2
 
 
-def test_a_doubted_topic_is_asked_for_once_more_with_all_others() -> None:
+def test_an_invalidated_topic_is_asked_for_again_with_all_others() -> None:
     cluster = Cluster(likes=3, other=1)
     listing = TopicListing(cluster.ask, found_for_s=30.0, clock_s=lambda: 0.0)
     assert (listing.size("likes"), listing.size("other")) == (3, 1)
     cluster.sizes = {"likes": 4}
-    listing.doubt("likes")
-    listing.doubt("other")
+    listing.invalidate("likes")
+    listing.invalidate("other")
     assert (listing.size("likes"), listing.size("other")) == (4, 0)
     assert cluster.asked == 2

@@ -9,7 +9,7 @@ from likewise.cli.shadow.answers import Replayed, answer_again
 from likewise.cli.shadow.history import History, Moment, read_history
 from likewise.cli.shadow.requests import read_recent
 from likewise.evaluation.shadow import Shadowed
-from serving.known_topics import KnownTopics
+from likewise.log.topic_listing import TopicListing
 from serving.store_view import StoreView
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def replay(
     progress.step("reading requests")
     recent = read_recent(broker, topics, limit, progress)
     progress.step("reading likes")
-    view = StoreView(store, KnownTopics(broker), topics.likes)
+    view = StoreView(store, TopicListing(broker.topic_sizes), topics.likes)
     known = _look_up(view, recent.asked)  # before the history, which then reaches further
     history = _history(broker, topics, recent.asked, progress)
     requests = _taken_back(recent.asked, known, history)

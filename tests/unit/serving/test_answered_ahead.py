@@ -64,31 +64,31 @@ def test_a_note_that_unpacks_to_a_lot_is_cut_off() -> None:
 def test_what_a_predecessor_answered_is_noted_again_until_all_of_it_was_come_across() -> None:
     told = Ahead(10, 5_000, frozenset({10, 3_000}))
     ahead = AnsweredAhead()
-    ahead.take_over({PARTITION: Committed(10, told.note())}, {}, ())
+    ahead.resume({PARTITION: Committed(10, told.note())}, {}, {})
     assert [offset for offset in range(5_100) if ahead.has((PARTITION, offset))] == [
         offset for offset in range(11, 5_000) if offset != 3_000
     ]
-    pinned = ahead.pinned({PARTITION: 10}, {PARTITION: 500}, n_open=1)
-    (noted,) = ahead.notes(pinned, [(PARTITION, 10)]).values()
+    answered_ahead = ahead.ahead_of({PARTITION: 10}, {PARTITION: 500}, n_open=1)
+    (noted,) = ahead.notes(answered_ahead, {PARTITION: [10]}).values()
     assert Ahead.of(*noted) == told
-    assert ahead.pinned({PARTITION: 5_000}, {PARTITION: 5_000}, n_open=0) == {}
+    assert ahead.ahead_of({PARTITION: 5_000}, {PARTITION: 5_000}, n_open=0) == {}
     assert not ahead.has((PARTITION, 11))
 
 
 def test_a_log_that_was_made_again_is_read_from_its_beginning() -> None:
     ahead = AnsweredAhead()
-    ahead.take_over({}, {PARTITION: 5_000}, ())
+    ahead.resume({}, {PARTITION: 5_000}, {})
     assert not ahead.has((PARTITION, 0))
 
 
 def test_a_note_that_stands_there_is_not_written_again() -> None:
     ahead = AnsweredAhead(clock_s=iter(range(100)).__next__)
-    pinned = ahead.pinned({PARTITION: 10}, {PARTITION: 5_000}, n_open=1)
-    noted = ahead.notes(pinned, [(PARTITION, 10)])
+    answered_ahead = ahead.ahead_of({PARTITION: 10}, {PARTITION: 5_000}, n_open=1)
+    noted = ahead.notes(answered_ahead, {PARTITION: [10]})
     assert noted
     ahead.note_committed(noted)
-    assert ahead.notes(pinned, [(PARTITION, 10)]) == {}
-    assert ahead.notes(pinned, [(PARTITION, 10), (PARTITION, 20)])
+    assert ahead.notes(answered_ahead, {PARTITION: [10]}) == {}
+    assert ahead.notes(answered_ahead, {PARTITION: [10, 20]})
 
 
 @pytest.fixture
@@ -116,9 +116,8 @@ def turn(rig: Rig, times: int = 2 * REQUESTS // BATCH) -> None:
 def restart(rig: Rig) -> None:
     rig.stop.set()
     rig.worker.run()  # what a server does last
-    rig.worker._source.close()
     rig.stop.clear()
-    rig.worker = rig.new_worker()
+    rig.replace_worker()
 
 
 def test_servers_that_are_restarted_twice_answer_each_request_once(rig: Rig) -> None:
@@ -135,7 +134,7 @@ def test_servers_that_are_restarted_twice_answer_each_request_once(rig: Rig) -> 
     assert answered(rig)["waits"] == 1
     assert set(answered(rig).values()) == {1}
     assert rig.committed() == REQUESTS + 1
-    assert rig.worker._source.committed() == {
+    assert rig.source.committed() == {
         TopicPartition(rig.topics.requests, 0): Committed(REQUESTS + 1)
     }
 
@@ -155,7 +154,7 @@ def test_a_server_that_is_restarted_before_it_has_read_all_of_it_hands_the_rest_
 def test_a_rebalance_has_nothing_answered_again_of_what_was_noted(rig: Rig) -> None:
     def all_is_noted() -> bool:
         rig.worker.run_once()
-        (at,) = rig.worker._source.committed().values()
+        (at,) = rig.source.committed().values()
         ahead = Ahead.of(at.offset, at.note)
         return ahead is not None and ahead.end == REQUESTS + 1 and ahead.open == {0}
 

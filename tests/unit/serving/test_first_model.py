@@ -12,18 +12,19 @@ import pytest
 from likewise.errors import TransientError
 from likewise.retry import StoppedError
 from likewise.testing import MemoryStore
-from serving.first_model import FirstModel
+from serving.first_model import join_with_model
 from tests.serving_rig import VERSION, write_block_model
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from likewise.log.port import Source
 
 
 class Member:
-    """A source that notes what happens to it: all that `FirstModel` does with one."""
+    """A source that notes what happens to it: all that `join_with_model` does with one."""
 
     def __init__(self, joined: list[Member]) -> None:
         self.alive = 0
@@ -55,38 +56,50 @@ def joining(joined: list[Member]) -> Source:
     return Member(joined)  # type: ignore[return-value]  # as much of a source as is used
 
 
-def test_the_group_is_joined_and_kept_while_a_model_that_is_there_is_loaded(
-    model_directory: Path,
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def test_the_group_is_joined_and_kept_while_an_existing_model_is_loaded(
+    model_directory: Path, pool: ThreadPoolExecutor
 ) -> None:
     joined: list[Member] = []
     store = SlowStore()
-    first = FirstModel(model_directory, store, threading.Event())
-    done = threading.Thread(target=lambda: first.joined(lambda: joining(joined)))
-    done.start()
+    done = pool.submit(
+        join_with_model, lambda: joining(joined), model_directory, store, threading.Event()
+    )
     wait_until(lambda: bool(joined) and joined[0].alive > 1)
     store.answer.set()
-    done.join(20)
-    with closing(first.held()) as models:
+    source, models = done.result(20)
+    with closing(models):
         assert models.current().version == VERSION
     assert [member.left for member in joined] == [False]
+    source.close()
+    assert joined[0].left
 
 
-def test_the_group_is_left_while_the_only_model_is_broken(tmp_path: Path) -> None:
+def test_the_group_is_left_while_the_only_model_is_broken(
+    tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
     write_block_model(tmp_path, VERSION, blocks=2)
     table = tmp_path / VERSION / "item_ids.json"
     whole = table.read_bytes()
     table.write_bytes(whole[:-1])
     joined: list[Member] = []
-    first = FirstModel(tmp_path, MemoryStore(), threading.Event())
-    done = threading.Thread(target=lambda: first.joined(lambda: joining(joined)))
-    done.start()
+    done = pool.submit(
+        join_with_model, lambda: joining(joined), tmp_path, MemoryStore(), threading.Event()
+    )
     wait_until(lambda: bool(joined) and joined[0].left)
     assert len(joined) == 1
     table.write_bytes(whole)
-    done.join(20)
-    with closing(first.held()) as models:
+    source, models = done.result(20)
+    with closing(models):
         assert models.current().version == VERSION
     assert [member.left for member in joined] == [True, False]
+    source.close()
+    assert joined[1].left
 
 
 def test_without_a_model_the_group_is_not_joined(tmp_path: Path) -> None:
@@ -96,20 +109,20 @@ def test_without_a_model_the_group_is_not_joined(tmp_path: Path) -> None:
     store = MemoryStore()
     store.failure = TransientError("not up yet")
     with pytest.raises(StoppedError):
-        FirstModel(tmp_path, store, stop).joined(lambda: joining(joined))
+        join_with_model(lambda: joining(joined), tmp_path, store, stop)
     assert joined == []
 
 
-def test_a_stop_while_the_model_is_loaded_leaves_the_group(model_directory: Path) -> None:
+def test_a_stop_while_the_model_is_loaded_leaves_the_group(
+    model_directory: Path, pool: ThreadPoolExecutor
+) -> None:
     stop = threading.Event()
     joined: list[Member] = []
     store = SlowStore()
-    first = FirstModel(model_directory, store, stop)
-    with ThreadPoolExecutor(1) as pool:
-        joining_it = pool.submit(first.joined, lambda: joining(joined))
-        wait_until(store.asked.is_set)
-        stop.set()
-        store.answer.set()
-        with pytest.raises(StoppedError):
-            joining_it.result(20)
+    done = pool.submit(join_with_model, lambda: joining(joined), model_directory, store, stop)
+    wait_until(store.asked.is_set)
+    stop.set()
+    store.answer.set()
+    with pytest.raises(StoppedError):
+        done.result(20)
     assert [member.left for member in joined] == [True]

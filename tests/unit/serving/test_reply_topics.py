@@ -3,12 +3,11 @@ from __future__ import annotations
 import pytest
 
 from likewise.errors import InvalidInputError, SettingsError
-from likewise.log.topic_listing import MISSING_FOR_S
+from likewise.log.topic_listing import FOUND_FOR_S, MISSING_FOR_S, TopicListing
 from likewise.log.topics import Topics, TopicSpec
 from likewise.messages.requests import ReplyRoute
 from likewise.settings import ServingSettings
 from likewise.testing import MemoryBroker
-from serving.known_topics import FOUND_FOR_S, KnownTopics
 from serving.reply_topics import ReplyTopics
 
 
@@ -42,7 +41,7 @@ DEFAULT = ServingSettings().reply_topic_pattern
 def refusal(broker: MemoryBroker, route: ReplyRoute, pattern: str = r".*") -> str | None:
     """Return the code with which the route is refused, or None."""
     try:
-        ReplyTopics(KnownTopics(broker), Topics("a."), pattern).check(route)
+        ReplyTopics(TopicListing(broker.topic_sizes), Topics("a."), pattern).check(route)
     except InvalidInputError as error:
         return error.code
     return None
@@ -61,7 +60,7 @@ def test_a_topic_that_exists_may_be_replied_to(broker: CountingBroker) -> None:
         "__consumer_offsets", "", ".", "..", "a b", "x" * 250, "a/b", "täst", "shop.replies\n",
     ],
 )  # fmt: skip
-def test_topics_that_we_read_or_that_can_not_be_are_refused(
+def test_topics_that_we_read_or_that_cannot_be_are_refused(
     broker: CountingBroker, topic: str
 ) -> None:
     for pattern in (r".*", DEFAULT):
@@ -105,7 +104,7 @@ def test_by_default_other_topics_are_not_written_to(broker: CountingBroker, topi
 
 
 def test_a_refusal_names_the_setting(broker: CountingBroker) -> None:
-    topics = ReplyTopics(KnownTopics(broker), Topics("a."), DEFAULT)
+    topics = ReplyTopics(TopicListing(broker.topic_sizes), Topics("a."), DEFAULT)
     with pytest.raises(InvalidInputError, match="LIKEWISE_SERVING_REPLY_TOPIC_PATTERN"):
         topics.check(ReplyRoute("orders"))
 
@@ -128,50 +127,50 @@ def test_a_partition_that_was_added_is_found_at_once_and_others_asked_for_once_a
     broker: CountingBroker,
 ) -> None:
     clock = Clock()
-    known = KnownTopics(broker, clock_s=clock)
-    assert len(known.partitions("shop.replies")) == 2
+    listing = TopicListing(broker.topic_sizes, clock_s=clock)
+    assert listing.size("shop.replies") == 2
     broker.add_partitions("shop.replies", 3)
     clock.now_s += MISSING_FOR_S
-    assert len(known.partitions("shop.replies", at_least=3)) == 3
+    assert listing.size("shop.replies", at_least=3) == 3
     asked = broker.asked
     for _ in range(10):
         clock.now_s += MISSING_FOR_S / 10
-        assert len(known.partitions("shop.replies", at_least=10**9)) == 3
+        assert listing.size("shop.replies", at_least=10**9) == 3
     assert broker.asked == asked + 1
 
 
-def test_a_pattern_that_is_no_regular_expression_is_told_with_the_setting(
+def test_a_pattern_that_is_not_a_regular_expression_is_refused_with_the_setting(
     broker: CountingBroker,
 ) -> None:
     with pytest.raises(SettingsError, match="LIKEWISE_SERVING_REPLY_TOPIC_PATTERN"):
-        ReplyTopics(KnownTopics(broker), Topics(), "(")
+        ReplyTopics(TopicListing(broker.topic_sizes), Topics(), "(")
 
 
 def test_a_topic_once_found_is_asked_for_once_a_minute(broker: CountingBroker) -> None:
     clock = Clock()
-    known = KnownTopics(broker, clock_s=clock)
+    listing = TopicListing(broker.topic_sizes, clock_s=clock)
     for _ in range(100):
-        assert len(known.partitions("shop.replies")) == 2
+        assert listing.size("shop.replies") == 2
     assert broker.asked == 1
     clock.now_s += FOUND_FOR_S
-    known.partitions("shop.replies")
+    listing.size("shop.replies")
     assert broker.asked == 2
 
 
 def test_a_topic_made_after_it_was_missed_is_found_a_second_later(broker: CountingBroker) -> None:
     clock = Clock()
-    known = KnownTopics(broker, clock_s=clock)
-    assert known.partitions("new") == []
+    listing = TopicListing(broker.topic_sizes, clock_s=clock)
+    assert listing.size("new") == 0
     broker.ensure_topics([TopicSpec("new", 1, {})])
-    assert known.partitions("new") == []
+    assert listing.size("new") == 0
     clock.now_s += MISSING_FOR_S
-    assert known.partitions("new") == [("new", 0)]
+    assert listing.size("new") == 1
 
 
-def test_a_forgotten_topic_is_asked_for_again(broker: CountingBroker) -> None:
-    known = KnownTopics(broker, clock_s=Clock())
-    known.partitions("shop.replies")
-    known.forget("shop.replies")
-    known.forget("never seen")
-    known.partitions("shop.replies")
+def test_an_invalidated_topic_is_asked_for_again(broker: CountingBroker) -> None:
+    listing = TopicListing(broker.topic_sizes, clock_s=Clock())
+    listing.size("shop.replies")
+    listing.invalidate("shop.replies")
+    listing.invalidate("never seen")
+    listing.size("shop.replies")
     assert broker.asked == 2

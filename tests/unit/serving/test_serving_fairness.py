@@ -56,17 +56,13 @@ def test_requesters_take_turns_and_each_ones_requests_stay_in_order() -> None:
     assert len(backlog) == 5
 
 
-def test_what_is_held_bounds_what_may_be_committed() -> None:
+def test_requests_of_partitions_that_were_lost_leave_the_backlog() -> None:
     backlog = Backlog(BATCH)
     fill(backlog, [asked("a", 7), asked("a", 8), asked("b", 3, partition=1)])
-    assert backlog.oldest_offsets() == {
-        TopicPartition("requests", 0): 7,
-        TopicPartition("requests", 1): 3,
-    }
     backlog.keep_only({TopicPartition("requests", 0)})
-    assert backlog.oldest_offsets() == {TopicPartition("requests", 0): 7}
+    assert len(backlog) == 2
     assert offsets(backlog.take(BATCH)) == [7, 8]
-    assert backlog.oldest_offsets() == {}
+    assert len(backlog) == 0
 
 
 def test_room_ends_with_the_count() -> None:
@@ -152,7 +148,7 @@ def test_what_turns_out_costly_is_put_back_and_keeps_its_place_among_its_request
     fill(backlog, [asked("a", 0), asked("a", 1)])
     (first,) = backlog.take(1)
     backlog.put_back(first, 500.0)
-    assert (first.record_id in backlog, len(backlog)) == (True, 2)
+    assert len(backlog) == 2
     assert backlog.take(BATCH, costly=False) == []
     assert [offsets(backlog.take(BATCH)) for _ in range(2)] == [[0], [1]]
 
@@ -219,8 +215,7 @@ def test_a_server_that_dies_with_a_backlog_leaves_it_whole_to_the_next(
     for number in range(BATCH * 3):
         rig.ask({"liked": [], "request_id": str(number)})
     rig.worker.run_once()
-    rig.worker._source.close()  # as a killed one does, seen from the broker
-    rig.worker = rig.new_worker()
+    rig.replace_worker()
     for _ in range(4):
         rig.worker.run_once()
     assert {reply["request_id"] for reply in rig.replies()} == {str(n) for n in range(BATCH * 3)}

@@ -37,8 +37,8 @@ def test_a_crash_before_the_commit_makes_a_successor_answer_again(rig: Rig) -> N
     with pytest.raises(SettingsError):
         rig.worker.run_once()
     assert rig.committed() is None
-    rig.worker._source.close()
-    rig.new_worker().run_once()
+    rig.replace_worker()
+    rig.worker.run_once()
     assert [reply["user_id"] for reply in rig.replies()] == ["u", "u"]
     assert rig.committed() == 1
 
@@ -116,10 +116,10 @@ def test_a_reply_topic_deleted_under_way_does_not_hold_up_the_others(
     rig.worker.run_once()
     rig.broker.delete_topic("shortlived.replies")
     rig.ask({"user_id": "u"}, reply_topic="shortlived.replies")
-    rig.ask({"user_id": "beside"})
+    rig.ask({"user_id": "other"})
     with running(rig):
         wait_until(lambda: rig.committed() == 3)
-    assert [reply["user_id"] for reply in rig.replies()] == ["beside"]
+    assert [reply["user_id"] for reply in rig.replies()] == ["other"]
     [letter] = rig.dead_letters()
     assert dict(letter.headers)["likewise_reason"] == b"reply_topic_unknown"
 
@@ -154,10 +154,10 @@ def test_a_stop_while_the_store_is_out_of_reach_leaves_the_requests_to_a_success
     with running(rig):
         wait_until(lambda: rig.worker.stats.retries >= 1)
     assert rig.committed() is None
-    rig.worker._source.close()
     rig.store.failure = None
     rig.stop.clear()
-    rig.new_worker().run_once()
+    rig.replace_worker()
+    rig.worker.run_once()
     assert [reply["user_id"] for reply in rig.replies()] == ["u"]
 
 
@@ -187,7 +187,7 @@ class StoreWithAHitch(MemoryStore):
         return super().lookup(users, partitions)
 
 
-def test_the_commits_of_whoever_took_over_a_partition_stand(model_directory: Path) -> None:
+def test_commits_of_the_next_owner_of_a_partition_are_kept(model_directory: Path) -> None:
     def other_goes_ahead() -> None:
         for _ in range(2):
             rig.ask({"user_id": "u1"}, partition=1)
@@ -199,10 +199,10 @@ def test_the_commits_of_whoever_took_over_a_partition_stand(model_directory: Pat
 
 
 def test_a_partition_that_went_and_came_back_is_committed(model_directory: Path) -> None:
-    rig, other = two_workers_with_a_hitch(model_directory, lambda: None)
+    rig, _ = two_workers_with_a_hitch(model_directory, lambda: None)
     rig.worker.run_once()
     assert [rig.committed(0), rig.committed(1)] == [1, None]
-    other._source.close()
+    rig.source.close()
     rig.worker.run_once()
     assert [rig.committed(0), rig.committed(1)] == [1, 1]
 
@@ -221,14 +221,14 @@ def two_workers_with_a_hitch(
 
     store = StoreWithAHitch()
     rig = Rig(model_directory, VERSION, partitions=2, store=store)
-    other = rig.new_worker()
+    other = rig.new_worker()  # `rig.source` is that one's from here on
     for partition in (0, 1):
         rig.ask({"user_id": f"u{partition}"}, partition=partition)
     store.hitches += [other_joins, meanwhile]
     return rig, other
 
 
-def test_requests_that_the_group_gave_to_nobody_are_answered_after_joining_anew(
+def test_requests_that_the_group_assigned_to_nobody_are_answered_after_a_rejoin(
     model_directory: Path,
 ) -> None:
     rig = Rig(model_directory, VERSION, partitions=2, patience_s=0.0)

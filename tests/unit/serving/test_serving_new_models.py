@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_model_announced_under_load_is_taken_over_without_a_missed_or_mixed_answer(
+def test_a_model_announced_under_load_is_used_without_a_missed_or_mixed_answer(
     tmp_path: Path,
 ) -> None:
     old, new = "20260101T000000.000Z", "20260101T000001.000Z"
@@ -53,7 +53,7 @@ def test_a_model_announced_under_load_is_taken_over_without_a_missed_or_mixed_an
     assert len(correlations) == asked
 
 
-def test_a_broken_announced_model_leaves_the_one_before_in_place(tmp_path: Path) -> None:
+def test_a_broken_announced_model_leaves_the_current_one_in_place(tmp_path: Path) -> None:
     old, broken = "20260101T000000.000Z", "20260101T000001.000Z"
     write_block_model(tmp_path, old, blocks=3)
     announcement = write_block_model(tmp_path, broken, blocks=3)
@@ -68,4 +68,4 @@ def test_a_broken_announced_model_leaves_the_one_before_in_place(tmp_path: Path)
             assert items_of(reply) == [item(1, 0)]
     assert logs[0]["log_level"] == "error"
     assert "item_factors.npy" in logs[0]["reason"]
-    assert logs[0]["mend"]
+    assert logs[0]["fix"]

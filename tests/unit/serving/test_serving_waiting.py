@@ -130,7 +130,7 @@ def test_an_event_in_a_partition_that_was_added_is_waited_for(rig: Rig) -> None:
 def test_one_requester_fills_half_of_the_waiting_room_and_others_find_room(
     model_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting.Waiting.__init__, "__defaults__", (6,))
+    monkeypatch.setattr(waiting.Waiting.__init__, "__kwdefaults__", {"limit": 6})
     rig = Rig(model_directory, VERSION)
     for number in range(4):
         rig.ask({"user_id": f"u{number}", "after": "0:0"})
