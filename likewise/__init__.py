@@ -1,7 +1,7 @@
 """likewise: an open event-driven recommender.
 
-Apps use `Likewise`, the client, with what it takes, returns and raises; everything else is
-imported from its own module.
+Apps use `Likewise`, the client. Everything that it takes, returns and raises is here; import the
+rest from its own module.
 """
 
 from __future__ import annotations
@@ -10,43 +10,100 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from likewise.client.client import Likewise
+    from likewise.client.client import Id, Likewise
     from likewise.errors import (
         InvalidInputError,
         LikewiseError,
         ReplyError,
         ReplyTimeoutError,
+        SettingsError,
         TransientError,
+        UndeliverableError,
     )
+    from likewise.log.port import Broker
+    from likewise.messages.events import (
+        Event,
+        ForgetUser,
+        Like,
+        RestoreItem,
+        RetireItem,
+        Unlike,
+    )
+    from likewise.messages.ids import ItemId, UserId
     from likewise.messages.positions import Position
-    from likewise.messages.replies import Recommendations, RecommendedItem
+    from likewise.messages.replies import (
+        Because,
+        ModelStamp,
+        Recommendations,
+        RecommendedItem,
+        Source,
+    )
+    from likewise.settings import KafkaSettings, Secret
 
 __version__ = "0.1.0"
 __all__ = [
+    "Because",
+    "Broker",
+    "Event",
+    "ForgetUser",
+    "Id",
     "InvalidInputError",
+    "ItemId",
+    "KafkaSettings",
+    "Like",
     "Likewise",
     "LikewiseError",
+    "ModelStamp",
     "Position",
     "Recommendations",
     "RecommendedItem",
     "ReplyError",
     "ReplyTimeoutError",
+    "RestoreItem",
+    "RetireItem",
+    "Secret",
+    "SettingsError",
+    "Source",
     "TransientError",
+    "UndeliverableError",
+    "Unlike",
+    "UserId",
     "__version__",
 ]
 
-# The client brings a Kafka library; `import likewise` alone stays cheap.
-_HOMES = {
-    "InvalidInputError": "likewise.errors",
-    "Likewise": "likewise.client.client",
-    "LikewiseError": "likewise.errors",
-    "Position": "likewise.messages.positions",
-    "Recommendations": "likewise.messages.replies",
-    "RecommendedItem": "likewise.messages.replies",
-    "ReplyError": "likewise.errors",
-    "ReplyTimeoutError": "likewise.errors",
-    "TransientError": "likewise.errors",
+# Resolved when first used: the client imports a Kafka library, `import likewise` alone stays fast.
+_MODULES = {
+    "likewise.client.client": ["Id", "Likewise"],
+    "likewise.errors": [
+        "InvalidInputError",
+        "LikewiseError",
+        "ReplyError",
+        "ReplyTimeoutError",
+        "SettingsError",
+        "TransientError",
+        "UndeliverableError",
+    ],
+    "likewise.log.port": ["Broker"],
+    "likewise.messages.events": [
+        "Event",
+        "ForgetUser",
+        "Like",
+        "RestoreItem",
+        "RetireItem",
+        "Unlike",
+    ],
+    "likewise.messages.ids": ["ItemId", "UserId"],
+    "likewise.messages.positions": ["Position"],
+    "likewise.messages.replies": [
+        "Because",
+        "ModelStamp",
+        "Recommendations",
+        "RecommendedItem",
+        "Source",
+    ],
+    "likewise.settings": ["KafkaSettings", "Secret"],
 }
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,1 +1,1 @@
-"""The client that apps use; it brings no numerical library."""
+"""The client that apps use; it imports no numerical library."""

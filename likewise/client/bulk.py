@@ -1,4 +1,4 @@
-"""Publishing in bulk: many events on their way at once, every single one confirmed in the end."""
+"""Publishing in bulk: many events in flight, and every one confirmed or counted as failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from likewise.messages.events import Event
 
 BULK_LINGER_MS = 20
-"""What to make the sink with: larger batches are worth more than a quick first event."""
+"""The linger for a bulk sink: larger batches matter more than a fast first event."""
 
 CONFIRMATION_TIMEOUT_S = 30.0
 _MAX_UNCONFIRMED = 20_000
@@ -25,12 +25,12 @@ _SHOWN_FAILURES = 5
 
 @dataclass(slots=True)
 class Published:
-    """What became of the events. `next_offsets` says where each partition stands after them."""
+    """How many events were confirmed and failed, and the offset after the last in each partition."""
 
     confirmed: int = 0
     failed: int = 0
     failures: list[str] = field(default_factory=list)
-    """What the first few failures were."""
+    """The messages of the first few failures."""
     next_offsets: dict[TopicPartition, int] = field(default_factory=dict)
 
 
@@ -38,19 +38,19 @@ class BulkPublisher:
     """Sends events to one topic, keyed so that a user's events stay in order. Not thread-safe."""
 
     def __init__(self, sink: Sink, topic: str) -> None:
-        """Send nothing yet; the sink stays the caller's to close."""
+        """Send nothing yet. The caller closes the sink."""
         self.published = Published()
         self._sink = sink
         self._topic = topic
         self._unconfirmed: deque[Delivery] = deque()
 
     def publish(self, event: Event, *, timestamp_ms: int | None = None) -> None:
-        """Queue the event; blocks while too many are on their way.
+        """Queue the event; blocks while too many are in flight.
 
-        An event that the broker refuses is only counted.
+        An event that the broker refuses is counted as failed.
 
         Raises:
-            TransientError: the broker takes no more, or confirms none; it is useless to go on.
+            TransientError: the broker accepts or confirms no more events; give up.
         """
         value = encode_event(event, timestamp_ms=timestamp_ms)
         try:
@@ -77,7 +77,7 @@ class BulkPublisher:
             )
 
     def _confirm(self, leave: int) -> None:
-        # One deadline for all: with the broker gone, each would use up its own.
+        # One deadline for all: without a broker, each event would wait for its own.
         deadline_s = time.monotonic() + CONFIRMATION_TIMEOUT_S
         while len(self._unconfirmed) > leave:
             delivery = self._unconfirmed.popleft()

@@ -47,11 +47,12 @@ Id = str | int
 class Likewise:
     """A connection to likewise, shared by all threads of an app.
 
-    Nothing is connected before the first call, which therefore takes longer. Every call raises:
+    The first call connects, so it takes longer. Every call can raise:
 
-    - `InvalidInputError` at once for ids and counts that break the protocol;
-    - `TransientError` when the broker is out of reach for `timeout_s`: try again later;
-    - `UndeliverableError` when a topic does not exist, because no service has ever been started.
+    - `InvalidInputError`, at once: an id or a number breaks the protocol;
+    - `TransientError`: the broker could not be reached within `timeout_s`; try again later;
+    - `UndeliverableError`: a topic does not exist, because no service was ever started;
+    - `SettingsError`: the broker refuses our credentials, or they do not allow the call.
 
     >>> with Likewise("localhost:9092") as likewise:
     ...     position = likewise.like("u42", "i7")
@@ -69,13 +70,15 @@ class Likewise:
         settings: KafkaSettings | None = None,
         broker: Broker | None = None,
     ) -> None:
-        """Remember how to connect.
+        """Store how to connect.
 
-        `bootstrap_servers` (`host:port`, by default `localhost:9092`) and `topic_prefix` go before
-        those in `settings`, which has the rest: TLS, user, password. `reply_topic` is by default
-        the one that likewise creates; servers reply to another one only if it is called so, as in
-        `shop.replies` (`serving.reply_topic_pattern`). `broker` takes the place of a connection, in tests of apps:
-        `likewise.testing.MemoryBroker()`.
+        `bootstrap_servers` (`host:port`, by default `localhost:9092`) and `topic_prefix` override
+        those in `settings`, which has the rest: TLS, user, password. Replies come on the topic that
+        likewise creates, or on `reply_topic`; servers accept names such as `shop.replies`
+        (`serving.reply_topic_pattern`). In tests, pass `likewise.testing.MemoryBroker()` as `broker`.
+
+        Raises:
+            SettingsError: a setting, or a file that it names, cannot be used.
         """
         named = {"bootstrap_servers": bootstrap_servers, "topic_prefix": topic_prefix}
         given = {name: value for name, value in named.items() if value is not None}
@@ -86,9 +89,9 @@ class Likewise:
         self._connection = ClientConnection(kafka, self._reply_topic, timeout_s, broker)
 
     def like(self, user_id: Id, item_id: Id) -> Position:
-        """Publish that the user likes the item; return once the broker has it.
+        """Publish that the user likes the item; return once the broker has confirmed it.
 
-        The position, given to `recommend` as `after`, makes that answer count this like.
+        Pass the position to `recommend` as `after` to get an answer that counts this like.
         """
         return self._publish(Like(_user_id(user_id), _item_id(item_id)))
 
@@ -97,15 +100,15 @@ class Likewise:
         return self._publish(Unlike(_user_id(user_id), _item_id(item_id)))
 
     def forget(self, user_id: Id) -> Position:
-        """Have everything known of the user erased; see `like`."""
+        """Publish that everything known about the user is to be erased; see `like`."""
         return self._publish(ForgetUser(_user_id(user_id)))
 
     def retire_item(self, item_id: Id) -> Position:
-        """Have the item recommended to nobody any more; see `like`."""
+        """Publish that the item is no longer to be recommended; see `like`."""
         return self._publish(RetireItem(_item_id(item_id)))
 
     def restore_item(self, item_id: Id) -> Position:
-        """Let a retired item be recommended again; see `like`."""
+        """Publish that a retired item may be recommended again; see `like`."""
         return self._publish(RestoreItem(_item_id(item_id)))
 
     def like_many(self, pairs: Iterable[tuple[Id, Id]]) -> int:
@@ -119,9 +122,8 @@ class Likewise:
     def publish(self, events: Iterable[Event]) -> int:
         """Publish many events without waiting for each; return how many, once all are confirmed.
 
-        They may come from a generator without end: a bounded number is on the way at a time.
-        Where this raises, those before the failure may or may not have been published; publishing
-        all of them again is safe.
+        `events` may be an endless generator: a bounded number is in flight at a time. If this raises,
+        some events may have been published; it is safe to publish all of them again.
         """
         unconfirmed: deque[Delivery] = deque()
         count = 0
@@ -152,13 +154,12 @@ class Likewise:
     ) -> Recommendations:
         """Return up to `count` items for a user, or for what an anonymous visitor `liked`, best first.
 
-        Items that the user likes, or that `exclude` names, are not among them. `explain` says which
-        likes speak for each item. `diversity` puts items further back that are like those before
-        them, `novelty` popular ones; both go from 0 to 1. `include_liked` lets items be recommended
-        again that are liked already. Where the model has evidence for fewer than `count`, popular
-        items follow, unless `fill` is false. `after` waits until the event at that
-        position is applied. After `deadline_ms` (by default, the timeout) no server works on the
-        answer any more.
+        The items that the user likes are left out unless `include_liked` is set; those in `exclude`
+        always are. `explain` adds the likes that speak for each item. `diversity` ranks items lower
+        that resemble the ones before them, `novelty` popular ones; both range from 0 to 1. If the
+        model has evidence for fewer than `count` items, popular ones follow, unless `fill` is false.
+        `after` waits until the event at that position is applied. Servers drop the request after
+        `deadline_ms`, by default the timeout.
 
         >>> likewise.recommend("u42", count=3, explain=True)
         >>> likewise.recommend(liked=["i7", "i9"], exclude=["i1"])
@@ -199,7 +200,7 @@ class Likewise:
     ) -> Recommendations:
         """Return up to `count` items liked by those who like this one; see `recommend`.
 
-        With a `user_id`, what that user likes already is left out.
+        With a `user_id`, the items that this user likes are left out.
 
         >>> likewise.similar("i7", count=3)
         """
@@ -218,7 +219,7 @@ class Likewise:
         return self._ask(request, timeout_s)
 
     def close(self) -> None:
-        """Disconnect; calls still waiting for a reply raise `LikewiseError`. Bounded by seconds."""
+        """Disconnect within a few seconds; calls that wait for a reply raise `LikewiseError`."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -236,28 +237,28 @@ class Likewise:
         return self._connection.send(self._topics.likes, encode_event(event), event_key(event), [])
 
     def _ask(self, request: Request, timeout_s: float | None) -> Recommendations:
-        patience_s = self._timeout_s if timeout_s is None else timeout_s
-        give_up_at_s = time.monotonic() + patience_s
-        value = _checked(request, patience_s)
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        deadline_s = time.monotonic() + limit_s
+        value = _checked(request, limit_s)
         subject = request.user_id or request.similar_to
         with self._connection.replies().expecting() as reply:
             key = None if subject is None else subject.encode()
             delivery = self._connection.send(self._topics.requests, value, key, reply.headers)
-            place = Position(*delivery.result(max(0.0, give_up_at_s - time.monotonic())))
+            place = Position(*delivery.result(max(0.0, deadline_s - time.monotonic())))
             try:
-                answer = reply.value.result(max(0.0, give_up_at_s - time.monotonic()))
+                answer = reply.value.result(max(0.0, deadline_s - time.monotonic()))
             except TimeoutError as error:
                 raise ReplyTimeoutError(
-                    f"no reply on {self._reply_topic} within {patience_s:g} s; the request stands "
-                    f"in {self._topics.requests} at {place}. Is a server running (`likewise serve`)?"
+                    f"no reply on {self._reply_topic} within {limit_s:g} s; the request is at "
+                    f"{place} of {self._topics.requests}. Is a server running (`likewise serve`)?"
                 ) from error
         return decode_reply(answer)
 
 
-def _checked(request: Request, patience_s: float) -> bytes:
-    """Return the request's body, having read it as a server would."""
+def _checked(request: Request, limit_s: float) -> bytes:
+    """Return the encoded request, checked as a server checks it."""
     if request.deadline_ms is None:
-        default_ms = min(max(1, int(patience_s * 1000)), MAX_DEADLINE_MS)
+        default_ms = min(max(1, int(limit_s * 1000)), MAX_DEADLINE_MS)
         request = msgspec.structs.replace(request, deadline_ms=default_ms)
     value = encode_request(request)
     if decode_request(value) != request:  # JSON has neither NaN nor infinity, and says null instead
@@ -274,7 +275,7 @@ def _item_id(raw: Id, field: str = "item_id") -> ItemId:
 
 
 def _item_ids(field: str, raw: Iterable[Id]) -> tuple[ItemId, ...]:
-    if isinstance(raw, str | bytes):  # its letters would pass for ids
+    if isinstance(raw, str | bytes):  # its characters would pass for ids
         raise InvalidInputError("wrong_type", f"`{field}` takes several ids, not one string")
     return tuple(_item_id(item, field) for item in raw)
 

@@ -1,4 +1,4 @@
-"""A client's way to the broker: made at the first use, shared by all threads, closed once."""
+"""A client's connection to the broker: made at the first use, shared by all threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from likewise.log.port import Broker, Delivery, Sink
     from likewise.settings import KafkaSettings
 
-# Shorter ones make kafka-python give up on brokers that are merely busy.
+# With less, kafka-python gives up on brokers that are only busy.
 _SHORTEST_REQUEST_TIMEOUT_MS = 1_000
 
 
@@ -28,7 +28,7 @@ class ClientConnection:
     def __init__(
         self, settings: KafkaSettings, reply_topic: str, timeout_s: float, broker: Broker | None
     ) -> None:
-        """`broker` takes the place of one made by the settings, and is left open at the end."""
+        """A given `broker` is used in place of one made from the settings, and is not closed."""
         self._owns_broker = broker is None
         self._broker = broker or KafkaBroker(
             _impatient(settings, timeout_s), client_id="likewise-client"
@@ -44,13 +44,13 @@ class ClientConnection:
         self, topic: str, value: bytes, key: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
     ) -> Delivery:
         """Queue a record; see `Sink.send`."""
-        with _mends():
+        with _with_remedy():
             return self._connected_sink().send(topic, value, key=key, headers=headers)
 
     def replies(self) -> ReplyInbox:
-        """Return where replies come in."""
+        """Return the inbox that receives the replies."""
         if self._inbox is None or self._closed:
-            with self._connecting(), _mends():
+            with self._connecting(), _with_remedy():
                 self._inbox = self._inbox or ReplyInbox(self._broker, self._reply_topic)
         return self._inbox
 
@@ -73,7 +73,7 @@ class ClientConnection:
 
     @contextmanager
     def _connecting(self) -> Iterator[None]:
-        """Let one thread connect; the others wait for it no longer than it waits for the broker."""
+        """Let one thread connect; the others wait for it at most as long as it waits for the broker."""
         if not self._lock.acquire(timeout=self._timeout_s):
             raise TransientError(f"another thread did not connect within {self._timeout_s:g} s")
         try:
@@ -85,7 +85,8 @@ class ClientConnection:
 
 
 @contextmanager
-def _mends() -> Iterator[None]:
+def _with_remedy() -> Iterator[None]:
+    """Add to an error about a missing topic what creates the topics."""
     try:
         yield
     except UndeliverableError as error:
@@ -95,7 +96,7 @@ def _mends() -> Iterator[None]:
 
 
 def _impatient(settings: KafkaSettings, timeout_s: float) -> KafkaSettings:
-    """Return settings with which a broker out of reach is given up within the timeout."""
+    """Return settings with which a call gives up on an unreachable broker within the timeout."""
     timeout_ms = max(_SHORTEST_REQUEST_TIMEOUT_MS, int(timeout_s * 1000))
     return msgspec.structs.replace(
         settings, request_timeout_ms=min(settings.request_timeout_ms, timeout_ms)

@@ -1,4 +1,4 @@
-"""Where a client's replies come in: one partition, one thread, one future for each request."""
+"""Receives a client's replies: one partition, one thread, one future for each request."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 _POLL_TIMEOUT_MS = 200
 _CLOSE_TIMEOUT_S = 3.0
 _LONGEST_RECONNECT_DELAY_S = 2.0
-# A log that is shorter than it was has been made anew: its broker lost it, or an operator did it.
-_SUSPICIOUS_SILENCE_S = 2.0
+# How long no reply may come before we check whether the reply topic was recreated.
+_SILENCE_BEFORE_CHECK_S = 2.0
 
 
 class Expected(NamedTuple):
-    """A reply that is waited for: what the request has to carry, and where the answer appears."""
+    """A reply to come: the headers that the request needs, and the future of the reply's value."""
 
     headers: list[tuple[str, bytes]]
     value: Future[bytes]
 
 
 class ReplyInbox:
-    """The replies to one client, told from everybody else's by 16 random bytes. Thread-safe.
+    """The replies to one client, identified by 16 random bytes each. Thread-safe.
 
-    Reads one partition of the reply topic, chosen at random so that many clients spread, from
-    where it ends now. Replies to others and late replies are dropped.
+    Reads one partition of the reply topic from its end; the partition is random, so that many
+    clients spread. Drops replies to others and replies that come too late.
     """
 
     def __init__(self, broker: Broker, topic: str) -> None:
-        """Find the end of the log, then read on from there in a daemon thread.
+        """Find the end of the log, then read from there in a daemon thread.
 
         Raises:
             UndeliverableError: there is no such topic.
-            TransientError: the broker is out of reach.
+            TransientError: the broker cannot be reached.
         """
         partitions = broker.partitions(topic)
         if not partitions:
@@ -63,10 +63,10 @@ class ReplyInbox:
 
     @contextmanager
     def expecting(self) -> Iterator[Expected]:
-        """Listen for one reply for the length of a `with` block.
+        """Wait for one reply during a `with` block.
 
         Raises:
-            LikewiseError: replies can't be read any more.
+            LikewiseError: the inbox was closed, or has failed for good.
         """
         correlation_id = secrets.token_bytes(16)
         value: Future[bytes] = Future()
@@ -81,7 +81,7 @@ class ReplyInbox:
                 self._waiting.pop(correlation_id, None)
 
     def close(self) -> None:
-        """Stop reading; whoever still waits gets an error. Bounded by a few seconds."""
+        """Stop reading within a few seconds; calls that still wait raise `LikewiseError`."""
         self._stop.set()
         self._fail(LikewiseError("the client was closed"))
         self._thread.join(_CLOSE_TIMEOUT_S)
@@ -94,34 +94,34 @@ class ReplyInbox:
                     self._read()
                 except (TransientError, UndeliverableError):
                     self._stop.wait(next(waits_s))
-        except Exception as error:  # noqa: BLE001 - died silently, it would look like a slow server
+        except Exception as error:  # noqa: BLE001 - a thread that dies silently would look like a slow server
             failure = LikewiseError(f"reading replies from {self.partition.topic} failed: {error}")
             failure.__cause__ = error
             self._fail(failure)
 
     def _read(self) -> None:
-        """Hand out replies until told to stop, or until the log turns out to be a new one."""
+        """Deliver replies until the inbox is closed or the topic was recreated."""
         with closing(self._broker.reader({self.partition: self._next_offset})) as reader:
             while not self._stop.is_set():
-                if not self._hand_out_for(reader, _SUSPICIOUS_SILENCE_S) and self._log_is_new():
+                if not self._deliver_for(reader, _SILENCE_BEFORE_CHECK_S) and self._was_recreated():
                     self._next_offset = 0
                     return
 
-    def _hand_out_for(self, reader: LogReader, seconds: float) -> bool:
-        """Return whether any reply came, or nobody waits for one."""
+    def _deliver_for(self, reader: LogReader, seconds: float) -> bool:
+        """Return whether a reply came, or nobody waits for one."""
         until_s = time.monotonic() + seconds
         heard = False
         while not self._stop.is_set() and time.monotonic() < until_s:
             for record in reader.poll(_POLL_TIMEOUT_MS):
                 heard = True
                 self._next_offset = record.offset + 1
-                self._hand_out(record)
+                self._deliver(record)
         return heard or not self._waiting
 
-    def _log_is_new(self) -> bool:
+    def _was_recreated(self) -> bool:
         return self._broker.end_offsets([self.partition])[self.partition] < self._next_offset
 
-    def _hand_out(self, record: Record) -> None:
+    def _deliver(self, record: Record) -> None:
         correlation_id = dict(record.headers).get(CORRELATION_HEADER)
         with self._lock:
             value = None if correlation_id is None else self._waiting.pop(correlation_id, None)

@@ -63,9 +63,3 @@ def test_the_command_serve_gets_no_rich_before_it_prints() -> None:
     modules = modules_after("import likewise.cli.app")
     assert "typer" in modules
     assert modules & {"rich", "kafka", "redis", "numpy"} == set()
-
-
-def test_every_public_name_is_there_and_others_are_not() -> None:
-    assert {name: getattr(likewise, name) for name in likewise.__all__}
-    with pytest.raises(AttributeError, match="no attribute 'Dislike'"):
-        _ = likewise.Dislike
