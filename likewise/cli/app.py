@@ -36,7 +36,7 @@ from likewise.settings_loader import unknown_variables
 
 
 class _Group(TyperGroup):
-    """Turns our own errors into one sentence and an exit code."""
+    """Turns every `LikewiseError` into one sentence and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -59,7 +59,7 @@ app = typer.Typer(
 
 
 def _logged(error: LikewiseError) -> bool:
-    """Log what ends a service whose log is JSON; other commands know no log, and load none."""
+    """Log the error that ends a service with JSON logs. Other commands do not load the log module."""
     logs = sys.modules.get("likewise.service.logs")
     return logs is not None and bool(logs.log_fatal(error))
 
@@ -81,48 +81,51 @@ def main(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        _Option(metavar="FILE", help="Settings file; default: likewise.toml if there is one."),
+        _Option(
+            metavar="FILE",
+            help="Settings file. Default: likewise.toml in this directory, if it exists.",
+        ),
     ] = None,
     bootstrap_servers: Annotated[
         str | None,
-        _Option(metavar="HOST:PORT", help="Where Kafka is.", rich_help_panel=_SETTINGS),
+        _Option(
+            metavar="HOST:PORT", help="Address of the Kafka brokers.", rich_help_panel=_SETTINGS
+        ),
     ] = None,
     redis_url: Annotated[
-        str | None, _Option(metavar="URL", help="Where Redis is.", rich_help_panel=_SETTINGS)
+        str | None, _Option(metavar="URL", help="Address of Redis.", rich_help_panel=_SETTINGS)
     ] = None,
     topic_prefix: Annotated[
         str | None,
-        _Option(help="Put before every topic and group name.", rich_help_panel=_SETTINGS),
+        _Option(help="Prefix of every topic and group name.", rich_help_panel=_SETTINGS),
     ] = None,
     key_prefix: Annotated[
-        str | None, _Option(help="Put before every Redis key.", rich_help_panel=_SETTINGS)
+        str | None, _Option(help="Prefix of every Redis key.", rich_help_panel=_SETTINGS)
     ] = None,
     models: Annotated[
         Path | None,
-        _Option(metavar="DIR", help="Where model versions stand.", rich_help_panel=_SETTINGS),
+        _Option(metavar="DIR", help="Directory of the model versions.", rich_help_panel=_SETTINGS),
     ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
-        _Option(help="What services log.", rich_help_panel=_SETTINGS),
+        _Option(help="The least severe level that services log.", rich_help_panel=_SETTINGS),
     ] = None,
     strict_settings: Annotated[
         bool,
         _Option(
             "--strict-settings",
-            help="Refuse LIKEWISE_… variables that are no setting (default: a warning).",
+            help="Refuse unknown LIKEWISE_… variables. Default: a warning.",
         ),
     ] = False,
-    debug: Annotated[
-        bool, _Option("--debug", help="Show the traceback of an error as well.")
-    ] = False,
+    debug: Annotated[bool, _Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool,
         _Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """An open event-driven recommender: likes in over Kafka, recommendations out, live.
+    """An event-driven recommender: apps publish likes to Kafka, services get recommendations.
 
-    Start with `likewise demo`, or `likewise up` and, in another terminal:
+    Start with `likewise demo`. Or run `likewise up`, and in another terminal:
 
     ```
     likewise like u1 i1
@@ -151,7 +154,7 @@ def main(
 # The help shows panels and commands in this order.
 _APPS = "Likes and recommendations"
 _SERVICES = "Services"
-_OPERATORS = "Operation"
+_OPERATORS = "Operations"
 
 app.command(rich_help_panel=_APPS)(demo)
 app.command(rich_help_panel=_APPS)(events.like)

@@ -1,4 +1,4 @@
-"""`recommend` and `similar`: asked over the topics, as any app would."""
+"""`recommend` and `similar`: requests over Kafka, as any app sends them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,32 @@ if TYPE_CHECKING:
     from likewise.client.client import Likewise
     from likewise.messages.replies import Recommendations, RecommendedItem
 
-Count = Annotated[int, typer.Option("--count", "-n", help="How many items.")]
-Exclude = Annotated[str, typer.Option(metavar="A,B,…", help="Items to leave out.")]
+Count = Annotated[int, typer.Option("--count", "-n", help="Maximum number of items.")]
+Exclude = Annotated[str, typer.Option(metavar="A,B,…", help="Items to exclude.")]
 Diversity = Annotated[
-    float, typer.Option(min=0, max=1, help="How much items count less that repeat those before.")
+    float, typer.Option(min=0, max=1, help="Prefer items unlike those before them: 0 (off) to 1.")
 ]
-Novelty = Annotated[float, typer.Option(min=0, max=1, help="How much popular items count less.")]
+Novelty = Annotated[
+    float, typer.Option(min=0, max=1, help="Prefer less popular items: 0 (off) to 1.")
+]
 IncludeLiked = Annotated[
-    bool, typer.Option("--include-liked", help="Let items come again that are liked already.")
+    bool, typer.Option("--include-liked", help="Include items that the user already likes.")
 ]
 Fill = Annotated[
-    bool, typer.Option("--fill/--no-fill", help="Let popular items follow where evidence ends.")
+    bool,
+    typer.Option(
+        "--fill/--no-fill", help="Fill up with popular items if there are too few others."
+    ),
 ]
 After = Annotated[
     str | None,
-    typer.Option(metavar="POSITION", help="Answer only once this event counts; see `like`."),
+    typer.Option(
+        metavar="POSITION", help="Wait until this event is applied; `like` prints the position."
+    ),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds to wait.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.001, help="Seconds to wait for the answer.")
+]
 
 
 def recommend(
@@ -39,12 +48,14 @@ def recommend(
     user: Annotated[str | None, typer.Argument(metavar="[USER]", help="The user's id.")] = None,
     liked: Annotated[
         str | None,
-        typer.Option(metavar="A,B,…", help="Instead of a user: what an anonymous visitor likes."),
+        typer.Option(
+            metavar="A,B,…", help="Instead of USER: the items that an anonymous visitor likes."
+        ),
     ] = None,
     count: Count = 10,
     exclude: Exclude = "",
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say which likes speak for each item.")
+        bool, typer.Option("--explain", help="Show which likes contribute to each item.")
     ] = False,
     diversity: Diversity = 0.0,
     novelty: Novelty = 0.0,
@@ -64,10 +75,10 @@ def recommend(
     likewise recommend u1 --include-liked --no-fill
     ```
 
-    Where no answer comes in time, the exit code is 4.
+    The exit code is 4 if no answer arrives in time.
     """
     if (user is None) == (liked is None):
-        raise typer.BadParameter("name a USER or say --liked, one of the two")
+        raise typer.BadParameter("give either USER or --liked")
     with _client(command_line(context)) as client:
         answer = client.recommend(
             user,
@@ -88,9 +99,7 @@ def recommend(
 def similar(
     context: typer.Context,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="The item's id.")],
-    user: Annotated[
-        str | None, typer.Option(help="Leave out what this user likes already.")
-    ] = None,
+    user: Annotated[str | None, typer.Option(help="Exclude what this user already likes.")] = None,
     count: Count = 10,
     exclude: Exclude = "",
     diversity: Diversity = 0.0,
@@ -101,10 +110,14 @@ def similar(
     timeout_s: Timeout = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Find items that are liked by those who like this one, best first.
+    """Find items liked by the users who like this item, best first.
 
+    ```
     likewise similar i1
     likewise similar i1 --user u1 --count 5
+    ```
+
+    The exit code is 4 if no answer arrives in time.
     """
     with _client(command_line(context)) as client:
         answer = client.similar(

@@ -1,4 +1,4 @@
-"""How far a build is, as a bar on the terminal."""
+"""The progress of a build, as a bar on the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class BuildProgress:
     """An `indexer.progress.Progress`: one line that names the step and counts the users read."""
 
     def __init__(self, bars: Progress) -> None:
-        """Begin before the first step."""
+        """Show `starting`, until the first step."""
         self._bars = bars
         self._line = bars.add_task("starting", total=None)
 

@@ -1,4 +1,4 @@
-"""`dead-letters list` and `dead-letters replay`: what could not be understood, and once more."""
+"""`dead-letters`: list the records that were refused, and send them again."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 
     Offsets = Mapping[TopicPartition, int]
 
-app = typer.Typer(no_args_is_help=True, help="Events that could not be understood.")
+app = typer.Typer(
+    no_args_is_help=True, help="List and replay the events and requests that were refused."
+)
 
 Reason = Annotated[
-    str | None, typer.Option(metavar="CODE", help="Only those with this reason, as `not_json`.")
+    str | None,
+    typer.Option(metavar="CODE", help="Only those with this reason, such as `not_json`."),
 ]
 _SHOWN_CHARACTERS = 2_000
 
@@ -39,14 +42,14 @@ _SHOWN_CHARACTERS = 2_000
 @app.command("list")
 def list_(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Show the newest N.")] = 50,
     reason: Reason = None,
-    show: Annotated[bool, typer.Option("--show", help="Show their keys and values too.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Also show keys and values.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List dead letters, oldest first: where, when, why, and where the record came from.
+    """List dead letters, oldest first: offset, time, reason, and source of the record.
 
-    With `--json` keys and values are given as text and, exactly, in Base64.
+    With `--json`, keys and values are text and, byte for byte, Base64.
 
     ```
     likewise dead-letters list
@@ -72,20 +75,24 @@ def replay(
     context: typer.Context,
     reason: Reason = None,
     offset: Annotated[
-        str | None, typer.Option(metavar="OFFSET", help="Only this one, as `list` names it.")
+        str | None,
+        typer.Option(
+            metavar="OFFSET", help="Only the dead letter at this offset, as `list` shows it."
+        ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also those that were replayed before.")
+        bool, typer.Option("--all", help="Also those that were already replayed.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Send dead letters to their topic again, byte for byte: after a mend of what refused them.
+    """Send dead letters to their topic again, byte for byte, after the cause is fixed.
 
-    Kafka keeps a topic's records, so what was replayed is remembered: the next replay goes on after
-    the last one. A choice by `--reason` or `--offset` is not remembered. What is still
-    not understood becomes a new dead letter. Mind that a like that is replayed counts as made now:
-    it wins over an unlike that came in between.
+    A replay starts after the last dead letter of the previous one, except with `--all`, `--reason` or
+    `--offset`; what these select is not remembered. A record that is refused again becomes a new
+    dead letter.
+
+    A replayed event counts as new: a like overrides an unlike that came in between.
 
     ```
     likewise dead-letters replay --dry-run
@@ -126,7 +133,7 @@ def _only(offset: str, beginning: Offsets, end: Offsets) -> tuple[Offsets, Offse
     for partition, first in beginning.items():
         if partition.partition == at.partition and first <= at.offset < end[partition]:
             return {partition: at.offset}, {partition: at.offset + 1}
-    raise LikewiseError(f"there is no dead letter at {at}")
+    raise LikewiseError(f"there is no dead letter at offset {at}")
 
 
 def _read(broker: Broker, start: Offsets, end: Offsets, reason: str | None) -> Iterator[Found]:
@@ -172,7 +179,7 @@ def _print(newest: Iterable[Found], reasons: Counter[str], *, show: bool) -> Non
     rows = table("offset", "time", "reason", "detail", "source", "#size")
     for position, letter in newest:
         if letter is None:
-            rows.add_row(str(position), "", "not_a_dead_letter", "somebody else wrote it")
+            rows.add_row(str(position), "", "not_a_dead_letter", "not written by likewise")
             continue
         source = f"{letter.source.topic}/{letter.source.partition}:{letter.offset}"
         n_bytes = letter.truncated_bytes or len(letter.value or b"")
@@ -184,7 +191,7 @@ def _print(newest: Iterable[Found], reasons: Counter[str], *, show: bool) -> Non
             rows.add_row("", "", "", plain(shown[:_SHOWN_CHARACTERS]))
     out.print(rows)
     counted = ", ".join(f"{count:,} {code}" for code, count in reasons.most_common())
-    out.print(f"{reasons.total():,} in all: {counted}")
+    out.print(f"{reasons.total():,} in total: {counted}")
 
 
 def _report(counts: Replayed, *, dry_run: bool, as_json: bool) -> None:
@@ -193,13 +200,11 @@ def _report(counts: Replayed, *, dry_run: bool, as_json: bool) -> None:
         return
     stdout().print(f"{counts.sent:,} {'would be sent' if dry_run else 'sent'} again")
     if counts.without_value:
-        complain(
-            f"{counts.without_value:,} have nothing to send (no value, too large, or unreadable)"
-        )
+        complain(f"{counts.without_value:,} can't be sent (no value, too large, or unreadable)")
     if counts.foreign:
-        complain(f"{counts.foreign:,} are not ours: no dead letters, or of another topic")
+        complain(f"{counts.foreign:,} are not dead letters of this deployment's topics")
     if counts.failed:
-        complain(f"{counts.failed:,} were not confirmed; run it again. The first of them:")
+        complain(f"{counts.failed:,} were not confirmed; run it again. The first ones:")
         for failure in counts.failures:
             complain(f"  {failure}")
 
@@ -207,13 +212,13 @@ def _report(counts: Replayed, *, dry_run: bool, as_json: bool) -> None:
 def _time(letter: DeadLetter) -> str:
     try:
         moment = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC)
-    except (ValueError, OverflowError, OSError):  # a producer's number, which may be any
+    except (ValueError, OverflowError, OSError):  # a producer may write any number
         return f"{letter.timestamp_ms} ms"
     return moment.isoformat(timespec="seconds")
 
 
 def _text(raw: bytes | None) -> str | None:
-    """Return the bytes for people: what is not text, or would steer a terminal, is escaped."""
+    """Return the bytes for people: invalid UTF-8 and control characters are escaped."""
     if raw is None:
         return None
     text = raw.decode(errors="backslashreplace")

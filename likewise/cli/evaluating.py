@@ -106,7 +106,7 @@ def evaluate(
     likewise evaluate likes.csv.gz
     likewise evaluate --from-redis --json
     likewise evaluate --from-topic --until -7d
-    likewise evaluate likes.parquet --ranker neighbours --ranker popular --report report.html
+    likewise evaluate likes.parquet --ranker neighbours --report report.html
     likewise evaluate likes.csv.gz --tune --budget 5m --settings-out tuned.toml
     likewise --config tuned.toml index
     ```

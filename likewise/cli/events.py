@@ -1,4 +1,4 @@
-"""`like`, `unlike`, `forget`, `retire` and `restore`: one event each, published and confirmed."""
+"""`like`, `unlike`, `forget`, `retire` and `restore`: events, published and confirmed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _CONFIRMATION_TIMEOUT_S = 30.0
 
 User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
 Item = Annotated[str, typer.Argument(metavar="ITEM", help="The item's id.")]
-Items = Annotated[list[str], typer.Argument(metavar="ITEM...", help="Ids of items.")]
+Items = Annotated[list[str], typer.Argument(metavar="ITEM...", help="One or more item ids.")]
 
 
 def like(context: typer.Context, user: User, items: Items, as_json: Json = False) -> None:
-    """Say that a user likes items.
+    """Record that a user likes items.
 
-    Prints where each event stands in the log; `recommend --after` waits for it.
+    Prints the position of each event in the log; `recommend --after` waits for it.
 
     ```
     likewise like u1 i1 i2
@@ -39,9 +39,11 @@ def like(context: typer.Context, user: User, items: Items, as_json: Json = False
 
 
 def unlike(context: typer.Context, user: User, items: Items, as_json: Json = False) -> None:
-    """Take likes back.
+    """Remove likes of a user.
 
+    ```
     likewise unlike u1 i2
+    ```
     """
     _publish(command_line(context), "unlike", [(user, item) for item in items], as_json=as_json)
 
@@ -49,13 +51,13 @@ def unlike(context: typer.Context, user: User, items: Items, as_json: Json = Fal
 def forget(
     context: typer.Context,
     user: User,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Erase what Redis holds of a user, now.
+    """Erase everything that Redis stores about a user.
 
-    The events that the user caused stay in the log until its retention removes them. On a terminal
-    the command asks first.
+    The user's events stay in the log until its retention removes them. On a terminal, the command
+    asks for confirmation.
 
     ```
     likewise forget u1
@@ -63,22 +65,26 @@ def forget(
     ```
     """
     if not yes and sys.stdin.isatty():
-        typer.confirm(f"Erase everything of user {user!r}?", abort=True, err=True)
+        typer.confirm(f"Erase everything about user {user!r}?", abort=True, err=True)
     _publish(command_line(context), "forget_user", [(user, None)], as_json=as_json)
 
 
 def retire(context: typer.Context, item: Item, as_json: Json = False) -> None:
-    """Recommend an item to nobody any more; likes of it stay.
+    """Stop recommending an item. Its likes stay.
 
+    ```
     likewise retire i1
+    ```
     """
     _publish(command_line(context), "retire_item", [(None, item)], as_json=as_json)
 
 
 def restore(context: typer.Context, item: Item, as_json: Json = False) -> None:
-    """Let a retired item be recommended again.
+    """Recommend a retired item again.
 
+    ```
     likewise restore i1
+    ```
     """
     _publish(command_line(context), "restore_item", [(None, item)], as_json=as_json)
 
@@ -90,7 +96,7 @@ def _publish(
     *,
     as_json: bool,
 ) -> None:
-    # All are understood before the first is sent.
+    # An invalid id is reported before anything is sent.
     events = [(user, item, make_event(action, user, item)) for user, item in subjects]
     now_ms = time.time_ns() // 1_000_000
     with likes_sink(cli) as sink:

@@ -1,4 +1,4 @@
-"""`export`: what every user likes now, as a file."""
+"""`export`: the current likes of all users, as a file."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _USERS_AT_ONCE = 1_000
 def export(
     context: typer.Context,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Where to; `-` is standard output (CSV).")
+        str, typer.Argument(metavar="FILE", help="File to write; `-` is standard output (CSV).")
     ],
     kind: Annotated[
         Literal["csv", "parquet"] | None,
-        typer.Option("--format", help="Default: Parquet for FILE.parquet, else CSV."),
+        typer.Option("--format", help="Default: Parquet for FILE.parquet, CSV otherwise."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the likes of all users as rows of user_id, item_id, sorted by both.
+    """Write the likes of all users to a file: rows of user_id and item_id, sorted.
 
-    The file appears when it is complete; until then an older one stays. Likes that change meanwhile
-    may or may not be in it. Export, import and export again give the same file.
+    The file is replaced when the new one is complete. Likes that change during the export may or may
+    not be included. Exporting, importing and exporting again gives the same file.
 
     ```
     likewise export likes.csv.gz
@@ -47,7 +47,9 @@ def export(
     from likewise.operations.files.writing import csv_writer, format_of, writing_likes
 
     if file == "-" and (as_json or kind == "parquet"):
-        raise typer.BadParameter("standard output takes the CSV and nothing else")
+        raise typer.BadParameter(
+            "with FILE `-`, standard output is CSV; leave out --json and --format parquet"
+        )
     with command_line(context).store() as store:
         if file == "-":
             _to_stdout(store, csv_writer)
@@ -69,16 +71,16 @@ def _to_stdout(
         _write_all(store, csv_writer(sys.stdout), lossless=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        # `export - | head`: the reader has enough. Python would complain again at its exit.
+        # `export - | head`: the reader has closed the pipe. Python would complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write_all(
     store: LikeStore, write: Callable[[Sequence[Pair]], None], *, lossless: bool
 ) -> tuple[int, int]:
-    """Write all pairs; return how many users and likes there were.
+    """Write all pairs; return the numbers of users and likes.
 
-    Text with line breaks in ids is complained of: `import` takes them for quotes that do not end.
+    Warns of ids with line breaks in text: `import` reads them as unclosed quotes.
     """
     users = sorted({user for chunk in store.scan_users(_USERS_AT_ONCE) for user in chunk})
     likes = broken = 0
@@ -97,5 +99,5 @@ def _write_all(
             broken += sum("\n" in text or "\r" in text for pair in pairs for text in pair)
             bars.advance(bar, len(chunk))
     if broken and not lossless:
-        complain(f"{broken:,} ids have line breaks, which `import` reads from Parquet only")
+        complain(f"{broken:,} ids contain line breaks, which `import` reads from Parquet only")
     return len(users), likes

@@ -1,4 +1,4 @@
-"""`health`: whether a service on this machine lives, for health checks without curl."""
+"""`health`: whether a service on this machine is healthy, for health checks without curl."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _TIMEOUT_S = 5.0
 def health(
     context: typer.Context,
     port: Annotated[
-        int | None, typer.Option(help="Where the service listens; default: monitoring.port.")
+        int | None, typer.Option(help="Monitoring port of the service. Default: monitoring.port.")
     ] = None,
     ready: Annotated[
-        bool, typer.Option("--ready", help="Ask whether it can work, not only whether it lives.")
+        bool, typer.Option("--ready", help="Check readiness: whether the service can work now.")
     ] = False,
 ) -> None:
-    """Ask a service on this machine how it is; the exit code is 0 or 1.
+    """Check whether a service on this machine is healthy. Exit code 0 or 1.
 
-    It has to listen: give it LIKEWISE_MONITORING_PORT.
+    The service must have a monitoring port (`LIKEWISE_MONITORING_PORT`).
 
     ```
     likewise health
@@ -35,8 +35,8 @@ def health(
     chosen = port or command_line(context).given.monitoring.port
     if not chosen:
         raise SettingsError(
-            "monitoring.port (LIKEWISE_MONITORING_PORT) is 0: no service listens; "
-            "set it, for the service and for this command"
+            "monitoring.port (LIKEWISE_MONITORING_PORT) is 0, so no service listens; "
+            "set it for the service and for this command"
         )
     well, sentence = ask(chosen, "/readyz" if ready else "/healthz")
     if not well:
@@ -46,7 +46,7 @@ def health(
 
 
 def ask(port: int, page: str) -> tuple[bool, str]:
-    """Return whether the service on this loopback port says yes, and its words; at most 5 s."""
+    """Return whether the service on this loopback port answers 200, and its text. Waits 5 s at most."""
     import http.client
 
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
@@ -55,6 +55,6 @@ def ask(port: int, page: str) -> tuple[bool, str]:
         reply = connection.getresponse()
         return reply.status == 200, reply.read().decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as error:
-        return False, f"nobody answers on port {port}: {error}"
+        return False, f"no service answers on port {port}: {error}"
     finally:
         connection.close()

@@ -40,7 +40,7 @@ _SHOWN = 5
 
 
 class _Source(NamedTuple):
-    """The file to read: how it is called, where it is, and how."""
+    """The file to read: its name in messages, its path, and how to read it."""
 
     name: str
     path: str
@@ -54,42 +54,42 @@ def import_likes(
         str,
         typer.Argument(
             metavar="FILE",
-            help="CSV and its relatives, JSON lines or Parquet; gz, bz2, xz, zst or zip; a directory of "
-            "such; `-` is standard input.",
+            help="Delimited text, JSON lines or Parquet; plain or gz, bz2, xz, zst, zip; or a directory "
+            "of such files. `-` is standard input.",
         ),
     ],
     reading: ReadOptions,
     strict: bool = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Return only when the consumers have applied it all.")
+        bool, typer.Option("--wait", help="Wait until the consumers have applied all events.")
     ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Publish nothing; say how FILE is read, and the first events."
+            "--dry-run", help="Publish nothing. Show how FILE is read, and its first events."
         ),
     ] = False,
     bring_back: Annotated[
         bool,
-        typer.Option("--bring-back", help="Publish also likes that events took back since."),
+        typer.Option("--bring-back", help="Also publish likes that later events removed."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish a file of likes to the likes topic, each row an event.
+    """Publish a file of likes to the likes topic, one event per row.
 
-    Rows are published in the file's order, so a user's later rows count over earlier ones. Bad rows
-    are listed and left out, and the exit code is 5; a time that is not understood costs the time
-    only. Ids are text and stay as they are.
+    Publishes rows in the file's order, so a later row of a user overrides an earlier one. Bad rows are
+    listed and left out, and the exit code is 5. A row whose time cannot be read is published without
+    the time. Ids are text and are not changed.
 
-    Importing a file twice, or again after a Ctrl-C, does no harm: a like that is there stays, and one
-    that an event of the topic took back (`unlike`, `forget_user`) at a later time than the row's stays
-    taken back. A row without a time is older than any event. `--bring-back` does without that.
+    It is safe to import a file twice, or again after Ctrl-C. A like that a later event in the topic
+    removed (`unlike`, `forget_user`) is not published; a row without a time is older than any event.
+    `--bring-back` publishes such likes as well.
 
     ```
     likewise import likes.csv
     likewise import ratings.csv.gz --min-rating 4 --wait
     likewise import u.data --dry-run
-    likewise import events.csv --kind-column event --map transaction=like --map removal=unlike
+    likewise import events.csv --kind-column event --map buy=like
     zcat dump.gz | likewise import - --delimiter tab --no-header
     likewise import erased.csv --action forget_user
     ```
@@ -125,7 +125,7 @@ def _exit_code(counts: RowCounts, published: int) -> int:
 
 @contextmanager
 def _copied() -> Iterator[str]:
-    """Give a copy of standard input, which can be read twice."""
+    """Provide a copy of standard input, which can be read twice."""
     with tempfile.NamedTemporaryFile(prefix="likewise-import-") as copy:
         shutil.copyfileobj(sys.stdin.buffer, copy)
         copy.flush()
@@ -157,7 +157,7 @@ def _publish(
 
     counts = RowCounts()
     chunks = read_rows(source.path, source.options, on_layout=teller)
-    first = list(islice(chunks, 1))  # a file that cannot be read asks nothing of the servers
+    first = list(islice(chunks, 1))  # fails before connecting if the file cannot be read
     with cli.broker() as broker, sink_of(cli, broker, linger_ms=BULK_LINGER_MS) as sink:
         taken_back = None if bring_back else _taken_back(cli, broker)
         publisher = BulkPublisher(sink, cli.topics.likes)
@@ -168,7 +168,9 @@ def _publish(
                 )
         except (KeyboardInterrupt, LikewiseError):
             if confirmed := publisher.finish().confirmed:
-                complain(f"stopped early: {confirmed:,} events are published; run it again for all")
+                complain(
+                    f"stopped early: {confirmed:,} events were published; run it again to publish all"
+                )
             raise
         return counts, publisher.finish()
 
@@ -218,7 +220,7 @@ def _print_check(
         return
     complain_of_rows(counts)
     left_out = counts.bad + sum(counts.skipped.values())
-    stdout().print(f"{counts.rows:,} rows, {counts.rows - left_out:,} events; the first of them:")
+    stdout().print(f"{counts.rows:,} rows, {counts.rows - left_out:,} events; the first ones:")
     for event in events:
         stdout().print(f"  {event}", markup=False)
 
@@ -262,7 +264,7 @@ def _speed(events: int, seconds: float) -> str:
 
 @contextmanager
 def _bar(doing: str) -> Iterator[Callable[[int, float], None]]:
-    """Show a bar on a terminal; it is told how much is done, and as a share of all."""
+    """Show a bar on a terminal; yields a function of the number done and its share of the total."""
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     started_s = time.monotonic()

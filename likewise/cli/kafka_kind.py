@@ -1,4 +1,4 @@
-"""Which broker `up` starts; apart from what starts it, which takes longer to import."""
+"""The brokers that `up` can start. A module of its own, since it is imported for the help text."""
 
 from enum import StrEnum
 

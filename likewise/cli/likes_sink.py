@@ -1,4 +1,4 @@
-"""The way of every publishing command to the likes topic."""
+"""Sinks for the commands that publish to the likes topic."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def likes_sink(cli: CommandLine, *, linger_ms: int = 0) -> Iterator[Sink]:
-    """Give a sender for the length of a `with` block, with the topics made where they may be."""
+    """Provide a sink for the length of a `with` block; creates the topics if the settings allow it."""
     with cli.broker() as broker, sink_of(cli, broker, linger_ms=linger_ms) as sink:
         yield sink
 
 
 @contextmanager
 def sink_of(cli: CommandLine, broker: Broker, *, linger_ms: int = 0) -> Iterator[Sink]:
-    """Give what `likes_sink` does, on a cluster that the caller has open."""
+    """Provide a sink as `likes_sink` does, on the caller's broker."""
     if cli.settings.kafka.create_topics:
         broker.ensure_topics(cli.topics.specs(cli.settings.kafka.partitions))
     with closing(broker.sink(linger_ms=linger_ms)) as sink:

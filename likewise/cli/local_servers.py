@@ -1,4 +1,4 @@
-"""The servers of `likewise up`: the user's own, or embedded ones where none are named."""
+"""The servers of `likewise up`: those that the settings name, or embedded ones."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ REDIS_PORT = 6379
 
 @dataclass
 class LocalServers:
-    """The servers that were started, and the settings that lead to them."""
+    """The servers that were started, and the settings for them."""
 
     settings: Settings
     directory: Path
     embedded: list[ServerProcess] = field(default_factory=list)
     descriptions: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
-    """Commands of other tools that reach the servers."""
+    """Commands of other tools that connect to the servers."""
 
 
 @contextmanager
@@ -51,22 +51,22 @@ def local_servers(
     kafka_port: int | None,
     redis_port: int | None,
 ) -> Iterator[LocalServers]:
-    """Run a broker and a Redis for the length of a `with` block, each unless settings name one.
+    """Run a broker and Redis for the length of a `with` block, unless the settings name them.
 
-    Without a port the usual one is taken if it is free, else any other. Files are in `data`, or
-    in a private directory that is removed again.
+    Without a port, each takes its usual port, or any free one. Files are in `data`, or in a private
+    directory that is removed afterwards.
 
     Raises:
-        EmbeddedServerError: one did not start.
-        MissingExtraError: the extra `embedded`, or for Apache Kafka Java or Maven, is not installed.
-        SettingsError: Apache Kafka is to be started, and the settings name a broker.
+        EmbeddedServerError: a server did not start.
+        MissingExtraError: the extra `embedded` is not installed, or Java or Maven for Apache Kafka.
+        SettingsError: Apache Kafka was asked for, and the settings name a broker.
     """
     from likewise.embedded import TIMINGS, EmbeddedRedis, port_or_free
 
     if kafka is KafkaKind.APACHE and (origin := cli.origins.get("kafka.bootstrap_servers")):
         raise SettingsError(
             f"--kafka apache starts a broker, but kafka.bootstrap_servers names one ({origin}); "
-            "leave out one of the two"
+            "leave one of them out"
         )
 
     with ExitStack() as stack:
@@ -119,9 +119,9 @@ def _set(servers: LocalServers, table: str, **values: object) -> None:
 
 
 def _forget_positions(settings: Settings) -> None:
-    """Set the applied positions back to 0: Tansu is new each time, and so is its log.
+    """Reset the applied positions to 0: Tansu starts with an empty log.
 
-    A position left from the last run would hide the first events of this one.
+    A position of the last run would hide the first events of this run.
     """
     from likewise.log.kafka import KafkaBroker
     from likewise.store.redis import RedisStore

@@ -1,4 +1,4 @@
-"""`models list | use | prune | compare`: the model versions on disk, and which one is current."""
+"""`models`: list, choose, compare and remove the model versions on disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from likewise.models.manifest import Manifest
 
-app = typer.Typer(no_args_is_help=True, help="Show, compare, choose and remove model versions.")
+app = typer.Typer(no_args_is_help=True, help="List, choose, compare and remove model versions.")
 
 
 class ModelRow(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class ModelRow(msgspec.Struct, frozen=True):
 
     version: str
     current: bool
-    """Whether Redis names it; false for all when Redis is out of reach."""
+    """Whether it is the current version; false for all if Redis cannot be reached."""
     snapshot_at_ms: int
     ranker: str
     users: int
@@ -35,21 +35,23 @@ class ModelRow(msgspec.Struct, frozen=True):
     likes: int
     bytes: int
     sound: bool | None
-    """Whether its files are what the manifest says; None when that was not checked."""
+    """Whether its files match the manifest; None if that was not checked."""
 
 
 @app.command("list")
 def list_models(
     context: typer.Context,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check every file's checksum as well.")
+        bool, typer.Option("--verify", help="Also verify the checksum of every file.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the model versions, newest first; the current one has a star.
+    """List the model versions, newest first. An asterisk marks the current version.
 
+    ```
     likewise models list
     likewise models list --verify --json
+    ```
     """
     cli = command_line(context)
     directory = cli.settings.model.directory
@@ -61,18 +63,20 @@ def list_models(
         _print_table(rows)
     else:
         stdout().print(
-            f"no models in {directory}; build one with: likewise index --once", markup=False
+            f"no models in {directory}; `likewise index --once` builds one", markup=False
         )
 
 
 @app.command()
 def use(
     context: typer.Context,
-    version: Annotated[str, typer.Argument(help="As `likewise models list` shows it.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="A version that `likewise models list` shows.")
+    ],
 ) -> None:
-    """Make a version on disk the current one; servers take it up within a second.
+    """Make a version the current one. Servers load it within a second.
 
-    It stays so until the indexer announces its next build.
+    It stays current until the indexer announces its next build.
 
     ```
     likewise models use 20260131T120000.000Z
@@ -95,21 +99,27 @@ def prune(
     context: typer.Context,
     keep: Annotated[
         int | None,
-        typer.Option(min=1, help="Newest versions to keep; default: indexer.keep_versions."),
+        typer.Option(
+            min=1, help="Number of newest versions to keep. Default: indexer.keep_versions."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Remove nothing; show what would be removed.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove old model versions; never the current one.
+    """Remove old model versions, except the current one.
 
+    ```
     likewise models prune --keep 2 --dry-run
+    ```
     """
     from likewise.models.files import prune as remove
 
     cli = command_line(context)
     directory = cli.settings.model.directory
     kept = cli.settings.indexer.keep_versions if keep is None else keep
-    # Not knowing the current one would be the way to remove it: Redis has to answer.
+    # Without Redis the current version is unknown, and could be removed.
     current = _announced(cli)
     if dry_run:
         names = [manifest.version for manifest in _versions(directory)[kept:]]
@@ -146,11 +156,11 @@ def _announced(cli: CommandLine) -> str | None:
 
 
 def _current(cli: CommandLine) -> str | None:
-    """Return the current version, or None, with a complaint, where nobody can say."""
+    """Return the current version; None, with a warning, if Redis cannot be reached."""
     try:
         return _announced(cli)
     except TransientError as error:
-        complain(f"which model is current is not known: {error}")
+        complain(f"the current version is unknown: {error}")
         return None
 
 

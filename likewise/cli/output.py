@@ -1,6 +1,6 @@
-"""What commands print: results on standard output, progress and complaints on standard error.
+"""What commands print: results on standard output, everything else on standard error.
 
-With `--json`, standard output holds JSON and nothing else.
+With `--json`, standard output is JSON and nothing else.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDTH_OF_A_PIPE = 200
-"""Where there is no terminal, a table is not cut to the 80 columns one would have."""
+"""Without a terminal, tables are not cut to 80 columns."""
 
 
 def stdout() -> Console:
-    """Return a console for results; without colours where it is no terminal."""
+    """Return a console for results; without colours if it is not a terminal."""
     from rich.console import Console
 
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
@@ -30,14 +30,14 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """Return a console for everything that is not the result."""
+    """Return a console for everything but results."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def complain(sentence: str) -> None:
-    """Print one red sentence on standard error; what looks like markup in it is text."""
+    """Print one red sentence on standard error, without interpreting markup."""
     stderr().print(f"likewise: {sentence}", style="red", markup=False)
 
 
@@ -52,12 +52,12 @@ def print_json(value: object) -> None:
 
 
 def print_json_line(value: object) -> None:
-    """Print one JSON value on a line of its own, for streams of them."""
+    """Print one JSON value on one line, for streams of values."""
     typer.echo(msgspec.json.encode(value, enc_hook=str))
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """Return a plain table; columns whose name starts with `#` are numbers, set to the right."""
+    """Return a plain table; columns whose name starts with `#` are right-aligned numbers."""
     from rich.table import Table
 
     made = Table(title=title, box=None, title_justify="left", pad_edge=False, header_style="bold")
@@ -68,21 +68,21 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def plain(text: str) -> str:
-    """Return text for the cell of a table: what looks like markup in it is text."""
+    """Return the text for a table cell, with its markup escaped."""
     from rich.markup import escape
 
     return escape(text)
 
 
 def progress(*columns: Any) -> Progress:
-    """Return progress bars on standard error, which show nothing where that is no terminal."""
+    """Return progress bars on standard error, which show nothing if it is not a terminal."""
     from rich.progress import Progress
 
     return Progress(*columns, console=stderr(), disable=not sys.stderr.isatty(), transient=True)
 
 
 def duration(seconds: float) -> str:
-    """Return how long that is, for people: "0.4 s", "12 s", "3 min", "5 h", "2 d"."""
+    """Return the duration for people: "0.4 s", "12 s", "3 min", "5 h", "2 d"."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     for unit_s, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
@@ -92,7 +92,7 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: int) -> str:
-    """Return how large that is, for people: "512 B", "3.1 MB"."""
+    """Return the size for people: "512 B", "3.1 MB"."""
     amount, units = float(n_bytes), iter(("B", "kB", "MB", "GB"))
     unit = next(units)
     while amount >= 1000 and (larger := next(units, None)):

@@ -1,4 +1,4 @@
-"""The options that say how to read a file of likes, the same for every command that reads one."""
+"""The options for reading a file of likes, shared by the commands that read one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from likewise.operations.files.layout import Layout
     from likewise.operations.files.options import ReadOptions
 
-_PANEL = "How to read FILE (found out and told where not given)"
-_WHICH_PANEL = "Which rows count"
+_PANEL = "How to read FILE (detected if not given)"
+_WHICH_PANEL = "Which rows to use, and what they mean"
 
 
 def _option(*names: str, panel: str = _PANEL, **more: Any) -> Any:
@@ -29,7 +29,7 @@ def _option(*names: str, panel: str = _PANEL, **more: Any) -> Any:
 def _names(
     user_column: Annotated[
         str | None,
-        _option(metavar="NAME", help="Column of the user ids: a name, or a number from 1."),
+        _option(metavar="NAME", help="Column of the user ids: a name, or a number starting at 1."),
     ] = None,
     item_column: Annotated[
         str | None, _option(metavar="NAME", help="Column of the item ids.")
@@ -42,30 +42,31 @@ def _names(
         str | None,
         _option(
             metavar="FORMAT",
-            help="`day-first` or `month-first` for 1/2/2024; s, ms, us or ns; or as for strptime: "
-            "`%d.%m.%Y %H:%M`.",
+            help="`day-first` or `month-first` for 1/2/2024; `s`, `ms`, `us` or `ns` since 1970; or a "
+            "strptime format such as `%d.%m.%Y %H:%M`.",
         ),
     ] = None,
     delimiter: Annotated[
-        str | None, _option(metavar="TEXT", help="Between fields: `;`, `tab`, `space`, `::` …")
+        str | None, _option(metavar="TEXT", help="Field separator: `;`, `tab`, `space`, `::` …")
     ] = None,
     no_header: Annotated[
-        bool, _option("--no-header", help="The first line is a row; columns are 1, 2, 3…")
+        bool, _option("--no-header", help="There is no header line; columns are 1, 2, 3…")
     ] = False,
     skip: Annotated[
-        int, _option(min=0, metavar="LINES", help="Leave out so many lines at the start.")
+        int, _option(min=0, metavar="LINES", help="Number of lines to skip at the start.")
     ] = 0,
     encoding: Annotated[
-        str | None, _option(metavar="NAME", help="`latin-1`, `cp1252`, `gbk`… (default: UTF-8).")
+        str | None, _option(metavar="NAME", help="Text encoding: `latin-1`, `cp1252`, `gbk` …")
     ] = None,
     null: Annotated[
         list[str] | None,
-        _option(metavar="TEXT", help="What stands for nothing, such as NULL; may be repeated."),
+        _option(metavar="TEXT", help="Text that means no value, such as NULL. May be repeated."),
     ] = None,
     member: Annotated[
         str | None,
         _option(
-            metavar="NAME", help="Which files of a ZIP archive or directory: a name or a pattern."
+            metavar="NAME",
+            help="Files to read from a ZIP archive or directory: a name or a pattern.",
         ),
     ] = None,
     kind_column: Annotated[
@@ -75,13 +76,15 @@ def _names(
             "--action-column",
             metavar="NAME",
             panel=_WHICH_PANEL,
-            help="Column that says what a row is: `like`, `unlike`…, or kinds for --only and --map.",
+            help="Column of actions (`like`, `unlike` …), or of kinds for --only and --map.",
         ),
     ] = None,
     only: Annotated[
         list[str] | None,
         _option(
-            metavar="KIND", panel=_WHICH_PANEL, help="Take rows of this kind; may be repeated."
+            metavar="KIND",
+            panel=_WHICH_PANEL,
+            help="Use rows of this kind, skip others. May be repeated.",
         ),
     ] = None,
     kinds: Annotated[
@@ -90,7 +93,7 @@ def _names(
             "--map",
             metavar="KIND=ACTION",
             panel=_WHICH_PANEL,
-            help="What a kind means, as in buy=like; other kinds are skipped. May be repeated.",
+            help="Action of a kind, such as buy=like; skip other kinds. May be repeated.",
         ),
     ] = None,
     rating_column: Annotated[
@@ -105,7 +108,7 @@ def _names(
         _option(
             metavar="ACTION",
             panel=_WHICH_PANEL,
-            help="What rows without a kind mean: `forget_user` for a list of users, say.",
+            help="Action of rows without a kind: `forget_user` for a list of users.",
         ),
     ] = "like",
     strict: Annotated[
@@ -113,17 +116,17 @@ def _names(
         _option(
             "--strict",
             panel=_WHICH_PANEL,
-            help="Check all first, and stop if a row or a time is bad or a column is warned of.",
+            help="Check the whole file first. Do nothing if there is a bad row, a bad time or a warning.",
         ),
     ] = False,
 ) -> None:
-    """Carry the options; `with_reading_options` gives them to commands."""
+    """Declare the options that `with_reading_options` adds to commands."""
 
 
 def with_reading_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return the command with the options above in place of its parameter `reading`.
 
-    It gets a `ReadOptions` there. `strict` is handed over as it is where the command has it.
+    The command receives a `ReadOptions` there, and `strict` as it was given.
     """
     hints = get_type_hints(command, include_extras=True)
     shared_hints = get_type_hints(_names, include_extras=True)
@@ -142,7 +145,7 @@ def with_reading_options(command: Callable[..., None]) -> Callable[..., None]:
         *shared,
         *last,
     ]
-    # Typer reads the signature, and evaluates no text in it.
+    # Typer reads the signature and does not evaluate annotations that are text.
     called.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # as `inspect` documents it
         [
             (shared.get(name) or own[name]).replace(
@@ -157,10 +160,10 @@ def with_reading_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_options(**given: Any) -> ReadOptions:
-    """Return the options as the reader takes them.
+    """Return the options for the reader.
 
     Raises:
-        typer.BadParameter: one of them makes no sense.
+        typer.BadParameter: an option has an invalid value.
     """
     from likewise.messages.events import ACTIONS
     from likewise.operations.files.dialect import delimiter_named
@@ -170,11 +173,11 @@ def read_options(**given: Any) -> ReadOptions:
     for action in (given["action"], *kinds.values()):
         if action not in ACTIONS:
             raise typer.BadParameter(
-                f"{action!r} is no action; there are {', '.join(sorted(ACTIONS))}"
+                f"{action!r} is not an action; use one of {', '.join(sorted(ACTIONS))}"
             )
     if given["delimiter"] is not None and delimiter_named(given["delimiter"]) in ("", '"', "\n"):
         raise typer.BadParameter(
-            "--delimiter is one or more characters, and neither a quote nor a line break"
+            "--delimiter must be one or more characters, not a quote or a line break"
         )
     return ReadOptions(
         user=given["user_column"],
@@ -198,10 +201,10 @@ def read_options(**given: Any) -> ReadOptions:
 
 
 def check_source(file: str) -> None:
-    """Return if there is such a file or directory, or it is `-`.
+    """Return if the file or directory exists, or is `-`.
 
     Raises:
-        typer.BadParameter: there is none.
+        typer.BadParameter: it does not exist.
     """
     if file != "-" and not Path(file).exists():
         raise typer.BadParameter(f"there is no file or directory {file!r}")
@@ -210,26 +213,26 @@ def check_source(file: str) -> None:
 def _pair(text: str) -> tuple[str, str]:
     kind, separator, action = text.rpartition("=")
     if not separator:
-        raise typer.BadParameter(f"--map {text!r} is none of KIND=ACTION, such as buy=like")
+        raise typer.BadParameter(f"--map {text!r} is not of the form KIND=ACTION, such as buy=like")
     return kind.strip(), action.strip()
 
 
 class LayoutTeller:
-    """Says how a file is read: once for parts that are alike, and all that is warned of."""
+    """Reports how a file is read: once for similar parts, with all warnings."""
 
     def __init__(self, *, always: bool = False) -> None:
-        """Say nothing yet; `always` says also what is as expected."""
+        """Report nothing yet; `always` includes what is as expected."""
         self.layouts: dict[str, Layout] = {}
         self._said: set[str] = set()
         self._always = always
 
     @property
     def warnings(self) -> list[str]:
-        """What was warned of so far, each once."""
+        """The warnings so far, each once."""
         return list(dict.fromkeys(text for one in self.layouts.values() for text in one.warnings))
 
     def __call__(self, name: str, layout: Layout) -> None:
-        """Take in how a part is read, and say so on standard error."""
+        """Note how a part is read, and report it on standard error."""
         self.layouts[name] = layout
         sentences = [*layout.warnings, *layout.remarks]
         if self._always or not layout.usual:
@@ -241,19 +244,19 @@ class LayoutTeller:
 
 
 def complain_of_rows(counts: RowCounts) -> None:
-    """Say which rows do not count, or without their time, and why; nothing where all do."""
+    """Report the rows that were left out, skipped, or read without their time, and why."""
     if counts.bad:
         rows = "row" if counts.bad == 1 else "rows"
         complain(f"{counts.bad:,} bad {rows} of {counts.rows:,} left out:")
         for row in counts.first_bad:
             complain(f"  {row}")
         if "unknown_action" in counts.bad_by_code:
-            complain("  --map KIND=ACTION or --only KIND says what other kinds mean")
+            complain("  give the meaning of other kinds with --map KIND=ACTION or --only KIND")
     if counts.untimed:
-        rows = "row counts" if counts.untimed == 1 else "rows count"
-        complain(f"{counts.untimed:,} {rows} without a time, since theirs is not understood:")
+        rows = "row" if counts.untimed == 1 else "rows"
+        complain(f"{counts.untimed:,} {rows} read without the time, which could not be parsed:")
         complain(f"  {counts.first_untimed}")
-        complain("  --timestamp-format says how times are written")
+        complain("  give the format of the times with --timestamp-format")
     for reason, number in counts.skipped.items():
         complain(f"skipped {number:,}: {reason}")
 
@@ -264,10 +267,10 @@ def refusal(file: str, counts: RowCounts, warnings: list[str]) -> str | None:
         first = counts.first_bad[0]
         return (
             f"{file}: {counts.bad} of {counts.rows} rows are bad, the first in {first}. Nothing was "
-            "done; without --strict they are left out"
+            "done; without --strict, bad rows are left out"
         )
     if counts.untimed:
-        return f"{file}: {counts.untimed} times are not understood, the first in {counts.first_untimed}"
+        return f"{file}: {counts.untimed} times could not be parsed, the first in {counts.first_untimed}"
     if warnings:
         return f"{file}: {warnings[0]}"
     return None

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def consume(context: typer.Context) -> None:
-    """Apply likes from Kafka to Redis, until Ctrl-C.
+    """Run a consumer, which applies likes from Kafka to Redis, until Ctrl-C.
 
-    Run as many as there are partitions; they share the work. A second Ctrl-C ends it at once,
-    and nothing is lost by that.
+    Several consumers share the work, up to the number of partitions. A second Ctrl-C ends the
+    process at once; nothing is lost.
 
     ```
     likewise consume
@@ -37,9 +37,9 @@ def consume(context: typer.Context) -> None:
 
 
 def serve(context: typer.Context) -> None:
-    """Answer requests for recommendations, until Ctrl-C.
+    """Run a server, which answers requests for recommendations, until Ctrl-C.
 
-    Run as many as there are partitions; they share the work.
+    Several servers share the work, up to the number of partitions.
 
     ```
     likewise serve
@@ -58,19 +58,22 @@ def serve(context: typer.Context) -> None:
 
 def index(
     context: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="Build one model now, then end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Build one model now, then exit.")] = False,
     no_announce: Annotated[
         bool,
-        typer.Option("--no-announce", help="With --once: leave the current model as it is."),
+        typer.Option(
+            "--no-announce", help="With --once: do not make the new model the current one."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Build models from the likes in Redis, whenever enough has changed, until Ctrl-C.
+    """Run an indexer, which builds models from the likes in Redis, until Ctrl-C.
 
-    Several may run: one builds, the others stand by. SIGUSR1 asks for a build at once. With
-    `--once` a model is built beside a running indexer, which it does not disturb. With
-    `--no-announce` no server takes it up: `likewise models compare` holds it against the current
-    one, `likewise models use` makes it current.
+    If several indexers run, one builds and the others stand by. SIGUSR1 starts a build at once.
+
+    `--once` builds a single model and does not disturb a running indexer. With `--no-announce`,
+    servers do not load it: compare it with the current model (`likewise models compare`), then make
+    it current (`likewise models use`).
 
     ```
     likewise index
@@ -78,9 +81,9 @@ def index(
     ```
     """
     if as_json and not once:
-        raise typer.BadParameter("--json goes with --once")
+        raise typer.BadParameter("--json requires --once")
     if no_announce and not once:
-        raise typer.BadParameter("--no-announce goes with --once")
+        raise typer.BadParameter("--no-announce requires --once")
     if once:
         _index_once(command_line(context), announce=not no_announce, as_json=as_json)
     else:
@@ -93,7 +96,7 @@ def _index(cli: CommandLine) -> None:
     from indexer.worker import IndexerStats
     from likewise.service.runtime import BUILD_SILENCE_S, open_runtime
 
-    # Until there is an indexer to ask, the signal must not end the process.
+    # The signal must not end the process before there is an indexer to handle it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     stats = IndexerStats()
     with open_runtime(cli.settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
@@ -132,7 +135,7 @@ def _index_once(cli: CommandLine, *, announce: bool, as_json: bool) -> None:
             )
         except StoppedError as stopped:
             raise KeyboardInterrupt from stopped
-    why_not = "a newer one was announced meanwhile" if announce else "it was not announced"
+    why_not = "a newer model was announced in the meantime" if announce else "it was not announced"
     _print_build(manifest, current=current, why_not=why_not, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""`status`: how a deployment is, on one screen."""
+"""`status`: the state of a deployment, on one screen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show lag, users, likes, dead letters and the current model.
 
-    The exit code is 4 when Kafka or Redis is out of reach.
+    The exit code is 4 if Kafka or Redis cannot be reached.
 
     ```
     likewise status
@@ -59,7 +59,9 @@ def _add_kafka(rows: Table, kafka: KafkaStatus) -> None:
     if kafka.not_applied is not None:
         rows.add_row("not in Redis yet", f"{kafka.not_applied:,} events")
     if kafka.gone:
-        rows.add_row("gone from the log", f"{kafka.gone:,} events: Redis can't be rebuilt from it")
+        rows.add_row(
+            "gone from the log", f"{kafka.gone:,} events: Redis can't be rebuilt from the log"
+        )
     rows.add_row("dead letters", f"{kafka.dead_letters:,}")
 
 

@@ -1,4 +1,4 @@
-"""Services as child processes: started, watched, started again, ended together."""
+"""Services as child processes: started, watched, restarted, stopped together."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _TURN_S = 0.2
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 30.0
 _STEADY_S = 60.0
-"""A service that has lived so long starts again without delay."""
+"""The restart delay is reset after a service has run for this long."""
 _FINAL = (USAGE, MISSING_EXTRA)
-"""Exit codes after which another start would only end in the same way."""
+"""Exit codes after which a restart would fail in the same way."""
 
 
 class ServiceSpec(NamedTuple):
-    """What a service is called, what starts it, and where it tells how it is."""
+    """The name of a service, how to start it, and its monitoring port."""
 
     name: str
     arguments: Sequence[str]
-    """Of `python -m likewise`."""
+    """Arguments of `python -m likewise`."""
     environment: Mapping[str, str]
     monitoring_port: int
 
 
 class ServiceEndedError(Exception):
-    """A service can't run as it is set up; it has said why itself."""
+    """A service can't run with its settings; it has reported the reason itself."""
 
     def __init__(self, name: str, exit_code: int) -> None:
         super().__init__(f"{name} ended with exit code {exit_code}")
@@ -46,14 +46,14 @@ class ServiceEndedError(Exception):
 
 
 class Service:
-    """One service as a child process, which is told of line by line.
+    """One service as a child process, whose output is passed on line by line.
 
-    It has a session of its own, so that Ctrl-C reaches it only through its parent, and gets
-    SIGTERM when its parent is killed.
+    The child has its own session, so that Ctrl-C reaches it only through its parent, and gets SIGTERM
+    when its parent is killed.
     """
 
     def __init__(self, spec: ServiceSpec, tell: Callable[[str, str], None]) -> None:
-        """Start nothing yet. `tell` is given the service's name and a line, in any thread."""
+        """Start nothing yet. `tell` is called with the service's name and a line, in any thread."""
         self.name = spec.name
         self._spec = spec
         self._tell = tell
@@ -63,7 +63,7 @@ class Service:
         self._start_at_s: float | None = None
 
     def start(self) -> None:
-        """Start the process; only in a thread that lives as long as it shall."""
+        """Start the process. Call it in a thread that outlives the process."""
         command = [sys.executable, "-m", "likewise", *self._spec.arguments]
         self._child = subprocess.Popen(  # noqa: S603 - no shell, and the command is ours
             die_with_parent(command, signal.SIGTERM),
@@ -83,10 +83,10 @@ class Service:
         reading.start()
 
     def tend(self) -> None:
-        """Start the process again if it has ended and its delay is over.
+        """Restart the process if it has ended and its delay is over.
 
         Raises:
-            ServiceEndedError: it ended with an exit code that another start would not change.
+            ServiceEndedError: it ended with an exit code that a restart would not change.
         """
         if self._start_at_s is not None:
             if time.monotonic() >= self._start_at_s:
@@ -97,22 +97,22 @@ class Service:
             self._schedule(status)
 
     def ready(self) -> bool:
-        """Whether the service says that it can work."""
+        """Whether the service reports that it is ready."""
         return self._running() and ask(self._spec.monitoring_port, "/readyz")[0]
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM, on which a service finishes the batch in hand."""
+        """Send SIGTERM; the service finishes its current batch."""
         if self._child is not None and self._running():
             self._child.terminate()
 
     def await_end(self, deadline_s: float) -> None:
-        """Return when the process has ended; after the deadline (monotonic) it is killed."""
+        """Return when the process has ended; kill it after the deadline (monotonic)."""
         if self._child is None:
             return
         with suppress(subprocess.TimeoutExpired):
             self._child.wait(max(deadline_s - time.monotonic(), 0))
             return
-        self._tell(self.name, "did not end in time and is killed; nothing is lost by that")
+        self._tell(self.name, "did not stop in time and was killed; nothing is lost")
         self._child.kill()
         self._child.wait()
 
@@ -124,7 +124,7 @@ class Service:
         if lived_s >= _STEADY_S:
             self._delay_s = _FIRST_DELAY_S
         how = f"by signal {-status}" if status < 0 else f"with exit code {status}"
-        self._tell(self.name, f"ended {how}; starting it again in {self._delay_s:g} s")
+        self._tell(self.name, f"ended {how}; restarting in {self._delay_s:g} s")
         self._start_at_s = time.monotonic() + self._delay_s
         self._delay_s = min(self._delay_s * 2, _LONGEST_DELAY_S)
 
@@ -142,13 +142,13 @@ def run_services(
     on_ready: Callable[[], None],
     check: Callable[[], None],
 ) -> None:
-    """Keep the services running until `stop` is set, then end them all.
+    """Keep the services running until `stop` is set, then stop them all.
 
-    `on_ready` is called once, when all of them are ready for the first time; `check` with every
-    turn, and what it raises ends the services too. Blocks; only in the main thread.
+    Calls `on_ready` once, when all services are ready for the first time, and `check` in every turn;
+    an error that `check` raises stops the services too. Blocks. Call it in the main thread.
 
     Raises:
-        ServiceEndedError: one can't run as it is set up; the others have been ended.
+        ServiceEndedError: a service can't run with its settings; the others have been stopped.
     """
     try:
         for service in services:

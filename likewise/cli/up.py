@@ -1,4 +1,4 @@
-"""`up`: everything that likewise needs, in one terminal, until Ctrl-C."""
+"""`up`: all services and the servers they need, in one terminal, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -35,28 +35,30 @@ def up(
     kafka: Annotated[
         KafkaKind,
         typer.Option(
-            help="The broker to start: Tansu, small and in memory, or Apache Kafka, which takes "
-            "every client (needs Java 17, and Maven the first time)."
+            help="Broker to start. Tansu is small and keeps the log in memory. Apache Kafka works with "
+            "every client; it needs Java 17, and Maven the first time."
         ),
     ] = KafkaKind.TANSU,
     port_kafka: Annotated[
-        int | None, typer.Option(help="Port of the broker; default: 9092 if it is free.")
+        int | None, typer.Option(help="Port of the broker. Default: 9092, or any free port.")
     ] = None,
     port_redis: Annotated[
-        int | None, typer.Option(help="Port of the embedded Redis; default: 6379 if it is free.")
+        int | None, typer.Option(help="Port of Redis. Default: 6379, or any free port.")
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep likes and models here; default: nothing is kept."),
+        typer.Option(
+            metavar="DIR", help="Keep likes and models in this directory. Default: keep nothing."
+        ),
     ] = None,
-    consumers: Annotated[int, typer.Option(min=1, help="How many consumers.")] = 1,
-    servers: Annotated[int, typer.Option(min=1, help="How many servers.")] = 1,
+    consumers: Annotated[int, typer.Option(min=1, help="Number of consumers.")] = 1,
+    servers: Annotated[int, typer.Option(min=1, help="Number of servers.")] = 1,
 ) -> None:
     """Run all services, and the servers they need, until Ctrl-C.
 
-    A Kafka-compatible broker and Redis are started on this machine, each unless a setting says
-    where one is. With `--data` the likes in Redis and the models outlive this run. So does the
-    log of Apache Kafka; Tansu's is in memory.
+    Starts a Kafka-compatible broker and Redis on this machine, unless the settings name them. Other
+    commands find this deployment while it runs. `--data` keeps the likes in Redis, the models, and
+    the log of Apache Kafka; the log of Tansu is always in memory.
 
     ```
     likewise up
@@ -97,8 +99,8 @@ def up(
 def _check_counts(settings: Settings, consumers: int, servers: int) -> None:
     if max(consumers, servers) > settings.kafka.partitions:
         raise SettingsError(
-            f"{max(consumers, servers)} can't share kafka.partitions = "
-            f"{settings.kafka.partitions} partitions; set LIKEWISE_KAFKA_PARTITIONS higher"
+            f"{max(consumers, servers)} processes can't share {settings.kafka.partitions} partitions "
+            "(kafka.partitions); set LIKEWISE_KAFKA_PARTITIONS higher"
         )
 
 
@@ -126,7 +128,7 @@ def _services(settings: Settings, consumers: int, servers: int) -> Iterator[Serv
 
 
 def child_environment(settings: Settings, monitoring_port: int) -> dict[str, str]:
-    """Return a child's environment: ours, with these settings and from no other source."""
+    """Return the environment of a child: ours, with exactly these settings."""
     own = {
         "monitoring": msgspec.structs.replace(
             settings.monitoring, host="127.0.0.1", port=monitoring_port
@@ -149,13 +151,13 @@ def child_environment(settings: Settings, monitoring_port: int) -> dict[str, str
             f"{ENV_PREFIX}REDIS_URL": settings.redis.url,
             f"{ENV_PREFIX}MODEL_DIRECTORY": str(settings.model.directory.absolute()),
         }
-        # A likewise.toml in this directory has been read; it must not overrule what came after.
+        # A likewise.toml in this directory is part of these settings; it must not override the rest.
         | {CONFIG_VARIABLE: os.devnull, "PYTHONUNBUFFERED": "1"}
     )
 
 
 def _teller(on_broken_pipe: Callable[[], None]) -> Callable[[str, str], None]:
-    """Return what prints a line of a service below the others, behind the service's name."""
+    """Return a function that prints a line of a service, after the service's name."""
     from rich.text import Text
 
     console = stdout()
@@ -165,7 +167,7 @@ def _teller(on_broken_pipe: Callable[[], None]) -> Callable[[str, str], None]:
         try:
             text = Text.assemble((f"{name:<{_NAME_WIDTH}} ", colour), Text.from_ansi(line))
             console.print(text, soft_wrap=True)
-        except (OSError, SystemExit):  # whoever read our output has gone (Rich exits, then)
+        except (OSError, SystemExit):  # the reader of our output has gone (Rich then exits)
             on_broken_pipe()
 
     return tell
@@ -175,7 +177,7 @@ def _introduce(local: LocalServers, tell: Callable[[str, str], None]) -> None:
     for description in local.descriptions:
         tell("up", description)
     tell("up", f"models in {local.settings.model.directory}")
-    tell("up", "starting the services; the first join of a group takes a few seconds")
+    tell("up", "starting the services, which takes a few seconds")
 
 
 def _say_ready(local: LocalServers, tell: Callable[[str, str], None]) -> None:
@@ -189,7 +191,7 @@ def _say_ready(local: LocalServers, tell: Callable[[str, str], None]) -> None:
         tell("up", f"    {command} {example}")
     for hint in local.hints:
         tell("up", f"    {hint}")
-    tell("up", "Ctrl-C ends everything")
+    tell("up", "Ctrl-C stops everything")
 
 
 def _check_servers(local: LocalServers) -> None:

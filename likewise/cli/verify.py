@@ -1,4 +1,4 @@
-"""`verify`: holds Redis against the log, and mends it where it is told to."""
+"""`verify`: compares Redis with the log, and repairs it on request."""
 
 from __future__ import annotations
 
@@ -23,25 +23,23 @@ _SHOWN_ITEMS = 5
 def verify(
     context: typer.Context,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Write what the log says where Redis is wrong.")
+        bool, typer.Option("--repair", help="Correct Redis where the log proves it wrong.")
     ] = False,
     allow_unproven: Annotated[
         bool,
-        typer.Option(
-            "--allow-unproven", help="Exit with 0 where the log can neither prove nor refute."
-        ),
+        typer.Option("--allow-unproven", help="Exit with 0 even if the log is incomplete."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Replay the likes topic into memory and compare it with Redis; exit code 1 if they differ.
+    """Replay the likes topic and compare the result with Redis. Exit code 1 if they differ.
 
-    Redis names the position up to which each partition is applied; the log is replayed to there.
-    So services may run meanwhile, and events that are not applied yet are no difference. Where the
-    topic's retention has removed events, likes that only they could explain are counted apart, and the
-    exit code is 1, unless `--allow-unproven` is given: such a log can't tell whether Redis is right.
+    The log is replayed up to the positions that Redis has applied, so services can keep running, and
+    events that are not applied yet do not count as differences. If retention has removed events, the
+    log cannot prove some likes: they are counted separately, and the exit code is 1 unless
+    `--allow-unproven` is given.
 
-    `--repair` touches only what is proven wrong, and never undoes an event that a consumer
-    applies meanwhile: it then stops and says so. Stop the consumers where that keeps happening.
+    `--repair` changes only what the log proves wrong. If a consumer applies an event to the same
+    data in the meantime, the repair stops and says so; stop the consumers if that keeps happening.
 
     ```
     likewise verify
@@ -54,7 +52,9 @@ def verify(
     cli = command_line(context)
     with cli.broker() as broker, cli.store() as store:
         if not broker.partitions(cli.topics.likes):
-            raise LikewiseError(f"there is no topic {cli.topics.likes}: nothing to compare with")
+            raise LikewiseError(
+                f"the topic {cli.topics.likes} does not exist: there is nothing to compare with"
+            )
         verifier = Verifier(broker, store, cli.topics.likes, cli.settings.kafka.partitioner)
         found = _run(verifier)
         repaired = _repair(verifier) if repair else None
@@ -62,9 +62,9 @@ def verify(
         print_json(_as_json(found, repaired))
     else:
         _print(found, repaired)
-    mended = repair and not found.beyond_log and not found.unsettled
+    repaired_all = repair and not found.beyond_log and not found.unsettled
     unproven = not (allow_unproven or (found.whole and not found.unproven_users))
-    if unproven or not (found.equal or mended):
+    if unproven or not (found.equal or repaired_all):
         raise typer.Exit(FAILED)
 
 
@@ -79,8 +79,8 @@ def _repair(verifier: Verifier) -> int:
         return verifier.repair()
     except PositionMovedError as error:
         raise LikewiseError(
-            "a consumer applied events while Redis was to be repaired, so it was left as it is "
-            "from there on; run it again, or stop the consumers before"
+            "a consumer applied events during the repair, so the repair is incomplete; run it again, "
+            "or stop the consumers first"
         ) from error
 
 
@@ -113,8 +113,8 @@ def _difference(found: Difference) -> dict[str, list[Any]]:
 def _print(found: Verification, repaired: int | None) -> None:
     out = stdout()
     out.print(
-        f"{found.events:,} events replayed ({found.invalid:,} not understood, {found.lag:,} not "
-        f"applied yet), {found.users:,} users compared"
+        f"{found.events:,} events replayed ({found.invalid:,} invalid, {found.lag:,} not applied yet), "
+        f"{found.users:,} users compared"
     )
     if found.scattered:
         out.print(f"{found.scattered:,} users have events on several partitions")
@@ -124,22 +124,24 @@ def _print(found: Verification, repaired: int | None) -> None:
     if repaired is not None:
         out.print(f"repaired {repaired:,} users")
     elif found.equal:
-        out.print("[green]Redis holds what the log says.[/]")
+        out.print("[green]Redis agrees with the log.[/]")
         if not found.proven:
-            complain("this log can't tell whether that is all: --allow-unproven accepts it")
+            complain(
+                "the log is incomplete, so this proves only a part; --allow-unproven accepts that"
+            )
 
 
 def _print_limits(found: Verification) -> None:
-    """Say what the comparison could not tell."""
+    """Print what the comparison cannot prove."""
     for (topic, number), at in found.beginnings.items():
-        complain(f"{topic}/{number} begins at {at}: what came before can't be verified")
+        complain(f"{topic}/{number} begins at offset {at}: earlier events can't be verified")
     if found.unproven_users:
         complain(
-            f"{found.unproven_users:,} users have likes that this log can neither prove nor refute"
+            f"{found.unproven_users:,} users have likes that the log can neither prove nor disprove"
         )
     for (topic, number), at in found.beyond_log.items():
         complain(
-            f"{topic}/{number} ends before {at}, which Redis says is applied: it was made anew"
+            f"{topic}/{number} ends before offset {at}, which Redis has applied: the topic was recreated"
         )
     if found.unsettled:
         complain(f"{len(found.unsettled):,} users changed too often to be compared; run it again")
@@ -152,7 +154,7 @@ def _print_differences(found: Verification) -> None:
     for user in found.wrong_users[:_SHOWN_USERS]:
         rows.add_row(plain(user), *_cells(found.differences[user]))
     out = stdout()
-    out.print(f"[red]{len(found.wrong_users):,} users differ[/]; the first of them:")
+    out.print(f"[red]{len(found.wrong_users):,} users differ[/]; the first ones:")
     out.print(rows)
 
 

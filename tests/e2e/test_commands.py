@@ -287,7 +287,7 @@ def test_an_export_says_which_ids_only_parquet_carries(deployed: Deployed, tmp_p
     deployed.run("like", "two\nlines", "x")
     deployed.settle()
     path = tmp_path / "all.csv"
-    assert "1 ids have line breaks" in deployed.run("export", str(path)).stderr
+    assert "1 ids contain line breaks" in deployed.run("export", str(path)).stderr
     assert "does not end" in deployed.run("import", str(path), "--dry-run", code=5).stderr
     deployed.run("export", str(path.with_suffix(".parquet")))
     deployed.run("import", str(path.with_suffix(".parquet")), "--dry-run", "--strict")

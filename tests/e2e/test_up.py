@@ -143,7 +143,7 @@ def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
             pid for pid in descendants(up.process.pid) if alive([pid])[0].endswith("consume ")
         ]
         os.kill(consumer, signal.SIGKILL)
-        up.await_line(r"^consumer +ended by signal 9; starting it again", start=said)
+        up.await_line(r"^consumer +ended by signal 9; restarting", start=said)
         publish(up, {"u": ["i"]})
         wait_until(
             lambda: likes_of(up, "u") == {"i"}, "the like, by the new consumer", START_TIMEOUT_S

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from consumers.stats import ConsumerStats
@@ -32,7 +32,6 @@ from likewise.settings import LoggingSettings, MonitoringSettings, Settings
 from likewise.settings_loader import setting_names
 
 if TYPE_CHECKING:
-    import typer
     from typer.testing import Result
 
 ROOT = Path(__file__).parents[2]
@@ -73,12 +72,26 @@ def commands(group: typer.Typer, *before: str) -> list[tuple[str, ...]]:
     return found
 
 
+def examples_of(command: tuple[str, ...]) -> list[str]:
+    """Return the lines of the code blocks in a command's docstring."""
+    found: Any = typer.main.get_command(app)
+    for name in command:
+        found = found.commands[name]
+    _, *blocks = found.help.split("```")
+    return [line.strip() for block in blocks[::2] for line in block.strip().splitlines()]
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
 @pytest.mark.parametrize("command", commands(app), ids=" ".join)
-def test_every_command_explains_itself_with_an_example(command: tuple[str, ...]) -> None:
-    shown = run(*command, "--help")
+def test_the_help_of_every_command_has_examples_on_lines_of_their_own(
+    command: tuple[str, ...], width: str
+) -> None:
+    shown = run(*command, "--help", COLUMNS=width)
     assert shown.exit_code == 0
-    examples = re.findall(r"^ +(likewise .*)$", shown.output, flags=re.MULTILINE)
+    examples = examples_of(command)
     assert any(f" {' '.join(command)}" in example for example in examples)
+    lines = [line.strip() for line in shown.output.splitlines()]
+    assert [line for line in lines if line in examples] == examples
     assert "[bold]" not in shown.output
 
 

@@ -243,7 +243,7 @@ def test_a_rating_or_kind_that_is_asked_for_has_to_be_there(tmp_path: Path) -> N
     (tmp_path / "file").write_text("user_id,item_id\n1,2\n")
     assert "--rating-column" in check("file", "--min-rating", "3", code=1)["said"]
     assert "--kind-column" in check("file", "--only", "buy", code=1)["said"]
-    assert "no action" in check("file", "--map", "buy=love", code=2)["said"]
+    assert "not an action" in check("file", "--map", "buy=love", code=2)["said"]
 
 
 # Times

@@ -1,4 +1,4 @@
-"""`demo`: likes of real people go in, recommendations come out, everything is cleared away."""
+"""`demo`: publishes real likes, shows recommendations, and removes everything again."""
 
 from __future__ import annotations
 
@@ -29,28 +29,30 @@ _WIDTH_OF_A_PIPE = 110
 
 def demo(
     events: Annotated[
-        int | None, typer.Option(min=1_000, help="Only the first so many of the 51,568 likes.")
+        int | None, typer.Option(min=1_000, help="Use only the first N of the 51,568 likes.")
     ] = None,
     user: Annotated[
-        list[str] | None, typer.Option(help="Whom to show; may be repeated. Ids are 1 to 671.")
+        list[str] | None, typer.Option(help="User to show, 1 to 671. May be repeated.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Watch likes of real people become recommendations, on servers started for it.
+    """Turn likes of real people into recommendations, on servers started for the purpose.
 
-    A broker and a Redis are started on free ports, in a private directory; whatever the settings
-    say is left alone. Nothing keeps running, also after a Ctrl-C.
+    Starts a broker and Redis on free ports, in a private directory. Ignores all settings, and leaves
+    nothing running, even after Ctrl-C.
 
-        likewise demo
-        likewise demo --user 15 --user 547
-        likewise demo --events 5000 --json
+    ```
+    likewise demo
+    likewise demo --user 15 --user 547
+    likewise demo --events 5000 --json
+    ```
     """
     from likewise.cli.demo.deployment import deployment
     from likewise.cli.demo.films import load_film_likes
     from likewise.cli.demo.story import Story
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Both end it in good order. A shell starts background jobs with Ctrl-C ignored.
+        # Both end it cleanly. A shell starts background jobs with Ctrl-C ignored.
         signal.signal(number, signal.default_int_handler)
     started_s = time.monotonic()
     film_likes = load_film_likes(events)
@@ -67,7 +69,7 @@ def demo(
 
 
 def _console(*, silent: bool) -> Console:
-    """Return where the story is told: as wide as it reads well where there is no terminal."""
+    """Return the console for the story, with a readable width where there is no terminal."""
     console = stdout()
     console.quiet = silent
     if not console.is_terminal:
@@ -83,12 +85,12 @@ def _shown_users(film_likes: FilmLikes, wanted: list[str] | None) -> list[UserId
     users = set(film_likes.users)
     for name in wanted:
         if name not in users:
-            raise typer.BadParameter(f"user {name} has no likes here")
+            raise typer.BadParameter(f"user {name} has no likes in these data")
     return [UserId(name) for name in wanted]
 
 
 def _tell(running: Deployment, film_likes: FilmLikes, story: Story, shown: list[UserId]) -> Figures:
-    """Go through all the steps; return what was measured, without the total."""
+    """Run all steps; return the measurements, without the total time."""
     from likewise.cli.demo.figures import Figures, percentile
     from likewise.client.client import Likewise
     from likewise.operations.verification import Verifier
@@ -122,7 +124,7 @@ def _tell(running: Deployment, film_likes: FilmLikes, story: Story, shown: list[
 
 
 def _publish_and_apply(running: Deployment, film_likes: FilmLikes) -> tuple[float, float]:
-    """Publish all likes and wait until Redis has them; return the seconds to both moments."""
+    """Publish all likes and wait until they are in Redis; return the seconds that each took."""
     from likewise.client.bulk import BULK_LINGER_MS, BulkPublisher
     from likewise.messages.events import Like
     from likewise.operations.applied import wait_until_applied
