@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import inspect
-import struct
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ from kafka.protocol.consumer import IsolationLevel
 from kafka.record.memory_records import MemoryRecords
 
 from likewise.log.kafka.decompression import TooLargeError, decompress
-from likewise.log.kafka.fetching import GuardedRecords
+from likewise.log.kafka.guarded_records import GuardedRecords
 from likewise.records import Unreadable
 from tests.raw_batches import CODECS, Sent, batch, marker, with_checksum, with_header_name
 
@@ -47,11 +45,11 @@ class Log:
     at: int = 0
     aborted: Sequence[Any] = ()
     end: int = -1
-    doubts: dict[Any, Any] = field(default_factory=dict)
+    damage: dict[Any, Any] = field(default_factory=dict)
 
     def fetch(self) -> list[Record]:
         """Return all that one fetch from where we are gives, as it comes piece by piece."""
-        fetcher: Any = SimpleNamespace(doubts=self.doubts, high_watermarks={PARTITION: self.end})
+        fetcher: Any = SimpleNamespace(damage=self.damage, high_watermarks={PARTITION: self.end})
         part = GuardedRecords(
             fetcher,
             self.at,
@@ -226,33 +224,3 @@ def test_no_bytes_at_all_stop_a_reader(fetched: bytes) -> None:
     for _ in range(4):
         log.fetch()
     assert not fetched or log.at > 0
-
-
-def test_what_we_replace_in_kafka_python_is_as_it_was_when_this_was_tested() -> None:
-    assert kafka.__version__.startswith("3.0.")
-    records = Fetcher.PartitionRecords
-    assert [*inspect.signature(records.__init__).parameters][:4] == [
-        "self",
-        "fetch_offset",
-        "tp",
-        "records",
-    ]
-    assert [*inspect.signature(records._unpack_records).parameters] == [
-        "self",
-        "tp",
-        "records",
-        "key_deserializer",
-        "value_deserializer",
-    ]
-    assert [*inspect.signature(Fetcher._append).parameters] == [
-        "self",
-        "drained",
-        "part",
-        "max_records",
-        "update_offsets",
-    ]
-    assert [*inspect.signature(Fetcher._parse_fetched_data).parameters] == [
-        "self",
-        "completed_fetch",
-    ]
-    assert struct.calcsize(">qiibIhiqqqhii") == 61

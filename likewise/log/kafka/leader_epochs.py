@@ -1,4 +1,8 @@
-"""Where the log of a leader ends (KIP-320), which kafka-python asks only for its own consumers."""
+"""Where the log of a leader epoch ends (KIP-320).
+
+kafka-python 3.0 has no public call for it: its consumers ask for themselves only. This sends the
+request through private parts of its admin client.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,9 @@ _CONSUMER = -1
 
 
 def epoch_ends(admin: Any, epochs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """Return the offset before which each log is as it was in its epoch.
+    """Return the offset up to which each log is unchanged since its epoch.
 
-    Left out are partitions of which the broker does not know, and all where it can't be asked.
+    Partitions that the broker does not know are left out; so are all, if it does not support this.
 
     Raises:
         KafkaError: as kafka-python raises it.

@@ -98,7 +98,11 @@ class KafkaSink:
             self._producer.close(timeout=CLOSE_TIMEOUT_MS / 1000)
 
     def _send_after_refresh(self, topic: str, record: dict[str, Any]) -> Any:
-        """Send once the producer has refreshed its metadata, which it does every five minutes."""
+        """Send after a refresh of the metadata.
+
+        For a partition that it does not know, `KafkaProducer._partition` (kafka-python 3.0,
+        kafka/producer/kafka.py) raises ValueError until its own refresh, every five minutes.
+        """
         known = threading.Event()
         self._producer._metadata.request_update().add_both(lambda _: known.set())
         known.wait(_METADATA_TIMEOUT_S)

@@ -28,6 +28,7 @@ def is_tansu(admin: Any) -> bool:
 
     Tansu 0.6 does not name itself. It lacks these two requests, which Apache Kafka has had since 1.0.
     """
+    # `admin.api_versions()` raises ValueError for a request that is newer than kafka-python 3.0.
     supported = admin._manager.broker_version_data.api_versions
     return not {_CREATE_PARTITIONS, _OFFSET_FOR_LEADER_EPOCH} & supported.keys()
 
