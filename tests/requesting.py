@@ -108,13 +108,22 @@ class Requester:
         self._sink.send(self.topics.requests, value, headers=headers).result(PATIENCE_S)
         return correlation
 
-    def ask_many(self, body: dict[str, Any], count: int) -> list[bytes]:
+    def ask_many(
+        self,
+        body: dict[str, Any],
+        count: int,
+        *,
+        topic: str | None = None,
+        reply_partition: int | None = None,
+    ) -> list[bytes]:
         """Publish one request so often, all to partition 0; return the correlation ids."""
         correlations = [os.urandom(16) for _ in range(count)]
         value = json.dumps(body).encode()
-        topic = (REPLY_TOPIC_HEADER, self.reply_topic.encode())
+        route = [(REPLY_TOPIC_HEADER, (topic or self.reply_topic).encode())]
+        if reply_partition is not None:
+            route.append(partition_header(reply_partition))
         for one in correlations:
-            headers = [(CORRELATION_HEADER, one), topic]
+            headers = [(CORRELATION_HEADER, one), *route]
             self._sink.send(self.topics.requests, value, headers=headers, partition=0)
         self._sink.flush(PATIENCE_S)
         return correlations
