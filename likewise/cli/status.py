@@ -77,6 +77,7 @@ def _lag(lag: Lag) -> str:
 
 def _add_redis(rows: Table, redis: RedisStatus, now_s: float) -> None:
     rows.add_row("[bold]users[/]", f"{redis.users:,} with {redis.likes:,} likes")
+    rows.add_row("on several partitions", f"{redis.scattered_users:,} users")
     rows.add_row("retired items", f"{redis.retired_items:,}")
     rows.add_row("[bold]model[/]", redis.model.version if redis.model else "none yet")
     if redis.model is not None:

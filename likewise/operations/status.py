@@ -1,4 +1,4 @@
-"""How a deployment is, read off its servers: nothing is written, no group is joined."""
+"""The state of a deployment, read from its servers without writing or joining a group."""
 
 from __future__ import annotations
 
@@ -21,45 +21,47 @@ if TYPE_CHECKING:
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """How far a group is behind the end of its topic."""
+    """How far a consumer group is behind the end of its topic."""
 
     topic: str
     group: str
     partitions: int
     records: int
-    """Records in the topic now."""
+    """Records in the topic."""
     lag: int
-    """Records that the group has not committed."""
+    """Records that the group has not committed yet."""
     held_back: int = 0
-    """Offsets after those that can't be read before an open transaction has ended."""
+    """Offsets behind an open transaction, which can't be read before it ends."""
 
 
 class KafkaStatus(msgspec.Struct, frozen=True):
-    """What the brokers say. Topics that do not exist yet are empty ones."""
+    """The state of the topics. A topic that does not exist yet counts as empty."""
 
     likes: Lag
     requests: Lag
     dead_letters: int
     gone: int
-    """Events that retention has removed from the log, from which Redis can't be rebuilt any more."""
+    """Events that retention has removed from the log, so that Redis can't be rebuilt from it."""
     not_applied: int | None
-    """Likes that Redis does not hold yet, by the positions in it; None without Redis."""
+    """Events that are not applied to Redis yet, by its positions; None without Redis."""
 
 
 class RedisStatus(msgspec.Struct, frozen=True):
-    """What Redis says."""
+    """The state of Redis."""
 
     users: int
     likes: int
+    scattered_users: int
+    """Users with events on several partitions, which are merged by timestamp."""
     retired_items: int
     changed_users: int
-    """Users whose likes changed since the indexer last read them."""
+    """Users whose likes have changed since the indexer last read them."""
     model: Announcement | None
-    """The current model; None before the first."""
+    """The current model; None before the first build."""
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What was found; a part whose server is out of reach is None, and `unreachable` says why."""
+    """The state of both servers. It is None for one that can't be reached; `unreachable` has the reasons."""
 
     kafka: KafkaStatus | None
     redis: RedisStatus | None
@@ -67,10 +69,10 @@ class Status(msgspec.Struct, frozen=True):
 
 
 def status_of(settings: Settings, broker: Broker, store: LikeStore) -> Status:
-    """Return how the deployment is. Counts users and likes one by one: O(users).
+    """Return the state of the deployment. Counts users and likes one by one: O(users).
 
     Raises:
-        SettingsError: a server refuses our credentials.
+        SettingsError: a server refuses the credentials.
     """
     unreachable = []
     redis = kafka = None
@@ -86,13 +88,13 @@ def status_of(settings: Settings, broker: Broker, store: LikeStore) -> Status:
 
 
 def kafka_status(settings: Settings, broker: Broker, store: LikeStore | None) -> KafkaStatus:
-    """Return what the brokers say, and with a store how far it is behind them.
+    """Return the state of the topics, and with a store how far it is behind them.
 
     Raises:
-        TransientError: the brokers, or the store, are out of reach.
+        TransientError: the brokers or the store can't be reached.
     """
     topics = Topics(settings.kafka.topic_prefix)
-    # Before the ends are asked for: what is applied is never beyond them.
+    # Read before the ends of the partitions, so that it is never beyond them.
     likes = broker.partitions(topics.likes)
     applied = None if store is None else store.positions(likes)
     return KafkaStatus(
@@ -105,10 +107,10 @@ def kafka_status(settings: Settings, broker: Broker, store: LikeStore | None) ->
 
 
 def redis_status(store: LikeStore, *, chunk: int) -> RedisStatus:
-    """Return what the store says.
+    """Return the state of the store.
 
     Raises:
-        TransientError: it is out of reach.
+        TransientError: it can't be reached.
     """
     users: set[UserId] = set()
     likes = 0
@@ -119,6 +121,7 @@ def redis_status(store: LikeStore, *, chunk: int) -> RedisStatus:
     return RedisStatus(
         users=len(users),
         likes=likes,
+        scattered_users=store.scattered_count(),
         retired_items=len(store.retired()[1]),
         changed_users=store.changed_count(),
         model=_current_model(store),
@@ -149,7 +152,7 @@ def _records(broker: Broker, partitions: Sequence[TopicPartition]) -> int:
 def _behind(
     broker: Broker, partitions: Sequence[TopicPartition], reached: Sequence[int | None]
 ) -> int:
-    """Return how many records come after those reached; None counts from the beginning."""
+    """Return how many records follow the positions reached; None counts from the beginning."""
     if not partitions:
         return 0
     ends = broker.end_offsets(partitions)

@@ -77,7 +77,16 @@ def test_likes_users_and_the_model_are_counted_exactly() -> None:
     found = status_of(SETTINGS, MemoryBroker(), store).redis
     assert found is not None
     assert (found.users, found.likes, found.retired_items, found.changed_users) == (2, 3, 1, 2)
+    assert found.scattered_users == 0
     assert found.model == announced
+
+
+def test_users_with_events_on_several_partitions_are_counted() -> None:
+    store = MemoryStore()
+    store.scatter({UserId("a"): 0, UserId("b"): 7}, store.homes("murmur2", 6))
+    found = status_of(SETTINGS, MemoryBroker(), store).redis
+    assert found is not None
+    assert found.scattered_users == 2
 
 
 def test_a_user_that_a_scan_names_twice_counts_once() -> None:

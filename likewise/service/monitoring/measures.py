@@ -1,4 +1,4 @@
-"""What each service measures: the names, and how each is read off the service's stats."""
+"""The metrics of each service: names, help, and how to read them from the service's stats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_00
 
 
 class Distribution(NamedTuple):
-    """A histogram of a service, and the attribute of its stats that is called with each value."""
+    """A histogram of a service. The attribute of its stats is a callable that records a value."""
 
     name: str
     documentation: str
@@ -22,7 +22,7 @@ class Distribution(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """One metric of a service: how it is read off the stats; None leaves it out for now."""
+    """One metric of a service. `read` returns its value; None leaves the metric out."""
 
     name: str
     documentation: str
@@ -30,131 +30,150 @@ class Measure(NamedTuple):
     label: str | None = None
     """The label whose values are the mapping's keys."""
     counts: bool = True
-    """Whether it only ever grows (a counter) or goes up and down (a gauge)."""
+    """Whether it is a counter; if not, it is a gauge."""
 
 
 EVERY_SERVICE = (
-    Measure("ready", "1 while the service can work.", lambda s: s.heartbeat.ready, counts=False),
+    Measure(
+        "ready",
+        "1 while the service is ready: it can work now.",
+        lambda s: s.heartbeat.ready,
+        counts=False,
+    ),
     Measure(
         "silent_seconds",
-        "Since the loop last turned.",
+        "Seconds since the last turn of the service's loop.",
         lambda s: s.heartbeat.silent_s,
         counts=False,
     ),
-    Measure("retries", "Attempts that a server's absence made vain.", lambda s: s.retries),
+    Measure(
+        "retries", "Calls to Kafka or Redis that failed and were retried.", lambda s: s.retries
+    ),
     Measure(
         "server_errors",
-        "The same by what was at fault: kafka, redis or other.",
+        "Calls that failed and were retried, by server: kafka, redis or other.",
         lambda s: s.server_errors,
         label="server",
     ),
     Measure(
         "redis_evicts",
-        "1 while Redis may remove likes to make room, or has removed keys.",
+        "1 while Redis is configured to evict keys, or has evicted any.",
         lambda s: not s.keeping.sound,
         counts=False,
     ),
     Measure(
         "redis_evicted_keys",
-        "Keys that Redis has removed to make room.",
+        "Keys that Redis has evicted, by its own count.",
         lambda s: s.keeping.evicted_keys,
         counts=False,
     ),
 )
 MEASURES = {
     "consumer": (
-        Measure("batches", "Batches applied.", lambda s: s.batches),
+        Measure("batches", "Batches of events applied to Redis.", lambda s: s.batches),
         Measure("events_applied", "Events applied to Redis.", lambda s: s.events_applied),
-        Measure("dead_letters", "Events not understood.", lambda s: s.dead_letters),
+        Measure(
+            "dead_letters", "Events written to the dead-letter topic.", lambda s: s.dead_letters
+        ),
         Measure(
             "log_breaks",
-            "Times a partition did not go on from what was applied of it.",
+            "Times a partition did not continue at the applied position: retention removed events first,"
+            " the topic was recreated (remade), or its log was truncated.",
             lambda s: s.log_breaks,
             label="reason",
         ),
         Measure(
             "unclear_times",
-            "Events whose `timestamp` is no time; it was ignored, and the event applied.",
+            "Events applied without their `timestamp`, which could not be parsed.",
             lambda s: s.unclear_times,
         ),
         Measure(
             "scattered_users",
-            "Users found to have events on several partitions, which are merged by timestamp.",
+            "Users found to have events on several partitions, which are then merged by timestamp.",
             lambda s: s.scattered_users,
         ),
         Measure(
             "rejoins",
-            "Times the group was joined anew because nobody read a partition on.",
+            "Times the service rejoined its group because a partition made no progress.",
             lambda s: s.rejoins,
         ),
         Measure(
             "lag",
-            "Events not applied yet of the partitions that are this consumer's.",
+            "Events not applied yet, by partition assigned to this consumer.",
             lambda s: s.lag,
             label="partition",
             counts=False,
         ),
         Measure(
             "held_back",
-            "Offsets that can't be read before an open transaction has ended.",
+            "Offsets behind an open transaction, which can't be read before it ends.",
             lambda s: s.held_back,
             label="partition",
             counts=False,
         ),
         Measure(
             "quality_measuring",
-            "1 while there is a model to hold new likes against.",
+            "1 while there is a model to test new likes against.",
             lambda s: s.quality and s.quality.model_version is not None,
             counts=False,
         ),
         Measure(
             "quality_hit_rate",
-            "Share of the last 1,000 sampled new likes that were among the 20 items the current"
-            " model would have recommended right before.",
+            "Share of the last 1,000 sampled new likes that were among the 20 items that the current"
+            " model would have recommended just before.",
             lambda s: s.quality and s.quality.hit_rate,
             counts=False,
         ),
         Measure(
             "quality_popular_hit_rate",
-            "The same share, had everybody been given the 20 most popular items.",
+            "The same share for the 20 most popular items instead of recommendations.",
             lambda s: s.quality and s.quality.popular_hit_rate,
             counts=False,
         ),
         Measure(
             "quality_window",
-            "Likes that the two shares are taken over, 1,000 at most.",
+            "Number of likes in the two shares, 1,000 at most.",
             lambda s: s.quality and s.quality.window,
             counts=False,
         ),
         Measure(
             "quality_questions",
-            "Sampled likes held against the model.",
+            "Sampled likes tested, by outcome: hit, miss, or unknown_item (not in the model).",
             lambda s: s.quality and s.quality.outcomes,
             label="outcome",
         ),
         Measure(
             "quality_popular_hits",
-            "Of these, how many the popular list had.",
+            "Sampled likes that were among the 20 most popular items.",
             lambda s: s.quality and s.quality.popular_hits,
         ),
         Measure(
             "quality_dropped",
-            "Sampled likes that were not held against the model.",
+            "Sampled likes that were not tested, by reason.",
             lambda s: s.quality and {**s.quality.dropped, **s.quality.discarded},
             label="reason",
         ),
     ),
     "indexer": (
-        Measure("leads", "1 while this indexer is the one.", lambda s: s.leads, counts=False),
-        Measure("builds", "Models built and announced.", lambda s: s.builds),
-        Measure("failures", "Models that could not be written.", lambda s: s.failures),
         Measure(
-            "build_seconds", "The last build.", lambda s: s.seconds, label="step", counts=False
+            "leads",
+            "1 while this indexer is the leader, which builds.",
+            lambda s: s.leads,
+            counts=False,
+        ),
+        Measure("builds", "Models built and announced.", lambda s: s.builds),
+        Measure("failures", "Builds whose model could not be written.", lambda s: s.failures),
+        Measure(
+            "build_seconds",
+            "Duration of the last build, by step.",
+            lambda s: s.seconds,
+            label="step",
+            counts=False,
         ),
         *(
             Measure(
                 f"model_{name}",
-                f"{name.capitalize()} in the model built last.",
+                f"{name.capitalize()} in the last model built.",
                 lambda s, name=name: s.current and getattr(s.current, name),  # type: ignore[misc]  # mypy types no lambda's default
                 counts=False,
             )
@@ -162,13 +181,13 @@ MEASURES = {
         ),
         Measure(
             "model_snapshot_timestamp_seconds",
-            "When the snapshot was taken that the last model was built from.",
+            "When the snapshot of the last model built was taken, in seconds since 1970.",
             lambda s: s.current and s.current.snapshot_at_ms / 1000,
             counts=False,
         ),
         Measure(
             "model",
-            "1 for the model that this indexer built last.",
+            "1 for the last model that this indexer built.",
             lambda s: s.current and {s.current.version: 1.0},
             label="version",
             counts=False,
@@ -176,45 +195,63 @@ MEASURES = {
     ),
     "server": (
         Measure("batches", "Batches of requests ranked.", lambda s: s.batches),
-        Measure("replies", "Replies sent.", lambda s: s.replies, label="outcome"),
-        Measure("dead_letters", "Requests nobody could be told about.", lambda s: s.dead_letters),
-        Measure("lost_requests", "Requests that retention removed unanswered.", lambda s: s.lost),
+        Measure(
+            "replies",
+            "Replies sent, by outcome: model, popular, or an error code.",
+            lambda s: s.replies,
+            label="outcome",
+        ),
+        Measure(
+            "dead_letters",
+            "Requests written to the dead-letter topic, because no reply could be sent.",
+            lambda s: s.dead_letters,
+        ),
+        Measure(
+            "lost_requests",
+            "Requests that retention removed before they were answered.",
+            lambda s: s.lost,
+        ),
         Measure(
             "rejoins",
-            "Times the group was joined anew because nobody read a partition on.",
+            "Times the service rejoined its group because a partition made no progress.",
             lambda s: s.rejoins,
         ),
-        Measure("waiting", "Requests that wait for a like.", lambda s: s.waiting, counts=False),
+        Measure(
+            "waiting",
+            "Requests waiting for the event in `after` to be applied.",
+            lambda s: s.waiting,
+            counts=False,
+        ),
         Measure(
             "backlog",
-            "Requests that were read and wait for their turn.",
+            "Requests read and waiting to be ranked.",
             lambda s: s.backlog,
             counts=False,
         ),
         Measure(
             "lag",
-            "Requests without a reply of the partitions that are this server's.",
+            "Requests without a reply yet, by partition assigned to this server.",
             lambda s: s.lag,
             label="partition",
             counts=False,
         ),
         Measure(
             "held_back",
-            "Offsets that can't be read before an open transaction has ended.",
+            "Offsets behind an open transaction, which can't be read before it ends.",
             lambda s: s.held_back,
             label="partition",
             counts=False,
         ),
         Measure(
             "model",
-            "1 for the model that answers.",
+            "1 for the model in use.",
             lambda s: s.model_version and {s.model_version: 1.0},
             label="version",
             counts=False,
         ),
         Measure(
             "model_snapshot_timestamp_seconds",
-            "When the snapshot was taken that the model in use was built from.",
+            "When the snapshot of the model in use was taken, in seconds since 1970.",
             lambda s: s.model_snapshot_at_ms and s.model_snapshot_at_ms / 1000,
             counts=False,
         ),
@@ -227,7 +264,7 @@ DISTRIBUTIONS = {
         Distribution("batch_records", "Records in a batch.", "on_batch", _BATCH_BUCKETS),
         Distribution(
             "delay_seconds",
-            "From the timestamp of a batch's oldest event to its likes in Redis.",
+            "Seconds from the timestamp of a batch's oldest event until the batch is in Redis.",
             "on_delay_s",
             _DELAY_BUCKETS_S,
         ),
@@ -236,7 +273,7 @@ DISTRIBUTIONS = {
         Distribution("batch_requests", "Requests in a batch.", "on_batch", _BATCH_BUCKETS),
         Distribution(
             "latency_seconds",
-            "From a request's timestamp to its reply.",
+            "Seconds from the timestamp of a request until its reply.",
             "on_latency_s",
             _LATENCY_BUCKETS_S,
         ),

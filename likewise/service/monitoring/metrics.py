@@ -1,6 +1,6 @@
-"""Prometheus metrics, read off a worker's stats when they are asked for; no call on the hot path.
+"""Prometheus metrics, read from a worker's stats when they are scraped, not on the hot path.
 
-The exceptions are the histograms, once a batch or reply: they can't be read off afterwards.
+Histograms are the exception: the worker records each batch or reply.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def registry_of(service: str, stats: Any) -> CollectorRegistry:
-    """Return a registry of the service's metrics and those of its process.
+    """Return a registry with the metrics of the service and of its process.
 
     `service` is "consumer", "indexer" or "server", `stats` its worker's dataclass.
     """
@@ -44,7 +44,7 @@ def registry_of(service: str, stats: Any) -> CollectorRegistry:
 
 
 def sample_labels(service: str) -> dict[str, set[str]]:
-    """Return the labels of each sample that the service may give, beside those of its process."""
+    """Return the labels of each sample of the service, without those of its process."""
     labels = {
         f"likewise_{service}_{one.name}{'_total' if one.counts else ''}": {one.label}
         if one.label
@@ -58,7 +58,7 @@ def sample_labels(service: str) -> dict[str, set[str]]:
 
 
 class StatsCollector:
-    """Gives what a service's stats hold now, as metrics named `likewise_<service>_…`."""
+    """Yields the current stats of a service as metrics named `likewise_<service>_…`."""
 
     def __init__(self, service: str, stats: Any) -> None:
         """Read nothing yet."""
@@ -82,7 +82,7 @@ class StatsCollector:
         if isinstance(value, int | float):
             family.add_metric([], float(value))
         else:
-            # A copy at once: the worker goes on meanwhile.
+            # A copy, since the worker changes it meanwhile.
             for of, amount in dict(value).items():
                 family.add_metric([of], amount)
         return family
