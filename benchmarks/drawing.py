@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.measure import number
-from likewise.evaluation.svg import Bar, bar_chart
+from likewise.evaluation.report.svg import Bar, bar_chart
 
 if TYPE_CHECKING:
     from benchmarks.results import Curve, Figure, Plot

@@ -26,7 +26,8 @@ from indexer.build import Steps, build_model
 from indexer.choice import build_best
 from indexer.svd import normalise, truncated_svd
 from indexer.warm_start import WarmStart
-from likewise.models.files import new_version, write_model
+from likewise.models.files import write_model
+from likewise.models.versions import new_version
 from likewise.ranking.recipe import Recipe
 from likewise.settings import ModelSettings
 

@@ -24,7 +24,8 @@ from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
 from likewise.messages.announcements import encode_announcement
 from likewise.messages.ids import ItemId, UserId
-from likewise.models.files import new_version, write_model
+from likewise.models.files import write_model
+from likewise.models.versions import new_version
 from likewise.ranking.recipe import Recipe
 from likewise.service.logs import configure_logging
 from likewise.settings import LoggingSettings, ModelSettings, RedisSettings, Settings

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from indexer.popularity import popularity_of
-from likewise.models.files import new_version, write_model
+from likewise.models.files import write_model
+from likewise.models.versions import new_version
 from likewise.retry import StoppedError
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import numpy as np
 
 from indexer.svd import item_degrees
 from likewise.errors import ModelFileError
-from likewise.models.files import list_versions, read_model
+from likewise.models.files import read_model
+from likewise.models.versions import list_versions
 
 if TYPE_CHECKING:
     from pathlib import Path

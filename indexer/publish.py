@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import ModelFileError
 from likewise.messages.announcements import TOPIC_KEY, decode_announcement, encode_announcement
-from likewise.models.files import newest_sound_version, prune, read_manifest, read_model
+from likewise.models.files import read_manifest, read_model
+from likewise.models.versions import newest_sound_version, remove_old_versions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,7 @@ class Publisher:
         """Remove all versions but the newest `keep` and the announced one; return what went."""
         current = self.announced()
         version = None if current is None else current.version
-        return prune(self.directory, keep=keep, current=version)
+        return remove_old_versions(self.directory, keep=keep, current=version)
 
 
 def use_version(

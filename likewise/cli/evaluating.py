@@ -27,11 +27,11 @@ from likewise.operations.files.options import ReadOptions
 
 if TYPE_CHECKING:
     from indexer.progress import Progress
-    from likewise.evaluation.likes import LikeTable
-    from likewise.evaluation.sources import Read
-    from likewise.evaluation.splits import Division
-    from likewise.evaluation.tuning import Tuning
-    from likewise.evaluation.until import Until
+    from likewise.evaluation.likes.sources import Read
+    from likewise.evaluation.likes.splits import Division
+    from likewise.evaluation.likes.table import LikeTable
+    from likewise.evaluation.likes.until import Until
+    from likewise.evaluation.tuning.search import Tuning
 
 
 @with_reading_options
@@ -111,10 +111,10 @@ def evaluate(
     likewise --config tuned.toml index
     ```
     """
-    from likewise.evaluation.account import as_json as account_of
     from likewise.evaluation.evaluate import Options
     from likewise.evaluation.evaluate import evaluate as measure
-    from likewise.evaluation.splits import divide
+    from likewise.evaluation.likes.splits import divide
+    from likewise.evaluation.report.account import as_json as account_of
 
     cli = command_line(context)
     if [file is not None, from_redis, from_topic].count(True) != 1:
@@ -159,7 +159,7 @@ def _names(given: list[str] | None) -> tuple[str, ...]:
 
 def _until(text: str, *, file: str | None, from_redis: bool) -> Until:
     from likewise.errors import InvalidInputError
-    from likewise.evaluation.until import parse_until
+    from likewise.evaluation.likes.until import parse_until
 
     try:
         until = parse_until(
@@ -187,7 +187,7 @@ def _seconds(text: str) -> float:
 
 
 def _check_settings_out(path: Path | None, tune: bool) -> None:
-    from likewise.evaluation.settings_file import check_settings_file
+    from likewise.evaluation.tuning.settings_file import check_settings_file
 
     if path is None:
         return
@@ -207,7 +207,7 @@ def _read(
     strict: bool,
 ) -> tuple[Read, str]:
     """Return the likes, and what to call where they came from."""
-    from likewise.evaluation import sources
+    from likewise.evaluation.likes import sources
     from likewise.operations.files.errors import LikeFileError
     from likewise.operations.files.reading import read_rows
 
@@ -231,16 +231,16 @@ def _read(
 def _tune(
     likes: LikeTable, division: Division, k: int, seed: int, budget_s: float, progress: Progress
 ) -> Tuning:
-    from likewise.evaluation.held_out import hold_out
-    from likewise.evaluation.likes import Part
-    from likewise.evaluation.tuning import tune
+    from likewise.evaluation.likes.held_out import hold_out
+    from likewise.evaluation.likes.table import Split
+    from likewise.evaluation.tuning.search import tune
 
-    held_out = hold_out(likes, division.parts, fit=[Part.TRAIN], wanted=Part.VALID)
+    held_out = hold_out(likes, division.splits, fit=[Split.TRAIN], wanted=Split.VALID)
     return tune(held_out, k=k, seed=seed, budget_s=budget_s, progress=progress)
 
 
 def _write_settings(path: Path, tuning: Tuning, source: str, k: int) -> None:
-    from likewise.evaluation.settings_file import settings_toml, write_settings_file
+    from likewise.evaluation.tuning.settings_file import settings_toml, write_settings_file
 
     best, default = tuning.best, tuning.default
     remarks = [
@@ -252,7 +252,7 @@ def _write_settings(path: Path, tuning: Tuning, source: str, k: int) -> None:
 
 
 def _write_report(path: Path, account: dict[str, object]) -> None:
-    from likewise.evaluation.report import as_html
+    from likewise.evaluation.report.html import as_html
 
     try:
         path.write_text(as_html(account), encoding="utf-8")

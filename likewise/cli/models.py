@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from likewise.cli.comparing import compare
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.options import Json
 from likewise.cli.output import complain, duration, print_json, size, stdout, table
-from likewise.cli.shadow.command import compare
 from likewise.errors import ModelFileError, TransientError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def prune(
     likewise models prune --keep 2 --dry-run
     ```
     """
-    from likewise.models.files import prune as remove
+    from likewise.models.versions import remove_old_versions
 
     cli = command_line(context)
     directory = cli.settings.model.directory
@@ -125,7 +125,7 @@ def prune(
         names = [manifest.version for manifest in _versions(directory)[kept:]]
         removed = [name for name in names if name != current]
     else:
-        removed = remove(directory, keep=kept, current=current)
+        removed = remove_old_versions(directory, keep=kept, current=current)
     if as_json:
         print_json(removed)
         return
@@ -139,7 +139,7 @@ app.command()(compare)
 
 
 def _versions(directory: Path) -> list[Manifest]:
-    from likewise.models.files import list_versions
+    from likewise.models.versions import list_versions
 
     return list_versions(directory)
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from likewise.evaluation import contenders
-from likewise.evaluation.held_out import hold_out
-from likewise.evaluation.likes import Part
-from likewise.evaluation.metrics import coverage, per_user
+from likewise.evaluation.likes.held_out import hold_out
+from likewise.evaluation.likes.table import Split
+from likewise.evaluation.metrics.lists import coverage, per_user
+from likewise.evaluation.metrics.summaries import Measured, summarise
 from likewise.evaluation.ranking import approximation, rank
-from likewise.evaluation.summaries import Measured, summarise
 from likewise.evaluation.trade_off import trade_off
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from indexer.progress import Progress
     from likewise.evaluation.contenders import Contender
-    from likewise.evaluation.held_out import HeldOut
-    from likewise.evaluation.likes import LikeTable
+    from likewise.evaluation.likes.held_out import HeldOut
+    from likewise.evaluation.likes.splits import Division
+    from likewise.evaluation.likes.table import LikeTable
+    from likewise.evaluation.metrics.summaries import Summary
     from likewise.evaluation.ranking import Approximation
-    from likewise.evaluation.splits import Division
-    from likewise.evaluation.summaries import Summary
     from likewise.evaluation.trade_off import Traded
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
@@ -77,7 +77,7 @@ def evaluate(
     progress: Progress,
 ) -> Evaluation:
     """Return how everything that is asked for does on the test likes, fitted on all others."""
-    held_out = hold_out(likes, division.parts, fit=(Part.TRAIN, Part.VALID), wanted=Part.TEST)
+    held_out = hold_out(likes, division.splits, fit=(Split.TRAIN, Split.VALID), wanted=Split.TEST)
     everybody = np.arange(len(held_out.user_rows))
     for_everybody = {ORIGINAL, *options.extra}
     sample = _sample(len(everybody), options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from likewise.evaluation.metrics import METRICS, coverage, intra_list_diversity, per_user
+from likewise.evaluation.metrics.lists import METRICS, coverage, intra_list_diversity, per_user
 from likewise.evaluation.ranking import rank
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.progress import Progress
-    from likewise.evaluation.held_out import HeldOut
+    from likewise.evaluation.likes.held_out import HeldOut
     from likewise.ranking.model import Model
 
 # (diversity, novelty) as requests may ask for; the first is what they get who ask for nothing.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import ModelFileError
 from likewise.messages.announcements import decode_announcement
-from likewise.models.files import list_versions, read_manifest, read_model
+from likewise.models.files import read_manifest, read_model
+from likewise.models.versions import list_versions
 from likewise.retry import StoppedError, delays_s, retry
 from likewise.service.logs import get_logger
 from likewise.service.loop import log_retry

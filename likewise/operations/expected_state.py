@@ -1,4 +1,4 @@
-"""Replay: what the likes topic alone says about every user, to hold against the store.
+"""What every user should like by the likes topic alone, to compare with the store.
 
 The events are applied one by one, in the plainest way there is, and not with the consumers' own
 code: a fault there would otherwise hide itself.
@@ -38,7 +38,7 @@ class Difference(NamedTuple):
         return bool(self.missing or self.extra)
 
 
-class Replay:
+class ExpectedState:
     """The state that the events so far come to. Memory: one set per user, ids shared.
 
     `whole` says that the log begins with its first event: then there is nothing it doesn't know.

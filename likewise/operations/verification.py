@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from likewise.errors import InvalidInputError
 from likewise.log.ranges import read_between
 from likewise.messages.events import RestoreItem, RetireItem, decode_event
-from likewise.operations.expected_state import Difference, Replay
+from likewise.operations.expected_state import Difference, ExpectedState
 from likewise.records import TopicPartition
 from likewise.store.port import Advance, Changes, History, UserChange
 
@@ -98,7 +98,7 @@ class Verifier:
         )
         self._beginnings = dict(self._at)
         self._unread_cuts = set(self.result.beginnings)
-        self._replay = Replay(whole=self.result.whole)
+        self._expected = ExpectedState(whole=self.result.whole)
 
     def run(self, on_progress: Progress) -> Verification:
         """Return how the store differs from the log; `on_progress` is told read and total events.
@@ -108,11 +108,11 @@ class Verifier:
         """
         self._advance(on_progress)
         stored_users = {user for users in self._store.scan_users(_CHUNK) for user in users}
-        suspects = stored_users | self._replay.likes.keys() | self._replay.merged.keys()
+        suspects = stored_users | self._expected.likes.keys() | self._expected.merged.keys()
         self.result.users = len(suspects)
         for _ in range(_ROUNDS):
             found = self._differences(suspects)
-            retired = self._replay.retired_difference(self._store.retired()[1])
+            retired = self._expected.retired_difference(self._store.retired()[1])
             users_touched, items_touched = self._advance()
             self.result.differences |= {user: found[user] for user in found.keys() - users_touched}
             suspects = found.keys() & users_touched
@@ -121,7 +121,7 @@ class Verifier:
             if not suspects and not items_touched:
                 break
         self.result.unsettled = suspects
-        self.result.scattered = len(self._replay.merged)
+        self.result.scattered = len(self._expected.merged)
         return self.result
 
     def repair(self) -> int:
@@ -138,7 +138,7 @@ class Verifier:
             for partition, stored in self._stored.items()
         }
         wrong = self.result.wrong_users
-        self._mark([user for user in wrong if user in self._replay.merged])
+        self._mark([user for user in wrong if user in self._expected.merged])
         for start in range(0, len(wrong), _CHUNK):
             users = {
                 user: UserChange(add=set(difference.missing), remove=set(difference.extra))
@@ -161,7 +161,7 @@ class Verifier:
         for start in range(0, len(users), _CHUNK):
             self._store.catch_up(
                 {
-                    user: History(0, self._replay.merged[user].user_state())
+                    user: History(0, self._expected.merged[user].user_state())
                     for user in users[start : start + _CHUNK]
                 }
             )
@@ -169,7 +169,7 @@ class Verifier:
     def _advance(
         self, on_progress: Progress = lambda _read, _total: None
     ) -> tuple[set[UserId], bool]:
-        """Replay to where the store is now; return which users, and whether items, had events."""
+        """Replay the log to where the store is now; return which users, and whether items, had events."""
         targets = self._targets()
         total = sum(targets.values()) - sum(self._at.values())
         users: set[UserId] = set()
@@ -190,13 +190,13 @@ class Verifier:
 
     def _merge(self) -> None:
         """Read the log once more for those users who were found in several partitions."""
-        if not self._replay.unmerged:
+        if not self._expected.unmerged:
             return
         for records in read_between(self._broker, self._beginnings, self._at):
             for record in records:
                 with suppress(InvalidInputError):
-                    self._replay.merge(decode_event(record), record)
-        self._replay.end_merge()
+                    self._expected.merge(decode_event(record), record)
+        self._expected.end_merge()
 
     def _targets(self) -> dict[TopicPartition, int]:
         positions = self._store.positions(self._partitions)
@@ -221,7 +221,7 @@ class Verifier:
                 self.result.invalid += 1  # the consumers have put it among the dead letters
                 continue
             self._note_cut(record)
-            self._replay.apply(event, record)
+            self._expected.apply(event, record)
             yield event
 
     def _note_cut(self, record: Record) -> None:
@@ -229,7 +229,7 @@ class Verifier:
             partition = TopicPartition(record.topic, record.partition)
             if partition in self._unread_cuts:
                 self._unread_cuts.discard(partition)
-                self._replay.cut_ms = max(self._replay.cut_ms, record.timestamp)
+                self._expected.cut_ms = max(self._expected.cut_ms, record.timestamp)
 
     def _differences(self, users: Iterable[UserId]) -> dict[UserId, Difference]:
         listed = list(users)
@@ -237,14 +237,14 @@ class Verifier:
         for start in range(0, len(listed), _CHUNK):
             chunk = listed[start : start + _CHUNK]
             for user, stored in zip(chunk, self._store.likes(chunk), strict=True):
-                difference = self._replay.difference(user, stored)
+                difference = self._expected.difference(user, stored)
                 if any(difference):
                     found[user] = difference
         return found if self.result.whole else found | self._doubtful(found)
 
     def _doubtful(self, found: Mapping[UserId, Difference]) -> dict[UserId, Difference]:
         """Return what is not proven after all: the log has lost the events in other partitions."""
-        alone = [user for user in found if user not in self._replay.merged]
+        alone = [user for user in found if user not in self._expected.merged]
         marks = self._store.scattered(alone, [])
         return {
             user: Difference(unproven=frozenset().union(*found[user]))

@@ -17,7 +17,7 @@ from likewise.messages.announcements import decode_announcement
 from likewise.messages.events import Like, encode_event
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.requests import Request, encode_request
-from likewise.models.files import new_version
+from likewise.models.versions import new_version
 from likewise.settings import ModelSettings, Settings
 from likewise.settings_loader import environment_of
 from tests.consuming import opened, settings_for

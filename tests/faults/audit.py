@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from likewise.errors import ModelFileError, TransientError
-from likewise.models.files import list_versions, verify
+from likewise.models.checksums import verify_checksums
+from likewise.models.versions import list_versions
 from likewise.operations.applied import wait_until_applied
 from likewise.operations.verification import Verifier
 from tests.faults.oracle import Oracle
@@ -113,7 +114,7 @@ def check_models(settings: Settings) -> int:
     versions = list_versions(directory)
     for manifest in versions:
         try:
-            verify(directory, manifest)
+            verify_checksums(directory, manifest)
         except ModelFileError:
             if manifest in list_versions(directory):
                 raise

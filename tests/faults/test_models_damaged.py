@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from likewise.models.files import list_versions, read_manifest
+from likewise.models.files import read_manifest
+from likewise.models.versions import list_versions
 from tests.faults.audit import check_models
 from tests.faults.deployment import settings_for
 from tests.faults.scene import scene_of

@@ -22,7 +22,9 @@ from likewise.embedded import EmbeddedRedis
 from likewise.log.topics import Topics
 from likewise.messages.announcements import TOPIC_KEY, decode_announcement
 from likewise.messages.ids import ItemId, UserId
-from likewise.models.files import list_versions, read_manifest, read_model, verify
+from likewise.models.checksums import verify_checksums
+from likewise.models.files import read_manifest, read_model
+from likewise.models.versions import list_versions
 from likewise.records import TopicPartition
 from likewise.settings import IndexerSettings, ModelSettings, RedisSettings
 from likewise.settings_loader import environment_of
@@ -177,7 +179,7 @@ def test_a_build_killed_at_any_moment_leaves_only_whole_models(
             current = announced(store)
             assert current is not None
             for manifest in list_versions(settings.model.directory):
-                verify(settings.model.directory, manifest)
+                verify_checksums(settings.model.directory, manifest)
             assert read_manifest(settings.model.directory, current.version)
         settled = announced(store)
         with an_indexer_process(settings, log) as indexer:

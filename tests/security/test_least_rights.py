@@ -21,7 +21,7 @@ from likewise.errors import SettingsError, UndeliverableError
 from likewise.log.kafka import KafkaBroker
 from likewise.log.kafka.connection import Connection
 from likewise.log.topics import Topics, TopicSpec
-from likewise.models.files import list_versions
+from likewise.models.versions import list_versions
 from likewise.settings import (
     ConsumerSettings,
     IndexerSettings,

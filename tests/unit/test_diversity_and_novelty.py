@@ -15,7 +15,7 @@ from msgspec import structs
 from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
-from likewise.evaluation.metrics import intra_list_diversity
+from likewise.evaluation.metrics.lists import intra_list_diversity
 from likewise.messages.ids import ItemId, UserId
 from likewise.ranking.diversity import PoolVectors, diversified, pool_size
 from likewise.ranking.novelty import factors

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from indexer.interactions import UserLikes, interactions_of
-from likewise.evaluation.bootstrap import intervals, resampled_means
-from likewise.evaluation.held_out import HeldOut
-from likewise.evaluation.metrics import METRICS, coverage, per_user, popular_items
+from likewise.evaluation.likes.held_out import HeldOut
+from likewise.evaluation.metrics.bootstrap import intervals, resampled_means
+from likewise.evaluation.metrics.lists import METRICS, coverage, per_user, popular_items
 from likewise.messages.ids import ItemId, UserId
 
 ITEMS = 20

@@ -17,14 +17,14 @@ from indexer.build import build_model
 from indexer.progress import Unwatched
 from indexer.recipes import DEFAULTS
 from likewise.evaluation import contenders
-from likewise.evaluation.account import as_json
 from likewise.evaluation.evaluate import Evaluation, Options, evaluate
-from likewise.evaluation.likes import LikeCollector, LikeTable, Stamp
+from likewise.evaluation.likes.sources import Read
+from likewise.evaluation.likes.splits import divide
+from likewise.evaluation.likes.table import LikeCollector, LikeTable, Stamp
 from likewise.evaluation.ranking import approximation, rank, with_exact_neighbours
-from likewise.evaluation.report import as_html
-from likewise.evaluation.sources import Read
-from likewise.evaluation.splits import divide
-from likewise.evaluation.svg import Bar, bar_chart
+from likewise.evaluation.report.account import as_json
+from likewise.evaluation.report.html import as_html
+from likewise.evaluation.report.svg import Bar, bar_chart
 from likewise.messages.events import Like
 from likewise.messages.ids import ItemId, UserId
 from likewise.ranking.queries import Query

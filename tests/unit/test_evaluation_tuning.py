@@ -13,20 +13,20 @@ from msgspec import structs
 from indexer.build import build_model
 from indexer.progress import Unwatched
 from indexer.recipes import DEFAULTS, recipe_of
-from likewise.evaluation import search_space
 from likewise.evaluation.errors import EvaluationError
-from likewise.evaluation.held_out import HeldOut, hold_out
-from likewise.evaluation.likes import LikeCollector, LikeTable, Part, Stamp
-from likewise.evaluation.metrics import per_user
+from likewise.evaluation.likes.held_out import HeldOut, hold_out
+from likewise.evaluation.likes.splits import divide
+from likewise.evaluation.likes.table import LikeCollector, LikeTable, Split, Stamp
+from likewise.evaluation.metrics.lists import per_user
 from likewise.evaluation.ranking import rank
-from likewise.evaluation.settings_file import (
+from likewise.evaluation.tuning import search_space
+from likewise.evaluation.tuning.search import Tuning, tune
+from likewise.evaluation.tuning.settings_file import (
     check_settings_file,
     settings_toml,
     write_settings_file,
 )
-from likewise.evaluation.splits import divide
-from likewise.evaluation.tuning import Tuning, tune
-from likewise.evaluation.workbench import Trial, Workbench
+from likewise.evaluation.tuning.workbench import Trial, Workbench
 from likewise.messages.events import Like
 from likewise.messages.ids import ItemId, UserId
 from likewise.settings_loader import load_settings
@@ -57,8 +57,8 @@ def noisy_likes() -> LikeTable:
 @cache
 def validation() -> HeldOut:
     likes = noisy_likes()
-    parts = divide(likes, seed=1).parts
-    return hold_out(likes, parts, fit=[Part.TRAIN], wanted=Part.VALID)
+    splits = divide(likes, seed=1).splits
+    return hold_out(likes, splits, fit=[Split.TRAIN], wanted=Split.VALID)
 
 
 class Clock:
@@ -140,8 +140,8 @@ def test_a_search_ends_in_its_budget() -> None:
 
 def test_nothing_to_tune_on_is_refused() -> None:
     likes = noisy_likes()
-    parts = np.full(likes.interactions.likes, Part.TRAIN, np.int8)
-    held_out = hold_out(likes, parts, fit=[Part.TRAIN], wanted=Part.VALID)
+    splits = np.full(likes.interactions.likes, Split.TRAIN, np.int8)
+    held_out = hold_out(likes, splits, fit=[Split.TRAIN], wanted=Split.VALID)
     with pytest.raises(EvaluationError, match="nothing to tune on"):
         tune(held_out, k=K, seed=0, budget_s=1, progress=Unwatched())
 

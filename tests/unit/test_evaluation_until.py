@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from indexer.progress import Unwatched
 from likewise.errors import InvalidInputError
 from likewise.evaluation.errors import EvaluationError
-from likewise.evaluation.likes import Part
-from likewise.evaluation.sources import likes_of_file, likes_of_topic
-from likewise.evaluation.splits import divide
-from likewise.evaluation.until import EventCollector, Until, check_offsets, parse_until
+from likewise.evaluation.likes.sources import likes_of_file, likes_of_topic
+from likewise.evaluation.likes.splits import divide
+from likewise.evaluation.likes.table import Split
+from likewise.evaluation.likes.until import EventCollector, Until, check_offsets, parse_until
 from likewise.log.topics import TopicSpec
 from likewise.messages.events import ForgetUser, Like, Unlike, encode_event
 from likewise.messages.ids import ItemId, UserId
@@ -24,7 +24,7 @@ from likewise.operations.files.rows import Row
 from likewise.testing import MemoryBroker
 
 if TYPE_CHECKING:
-    from likewise.evaluation.likes import LikeTable
+    from likewise.evaluation.likes.table import LikeTable
     from likewise.messages.events import Event
 
 NOON_MS = 1_767_268_800_000  # 2026-01-01T12:00:00Z
@@ -40,49 +40,49 @@ def unlike(item: str, user: str = "u") -> Unlike:
     return Unlike(UserId(user), ItemId(item))
 
 
-def parts_of(table: LikeTable) -> dict[tuple[str, str], Part]:
-    assert table.parts is not None
+def splits_of(table: LikeTable) -> dict[tuple[str, str], Split]:
+    assert table.splits is not None
     users, items = table.interactions.user_ids, table.interactions.item_ids
-    rows = zip(table.users, table.interactions.user_items.indices, table.parts, strict=True)
-    return {(users[user], items[item]): Part(part) for user, item, part in rows}
+    rows = zip(table.users, table.interactions.user_items.indices, table.splits, strict=True)
+    return {(users[user], items[item]): Split(split) for user, item, split in rows}
 
 
-def divided(*events: tuple[Event, int]) -> dict[tuple[str, str], Part]:
+def divided(*events: tuple[Event, int]) -> dict[tuple[str, str], Split]:
     collector = EventCollector(POINT)
     for event, time_ms in [*events, (like("then", "anchor"), 1), (like("now", "anchor"), 200)]:
         collector.add(event, time_ms)
-    found = parts_of(collector.table())
-    assert found.pop(("anchor", "then")) is Part.TRAIN
-    assert found.pop(("anchor", "now")) is Part.TEST
+    found = splits_of(collector.table())
+    assert found.pop(("anchor", "then")) is Split.TRAIN
+    assert found.pop(("anchor", "now")) is Split.TEST
     return found
 
 
 def test_likes_before_the_point_train_and_those_from_it_on_test() -> None:
     found = divided((like("a"), 99), (like("b"), 100), (like("c"), 101))
-    assert found == {("u", "a"): Part.TRAIN, ("u", "b"): Part.TEST, ("u", "c"): Part.TEST}
+    assert found == {("u", "a"): Split.TRAIN, ("u", "b"): Split.TEST, ("u", "c"): Split.TEST}
 
 
 def test_an_item_that_was_liked_at_the_point_is_not_tested_however_often_it_is_liked() -> None:
     again = divided((like("a"), 1), (like("a"), 150))
     after_a_pause = divided((like("a"), 1), (unlike("a"), 150), (like("a"), 160))
-    assert again == after_a_pause == {("u", "a"): Part.TRAIN}
+    assert again == after_a_pause == {("u", "a"): Split.TRAIN}
 
 
 def test_an_unlike_before_the_point_makes_a_later_like_new() -> None:
     found = divided((like("a"), 1), (unlike("a"), 50), (like("a"), 150))
-    assert found == {("u", "a"): Part.TEST}
+    assert found == {("u", "a"): Split.TEST}
 
 
 def test_what_is_unliked_after_the_point_was_liked_at_it_and_is_no_test_like() -> None:
     found = divided((like("a"), 1), (unlike("a"), 150), (like("b"), 160), (unlike("b"), 170))
-    assert found == {("u", "a"): Part.TRAIN}
+    assert found == {("u", "a"): Split.TRAIN}
 
 
 def test_who_is_forgotten_after_the_point_is_in_neither_part() -> None:
     found = divided((like("a"), 1), (like("b"), 150), (ForgetUser(UserId("u")), 160))
     assert found == {}
     since = divided((like("a"), 1), (ForgetUser(UserId("u")), 160), (like("a"), 170))
-    assert since == {("u", "a"): Part.TEST}
+    assert since == {("u", "a"): Split.TEST}
 
 
 EVENTS = st.lists(
@@ -100,8 +100,8 @@ def test_train_is_the_state_at_the_point_and_test_what_the_end_has_more(
     for liked, item, time_ms in drawn:
         for state in [now, *([then] if time_ms < 100 else [])]:
             (state.add if liked else state.discard)(item)
-    expected = {("u", item): Part.TRAIN for item in then}
-    expected |= {("u", item): Part.TEST for item in now - then}
+    expected = {("u", item): Split.TRAIN for item in then}
+    expected |= {("u", item): Split.TEST for item in now - then}
     events = [(like(item) if liked else unlike(item), time) for liked, item, time in drawn]
     assert divided(*events) == expected
 
@@ -188,21 +188,21 @@ def test_the_log_is_divided_by_the_times_of_its_events() -> None:
     until = Until(NOON_MS + 4_000)
     read = likes_of_topic(broker_with_likes(), "likes", Unwatched(), until)
     assert read.bad == 1
-    found = parts_of(read.likes)
-    assert {item for (_, item), part in found.items() if part is Part.TEST} == {"i4", "i5"}
+    found = splits_of(read.likes)
+    assert {item for (_, item), split in found.items() if split is Split.TEST} == {"i4", "i5"}
     assert len(found) == 12
     division = divide(read.likes, seed=0)
     assert division.origin == "until, valid taken out of train"
     times = read.likes.times_ms
     assert times is not None
-    assert set(times[division.parts == Part.VALID].tolist()) == {NOON_MS + 3_000}
+    assert set(times[division.splits == Split.VALID].tolist()) == {NOON_MS + 3_000}
 
 
 def test_the_log_is_divided_by_an_offset_of_each_partition() -> None:
     until = Until(offsets={0: 2, 1: 5})
-    found = parts_of(likes_of_topic(broker_with_likes(), "likes", Unwatched(), until).likes)
-    assert sum(user == "u0" and part is Part.TRAIN for (user, _), part in found.items()) == 2
-    assert sum(user == "u1" and part is Part.TRAIN for (user, _), part in found.items()) == 5
+    found = splits_of(likes_of_topic(broker_with_likes(), "likes", Unwatched(), until).likes)
+    assert sum(user == "u0" and split is Split.TRAIN for (user, _), split in found.items()) == 2
+    assert sum(user == "u1" and split is Split.TRAIN for (user, _), split in found.items()) == 5
 
 
 def test_events_are_placed_by_partition_and_offset() -> None:
@@ -216,6 +216,6 @@ def test_a_file_is_divided_by_its_times_and_not_by_its_split() -> None:
     rows = [Row(line, "u", f"i{line}", 1_700_000_000 + line, split="train") for line in range(2, 8)]
     rows.append(Row(8, "u", "i8"))
     read = likes_of_file([Chunk(rows, 1.0)], Unwatched(), Until(1_700_000_006_000))
-    found = parts_of(read.likes)
-    assert [item for (_, item), part in found.items() if part is Part.TEST] == ["i6", "i7"]
+    found = splits_of(read.likes)
+    assert [item for (_, item), split in found.items() if split is Split.TEST] == ["i6", "i7"]
     assert (read.bad, read.first_bad) == (1, "line 8: `timestamp` is missing, which --until needs")

@@ -15,7 +15,8 @@ from likewise.errors import ModelFileError, TransientError, UndeliverableError
 from likewise.log.topics import Topics
 from likewise.messages.announcements import TOPIC_KEY, Announcement, decode_announcement
 from likewise.messages.ids import ItemId, UserId
-from likewise.models.files import list_versions, read_model
+from likewise.models.files import read_model
+from likewise.models.versions import list_versions
 from likewise.retry import StoppedError
 from likewise.settings import IndexerSettings, ModelSettings, Settings
 from likewise.store.port import Changes, UserChange

@@ -22,14 +22,12 @@ from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.errors import ModelFileError
 from likewise.messages.ids import ItemId, UserId
-from likewise.models.files import (
+from likewise.models.files import read_manifest, read_model, write_model
+from likewise.models.versions import (
     list_versions,
     new_version,
     newest_sound_version,
-    prune,
-    read_manifest,
-    read_model,
-    write_model,
+    remove_old_versions,
 )
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
@@ -254,7 +252,7 @@ def test_pruning_keeps_the_newest_and_the_current(tmp_path: Path) -> None:
     (tmp_path / ".aside-being-written").mkdir()
     writing = os.open(tmp_path / ".aside-being-written", os.O_RDONLY)
     fcntl.flock(writing, fcntl.LOCK_EX)
-    assert sorted(prune(tmp_path, keep=2, current=versions[0])) == versions[1:3]
+    assert sorted(remove_old_versions(tmp_path, keep=2, current=versions[0])) == versions[1:3]
     os.close(writing)
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [".aside-being-written", versions[0], versions[3], versions[4]]
@@ -268,7 +266,8 @@ def test_a_disk_that_fills_up_leaves_no_version_and_no_litter(tmp_path: Path) ->
         from indexer.build import build_model
         from indexer.interactions import UserLikes, interactions_of
         from likewise.errors import ModelFileError
-        from likewise.models.files import new_version, write_model
+        from likewise.models.files import write_model
+        from likewise.models.versions import new_version
         from likewise.ranking.recipe import Recipe
         users = [f"u{user}" for user in range(30)]
         likes = [{f"i{(user + step) % 12}" for step in range(4)} for user in range(30)]
@@ -301,6 +300,6 @@ def test_a_reader_keeps_its_model_when_the_version_is_removed(written: Path) -> 
     model = read_model(written, VERSION)
     queries = [Query({ItemId("i3")}, (), 5)]
     before = recommend(model, queries)
-    assert prune(written, keep=0, current=None) == [VERSION]
+    assert remove_old_versions(written, keep=0, current=None) == [VERSION]
     assert recommend(model, queries) == before
     assert np.isfinite(model.item_factors).all()

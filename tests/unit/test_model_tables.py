@@ -17,15 +17,9 @@ from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.errors import ModelFileError
 from likewise.messages.ids import ItemId, UserId
-from likewise.models.files import (
-    _entry,
-    list_versions,
-    newest_sound_version,
-    prune,
-    read_manifest,
-    read_model,
-    write_model,
-)
+from likewise.models.checksums import entry_of
+from likewise.models.files import read_manifest, read_model, write_model
+from likewise.models.versions import list_versions, newest_sound_version, remove_old_versions
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.index_files import check_index
 from likewise.ranking.queries import Query
@@ -65,7 +59,7 @@ def seal(directory: Path, **changes: Any) -> None:
     path = directory / NEWER
     manifest = msgspec.structs.asdict(read_manifest(directory, NEWER))
     manifest["files"] = {
-        file.name: _entry(file) for file in path.iterdir() if file.name != "manifest.json"
+        file.name: entry_of(file) for file in path.iterdir() if file.name != "manifest.json"
     }
     (path / "manifest.json").write_bytes(msgspec.json.encode(manifest | changes))
 
@@ -300,7 +294,7 @@ def test_what_is_no_regular_file_is_refused_at_once(written: Path, kind: str, na
 @pytest.mark.timeout(30)
 def test_a_pipe_in_place_of_what_a_crash_left_does_not_block_pruning(written: Path) -> None:
     os.mkfifo(written / ".aside-x")
-    assert prune(written, keep=1, current=None) == [OLDER]
+    assert remove_old_versions(written, keep=1, current=None) == [OLDER]
 
 
 def test_a_manifest_without_end_is_not_read(written: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.evaluation.agreement import overlap, rank_biased_overlap
-from likewise.evaluation.shadow import FEWEST_USERS, Shadowed, compare
+from likewise.evaluation.metrics.agreement import overlap, rank_biased_overlap
+from likewise.evaluation.shadow.comparison import FEWEST_USERS, Shadowed, compare
 from likewise.messages.ids import ItemId
 
 if TYPE_CHECKING:

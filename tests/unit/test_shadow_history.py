@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.progress import Unwatched
-from likewise.cli.shadow.history import History, Moment, read_history
+from likewise.evaluation.shadow.history import LikeHistory, RequestTime, read_history
 from likewise.log.ranges import offsets_before
 from likewise.log.topics import TopicSpec
 from likewise.messages.events import ForgetUser, Like, RetireItem, Unlike, encode_event
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from likewise.messages.events import Event
 
 U = UserId("u")
-REQUEST = Moment(time_ms=100)
+REQUEST = RequestTime(time_ms=100)
 PARTITION = TopicPartition("likes", 0)
 
 
@@ -35,19 +35,19 @@ def unlike(item: str) -> Unlike:
     return Unlike(U, ItemId(item))
 
 
-def history_of(*events: tuple[Event, int]) -> History:
-    history = History({U})
+def history_of(*events: tuple[Event, int]) -> LikeHistory:
+    history = LikeHistory({U})
     for offset, (event, time_ms) in enumerate(events):
         history.add(event, MemoryRecord("likes", 0, offset, time_ms, None, None))
     return history
 
 
-def then(history: History, now: str, moment: Moment = REQUEST) -> set[str] | None:
+def then(history: LikeHistory, now: str, moment: RequestTime = REQUEST) -> set[str] | None:
     found = history.likes_at(U, {ItemId(item) for item in now}, moment)
     return None if found is None else {*found}
 
 
-def later(history: History, moment: Moment = REQUEST, known_until_ms: int = 0) -> set[str]:
+def later(history: LikeHistory, moment: RequestTime = REQUEST, known_until_ms: int = 0) -> set[str]:
     return {*history.liked_later(U, moment, known_until_ms=known_until_ms)}
 
 
@@ -70,10 +70,10 @@ def test_the_first_event_since_says_how_it_was_and_the_last_how_it_is() -> None:
 
 def test_an_event_that_the_request_names_as_applied_came_before_it_whatever_its_time() -> None:
     history = history_of((like("a"), 150), (like("b"), 150))
-    moment = Moment(100, after=Position(0, 0))
+    moment = RequestTime(100, after=Position(0, 0))
     assert then(history, "ab", moment) == {"a"}
     assert later(history, moment) == {"b"}
-    assert later(history, Moment(100, after=Position(1, 9))) == {"a", "b"}
+    assert later(history, RequestTime(100, after=Position(1, 9))) == {"a", "b"}
 
 
 def test_a_later_like_that_a_model_knows_already_is_no_test_of_it() -> None:
@@ -150,4 +150,4 @@ def test_offsets_that_retention_removed_are_not_looked_for(broker: MemoryBroker)
 
 def test_the_log_is_read_from_the_request_on(broker: MemoryBroker) -> None:
     history = read_history(broker, "likes", {U}, since_ms=4_998, progress=Unwatched())
-    assert later(history, Moment(4_998)) == {"i4998", "i4999"}
+    assert later(history, RequestTime(4_998)) == {"i4998", "i4999"}

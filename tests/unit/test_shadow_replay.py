@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer.progress import Unwatched
-from likewise.cli.shadow.replay import Replay, replay
 from likewise.errors import LikewiseError
-from likewise.evaluation.shadow import compare
+from likewise.evaluation.shadow.comparison import compare
+from likewise.evaluation.shadow.replay import Replay, replay
 from likewise.log.topics import Topics
 from likewise.messages.events import ForgetUser, Like, encode_event
 from likewise.messages.ids import ItemId, UserId

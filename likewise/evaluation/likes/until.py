@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError
 from likewise.evaluation.errors import EvaluationError
-from likewise.evaluation.likes import LikeCollector, Part, Stamp
+from likewise.evaluation.likes.table import LikeCollector, Split, Stamp
 from likewise.messages.events import Like, Unlike
 from likewise.messages.positions import Position
 from likewise.messages.times import iso_time, parse_time_ms
@@ -20,7 +20,7 @@ from likewise.messages.times import iso_time, parse_time_ms
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from likewise.evaluation.likes import LikeTable
+    from likewise.evaluation.likes.table import LikeTable
     from likewise.messages.events import Event
 
 _AGO = re.compile(r"-(\d+(?:\.\d+)?)\s*([smhdw])")
@@ -124,15 +124,15 @@ class EventCollector:
         time_ms: int | None,
         *,
         position: Position | None = None,
-        part: Part | None = None,
+        split: Split | None = None,
     ) -> None:
-        """Take in the next event: its time, its place in a log, the part that its source says.
+        """Take in the next event: its time, its place in a log, the split that its source says.
 
         Raises:
             InvalidInputError: likes are divided at a moment, and the event has no time.
         """
         if self.until is None:
-            self._likes.add(event, Stamp(time_ms, part))
+            self._likes.add(event, Stamp(time_ms, split))
             return
         past = self.until.covers(time_ms, position)
         if time_ms is not None:
@@ -140,13 +140,13 @@ class EventCollector:
             self._last_ms = time_ms if self._last_ms is None else max(self._last_ms, time_ms)
         match event:
             case Unlike(user_id, item_id) if not past:
-                if self._likes.part_of(user_id, item_id) is Part.TRAIN:
+                if self._likes.split_of(user_id, item_id) is Split.TRAIN:
                     return  # it was liked at the point all the same
             case Like(user_id, item_id) if past:
                 # Events' own times need not follow the order of the log.
-                if self._likes.part_of(user_id, item_id) is Part.TEST:
+                if self._likes.split_of(user_id, item_id) is Split.TEST:
                     self._likes.add(Unlike(user_id, item_id), Stamp())
-        self._likes.add(event, Stamp(time_ms, Part.TRAIN if past else Part.TEST))
+        self._likes.add(event, Stamp(time_ms, Split.TRAIN if past else Split.TEST))
 
     def table(self) -> LikeTable:
         """Return the likes that the events come to.
@@ -157,10 +157,10 @@ class EventCollector:
         if self.until is None:
             return self._likes.table()
         table = self._likes.table(divided_by="until")
-        found = set() if table.parts is None else set(table.parts.tolist())
-        if Part.TRAIN not in found:
+        found = set() if table.splits is None else set(table.splits.tolist())
+        if Split.TRAIN not in found:
             raise EvaluationError(f"nothing was liked before {self.until}: {self._reach()}")
-        if Part.TEST not in found:
+        if Split.TEST not in found:
             raise EvaluationError(f"nothing was newly liked from {self.until} on: {self._reach()}")
         return table
 

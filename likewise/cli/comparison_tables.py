@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from likewise.cli.output import stdout, table
-from likewise.evaluation.agreement import PERSISTENCE
-from likewise.evaluation.bootstrap import CONFIDENCE, RESAMPLES
+from likewise.evaluation.metrics.agreement import PERSISTENCE
+from likewise.evaluation.metrics.bootstrap import CONFIDENCE, RESAMPLES
 from likewise.messages.times import iso_time
 
 if TYPE_CHECKING:
-    from likewise.cli.shadow.replay import Replay
-    from likewise.evaluation.shadow import Comparison, Duel, Mean
+    from likewise.evaluation.shadow.comparison import Comparison, Duel, Mean
+    from likewise.evaluation.shadow.replay import Replay
     from likewise.models.holder import ServedModel
 
 _DIGITS = 5

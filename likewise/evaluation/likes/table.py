@@ -1,4 +1,4 @@
-"""Likes with their times and parts, as arrays: what an evaluation starts from.
+"""Likes with their times and splits, as arrays: what an evaluation starts from.
 
 The same likes give the same table, in whatever order they were read.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from likewise.messages.ids import ItemId, UserId
 
 
-class Part(IntEnum):
+class Split(IntEnum):
     """What a like is used for: models are fitted on TRAIN, tuned on VALID, measured on TEST."""
 
     TRAIN = 0
@@ -33,14 +33,14 @@ class Part(IntEnum):
 
 
 DividedBy = Literal["column", "until"]
-"""What says the part of a like: a column of the file, or the point where train ends."""
+"""What says the split of a like: a column of the file, or the point where train ends."""
 
 
 class Stamp(NamedTuple):
     """What is known of one like, beside who and what."""
 
     time_ms: int | None = None
-    part: Part | None = None
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +50,10 @@ class LikeTable:
     interactions: Interactions
     times_ms: NDArray[np.int64] | None
     """[likes]; None where any like has no time."""
-    parts: NDArray[np.int8] | None
-    """[likes] of `Part`; None where the source does not divide the likes."""
+    splits: NDArray[np.int8] | None
+    """[likes] of `Split`; None where the source does not divide the likes."""
     divided_by: DividedBy = "column"
-    """What the parts come from, where there are any."""
+    """What the splits come from, where there are any."""
 
     @property
     def users(self) -> NDArray[np.intp]:
@@ -66,7 +66,7 @@ class LikeTable:
 class LikeCollector:
     """Takes events in order and ends with what is liked then; an unlike takes a like back.
 
-    A like that is repeated keeps its first time and part.
+    A like that is repeated keeps its first time and split.
     """
 
     likes: dict[UserId, dict[ItemId, Stamp]] = field(default_factory=dict)
@@ -84,10 +84,10 @@ class LikeCollector:
             case ForgetUser(user_id):
                 self.likes.pop(user_id, None)
 
-    def part_of(self, user_id: UserId, item_id: ItemId) -> Part | None:
-        """Return the part of the like; None where there is no such like, or it has no part."""
+    def split_of(self, user_id: UserId, item_id: ItemId) -> Split | None:
+        """Return the split of the like; None where there is no such like, or it has no split."""
         stamp = self.likes.get(user_id, {}).get(item_id)
-        return None if stamp is None else stamp.part
+        return None if stamp is None else stamp.split
 
     def table(self, *, divided_by: DividedBy = "column") -> LikeTable:
         """Return what is liked after the events so far."""
@@ -96,11 +96,11 @@ class LikeCollector:
         # Sorted as the matrix is: by user id, then by item id.
         stamps = [self.likes[user][item] for user in users for item in sorted(self.likes[user])]
         times = [stamp.time_ms for stamp in stamps if stamp.time_ms is not None]
-        parts = [stamp.part for stamp in stamps if stamp.part is not None]
+        splits = [stamp.split for stamp in stamps if stamp.split is not None]
         return LikeTable(
             interactions,
             np.array(times, np.int64) if times and len(times) == len(stamps) else None,
-            np.array(parts, np.int8) if parts and len(parts) == len(stamps) else None,
+            np.array(splits, np.int8) if splits and len(splits) == len(stamps) else None,
             divided_by,
         )
 

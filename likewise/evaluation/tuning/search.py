@@ -22,9 +22,9 @@ import numpy as np
 from msgspec import structs
 
 from indexer.recipes import DEFAULTS
-from likewise.evaluation import search_space
 from likewise.evaluation.errors import EvaluationError
-from likewise.evaluation.workbench import Trial, Workbench
+from likewise.evaluation.tuning import search_space
+from likewise.evaluation.tuning.workbench import Trial, Workbench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.progress import Progress
-    from likewise.evaluation.held_out import HeldOut
-    from likewise.evaluation.search_space import Stage
+    from likewise.evaluation.likes.held_out import HeldOut
+    from likewise.evaluation.tuning.search_space import Stage
     from likewise.ranking.recipe import Recipe
 
 _SCREENED_USERS = 2_000

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from likewise.evaluation.errors import EvaluationError
-from likewise.evaluation.likes import Part
+from likewise.evaluation.likes.table import Split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.evaluation.likes import LikeTable
+    from likewise.evaluation.likes.table import LikeTable
 
 _VALID_SHARE = 0.1
 _TEST_SHARE_BY_TIME = 0.2
@@ -34,9 +34,9 @@ Origin = Literal[
 
 
 class Division(NamedTuple):
-    """The part of every like [likes], int8 of `Part`, and how it was made."""
+    """The split of every like [likes], int8 of `Split`, and how it was made."""
 
-    parts: NDArray[np.int8]
+    splits: NDArray[np.int8]
     origin: Origin
 
 
@@ -50,35 +50,35 @@ def divide(likes: LikeTable, *, seed: int) -> Division:
     Raises:
         EvaluationError: nothing is left to train on, or to test with.
     """
-    parts = likes.parts
+    splits = likes.splits
     origin: Origin = "random" if likes.times_ms is None else "time"
-    if parts is None:
+    if splits is None:
         test = _TEST_SHARE_AT_RANDOM if likes.times_ms is None else _TEST_SHARE_BY_TIME
         everything = np.ones(likes.interactions.likes, np.bool_)
-        parts = _last_ones(likes, everything, {Part.TEST: test, Part.VALID: _VALID_SHARE}, seed)
-    elif (parts == Part.VALID).any():
+        splits = _last_ones(likes, everything, {Split.TEST: test, Split.VALID: _VALID_SHARE}, seed)
+    elif (splits == Split.VALID).any():
         origin = "column"
     else:
         by_column = likes.divided_by == "column"
         origin = (
             "column, valid taken out of train" if by_column else "until, valid taken out of train"
         )
-        train = parts == Part.TRAIN
-        parts = np.maximum(parts, _last_ones(likes, train, {Part.VALID: _VALID_SHARE}, seed))
-    for part in (Part.TRAIN, Part.TEST):
-        if not (parts == part).any():
+        train = splits == Split.TRAIN
+        splits = np.maximum(splits, _last_ones(likes, train, {Split.VALID: _VALID_SHARE}, seed))
+    for split in (Split.TRAIN, Split.TEST):
+        if not (splits == split).any():
             raise EvaluationError(
-                f"no like is in {part.name.lower()}: "
+                f"no like is in {split.name.lower()}: "
                 f"{likes.interactions.likes} likes of {len(likes.interactions.user_ids)} users "
                 "are too few to divide, or the column `split` names none"
             )
-    return Division(parts, origin)
+    return Division(splits, origin)
 
 
 def _last_ones(
-    likes: LikeTable, among: NDArray[np.bool_], shares: dict[Part, float], seed: int
+    likes: LikeTable, among: NDArray[np.bool_], shares: dict[Split, float], seed: int
 ) -> NDArray[np.int8]:
-    """Return parts [likes]: of each user's likes `among` them the last ones, the others TRAIN.
+    """Return splits [likes]: of each user's likes `among` them the last ones, the others TRAIN.
 
     `shares` are taken from the end, in their order: each rounded, at least one. Likes of one
     time, or without times, come in an order drawn with the seed.
@@ -92,11 +92,11 @@ def _last_ones(
     ends = np.cumsum(lengths)
     from_end = (ends[users] - 1)[order] - np.arange(len(places))
     enough = lengths >= _FEWEST_LIKES
-    parts = np.full(len(among), Part.TRAIN, np.int8)
+    splits = np.full(len(among), Split.TRAIN, np.int8)
     taken = np.zeros(len(lengths), np.int64)
-    for part, share in shares.items():
+    for split, share in shares.items():
         upto = taken + np.where(enough, np.maximum(np.rint(share * lengths), 1), 0).astype(np.int64)
         chosen = (from_end >= taken[users]) & (from_end < upto[users])
-        parts[places[order[chosen]]] = part
+        splits[places[order[chosen]]] = split
         taken = upto
-    return parts
+    return splits

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from likewise.evaluation.bootstrap import CONFIDENCE, RESAMPLES
-from likewise.evaluation.likes import Part
+from likewise.evaluation.likes.table import Split
+from likewise.evaluation.metrics.bootstrap import CONFIDENCE, RESAMPLES
 from likewise.ranking.recommend import EXACT_ITEMS_LIMIT
 
 if TYPE_CHECKING:
     from typing import Any
 
     from likewise.evaluation.evaluate import Evaluation
-    from likewise.evaluation.sources import Read
-    from likewise.evaluation.summaries import Figures, Interval, Summary
+    from likewise.evaluation.likes.sources import Read
+    from likewise.evaluation.likes.until import Until
+    from likewise.evaluation.metrics.summaries import Figures, Interval, Summary
     from likewise.evaluation.trade_off import Traded
-    from likewise.evaluation.tuning import Tuning
-    from likewise.evaluation.until import Until
-    from likewise.evaluation.workbench import Trial
+    from likewise.evaluation.tuning.search import Tuning
+    from likewise.evaluation.tuning.workbench import Trial
 
 _DIGITS = 5
 
@@ -60,14 +60,14 @@ def as_json(
 
 
 def _data(evaluation: Evaluation, read: Read, source: str, until: Until | None) -> dict[str, Any]:
-    parts = np.bincount(evaluation.division.parts, minlength=len(Part)).tolist()
+    splits = np.bincount(evaluation.division.splits, minlength=len(Split)).tolist()
     interactions = evaluation.likes.interactions
     return {
         "source": source,
         "users": len(interactions.user_ids),
         "items": len(interactions.item_ids),
         "likes": interactions.likes,
-        **{part.name.lower(): parts[part] for part in Part},
+        **{split.name.lower(): splits[split] for split in Split},
         "test_users": evaluation.held_out_users,
         "split": evaluation.division.origin,
         "until": None if until is None else str(until),

@@ -15,14 +15,14 @@ import numpy as np
 from indexer.build import Factors, Steps, assemble, matrix_of, sparse_part
 from indexer.progress import Unwatched
 from indexer.svd import truncated_svd
-from likewise.evaluation.metrics import METRICS, per_user
+from likewise.evaluation.metrics.lists import METRICS, per_user
 from likewise.evaluation.ranking import rank
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.cooccurrence import SparsePart
-    from likewise.evaluation.held_out import HeldOut
+    from likewise.evaluation.likes.held_out import HeldOut
     from likewise.ranking.recipe import Recipe
 
 

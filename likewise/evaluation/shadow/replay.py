@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from likewise.cli.shadow.answers import Replayed, answer_again
-from likewise.cli.shadow.history import History, Moment, read_history
-from likewise.cli.shadow.requests import read_recent
-from likewise.evaluation.shadow import Shadowed
+from likewise.evaluation.shadow.answers import Replayed, answer_again
+from likewise.evaluation.shadow.comparison import Shadowed
+from likewise.evaluation.shadow.history import LikeHistory, RequestTime, read_history
+from likewise.evaluation.shadow.requests import read_recent
 from likewise.log.topic_listing import TopicListing
 from serving.store_view import StoreView
 
@@ -94,17 +94,17 @@ def _look_up(view: StoreView, asked: Sequence[OpenRequest]) -> BatchContext:
 
 def _history(
     broker: Broker, topics: Topics, asked: Sequence[OpenRequest], progress: Progress
-) -> History:
+) -> LikeHistory:
     users = _users(asked)
     if not users:
-        return History(users)
+        return LikeHistory(users)
     since_ms = min(one.record.timestamp for one in asked if one.request.user_id is not None)
     progress.step("reading later likes")
     return read_history(broker, topics.likes, users, since_ms=since_ms, progress=progress)
 
 
 def _taken_back(
-    asked: Sequence[OpenRequest], known: BatchContext, history: History
+    asked: Sequence[OpenRequest], known: BatchContext, history: LikeHistory
 ) -> list[Replayed]:
     """Return the requests whose users' likes are known, with the likes of then."""
     requests = []
@@ -120,7 +120,7 @@ def _taken_back(
 
 
 def _later(
-    asked: OpenRequest, retired: Collection[ItemId], history: History, known_until_ms: int
+    asked: OpenRequest, retired: Collection[ItemId], history: LikeHistory, known_until_ms: int
 ) -> AbstractSet[ItemId]:
     request = asked.request
     if request.user_id is None:
@@ -129,13 +129,13 @@ def _later(
     return later - {*request.exclude, *retired, request.similar_to}
 
 
-def _forgotten(asked: OpenRequest, history: History) -> bool:
+def _forgotten(asked: OpenRequest, history: LikeHistory) -> bool:
     user_id = asked.request.user_id
     return user_id is not None and history.likes_at(user_id, (), _moment(asked)) is None
 
 
-def _moment(asked: OpenRequest) -> Moment:
-    return Moment(asked.record.timestamp, asked.request.after)
+def _moment(asked: OpenRequest) -> RequestTime:
+    return RequestTime(asked.record.timestamp, asked.request.after)
 
 
 def _users(asked: Sequence[OpenRequest]) -> set[UserId]:

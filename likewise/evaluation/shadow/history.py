@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from likewise.records import Record
 
 
-class Moment(NamedTuple):
+class RequestTime(NamedTuple):
     """When a request was made: the time of its record, and an event it is known to follow."""
 
     time_ms: int
@@ -39,7 +39,7 @@ class _Change(NamedTuple):
     """None: the user was forgotten."""
     liked: bool
 
-    def follows(self, moment: Moment) -> bool:
+    def follows(self, moment: RequestTime) -> bool:
         after = moment.after
         known = (
             after is not None
@@ -50,7 +50,7 @@ class _Change(NamedTuple):
 
 
 @dataclass(slots=True)
-class History:
+class LikeHistory:
     """What some users liked and unliked, in the order of the log, from some time on."""
 
     users: Collection[UserId]
@@ -66,7 +66,7 @@ class History:
         self._changes.setdefault(event.user_id, []).append(change)
 
     def likes_at(
-        self, user_id: UserId, likes_now: Collection[ItemId], moment: Moment
+        self, user_id: UserId, likes_now: Collection[ItemId], moment: RequestTime
     ) -> set[ItemId] | None:
         """Return what the user liked then; None where the user was forgotten since.
 
@@ -83,7 +83,9 @@ class History:
         liked = {item for item, was_like in first.items() if was_like}
         return {*likes_now} - liked | (first.keys() - liked)
 
-    def liked_later(self, user_id: UserId, moment: Moment, *, known_until_ms: int) -> set[ItemId]:
+    def liked_later(
+        self, user_id: UserId, moment: RequestTime, *, known_until_ms: int
+    ) -> set[ItemId]:
         """Return what the user did not like then, has liked since, and still likes.
 
         What was liked up to `known_until_ms` is not in it: a model of that time knows it.
@@ -100,19 +102,19 @@ class History:
             if change.liked and change.time_ms > known_until_ms and last[item]
         }
 
-    def _since(self, user_id: UserId, moment: Moment) -> list[_Change]:
+    def _since(self, user_id: UserId, moment: RequestTime) -> list[_Change]:
         return [one for one in self._changes.get(user_id, ()) if one.follows(moment)]
 
 
 def read_history(
     broker: Broker, topic: str, users: AbstractSet[UserId], *, since_ms: int, progress: Progress
-) -> History:
+) -> LikeHistory:
     """Return what the users' likes were changed by since then, as far as the topic reaches back.
 
     Raises:
         TransientError: the broker is out of reach.
     """
-    history = History(users)
+    history = LikeHistory(users)
     partitions = broker.partitions(topic)
     start, end = offsets_before(broker, partitions, since_ms), broker.end_offsets(partitions)
     progress.expect(sum(max(end[one] - start[one], 0) for one in partitions))

@@ -40,9 +40,9 @@ def compare(
     likewise models compare current 20260131T120000.000Z --requests 5000 --json
     ```
     """
-    from likewise.cli.shadow.replay import replay
-    from likewise.cli.shadow.tables import account_of, print_comparison
-    from likewise.evaluation.shadow import compare as compare_answers
+    from likewise.cli.comparison_tables import account_of, print_comparison
+    from likewise.evaluation.shadow.comparison import compare as compare_answers
+    from likewise.evaluation.shadow.replay import replay
     from likewise.models.holder import load_model
 
     cli = command_line(context)
@@ -75,7 +75,7 @@ def find_version(name: str, directory: Path, store: LikeStore) -> str:
         TransientError: Redis is out of reach.
     """
     from likewise.messages.announcements import decode_announcement
-    from likewise.models.files import list_versions
+    from likewise.models.versions import list_versions
 
     versions = [manifest.version for manifest in list_versions(directory)]
     known = f"in {directory} are {', '.join(versions)}" if versions else f"none are in {directory}"

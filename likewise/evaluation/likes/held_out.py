@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.evaluation.likes import LikeTable, Part
+    from likewise.evaluation.likes.table import LikeTable, Split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,11 +50,11 @@ class HeldOut:
 
 
 def hold_out(
-    likes: LikeTable, parts: NDArray[np.int8], *, fit: Collection[Part], wanted: Part
+    likes: LikeTable, splits: NDArray[np.int8], *, fit: Collection[Split], wanted: Split
 ) -> HeldOut:
-    """Return the measurement that fits on some parts and asks for the likes of another."""
+    """Return the measurement that fits on some splits and asks for the likes of another."""
     users, items = likes.users, likes.interactions.user_items.indices
-    fitted = np.isin(parts, list(fit))
+    fitted = np.isin(splits, list(fit))
     fit_users, row_of_fitted = np.unique(users[fitted], return_inverse=True)
     fit_items, column_of_fitted = np.unique(items[fitted], return_inverse=True)
     shape = (len(fit_users), len(fit_items))
@@ -66,7 +66,7 @@ def hold_out(
         [likes.interactions.user_ids[user] for user in fit_users],
         [likes.interactions.item_ids[item] for item in fit_items],
     )
-    asked = parts == wanted
+    asked = splits == wanted
     asked_users, query_of_asked = np.unique(users[asked], return_inverse=True)
     columns = _places(fit_items, items[asked])
     there = columns >= 0

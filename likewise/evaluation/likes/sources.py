@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from indexer.snapshot import read_all
 from likewise.errors import InvalidInputError
 from likewise.evaluation.errors import EvaluationError
-from likewise.evaluation.likes import LikeTable, Part
-from likewise.evaluation.until import EventCollector, check_offsets
+from likewise.evaluation.likes.table import LikeTable, Split
+from likewise.evaluation.likes.until import EventCollector, check_offsets
 from likewise.log.ranges import read_between
 from likewise.messages.events import decode_event, event_time_ms
 from likewise.messages.positions import Position
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from indexer.progress import Progress
-    from likewise.evaluation.until import Until
+    from likewise.evaluation.likes.until import Until
     from likewise.log.port import Broker
     from likewise.operations.files.importing import RowCounts
     from likewise.operations.files.options import ReadOptions
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from likewise.records import TopicPartition
     from likewise.store.port import LikeStore
 
-_PARTS = {
-    "train": Part.TRAIN,
-    "training": Part.TRAIN,
-    "valid": Part.VALID,
-    "validation": Part.VALID,
-    "val": Part.VALID,
-    "dev": Part.VALID,
-    "test": Part.TEST,
+_SPLITS = {
+    "train": Split.TRAIN,
+    "training": Split.TRAIN,
+    "valid": Split.VALID,
+    "validation": Split.VALID,
+    "val": Split.VALID,
+    "dev": Split.VALID,
+    "test": Split.TEST,
 }
 
 
@@ -68,7 +68,7 @@ def likes_of_file(
     for chunk in chunks:
         for row, (event, time_ms, _) in events_of(chunk.rows, counts, options):
             try:
-                collector.add(event, time_ms, part=None if until else _part(row.split))
+                collector.add(event, time_ms, split=None if until else _split(row.split))
             except InvalidInputError as error:
                 counts.refuse(row, error)
         progress.advance(len(chunk.rows))
@@ -121,12 +121,12 @@ def _by_number(offsets: Mapping[TopicPartition, int]) -> dict[int, int]:
     return {partition.partition: offset for partition, offset in offsets.items()}
 
 
-def _part(label: object) -> Part | None:
+def _split(label: object) -> Split | None:
     if label is None:
         return None
-    part = _PARTS.get(str(label).strip().lower())
-    if part is None:
+    split = _SPLITS.get(str(label).strip().lower())
+    if split is None:
         raise InvalidInputError(
             "unknown_split", f"`split` is {str(label)[:64]!r}, none of train, valid and test"
         )
-    return part
+    return split

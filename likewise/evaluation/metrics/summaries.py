@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from likewise.evaluation.bootstrap import RESAMPLES, intervals, resampled_means
-from likewise.evaluation.metrics import ACCURACY, METRICS
+from likewise.evaluation.metrics.bootstrap import RESAMPLES, intervals, resampled_means
+from likewise.evaluation.metrics.lists import ACCURACY, METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

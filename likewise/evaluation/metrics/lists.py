@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.evaluation.held_out import HeldOut
+    from likewise.evaluation.likes.held_out import HeldOut
 
 METRICS = ("recall", "ndcg", "hit_rate", "mrr", "novelty", "popular_share")
 """The columns of `per_user`; all are means over users, and higher is better but for the last."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from likewise.evaluation.svg import Bar, bar_chart
+from likewise.evaluation.report.svg import Bar, bar_chart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,1 @@
+"""What lists of recommendations are worth: metrics by user, means over users, intervals."""

@@ -1,0 +1,1 @@
+"""What came out, as JSON and as an HTML page."""
