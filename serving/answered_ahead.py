@@ -135,7 +135,7 @@ class AnsweredAhead:
                 self._known[partition] = found
 
     def has(self, record_id: RecordId) -> bool:
-        """Whether the request had its reply before its record was read, or read again."""
+        """Whether the request was answered before its record was read, or read again."""
         if not self._known:
             return False
         known = self._known.get(record_id[0])

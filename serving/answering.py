@@ -46,18 +46,20 @@ def answer(
     """
     replies = []
     ready: list[tuple[OpenRequest, Query]] = []
-    for asked in batch:
-        problem = _problem(served, asked, context)
+    for open_request in batch:
+        problem = _problem(served, open_request, context)
         if problem is None:
-            ready.append((asked, _query(asked, context, explain_limit)))
+            ready.append((open_request, _query(open_request, context, explain_limit)))
         else:
-            replies.append(error_reply(asked, problem))
+            replies.append(error_reply(open_request, problem))
     stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
     return replies + _rank(served, ready, context, stamp, threads)
 
 
-def _problem(served: ServedModel, asked: OpenRequest, context: BatchContext) -> ErrorBody | None:
-    request = asked.request
+def _problem(
+    served: ServedModel, open_request: OpenRequest, context: BatchContext
+) -> ErrorBody | None:
+    request = open_request.request
     if request.similar_to is not None and request.similar_to not in served.model.item_rows:
         return ErrorBody("unknown_item", "the model does not know the item in `similar_to`")
     if request.user_id is not None and request.user_id not in context.likes:
@@ -65,8 +67,8 @@ def _problem(served: ServedModel, asked: OpenRequest, context: BatchContext) -> 
     return None
 
 
-def _query(asked: OpenRequest, context: BatchContext, explain_limit: int) -> Query:
-    request = asked.request
+def _query(open_request: OpenRequest, context: BatchContext, explain_limit: int) -> Query:
+    request = open_request.request
     likes_now = context.likes[request.user_id] if request.user_id is not None else ()
     if request.similar_to is not None:
         liked = frozenset([request.similar_to])
@@ -114,11 +116,14 @@ def _rank(
         if len(ready) == 1:
             return [error_reply(ready[0][0], _internal_error())]
         return [reply for one in ready for reply in _rank(served, [one], context, stamp, threads)]
-    return [_reply(asked, answer, stamp) for (asked, _), answer in zip(ready, ranked, strict=True)]
+    return [
+        _reply(open_request, answer, stamp)
+        for (open_request, _), answer in zip(ready, ranked, strict=True)
+    ]
 
 
-def _reply(asked: OpenRequest, ranked: Ranked, stamp: ModelStamp) -> Reply:
-    explain = asked.request.explain
+def _reply(open_request: OpenRequest, ranked: Ranked, stamp: ModelStamp) -> Reply:
+    explain = open_request.request.explain
     items = tuple(
         RecommendedItem(
             item.item_id,
@@ -131,10 +136,10 @@ def _reply(asked: OpenRequest, ranked: Ranked, stamp: ModelStamp) -> Reply:
         items=items,
         source=ranked.source,
         model=stamp,
-        user_id=asked.request.user_id,
-        request_id=asked.route.request_id,
+        user_id=open_request.request.user_id,
+        request_id=open_request.route.request_id,
     )
-    return Reply(asked.record, asked.route, body)
+    return Reply(open_request.record, open_request.route, body)
 
 
 def _internal_error() -> ErrorBody:

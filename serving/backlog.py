@@ -2,8 +2,8 @@
 
 A requester is identified by where its replies go. Requesters take turns by cost (deficit round robin;
 Shreedhar and Varghese, "Efficient Fair Queuing Using Deficit Round-Robin", SIGCOMM 1995): each turn
-grants one unit of cost, and a requester that cannot afford its next request yet waits while the others'
-turns go on. So a requester that floods the topic, with many requests or with costly ones, waits
+grants one unit of cost, and a requester that cannot afford its next request yet waits while the others
+take theirs. So a requester that floods the topic, with many requests or with costly ones, waits
 behind its own requests, and the others do not. Fairness reaches as far as the server reads ahead.
 """
 

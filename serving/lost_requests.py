@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class LostRequests:
-    """Compares where each partition should go on with where it does. Not thread-safe."""
+    """Compares where each partition should continue with where it does. Not thread-safe."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        # Where each partition should go on. Without an entry, nobody has read it yet.
+        # Where each partition should continue. Without an entry, nobody has read it yet.
         self._expected: dict[TopicPartition, int] = {}
         self._unchecked: set[TopicPartition] = set()
 
     def resume(self, committed: Mapping[TopicPartition, Committed]) -> None:
-        """Expect partitions to go on where the group has committed, or further. No I/O.
+        """Expect partitions to continue where the group has committed, or further. No I/O.
 
         Call it after each rebalance, before anything is committed.
         """

@@ -43,7 +43,7 @@ class Ranker:
         return self._answer(batch, context, self._shared)
 
     def submit(self, batch: Sequence[OpenRequest], context: BatchContext) -> Future[list[Reply]]:
-        """Rank a batch in one thread, while the loop goes on and other threads rank others."""
+        """Rank a batch in one thread, while the loop continues and other threads rank other batches."""
         return self._executor.submit(self._answer, batch, context, THIS_THREAD)
 
     def _answer(

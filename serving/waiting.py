@@ -142,7 +142,7 @@ class Waiting:
         )
 
     def _hold(self, request: OpenRequest) -> bool:
-        """Keep a request, or go on keeping it; return False if there is no room for it."""
+        """Keep a request, or continue to keep it; return False if there is no room for it."""
         if request.record_id in self._requests:
             return True
         if self._per_requester[request.requester] >= self._limit - len(self._requests):

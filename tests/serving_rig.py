@@ -1,4 +1,4 @@
-"""A server over fakes, with a clock that stands still, and block models whose answers are known."""
+"""A server over fakes, with a clock that does not run, and block models whose answers are known."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def error_of(reply: dict[str, Any]) -> str:
 
 @contextmanager
 def running(rig: Rig) -> Iterator[None]:
-    """Let the rig's worker run in a thread of its own, for the length of a `with` block."""
+    """Let the rig's worker run in its own thread, for the length of a `with` block."""
     thread = threading.Thread(target=rig.worker.run)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""One block model for the whole run, and a deployment of its own for every test."""
+"""One block model for the whole run, and a new deployment for every test."""
 
 from __future__ import annotations
 

@@ -32,20 +32,20 @@ def test_a_note_claims_nothing_that_was_not_answered(
     start: int, length: int, gaps: set[int]
 ) -> None:
     still_open = frozenset(start + gap for gap in gaps if gap < length)
-    told = Ahead(start, start + length, still_open)
-    text = told.note()
+    noted_range = Ahead(start, start + length, still_open)
+    text = noted_range.note()
     read = Ahead.of(start, text)
     assert text.isascii()
     assert len(text) <= 4_000
     assert read is not None
-    assert read.end <= told.end
+    assert read.end <= noted_range.end
     assert read.open == {offset for offset in still_open if offset < read.end}
     if len(still_open) < 500:
-        assert read == told
+        assert read == noted_range
 
 
 @given(st.text(max_size=50) | st.binary(max_size=60).map(lambda some: "open1:" + some.hex()))
-def test_any_other_note_is_passed_over(note: str) -> None:
+def test_any_other_note_is_ignored(note: str) -> None:
     found = Ahead.of(7, note)
     assert found is None or found.start == 7
 
@@ -61,27 +61,27 @@ def test_a_note_that_unpacks_to_a_lot_is_cut_off() -> None:
     assert (found.end, len(found.open)) == (0, 1)
 
 
-def test_what_a_predecessor_answered_is_noted_again_until_all_of_it_was_come_across() -> None:
-    told = Ahead(10, 5_000, frozenset({10, 3_000}))
+def test_what_a_previous_owner_answered_is_noted_until_all_of_it_was_read() -> None:
+    noted_range = Ahead(10, 5_000, frozenset({10, 3_000}))
     ahead = AnsweredAhead()
-    ahead.resume({PARTITION: Committed(10, told.note())}, {}, {})
+    ahead.resume({PARTITION: Committed(10, noted_range.note())}, {}, {})
     assert [offset for offset in range(5_100) if ahead.has((PARTITION, offset))] == [
         offset for offset in range(11, 5_000) if offset != 3_000
     ]
     answered_ahead = ahead.ahead_of({PARTITION: 10}, {PARTITION: 500}, n_open=1)
     (noted,) = ahead.notes(answered_ahead, {PARTITION: [10]}).values()
-    assert Ahead.of(*noted) == told
+    assert Ahead.of(*noted) == noted_range
     assert ahead.ahead_of({PARTITION: 5_000}, {PARTITION: 5_000}, n_open=0) == {}
     assert not ahead.has((PARTITION, 11))
 
 
-def test_a_log_that_was_made_again_is_read_from_its_beginning() -> None:
+def test_a_recreated_topic_is_read_from_its_beginning() -> None:
     ahead = AnsweredAhead()
     ahead.resume({}, {PARTITION: 5_000}, {})
     assert not ahead.has((PARTITION, 0))
 
 
-def test_a_note_that_stands_there_is_not_written_again() -> None:
+def test_a_note_that_is_committed_is_not_committed_again() -> None:
     ahead = AnsweredAhead(clock_s=iter(range(100)).__next__)
     answered_ahead = ahead.ahead_of({PARTITION: 10}, {PARTITION: 5_000}, n_open=1)
     noted = ahead.notes(answered_ahead, {PARTITION: [10]})
@@ -139,7 +139,7 @@ def test_servers_that_are_restarted_twice_answer_each_request_once(rig: Rig) -> 
     }
 
 
-def test_a_server_that_is_restarted_before_it_has_read_all_of_it_hands_the_rest_on(
+def test_a_server_restarted_before_it_has_read_everything_notes_the_rest_for_the_next(
     rig: Rig,
 ) -> None:
     ask_behind_one_that_waits(rig)
@@ -151,7 +151,7 @@ def test_a_server_that_is_restarted_before_it_has_read_all_of_it_hands_the_rest_
     assert set(answered(rig).values()) == {1}
 
 
-def test_a_rebalance_has_nothing_answered_again_of_what_was_noted(rig: Rig) -> None:
+def test_after_a_rebalance_nothing_that_was_noted_is_answered_again(rig: Rig) -> None:
     def all_is_noted() -> bool:
         rig.worker.run_once()
         (at,) = rig.source.committed().values()

@@ -119,7 +119,7 @@ def test_a_stop_sends_what_is_in_flight(model_directory: Path) -> None:
     assert rig.committed() == BATCH
 
 
-def test_a_server_that_dies_leaves_what_is_in_flight_to_the_next(rig: Rig) -> None:
+def test_the_next_server_answers_what_was_in_flight_in_one_that_dies(rig: Rig) -> None:
     ask_many(rig)
     for _ in range(3):
         rig.worker.run_once()
@@ -129,7 +129,9 @@ def test_a_server_that_dies_leaves_what_is_in_flight_to_the_next(rig: Rig) -> No
     assert max(answers(rig).values()) <= 2
 
 
-def test_an_outage_of_the_broker_while_batches_are_in_flight_costs_no_request(rig: Rig) -> None:
+def test_no_request_is_lost_in_an_outage_of_the_broker_while_batches_are_in_flight(
+    rig: Rig,
+) -> None:
     ask_many(rig)
     rig.worker.run_once()
     rig.broker.fail_with(*[TransientError("lost")] * 3, on="send")
@@ -138,7 +140,7 @@ def test_an_outage_of_the_broker_while_batches_are_in_flight_costs_no_request(ri
     assert set(answers(rig)) == set(ONCE_EACH)
 
 
-def test_another_member_that_joins_finds_the_rest(
+def test_another_member_that_joins_answers_the_rest(
     model_directory: Path, executor: Executor
 ) -> None:
     rig = rig_of(model_directory, executor, partitions=2)

@@ -39,7 +39,7 @@ class Member:
 
 
 class SlowStore(MemoryStore):
-    """A store whose answer about the model is held back."""
+    """A store that answers about the model when it is allowed to."""
 
     def __init__(self) -> None:
         super().__init__()

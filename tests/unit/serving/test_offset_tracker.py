@@ -37,7 +37,7 @@ def test_a_partition_that_comes_back_is_committed_again() -> None:
 
 @given(st.lists(st.sets(st.integers(0, 30)), max_size=8))
 def test_no_commit_ever_passes_a_request_that_waits(turns: list[set[int]]) -> None:
-    """Thirty-one requests, read four in a turn; each turn says which of those read still wait."""
+    """Thirty-one requests, read four in a turn; each turn lists those read that still wait."""
     tracker = OffsetTracker()
     for turn, waits in enumerate(turns):
         offsets = range(turn * 4, min(turn * 4 + 4, 31))

@@ -60,7 +60,7 @@ def test_a_topic_that_exists_may_be_replied_to(broker: CountingBroker) -> None:
         "__consumer_offsets", "", ".", "..", "a b", "x" * 250, "a/b", "täst", "shop.replies\n",
     ],
 )  # fmt: skip
-def test_topics_that_we_read_or_that_cannot_be_are_refused(
+def test_topics_that_we_read_and_invalid_names_are_refused(
     broker: CountingBroker, topic: str
 ) -> None:
     for pattern in (r".*", DEFAULT):
@@ -80,7 +80,9 @@ def test_topics_that_we_read_or_that_cannot_be_are_refused(
         "shop.reply.x",
     ],
 )
-def test_by_default_a_reply_topic_is_called_one(broker: CountingBroker, topic: str) -> None:
+def test_by_default_the_name_of_a_reply_topic_shows_that_it_is_one(
+    broker: CountingBroker, topic: str
+) -> None:
     broker.ensure_topics([TopicSpec(topic, 1, {})])
     assert refusal(broker, ReplyRoute(topic), DEFAULT) is None
 
@@ -157,7 +159,9 @@ def test_a_topic_once_found_is_asked_for_once_a_minute(broker: CountingBroker) -
     assert broker.asked == 2
 
 
-def test_a_topic_made_after_it_was_missed_is_found_a_second_later(broker: CountingBroker) -> None:
+def test_a_topic_created_after_it_was_missing_is_found_a_second_later(
+    broker: CountingBroker,
+) -> None:
     clock = Clock()
     listing = TopicListing(broker.topic_sizes, clock_s=clock)
     assert listing.size("new") == 0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from likewise.messages.ids import ItemId
 
 
-def test_a_user_is_given_what_like_minded_users_like(rig: Rig) -> None:
+def test_a_user_gets_what_like_minded_users_like(rig: Rig) -> None:
     like(rig.store, "u", likes_but_one(3, missing=2))
     reply = rig.answer({"user_id": "u", "count": 1, "request_id": "r1"})
     assert items_of(reply) == [item(3, 2)]
@@ -39,7 +39,7 @@ def test_a_user_is_given_what_like_minded_users_like(rig: Rig) -> None:
     assert reply["request_id"] == "r1"
 
 
-def test_a_reply_says_which_model_answered_and_how_old_it_is(rig: Rig) -> None:
+def test_a_reply_names_the_model_and_its_age(rig: Rig) -> None:
     assert rig.answer({"user_id": "u"})["model"] == {"version": VERSION, "age_s": 1.5}
 
 
@@ -67,20 +67,20 @@ def test_users_of_one_batch_are_never_mixed_up(rig: Rig) -> None:
         assert items_of(reply) == [expected[number]]
 
 
-def test_what_was_liked_after_the_model_was_built_is_not_given_back(rig: Rig) -> None:
+def test_what_was_liked_after_the_model_was_built_is_not_recommended(rig: Rig) -> None:
     like(rig.store, "u", likes_but_one(3))
     assert items_of(rig.answer({"user_id": "u"}))[0] == item(3, 0)
     like(rig.store, "u", [item(3, 0)])
     assert item(3, 0) not in items_of(rig.answer({"user_id": "u", "count": 1000}))
 
 
-def test_a_user_without_likes_is_given_what_is_popular(rig: Rig) -> None:
+def test_a_user_without_likes_gets_what_is_popular(rig: Rig) -> None:
     reply = rig.answer({"user_id": "stranger", "count": 7})
     assert reply["source"] == "popular"
     assert len(items_of(reply)) == 7
 
 
-def test_a_user_whose_likes_the_model_does_not_know_is_given_what_is_popular(rig: Rig) -> None:
+def test_a_user_whose_likes_the_model_does_not_know_gets_what_is_popular(rig: Rig) -> None:
     like(rig.store, "u", ["made yesterday"])
     assert rig.answer({"user_id": "u"})["source"] == "popular"
 
@@ -91,7 +91,7 @@ def test_an_anonymous_session_is_ranked_by_what_it_likes(rig: Rig) -> None:
     assert "user_id" not in reply
 
 
-def test_an_empty_session_is_given_what_is_popular(rig: Rig) -> None:
+def test_an_empty_session_gets_what_is_popular(rig: Rig) -> None:
     assert rig.answer({"liked": []})["source"] == "popular"
 
 
@@ -135,7 +135,7 @@ def test_an_explanation_names_the_users_own_likes(rig: Rig) -> None:
     assert len(named) == ServingSettings().explain_limit
 
 
-def test_nothing_is_explained_unasked(rig: Rig) -> None:
+def test_nothing_is_explained_unless_asked_for(rig: Rig) -> None:
     like(rig.store, "u", likes_but_one(3))
     assert "because" not in rig.answer({"user_id": "u"})["items"][0]
 
@@ -152,7 +152,7 @@ _SOME_ITEMS = st.sets(
     users=st.lists(st.tuples(_SOME_ITEMS, _SOME_ITEMS, st.integers(1, 80)), max_size=12),
     retired=_SOME_ITEMS,
 )
-def test_nobody_is_given_what_is_liked_excluded_or_retired(
+def test_nobody_gets_what_is_liked_excluded_or_retired(
     model_directory: Path,
     users: list[tuple[set[ItemId], set[ItemId], int]],
     retired: set[ItemId],

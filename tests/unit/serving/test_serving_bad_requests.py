@@ -52,7 +52,7 @@ BAD_REQUESTS: list[tuple[bytes | None, str]] = [
 
 
 @pytest.mark.parametrize(("value", "code"), BAD_REQUESTS)
-def test_a_bad_request_gets_an_error_and_costs_the_one_beside_it_nothing(
+def test_a_bad_request_gets_an_error_and_does_not_affect_the_next_one(
     rig: Rig, value: bytes | None, code: str
 ) -> None:
     like(rig.store, "good", likes_but_one(1))
@@ -81,14 +81,14 @@ def test_a_bad_request_that_names_no_reply_topic_is_dead_lettered_as_it_came(
     assert rig.worker.stats.dead_letters == 1
 
 
-def test_an_error_reply_carries_the_request_id_of_a_request_that_is_no_good(rig: Rig) -> None:
+def test_an_error_reply_carries_the_request_id_of_an_invalid_request(rig: Rig) -> None:
     reply = rig.answer(
         {"request_id": "r9", "reply_to": REPLIES, "count": -1, "user_id": "u"}, reply_topic=None
     )
     assert reply["request_id"] == "r9"
 
 
-def test_a_request_that_breaks_the_ranking_costs_the_others_nothing(
+def test_a_request_that_breaks_the_ranking_does_not_affect_the_others(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks_on_poison(
@@ -112,7 +112,7 @@ def test_a_request_that_breaks_the_ranking_costs_the_others_nothing(
     assert len(logs) == 2  # the batch, and the one at fault
 
 
-def test_a_user_whose_key_holds_something_else_costs_the_others_nothing(
+def test_a_user_whose_key_holds_something_else_does_not_affect_the_others(
     model_directory: Path,
 ) -> None:
     class StoreWithAForeignKey(MemoryStore):

@@ -109,7 +109,7 @@ def test_everything_comes_out_once_and_nobody_waits_longer_than_a_round(
         assert own[0] <= others
 
 
-def test_a_costly_request_comes_alone_and_when_the_others_have_had_as_much() -> None:
+def test_a_costly_request_is_taken_alone_and_after_the_others_have_spent_as_much() -> None:
     backlog = Backlog(BATCH)
     fill(backlog, [asked("costly", n, request=COSTLY) for n in range(3)])
     fill(backlog, [asked("cheap", 10 + n) for n in range(6)])
@@ -153,7 +153,7 @@ def test_what_turns_out_costly_is_put_back_and_keeps_its_place_among_its_request
     assert [offsets(backlog.take(BATCH)) for _ in range(2)] == [[0], [1]]
 
 
-def test_a_requester_has_no_more_cost_ahead_than_half_a_minute() -> None:
+def test_a_requester_may_have_half_a_minute_of_cost_in_line() -> None:
     backlog = Backlog(BATCH)
     admitted = [backlog.admit(asked("costly", n, request=COSTLY)) for n in range(200)]
     assert admitted == sorted(admitted, reverse=True)
@@ -206,7 +206,7 @@ def test_one_request_behind_a_flood_is_answered_in_the_first_batch(
     assert (rig.worker.stats.backlog, rig.worker.stats.lag) == (0, {"0": 0})
 
 
-def test_a_server_that_dies_with_a_backlog_leaves_it_whole_to_the_next(
+def test_the_next_server_answers_the_whole_backlog_of_one_that_dies(
     model_directory: Path,
 ) -> None:
     rig = Rig(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from serving.worker import ServingWorker
 
 
-def test_a_crash_before_the_commit_makes_a_successor_answer_again(rig: Rig) -> None:
+def test_after_a_crash_before_the_commit_the_next_server_answers_again(rig: Rig) -> None:
     rig.ask({"user_id": "u"})
     rig.broker.fail_with(SettingsError("died here"), on="commit")
     with pytest.raises(SettingsError):
@@ -43,7 +43,7 @@ def test_a_crash_before_the_commit_makes_a_successor_answer_again(rig: Rig) -> N
     assert rig.committed() == 1
 
 
-def test_a_store_out_of_reach_costs_time_and_no_request(rig: Rig) -> None:
+def test_no_request_is_lost_while_the_store_is_unavailable(rig: Rig) -> None:
     like(rig.store, "u", likes_but_one(4))
     rig.store.failure = TransientError("loading")
     rig.ask({"user_id": "u", "count": 1})
@@ -56,7 +56,7 @@ def test_a_store_out_of_reach_costs_time_and_no_request(rig: Rig) -> None:
     assert [items_of(reply) for reply in rig.replies()] == [[item(4, 0)]]
 
 
-def test_a_broker_out_of_reach_costs_time_and_no_request(rig: Rig) -> None:
+def test_no_request_is_lost_while_the_broker_is_unavailable(rig: Rig) -> None:
     rig.worker.run_once()
     rig.ask({"user_id": "u"})
     rig.broker.down = True
@@ -68,7 +68,7 @@ def test_a_broker_out_of_reach_costs_time_and_no_request(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("operation", ["poll", "send", "deliver", "commit"])
-def test_a_call_that_fails_once_is_made_again(rig: Rig, operation: Any) -> None:
+def test_a_call_that_fails_once_is_retried(rig: Rig, operation: Any) -> None:
     rig.worker.run_once()
     rig.broker.fail_with(TransientError("try again"), on=operation)
     rig.ask({"user_id": "a"}) if operation != "send" else _ask_past_the_fault(rig, "a")
@@ -98,7 +98,7 @@ def test_only_replies_that_are_not_confirmed_are_sent_again(rig: Rig) -> None:
     assert sum(rig.worker.stats.replies.values()) == 3
 
 
-def test_a_reply_topic_deleted_under_way_does_not_hold_up_the_others(
+def test_a_reply_topic_that_is_deleted_does_not_delay_the_others(
     model_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = Rig(model_directory, VERSION)
@@ -124,7 +124,7 @@ def test_a_reply_topic_deleted_under_way_does_not_hold_up_the_others(
     assert dict(letter.headers)["likewise_reason"] == b"reply_topic_unknown"
 
 
-def test_requests_of_partitions_lost_to_another_member_are_its_to_answer(
+def test_requests_of_partitions_lost_to_another_member_are_answered_by_that_one(
     model_directory: Path,
 ) -> None:
     rig = Rig(model_directory, VERSION, partitions=2)
@@ -146,7 +146,7 @@ def test_requests_of_partitions_lost_to_another_member_are_its_to_answer(
     assert [rig.committed(0), rig.committed(1)] == [1, 1]
 
 
-def test_a_stop_while_the_store_is_out_of_reach_leaves_the_requests_to_a_successor(
+def test_after_a_stop_while_the_store_is_unavailable_the_next_server_answers(
     rig: Rig,
 ) -> None:
     rig.store.failure = TransientError("loading")
@@ -168,7 +168,7 @@ def test_a_request_kept_through_a_rebalance_is_answered_once(model_directory: Pa
     rig.applied(0, 1)
     rig.worker.run_once()  # sees that it is applied; the next turn answers
     rig.new_worker().run_once()
-    rig.worker.run_once()  # joins again, keeps the partition and reads the request once more
+    rig.worker.run_once()  # rejoins, keeps the partition and reads the request again
     rig.worker.run_once()
     assert [reply["user_id"] for reply in rig.replies()] == ["u"]
     assert rig.committed(0) == 1
@@ -198,7 +198,7 @@ def test_commits_of_the_next_owner_of_a_partition_are_kept(model_directory: Path
     assert [rig.committed(0), rig.committed(1)] == [1, 3]
 
 
-def test_a_partition_that_went_and_came_back_is_committed(model_directory: Path) -> None:
+def test_a_partition_that_was_lost_and_assigned_again_is_committed(model_directory: Path) -> None:
     rig, _ = two_workers_with_a_hitch(model_directory, lambda: None)
     rig.worker.run_once()
     assert [rig.committed(0), rig.committed(1)] == [1, None]

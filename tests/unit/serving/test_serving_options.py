@@ -1,4 +1,4 @@
-"""Requests that ask for diversity or novelty, beside others in one batch."""
+"""Requests that ask for diversity or novelty, in one batch with others."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_a_diverse_answer_takes_from_every_taste_and_keeps_the_scores(rig: Rig) 
     assert scores_of(diverse) == pytest.approx([scores[one], scores[other]])
 
 
-def test_nothing_asked_for_is_the_answer_of_always(rig: Rig) -> None:
+def test_a_request_without_options_gets_the_plain_ranking(rig: Rig) -> None:
     like(rig.store, "u", TWO_TASTES)
     plain = rig.answer({"user_id": "u", "count": 7})
     zeros = rig.answer({"user_id": "u", "count": 7, "diversity": 0, "novelty": 0.0})
     assert zeros == plain
 
 
-def test_what_is_liked_may_come_again_and_what_is_excluded_or_retired_may_not(rig: Rig) -> None:
+def test_liked_items_may_be_included_and_excluded_or_retired_ones_may_not(rig: Rig) -> None:
     like(rig.store, "u", block_items(1))
     asked = {"user_id": "u", "count": BLOCK_ITEMS, "include_liked": True}
     again = rig.answer({**asked, "explain": True})
@@ -73,7 +73,7 @@ def test_an_item_is_never_similar_to_itself_and_to_what_is_liked_if_that_is_want
     assert block_items(1) & set(again) == block_items(1) - {item(1, 0)}
 
 
-def test_no_popular_items_follow_where_the_request_wants_none(rig: Rig) -> None:
+def test_no_popular_items_fill_up_the_answer_if_the_request_wants_none(rig: Rig) -> None:
     like(rig.store, "u", likes_but_one(1))
     filled = rig.answer({"user_id": "u", "count": 5})
     bare = rig.answer({"user_id": "u", "count": 5, "fill": False})

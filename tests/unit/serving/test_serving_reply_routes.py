@@ -82,7 +82,7 @@ def test_a_request_with_an_unusable_reply_topic_is_dead_lettered(
     "header",
     [(REPLY_PARTITION_HEADER, b"2"), (REPLY_PARTITION_HEADER, b"the first"), partition_header(2)],
 )
-def test_a_reply_partition_that_can_not_be_is_told_to_the_reply_topic(
+def test_an_invalid_reply_partition_is_reported_to_the_reply_topic(
     rig: Rig, header: tuple[str, bytes]
 ) -> None:
     headers = [(CORRELATION_HEADER, b"c"), (REPLY_TOPIC_HEADER, REPLIES.encode()), header]
@@ -97,7 +97,7 @@ def test_a_reply_partition_that_can_not_be_is_told_to_the_reply_topic(
     assert rig.dead_letters() == []
 
 
-def test_a_bad_reply_partition_of_the_default_topic_is_told_there(rig: Rig) -> None:
+def test_an_invalid_reply_partition_of_the_default_topic_is_reported_there(rig: Rig) -> None:
     sink = rig.broker.sink()
     sink.send(rig.topics.requests, b'{"user_id": "u"}', headers=[(REPLY_PARTITION_HEADER, b"x")])
     rig.worker.run_once()
@@ -117,7 +117,7 @@ def test_a_reply_partition_that_was_added_is_used_at_once(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("topic", "partition"), [(REPLIES, 3), ("new.replies", None), ("new.replies", 1)]
 )
-def test_what_was_made_since_the_broker_was_last_asked_is_waited_for(
+def test_a_request_waits_for_what_was_created_since_the_broker_was_last_asked(
     rig: Rig, topic: str, partition: int | None
 ) -> None:
     rig.ask({"user_id": "early"}, reply_topic="nowhere.replies")
@@ -138,7 +138,7 @@ def test_what_was_made_since_the_broker_was_last_asked_is_waited_for(
     assert rig.committed() == 5
 
 
-def test_requests_that_wait_for_their_topic_are_bounded_and_go_with_their_partition(
+def test_requests_that_wait_for_their_topic_are_bounded_and_leave_with_their_partition(
     rig: Rig,
 ) -> None:
     unrouted = Unrouted(rig.reply_topics, limit=2)
@@ -187,7 +187,7 @@ def test_a_reply_that_is_too_large_becomes_an_error_reply(rig: Rig) -> None:
     assert reply["user_id"] == "u"
 
 
-def test_a_request_whose_reply_topic_takes_nothing_is_dead_lettered(rig: Rig) -> None:
+def test_a_request_whose_reply_topic_accepts_nothing_is_dead_lettered(rig: Rig) -> None:
     rig.broker.ensure_topics([TopicSpec("shut.replies", 1, {"max.message.bytes": "1"})])
     rig.ask({"user_id": "u"}, reply_topic="shut.replies")
     assert "error" not in rig.answer({"user_id": "other"})

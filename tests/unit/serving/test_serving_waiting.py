@@ -33,7 +33,7 @@ def test_a_request_within_its_deadline_is_answered(rig: Rig) -> None:
     assert rig.replies()[0]["source"] == "popular"
 
 
-def test_a_record_without_a_time_has_its_deadline_counted_from_receipt(rig: Rig) -> None:
+def test_the_deadline_of_a_record_without_a_timestamp_counts_from_receipt(rig: Rig) -> None:
     now_ms, rig.now_ms = rig.now_ms, -1
     rig.ask({"user_id": "u", "deadline_ms": 100})
     rig.now_ms = now_ms
@@ -56,7 +56,7 @@ def test_an_answer_waits_for_the_like_it_follows(rig: Rig) -> None:
     assert rig.worker.stats.waiting == 0
 
 
-def test_a_clock_that_is_set_back_holds_no_request_for_so_long(rig: Rig) -> None:
+def test_a_clock_that_is_set_back_does_not_delay_a_request_by_as_much(rig: Rig) -> None:
     rig.ask({"user_id": "u", "after": "0:41"})
     rig.worker.run_once()
     rig.now_ms -= 3_600_000
@@ -105,7 +105,7 @@ def test_a_request_that_waits_ends_at_its_deadline(rig: Rig) -> None:
     assert error_of(rig.replies()[0]) == "deadline_exceeded"
 
 
-def test_a_position_in_a_partition_that_there_is_not_is_an_error(rig: Rig) -> None:
+def test_a_position_in_a_partition_that_does_not_exist_is_an_error(rig: Rig) -> None:
     assert error_of(rig.answer({"user_id": "u", "after": "1:0"})) == "invalid_position"
 
 
@@ -127,7 +127,7 @@ def test_an_event_in_a_partition_that_was_added_is_waited_for(rig: Rig) -> None:
     assert "items" in rig.replies()[2]
 
 
-def test_one_requester_fills_half_of_the_waiting_room_and_others_find_room(
+def test_one_requester_may_fill_half_of_the_waiting_requests_and_others_find_room(
     model_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting.Waiting.__init__, "__kwdefaults__", {"limit": 6})
