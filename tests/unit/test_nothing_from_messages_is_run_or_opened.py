@@ -22,8 +22,7 @@ PACKAGES = ["likewise", "consumers", "indexer", "serving"]
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 # These understand what comes over the wire, and answer it.
 ON_THE_WIRE = [
-    *(ROOT / f"likewise/{name}.py" for name in ("events", "ids", "json_input", "positions")),
-    *(ROOT / f"likewise/{name}.py" for name in ("requests", "replies", "dead_letters", "models")),
+    *(ROOT / "likewise/messages").glob("*.py"),
     *(ROOT / "serving").glob("*.py"),
     ROOT / "consumers/batches.py",
     ROOT / "consumers/worker.py",
