@@ -189,3 +189,13 @@ def test_an_embedded_server_that_dies_ends_everything(tmp_path: Path) -> None:
         assert up.process.wait(60) == 1
         up.await_line(r"The embedded broker has ended; its log is")
         wait_until(lambda: not alive(started), "the children to end", timeout_s=15)
+
+
+def test_without_java_up_with_apache_kafka_ends_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with running_up(tmp_path, "--kafka", "apache") as up:
+        assert up.process.wait(START_TIMEOUT_S) == 3
+        up.await_line(r"needs Java 17 or newer.*apt-get install openjdk")
