@@ -1,4 +1,4 @@
-"""Records of the log as they came, where they stand, and what could not be read."""
+"""Records of the log as bytes, their positions, and what could not be decoded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DAMAGED_RECORD = "undecodable_record"
 DAMAGED_BATCH = "undecodable_batch"
 TOO_LARGE_BATCH = "batch_too_large"
 UNREADABLE_CODES = frozenset({DAMAGED_RECORD, DAMAGED_BATCH, TOO_LARGE_BATCH})
-"""Why there is no record where an `Unreadable` stands."""
+"""Why an `Unreadable` takes the place of a record."""
 
 
 class TopicPartition(NamedTuple):
@@ -23,9 +23,9 @@ class TopicPartition(NamedTuple):
 
 
 class Span(NamedTuple):
-    """What was read of a partition: everything from offset `start` up to, but without, `end`.
+    """What was read of a partition: the offsets from `start` (included) to `end` (excluded).
 
-    Where transactions or compaction have left offsets without a record, it goes across them.
+    It includes offsets without a record, which transactions and compaction leave.
     """
 
     start: int
@@ -33,7 +33,7 @@ class Span(NamedTuple):
 
 
 class Record(Protocol):
-    """One record as it came: bytes, not yet understood. `timestamp` is in ms since the epoch."""
+    """One record as bytes, not decoded yet. `timestamp` is in ms since the epoch."""
 
     @property
     def topic(self) -> str: ...
@@ -52,7 +52,7 @@ class Record(Protocol):
 
 
 class Committed(NamedTuple):
-    """How far a group has come in a partition, and what it noted beside that; empty without a note."""
+    """A group's committed offset in a partition, and its note; empty without a note."""
 
     offset: int
     note: str = ""
@@ -60,11 +60,11 @@ class Committed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A `Record` that stands for bytes in the log which are no record; `offset` is their first.
+    """A `Record` for bytes in the log that cannot be decoded, from `offset` to `last_offset`.
 
-    It has neither key nor value, so whoever wants a message from it refuses it, and
+    It has neither key nor value, so every decoder of messages refuses it;
     `likewise.messages.dead_letters` keeps `raw` with the reason. `code` is one of
-    `UNREADABLE_CODES`, `detail` is for people; up to `last_offset` nothing else can be read.
+    `UNREADABLE_CODES`, `detail` is for people.
     """
 
     topic: str

@@ -1,7 +1,7 @@
 """Real servers without Docker: a Kafka-compatible broker and Redis as child processes.
 
-For laptops, demonstrations and tests. The broker keeps everything in memory; production is Apache
-Kafka and Redis, as in docker-compose.yml.
+For laptops, demonstrations and tests. The default broker keeps everything in memory; in production
+use Apache Kafka and Redis, as in docker-compose.yml.
 """
 
 from likewise.embedded.apache_kafka import ApacheKafka

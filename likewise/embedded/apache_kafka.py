@@ -1,4 +1,4 @@
-"""Apache Kafka itself as a child process: one node on loopback, for clients that Tansu refuses."""
+"""Apache Kafka as a child process: one node on loopback, for clients that Tansu refuses."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _CONFIG = "server.properties"
 _FORMAT_TIMEOUT_S = 60
-# The JVM compiles little: no broker here lives long enough to repay more.
+# Little JIT compilation: no broker here runs long enough to repay more.
 _JVM = ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN"]
 
-# One node in both roles. Kafka's own topics ask for three replicas by default, which one node does
-# not have; and groups form at once, as nobody else is expected to join.
+# One node in both roles. Kafka's internal topics have three replicas by default, which one node
+# cannot hold. Groups form at once, because no other members are expected.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -49,11 +49,11 @@ share.coordinator.state.topic.min.isr=1
 
 
 class ApacheKafka(ServerProcess):
-    """A broker whose log is in its directory, and is there again at the next start."""
+    """A broker whose log is in its directory and outlives the process."""
 
     name = "Apache Kafka"
     log_name = "broker.log"
-    # It closes its log in some seconds; one that is killed checks it all when it starts again.
+    # It needs some seconds to close its log; after a kill, the next start checks all of it.
     stop_timeout_s: ClassVar[float] = 15.0
 
     def __init__(
@@ -64,14 +64,14 @@ class ApacheKafka(ServerProcess):
         start_timeout_s: float = 90.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """See `ServerProcess`. `say` is told what takes long: the first start downloads 44 MB."""
+        """See `ServerProcess`. `say` is called before what takes long: the first start fetches 44 MB."""
         super().__init__(directory, port=port, start_timeout_s=start_timeout_s)
         self._say = say
         self._java: list[str] = []
 
     @property
     def bootstrap_servers(self) -> str:
-        """What Kafka clients connect to: "127.0.0.1:9092"."""
+        """The address for Kafka clients: "127.0.0.1:9092"."""
         return f"{HOST}:{self.port}"
 
     @property
@@ -83,8 +83,8 @@ class ApacheKafka(ServerProcess):
         """Return the JVM's command.
 
         Raises:
-            MissingExtraError: there is no Java, or neither the jars nor Maven to fetch them.
-            LikewiseError: the jars could not be fetched.
+            MissingExtraError: Java is missing, or Maven is, and the jars were not fetched before.
+            LikewiseError: Maven could not fetch the jars.
         """
         if not self._java:
             java = java_binary()
@@ -92,7 +92,7 @@ class ApacheKafka(ServerProcess):
         return [*self._java, "kafka.Kafka", str(self.directory / _CONFIG)]
 
     def prepare(self) -> None:
-        """Write the settings, for the port of this start; the first time, format the storage."""
+        """Write the configuration for the current port; format the storage at the first start."""
         config = self.directory / _CONFIG
         properties = _PROPERTIES.format(
             host=HOST, port=self.port, controller_port=free_port(), data=self._data
@@ -102,7 +102,7 @@ class ApacheKafka(ServerProcess):
             self._format(config)
 
     def answers(self) -> bool:
-        """Whether the broker of this very directory answers a Metadata request."""
+        """Whether the broker of this directory, and no other, answers a Metadata request."""
         cluster_id = self._cluster_id()
         return cluster_id is not None and cluster_answers(self.port, cluster_id)
 
@@ -123,7 +123,7 @@ class ApacheKafka(ServerProcess):
         tool = [*self._java, "kafka.tools.StorageTool", "format"]
         command = [*tool, f"--cluster-id={cluster_id}", f"--config={config}"]
         try:
-            run = subprocess.run(  # noqa: S603 - Kafka's own tool, with our own arguments
+            run = subprocess.run(  # noqa: S603 - Kafka's tool, with our arguments
                 command, capture_output=True, check=False, text=True, timeout=_FORMAT_TIMEOUT_S
             )
         except (OSError, subprocess.TimeoutExpired) as error:

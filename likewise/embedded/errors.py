@@ -1,4 +1,4 @@
-"""What is said when an embedded server can't be had."""
+"""Errors of servers that do not start."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ class EmbeddedServerError(LikewiseError):
 
 
 class PortTakenError(EmbeddedServerError):
-    """Somebody else listens on the port the server was to have."""
+    """Another process listens on the server's port."""

@@ -1,4 +1,4 @@
-"""The jars of Apache Kafka's broker: fetched once with Maven, checked against pinned checksums."""
+"""The jars of Apache Kafka's broker: fetched once with Maven, and checked before every start."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ def java_binary() -> Path:
     if version is None or int(version[1]) < _OLDEST_JAVA:
         raise MissingExtraError(
             f"Apache Kafka {KAFKA_VERSION} needs Java {_OLDEST_JAVA} or newer, and {found} is "
-            f"{version[1] if version else 'of an unknown version'}; name a newer one in JAVA_HOME"
+            f"{version[1] if version else 'of an unknown version'}; set JAVA_HOME to a newer one"
         )
     return Path(found)
 
 
 def kafka_jars(say: Callable[[str], None]) -> Path:
-    """Return the directory of the jars, complete and as pinned; the first call downloads 44 MB.
+    """Return the directory of the jars, complete and with the pinned checksums.
 
-    They are kept in the user's cache, under a name with Kafka's version. `say` is told before a
-    download begins.
+    The first call downloads 44 MB to the user's cache, in a directory named after Kafka's version.
+    `say` is called before a download.
 
     Raises:
-        MissingExtraError: the jars are not there, and neither is Maven.
-        LikewiseError: Maven fails, or what it fetched is not what is pinned.
+        MissingExtraError: the jars have to be fetched, and Maven is not installed.
+        LikewiseError: Maven fails, or what it fetched does not match the checksums.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "likewise")
     jars = cache / f"apache-kafka-{KAFKA_VERSION}"
@@ -87,7 +87,7 @@ def _fetch(maven: str, directory: Path) -> None:
     command = [maven, "--batch-mode", "--quiet", f"--file={_POM}", _COPY]
     options = ["-DincludeScope=runtime", f"-DoutputDirectory={directory}"]
     try:
-        run = subprocess.run(  # noqa: S603 - Maven, with our own arguments
+        run = subprocess.run(  # noqa: S603 - Maven, with our arguments
             [*command, *options],
             capture_output=True,
             check=False,
@@ -120,7 +120,7 @@ def _pinned() -> dict[str, str]:
 
 
 def _checksums(directory: Path) -> dict[str, str]:
-    """Return the SHA-256 of each jar in a directory; of one that is not there, nothing."""
+    """Return the SHA-256 of each jar in a directory; empty if there is no directory."""
     found = {}
     for path in sorted(directory.glob("*.jar")):
         with path.open("rb") as jar:

@@ -1,4 +1,4 @@
-"""Whether a broker answers, asked without a Kafka client: one Metadata request over a socket."""
+"""Probes a broker without a Kafka client: one Metadata request over a socket."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import struct
 
 from likewise.embedded.ports import HOST
 
-# Version 2 is the oldest that names the cluster, and both brokers still take it.
+# The oldest version that names the cluster; both brokers still support it.
 _METADATA, _METADATA_VERSION = 3, 2
 _TIMEOUT_S = 1.0
 _MAX_BYTES = 65_536
 
 
 def cluster_answers(port: int, cluster_id: str) -> bool:
-    """Whether the cluster of this id serves on the loopback port; at most some seconds.
+    """Whether the cluster with this id serves on the loopback port; blocks for at most some seconds.
 
-    A broker that has not joined its own cluster yet answers with an empty list of brokers, and
-    counts as one that does not answer.
+    A broker that has not joined its cluster yet returns an empty list of brokers, which counts as
+    no answer.
     """
     try:
         with socket.create_connection((HOST, port), _TIMEOUT_S) as connection:

@@ -1,4 +1,4 @@
-"""Loopback ports that nobody listens on at the moment of asking."""
+"""Loopback ports that are free when asked for."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import socket
 
 HOST = "127.0.0.1"
 
-# Below the ports that Linux (32768-60999) and macOS (49152-65535) give to outgoing connections. A
-# client that dials such a port while its server is down can be given that very port as its own, is
-# then connected to itself, and keeps the server from coming back.
+# Below the ephemeral ports of Linux (32768-60999) and macOS (49152-65535). A client that connects to
+# an ephemeral port while the server is down can get that same port as its own: it is then connected
+# to itself, and the server cannot bind the port again.
 _FIRST, _LAST = 20_000, 32_767
 _GUESSES = 100
 
 
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago; another process may still take it."""
+    """Return a free loopback port; another process may take it before the caller does."""
     for port in random.sample(range(_FIRST, _LAST + 1), _GUESSES):
         if is_free(port):
             return port
@@ -32,7 +32,7 @@ def port_or_free(preferred: int) -> int:
 def is_free(port: int) -> bool:
     """Whether a server could listen on this loopback port now; never blocks."""
     with socket.socket() as listener:
-        # As servers do: connections that linger in TIME_WAIT don't count.
+        # As servers do: connections in TIME_WAIT do not count.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))

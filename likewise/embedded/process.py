@@ -1,4 +1,4 @@
-"""A server as a child process: started, proved to answer, stopped, killed, started again."""
+"""A server as a child process: start, wait until it answers, stop, kill, restart."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "TZ")
 class ServerProcess(ABC):
     """One server on a loopback port, with its files in one directory; not thread-safe.
 
-    The server has a session of its own, so that Ctrl-C in a terminal reaches it only through its
-    parent. It never outlives its parent: on Linux the kernel sees to that even when the parent is
-    killed (see `likewise.embedded.die_with_parent`); elsewhere it ends with the parent's normal exit only.
+    The server runs in its own session, so that Ctrl-C in a terminal reaches it only through its
+    parent. It never outlives its parent: on Linux the kernel ends it even if the parent is killed
+    (see `likewise.embedded.die_with_parent`), elsewhere only a normal exit of the parent does.
 
-    A directory that is missing is made with mode 700; files in it have mode 600.
+    A missing directory is created with mode 700; files in it have mode 600.
     """
 
     name: ClassVar[str]
@@ -44,7 +44,7 @@ class ServerProcess(ABC):
     def __init__(
         self, directory: Path, *, port: int | None = None, start_timeout_s: float = 20.0
     ) -> None:
-        """Start nothing yet. Without a `port` a free one is chosen, and kept once it has served."""
+        """Start nothing yet. Without a `port`, choose a free one and keep it after the first start."""
         self.directory = directory.absolute()
         self.port = free_port() if port is None else port
         self._port_is_fixed = port is not None
@@ -57,43 +57,42 @@ class ServerProcess(ABC):
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether this very server, and no other on its port, serves requests; at most 1 s."""
+        """Whether this server, and no other on its port, answers requests; blocks for at most 1 s."""
 
     def prepare(self) -> None:  # noqa: B027 - most servers need nothing
-        """Write what the server reads when it starts; its directory is there. Blocks.
+        """Write what the server reads when it starts. The directory exists. May block.
 
         Raises:
-            EmbeddedServerError: that is not possible.
+            EmbeddedServerError: the files cannot be written.
         """
 
     @property
     def working_directory(self) -> Path:
-        """Where the server runs."""
+        """The working directory of the server."""
         return self.directory
 
     @property
     def log_path(self) -> Path:
-        """What the server printed, over all its starts."""
+        """The file with the server's output, of all starts."""
         return self.directory / self.log_name
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process is alive."""
         return self._child is not None and self._child.poll() is None
 
     @property
     def pid(self) -> int | None:
-        """The server's own process id while it runs."""
+        """The server's process id while it runs."""
         return self._child.pid if self._child is not None and self.running else None
 
     def start(self) -> None:
-        """Return once the server answers; does nothing if it runs already.
+        """Return once the server answers; does nothing if it is running.
 
-        The thread that calls this has to live as long as the server: on Linux its end is taken for
-        the parent's.
+        Call this from a thread that lives as long as the server: on Linux the server ends with it.
 
         Raises:
-            PortTakenError: the given port, or the port of the first start, is another's now.
+            PortTakenError: another process uses the given port, or that of the first start.
             EmbeddedServerError: the server exited, or did not answer in time.
             MissingExtraError: its executable is not installed.
         """
@@ -110,7 +109,7 @@ class ServerProcess(ABC):
                 break
 
     def stop(self) -> None:
-        """Ask the server to end, kill it after `stop_timeout_s`, and reap it; safe at any time."""
+        """Ask the server to exit, kill it after `stop_timeout_s`, and reap it; safe at any time."""
         if (child := self._child) is None:
             return
         try:
@@ -131,7 +130,7 @@ class ServerProcess(ABC):
         atexit.unregister(self.kill)
 
     def restart(self) -> None:
-        """Stop and start on the same port, with the files that are there."""
+        """Stop and start again on the same port, with the same files."""
         self.stop()
         self.start()
 
@@ -143,7 +142,7 @@ class ServerProcess(ABC):
         self.stop()
 
     def _start_on_port(self) -> None:
-        self.kill()  # reaps a server that ended by itself
+        self.kill()  # reaps a server that exited
         command = self.command()
         if not is_free(self.port):
             raise self._port_taken(command)
@@ -197,8 +196,8 @@ class ServerProcess(ABC):
 
     def _open_log(self, command: list[str]) -> int:
         log = os.open(self.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        # The server inherits the lock and holds it as long as it lives: two of a kind would write
-        # to the same files.
+        # The server inherits the lock and holds it while it lives: two servers of a kind in one
+        # directory would write to the same files.
         try:
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -208,15 +207,15 @@ class ServerProcess(ABC):
         return log
 
     def _port_taken(self, command: list[str]) -> PortTakenError:
-        reason = f"somebody else listens on {HOST}:{self.port}"
+        reason = f"another process listens on {HOST}:{self.port}"
         return PortTakenError(self.name, reason, command=command)
 
 
 def die_with_parent(command: list[str], death_signal: signal.Signals) -> list[str]:
     """Return a command whose process gets the signal when the calling thread ends; Linux only.
 
-    Elsewhere it is the command itself, which then outlives a parent that is killed. `command`
-    begins with an absolute path.
+    Elsewhere this is the command itself, which outlives a killed parent. `command` begins with an
+    absolute path.
     """
     if sys.platform != "linux":
         return command

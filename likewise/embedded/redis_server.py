@@ -1,4 +1,4 @@
-"""The embedded Redis: durable to the last second, private to whoever started it."""
+"""The embedded Redis: loses at most one second of writes, and asks for a password."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _CONFIG = {
     "save": '""',
     "appendonly": "yes",
     "appendfsync": "everysec",
-    # A like that does not fit is refused and tried again; evicting would lose another user's.
+    # A write that does not fit is refused and retried; eviction would lose other users' likes.
     "maxmemory-policy": "noeviction",
 }
 _SWITCHED_OFF = ("ACL", "CONFIG", "DEBUG", "MIGRATE", "MODULE", "REPLICAOF", "SLAVEOF")
-"""Commands that write files, load code or fetch data from elsewhere; nobody needs them here."""
+"""Commands that write files, load code or fetch data from elsewhere; not needed here."""
 _PASSWORD_BYTES = 24
 _PROBE = "AUTH {password}\r\nPING\r\nINFO server\r\nQUIT\r\n"
 _PROBE_TIMEOUT_S = 1.0
 
 
 class EmbeddedRedis(ServerProcess):
-    """A Redis whose append-only file is in its directory, and is read again by the next start.
+    """A Redis whose append-only file is in its directory; the next start reads it.
 
-    Loopback is open to every user of the machine, so the server asks for a password. It stands in
-    files of mode 600 and in no command line.
+    Every user of the machine can connect to loopback, so the server asks for a password. It is
+    written to files of mode 600 and to no command line.
     """
 
     name = "The embedded Redis"
@@ -55,9 +55,9 @@ class EmbeddedRedis(ServerProcess):
     ) -> None:
         """See `ServerProcess`.
 
-        `config` adds to the settings or replaces them, with values as redis.conf has them
-        (`{"maxmemory": "64mb", "save": '""'}`). The `password` is random unless given, and the same
-        over all starts. `unrestricted` leaves CONFIG, REPLICAOF and their like on, for tests.
+        `config` adds or replaces settings, with values as in redis.conf
+        (`{"maxmemory": "64mb", "save": '""'}`). The `password` is random unless given, and stays
+        the same over all starts. `unrestricted` keeps CONFIG, REPLICAOF and similar commands, for tests.
         """
         super().__init__(directory, port=port, start_timeout_s=start_timeout_s)
         self._config = dict(config or {})
@@ -66,7 +66,7 @@ class EmbeddedRedis(ServerProcess):
 
     @property
     def url(self) -> str:
-        """What Redis clients connect to, with the password: "redis://:…@127.0.0.1:6379/0"."""
+        """The address for Redis clients, with the password: "redis://:…@127.0.0.1:6379/0"."""
         return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
     @property
@@ -85,7 +85,7 @@ class EmbeddedRedis(ServerProcess):
         return redis_name(redis_binary())
 
     def command(self) -> list[str]:
-        """Return the server's command; all settings but the password are in its arguments."""
+        """Return the server's command; its arguments hold all settings except the password."""
         settings = {"bind": HOST, "port": str(self.port), **_CONFIG, **self._config}
         command = [str(redis_binary()), str(self._secrets_path)]
         for name, value in settings.items():
@@ -93,7 +93,7 @@ class EmbeddedRedis(ServerProcess):
         return command
 
     def prepare(self) -> None:
-        """Write the password, for the server and for those whom its owner lets in."""
+        """Write the password twice: for the server, and for clients that its owner runs."""
         lines = [f"requirepass {self.password}"]
         if not self._unrestricted:
             lines += [f'rename-command {command} ""' for command in _SWITCHED_OFF]
@@ -101,7 +101,7 @@ class EmbeddedRedis(ServerProcess):
         _write_private(self.password_path, self.password)
 
     def answers(self) -> bool:
-        """Whether our process answers PING on our port; not while it loads its file."""
+        """Whether our process answers PING on our port; false while it loads its file."""
         probe = _PROBE.format(password=self.password).encode()
         try:
             with socket.create_connection((HOST, self.port), _PROBE_TIMEOUT_S) as connection:
@@ -126,13 +126,13 @@ def embedded_redis(
     config: Mapping[str, str] | None = None,
     unrestricted: bool = False,
 ) -> Iterator[str]:
-    """Run a Redis for the length of a `with` block; yields its URL, password included."""
+    """Run a Redis during a `with` block; yields its URL, password included."""
     with EmbeddedRedis(directory, port=port, config=config, unrestricted=unrestricted) as redis:
         yield redis.url
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Replace the file with one that only its owner can read, however it was before."""
+    """Replace the file by one that only its owner can read."""
     aside = path.with_name(f"{path.name}.new")
     aside.unlink(missing_ok=True)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedServers:
-    """Where the servers answer, and what they are, for people."""
+    """The servers' addresses, and descriptions for people."""
 
     bootstrap_servers: str
     redis_url: str
@@ -30,10 +30,10 @@ class EmbeddedServers:
 def embedded_servers(
     directory: Path, *, broker_port: int | None = None, redis_port: int | None = None
 ) -> Iterator[EmbeddedServers]:
-    """Run a broker and a Redis for the length of a `with` block, with their files in `directory`.
+    """Run a broker and a Redis during a `with` block, with their files in `directory`.
 
     Raises:
-        EmbeddedServerError: one of them did not start; the other is stopped again.
+        EmbeddedServerError: one of them did not start; the other was stopped.
         MissingExtraError: the extra `embedded` is not installed.
     """
     with (

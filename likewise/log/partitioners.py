@@ -1,4 +1,4 @@
-"""Which partition clients put a key into: the defaults of the Kafka client libraries."""
+"""Which partition a client chooses for a key: the defaults of the Kafka client libraries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def partition_of(partitioner: Partitioner, key: bytes, partitions: int) -> int:
 
 
 def fnv1a_partition(digest: int, partitions: int) -> int:
-    """Return what Go makes of the digest: the remainder of a signed number, without its sign."""
+    """Return the partition as Go clients compute it: the absolute remainder of a signed number."""
     signed = digest - (1 << 32) if digest >> 31 else digest
     return abs(signed) % partitions
 

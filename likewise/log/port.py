@@ -1,4 +1,4 @@
-"""The log as likewise sees it: records in, records out, no client library in sight.
+"""The log as likewise uses it, without any client library.
 
 Two implementations pass the same contract suite: `likewise.log.kafka` (real brokers) and
 `likewise.testing.MemoryBroker`.
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Delivery(Protocol):
-    """A record on its way to the broker."""
+    """A record in flight to the broker."""
 
     def result(self, timeout_s: float) -> tuple[int, int]:
         """Block until the broker has the record; return its partition and offset.
 
         Raises:
-            TransientError: not confirmed in time, or the broker failed; it may be there or not.
-            UndeliverableError: the broker refuses this record for good.
+            TransientError: not confirmed in time, or the broker failed; the record may be in the log.
+            UndeliverableError: the broker refuses this record, now and later.
         """
 
 
@@ -39,126 +39,125 @@ class Sink(Protocol):
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
     ) -> Delivery:
-        """Queue one record and return at once (it blocks while the send buffer is full).
+        """Queue one record and return at once; blocks only while the send buffer is full.
 
         Without a partition, equal keys go to the same partition, in the order sent.
 
         Raises:
-            TransientError: the buffer stayed full, or the topic's partitions can't be learnt.
+            TransientError: the buffer stayed full, or the topic's partitions cannot be looked up.
             UndeliverableError: the record is too large, or there is no such topic or partition.
         """
 
     def flush(self, timeout_s: float) -> None:
-        """Block until every record sent so far was confirmed or has failed.
+        """Block until every record sent so far is confirmed or has failed.
 
         Raises:
-            TransientError: some are still on their way.
+            TransientError: some are still in flight.
         """
 
     def close(self) -> None:
-        """Send what is queued (bounded by a few seconds) and let go of the connections."""
+        """Send what is queued, then disconnect; bounded by a few seconds."""
 
 
 class Source(Protocol):
     """Reads records as a member of a consumer group. Not thread-safe.
 
-    Records of transactions come when their transaction was committed, and others not before those
-    in front of them. Of aborted ones nothing comes. What can't be read comes as `Unreadable`.
+    Returns records of transactions once they are committed, and no later records before them.
+    Aborted records are left out. What cannot be decoded is returned as `Unreadable`.
     """
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """Return the next records, each partition's in order; empty after `timeout_ms`.
 
-        A client library may reconnect by itself: then it is empty during an outage, too.
+        If the client library reconnects by itself, the result is empty during an outage, too.
 
         Raises:
-            TransientError: the broker is out of reach.
+            TransientError: the broker cannot be reached.
         """
 
     def spans(self) -> dict[TopicPartition, Span]:
-        """Return what the last poll read of each partition, if anything. No I/O.
+        """Return the span that the last poll read of each partition, if it read any. No I/O.
 
-        Its records are all that there is to read between the ends, perhaps none. A start that is
-        not the end before was sought, or is where the log goes on after records were deleted.
+        The poll's records are all that a span contains; there may be none. If a span does not start
+        at the end of the last one, there was a seek, or records were deleted.
         """
 
     def assignment(self) -> set[TopicPartition]:
-        """Return the partitions that this member reads now.
+        """Return the partitions that are assigned to this member.
 
-        Changes only within `poll` and `keep_alive`. Each change starts what is assigned at the
-        committed offset (a source that seeks first: nowhere, until it has sought), and a member
-        may keep a partition through one.
+        Changes only in `poll` and `keep_alive`. After each rebalance the assigned partitions start
+        at their committed offsets, kept ones too. With `seek_first` they wait for a seek.
         """
 
     def is_member(self) -> bool:
-        """Whether the group has shared out its partitions with us in it, though perhaps none to us.
+        """Whether the group has assigned its partitions with us as a member, perhaps without any.
 
-        False before the first poll, and while the group is joined anew. No I/O.
+        False before the first poll and during a rebalance. No I/O.
         """
 
     def rebalances(self) -> int:
-        """Return how often partitions were shared out to us so far.
+        """Return how many rebalances have assigned partitions to us. No I/O.
 
-        Whatever was sought before may have been undone by the last time. No I/O.
+        A rebalance undoes earlier seeks.
         """
 
     def known_ends(self) -> dict[TopicPartition, int]:
-        """Return where assigned partitions end, as far as the last poll heard of it. No I/O.
+        """Return where assigned partitions end, as far as the polls so far have learned. No I/O.
 
-        That is where an open transaction begins, if there is one.
+        If a transaction is open, that is where it begins.
         """
 
     def held_back(self) -> dict[TopicPartition, int]:
-        """Return how many offsets follow on the known ends, behind an open transaction. No I/O.
+        """Return how many offsets follow the known ends because a transaction is open. No I/O.
 
-        Partitions without one are left out.
+        Partitions without an open transaction are left out.
         """
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Go on reading an assigned partition from this offset; others are left alone."""
+        """Continue an assigned partition at this offset; ignores partitions of other members."""
 
     def seek_to_beginning(self, partition: TopicPartition) -> None:
-        """Go on reading an assigned partition from its oldest record."""
+        """Continue an assigned partition at its oldest record."""
 
     def commit(
         self,
         next_offsets: Mapping[TopicPartition, int],
         notes: Mapping[TopicPartition, str] | None = None,
     ) -> None:
-        """Record how far the group has come; partitions lost to another member are no error.
+        """Commit the group's offsets; ignores partitions that are another member's now.
 
-        A note of up to 4,000 bytes of ASCII stands beside its offset until the next commit. Brokers
-        may lose it: it is for what is right without it, too.
+        A note of up to 4,000 bytes of ASCII is kept with its offset until the next commit. Brokers
+        may lose notes, so nothing may depend on one for correctness.
 
         Raises:
-            TransientError: the broker is out of reach.
+            TransientError: the broker cannot be reached.
         """
 
     def committed(self) -> dict[TopicPartition, Committed]:
-        """Return what the group has committed of the assigned partitions, where it did.
+        """Return what the group has committed of the assigned partitions; others are left out.
 
         Raises:
-            TransientError: the broker is out of reach.
+            TransientError: the broker cannot be reached.
         """
 
     def keep_alive(self) -> None:
-        """Stay a member of the group while no records can be worked on; loses none."""
+        """Stay a member of the group while no records can be processed; loses none."""
 
     def rejoin(self) -> None:
-        """Leave the group and come back as a new member, over new connections, with the next poll.
+        """Leave the group, and rejoin it as a new member over new connections with the next poll.
 
-        Nothing is assigned until then.
+        No partitions are assigned until then.
 
         Raises:
-            TransientError: the broker is out of reach; we are the member that we were.
+            TransientError: the broker cannot be reached; the membership is unchanged.
         """
 
     def close(self) -> None:
-        """Leave the group, so that others take over at once; bounded by a few seconds."""
+        """Leave the group, so that other members get the partitions; bounded by a few seconds."""
 
 
 class LogReader(Protocol):
-    """Reads whole partitions outside any group, as a `Source` does. Not thread-safe."""
+    """Reads partitions outside any group, with the guarantees of `Source`. Not thread-safe."""
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """Return the next records, each partition's in order; empty after `timeout_ms`."""
@@ -167,7 +166,7 @@ class LogReader(Protocol):
         """See `Source.spans`."""
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Disconnect."""
 
 
 class Broker(Protocol):
@@ -176,51 +175,51 @@ class Broker(Protocol):
     def source(
         self, group: str, topics: Iterable[str], *, max_records: int, seek_first: bool = False
     ) -> Source:
-        """Return a new member of the group; it starts at the oldest record without a commit.
+        """Return a new member of the group; it starts at the commit, or else at the oldest record.
 
-        With `seek_first` the commits don't count: an assigned partition gives nothing until
-        `seek` says where to begin, and again after each rebalance.
+        With `seek_first` commits are ignored: after each rebalance, an assigned partition returns
+        nothing until the caller has called `seek` for it.
         """
 
     def reader(self, start: Mapping[TopicPartition, int]) -> LogReader:
         """Return a reader of these partitions from these offsets."""
 
     def sink(self, *, linger_ms: int = 0) -> Sink:
-        """Return a new sender; a longer `linger_ms` makes larger batches."""
+        """Return a new sink; a longer `linger_ms` makes larger batches."""
 
     def ensure_topics(self, specs: Iterable[TopicSpec]) -> None:
-        """Create the topics that are missing; existing ones are left as they are.
+        """Create the topics that are missing; existing topics stay as they are.
 
         Raises:
-            TransientError: the broker is out of reach.
-            SettingsError: the broker does not allow it.
+            TransientError: the broker cannot be reached.
+            SettingsError: the broker does not permit it.
         """
 
     def partitions(self, topic: str) -> list[TopicPartition]:
-        """Return the topic's partitions in order; empty where there is no such topic."""
+        """Return the topic's partitions in order; empty if there is no such topic."""
 
     def topic_sizes(self) -> dict[str, int]:
-        """Return how many partitions each topic has, for every topic that we may see."""
+        """Return the number of partitions of every topic that we may see."""
 
     def log_id(self, topic: str) -> str | None:
-        """Return what tells the topic from one of the same name that was deleted.
+        """Return an id that a deleted topic of the same name did not have.
 
-        None where there is no such topic, or the broker does not say.
+        None if there is no such topic, or the broker has no ids.
         """
 
     def topic_config(self, topic: str) -> Mapping[str, str]:
-        """Return what the topic is configured with, defaults included; empty where nobody says.
+        """Return the topic's configuration with its defaults.
 
-        That is where there is no such topic, the broker does not know, or we may not ask.
+        Empty if there is no such topic, the broker does not support this, or we are not permitted.
 
         Raises:
-            TransientError: the broker is out of reach.
+            TransientError: the broker cannot be reached.
         """
 
     def epoch_ends(self, epochs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Return the offset before which each log is as it was under this leader epoch (KIP-320).
+        """Return the offset up to which each log is unchanged since this leader epoch (KIP-320).
 
-        Partitions of which the broker does not say are left out, and all where it can't be asked.
+        Partitions that the broker does not know are left out; so are all, if it does not support this.
         """
 
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
@@ -229,36 +228,36 @@ class Broker(Protocol):
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset that each partition's next record will get.
 
-        While a transaction is open, it is the offset where that one begins.
+        While a transaction is open, that is the offset where it begins.
         """
 
     def least_ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return `end_offsets`, or a little less, for a fraction of their cost.
+        """Return `end_offsets`, or a little less if the broker can answer that much faster.
 
-        Never so little that a batch of records would be missed of which none was read.
+        An offset lies after the first record of the last batch, so that no whole batch is missed.
         """
 
     def held_back(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return how many offsets of each partition wait for a transaction to end; mostly 0."""
+        """Return how many offsets of each partition wait for a transaction to end; usually 0."""
 
     def offsets_since(
         self, partitions: Iterable[TopicPartition], time_ms: int
     ) -> dict[TopicPartition, int]:
-        """Return an offset of each partition before which every record is older than that.
+        """Return an offset of each partition before which every record is older than `time_ms`.
 
-        It may be less than the largest such offset where the broker does not look up timestamps.
+        May be less than the largest such offset, if the broker cannot look up timestamps.
         """
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]
     ) -> dict[TopicPartition, int | None]:
-        """Return how far the group has committed; None where it never did."""
+        """Return the group's committed offsets; None for a partition without one."""
 
     def close(self) -> None:
-        """Let go of the connections that questions were asked over."""
+        """Disconnect what answers questions; sources, readers and sinks stay open."""
 
 
 def held_back(source: Source) -> dict[str, int]:
-    """Return `Source.held_back` by the number of each assigned partition, for monitoring."""
+    """Return `Source.held_back` by partition number, with 0 for the others, for monitoring."""
     held = source.held_back()
     return {str(at.partition): held.get(at, 0) for at in source.assignment()}

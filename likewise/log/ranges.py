@@ -1,4 +1,4 @@
-"""Reading a stretch of a topic, from known offsets to known offsets, outside any consumer group."""
+"""Reading a range of a topic, between known offsets, outside any consumer group."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SILENCE_TIMEOUT_S = 30.0
 _POLL_TIMEOUT_MS = 500
-_FIRST_LOOK_BACK = 1_000
+_FIRST_STEP_BACK = 1_000
 
 
 def read_between(
@@ -27,24 +27,24 @@ def read_between(
     *,
     silence_timeout_s: float = SILENCE_TIMEOUT_S,
 ) -> Iterator[list[Record]]:
-    """Yield the records from `start` up to, but without, `end`; each partition's in order.
+    """Yield the records from `start` (included) to `end` (excluded); each partition's in order.
 
-    Each end has to be one that the broker gave, or less.
+    `end` may not be beyond the end that the broker returned.
 
     Raises:
-        TransientError: nothing was read for `silence_timeout_s` although something is left.
+        TransientError: nothing was read for `silence_timeout_s` before the end was reached.
     """
     unread = {partition: at for partition, at in start.items() if at < end[partition]}
     if not unread:
         return
     with closing(broker.reader(unread)) as reader:
-        heard_at_s = time.monotonic()
+        last_read_s = time.monotonic()
         while unread:
             records = reader.poll(_POLL_TIMEOUT_MS)
             spans = reader.spans()
             if spans:
-                heard_at_s = time.monotonic()
-            elif time.monotonic() - heard_at_s > silence_timeout_s:
+                last_read_s = time.monotonic()
+            elif time.monotonic() - last_read_s > silence_timeout_s:
                 raise TransientError(
                     f"{_named(unread)}: no record came for {silence_timeout_s:g} s"
                 )
@@ -57,18 +57,18 @@ def read_between(
 def offsets_before(
     broker: Broker, partitions: Sequence[TopicPartition], time_ms: int
 ) -> dict[TopicPartition, int]:
-    """Return an offset of each partition where a record is older than that, or its beginning.
+    """Return an offset of each partition at which a record is older than `time_ms`, or its beginning.
 
-    Single records are looked at, from the end backwards and each time four times as far, so that
-    no more than about four times the records that are wanted follow. Where times are out of order
-    by more than that, a record of the time may stand before the offset.
+    Reads single records from the end backwards, each four times as far as the one before. So at
+    most about four times the wanted records follow the offset. If times are out of order by more
+    than that, a record of the wanted time can be before it.
 
     Raises:
-        TransientError: the broker is out of reach.
+        TransientError: the broker cannot be reached.
     """
     beginning, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
     found = dict(beginning)
-    distance = _FIRST_LOOK_BACK
+    distance = _FIRST_STEP_BACK
     searched = set(partitions)
     while searched := {one for one in searched if end[one] - distance > beginning[one]}:
         start = {one: end[one] - distance for one in searched}

@@ -1,4 +1,4 @@
-"""Names of the Kafka topics and what each is made with when it is missing."""
+"""The names of the Kafka topics, and the configuration that missing ones are created with."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Topics(NamedTuple):
 
     @property
     def dead_letters(self) -> str:
-        """Records that could not be understood, with the reason in their headers."""
+        """Records that could not be decoded, with the reason in their headers."""
         return f"{self.prefix}{_DEAD_LETTERS}"
 
     @property
@@ -44,18 +44,19 @@ class Topics(NamedTuple):
 
     @property
     def replies(self) -> str:
-        """Replies out, where a request names no reply topic."""
+        """Replies out, for requests that name no reply topic."""
         return f"{self.prefix}{_REPLIES}"
 
     @property
     def models(self) -> str:
-        """Compacted: which model version is current."""
+        """The current model version; compacted."""
         return f"{self.prefix}{_MODELS}"
 
     def may_be_replied_to(self, topic: str) -> bool:
-        """Whether a requester may name this topic: legal, not internal, not a deployment's.
+        """Whether a request may name this reply topic: legal, not internal, not a deployment's.
 
-        Another deployment has a prefix that we don't know; the default reply topic here is allowed.
+        The prefixes of other deployments are unknown, so every name that ends like one of their
+        topics is refused. Our default reply topic is allowed.
         """
         if topic == self.replies:
             return True
@@ -63,11 +64,11 @@ class Topics(NamedTuple):
         return legal and not topic.startswith("__") and not topic.endswith(_NAMES)
 
     def specs(self, partitions: int) -> list[TopicSpec]:
-        """Return the specification of every topic; `partitions` is for the busy ones."""
-        # A dead letter carries its record and the reason: larger than any record it can hold.
+        """Return the specification of every topic; `partitions` applies to the busy ones."""
+        # A dead letter holds a whole record and the reason, so it is larger than any record.
         roomy = {"max.message.bytes": str(4 * 1024 * 1024)}
         return [
-            # What Redis is rebuilt from: kept for ever, unless an operator decides otherwise.
+            # Redis is rebuilt from it: kept forever, unless an operator decides otherwise.
             TopicSpec(self.likes, partitions, {"retention.ms": "-1", "retention.bytes": "-1"}),
             TopicSpec(self.requests, partitions, {}),
             TopicSpec(self.replies, partitions, {}),

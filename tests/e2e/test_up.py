@@ -177,7 +177,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         first.await_line(r"on 127.0.0.1:")
         with running_up(tmp_path, "--port-kafka", str(first.kafka_port)) as second:
             assert second.process.wait(START_TIMEOUT_S) == 1
-            second.await_line(rf"somebody else listens on 127.0.0.1:{first.kafka_port}")
+            second.await_line(rf"another process listens on 127.0.0.1:{first.kafka_port}")
 
 
 def test_an_embedded_server_that_dies_ends_everything(tmp_path: Path) -> None:

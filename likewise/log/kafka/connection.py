@@ -1,4 +1,4 @@
-"""How to reach the cluster, and what its client library's errors mean to a caller."""
+"""How to connect to the cluster, and what kafka-python's errors mean to a caller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from likewise.settings import KafkaSettings
 
 CLOSE_TIMEOUT_MS = 3_000
-# One event or request has at most a few hundred KiB, a dead letter a little over 1 MiB.
+# Events and requests have at most a few hundred KiB, dead letters a little over 1 MiB.
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 
 _REFUSED = (
@@ -40,13 +40,13 @@ _MISCONFIGURED = (
 
 
 class Connection:
-    """The options that every client of one cluster shares, and the translation of its errors."""
+    """The options that all clients of one cluster share, and the translation of their errors."""
 
     def __init__(self, settings: KafkaSettings, client_id: str) -> None:
         """Read the settings and the files they name; nothing connects yet.
 
         Raises:
-            SettingsError: what they say of TLS or SASL can't be used.
+            SettingsError: the settings for TLS or SASL cannot be used.
         """
         _check_credentials(settings)
         self.settings = settings
@@ -62,12 +62,12 @@ class Connection:
         return f"{self.settings.topic_prefix}{name}"
 
     def require_reachable(self) -> None:
-        """Return if any of the bootstrap servers takes a connection, and our credentials.
+        """Return if one of the bootstrap servers accepts a connection and our credentials.
 
-        Without one, kafka-python's constructors block, and leave a thread and sockets behind.
+        Otherwise kafka-python's constructors block, and leak a thread and sockets.
 
         Raises:
-            OSError: none does.
+            OSError: none can be reached.
             SettingsError: one refuses us; see `likewise.log.kafka.preflight`.
         """
         timeout_s = self.settings.request_timeout_ms / 1000
@@ -79,17 +79,17 @@ class Connection:
                 failure = error
             else:
                 return
-        raise failure or OSError("no server is named")
+        raise failure or OSError("kafka.bootstrap_servers is empty")
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """Turn what kafka-python raises into the project's errors, by what a caller can do."""
+        """Turn kafka-python's errors into ours, by what the caller can do about them."""
         where = f"Kafka at {self.settings.bootstrap_servers}, {doing}"
         try:
             yield
         except kafka_errors.AuthorizationError as error:
             raise SettingsError(
-                f"{where}: {_who(self.settings)} may not do that ({error}); grant it what "
+                f"{where}: {_who(self.settings)} is not permitted ({error}); grant it what "
                 "docs/security.md lists, or set another kafka.sasl_username "
                 "(LIKEWISE_KAFKA_SASL_USERNAME)"
             ) from error
@@ -120,7 +120,7 @@ def _options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
 
 
 def _check_credentials(settings: KafkaSettings) -> None:
-    """Raise where a password would not be asked for, or not be there to be given."""
+    """Raise if SASL needs a credential that is missing, or credentials are given without SASL."""
     needed = {
         "kafka.sasl_mechanism": settings.sasl_mechanism,
         "kafka.sasl_username": settings.sasl_username,
@@ -137,12 +137,12 @@ def _check_credentials(settings: KafkaSettings) -> None:
         raise SettingsError(
             f"{' and '.join(sorted(given))} would not be used: kafka.security_protocol "
             f"(LIKEWISE_KAFKA_SECURITY_PROTOCOL) is {settings.security_protocol}; set it to "
-            "SASL_SSL, or to SASL_PLAINTEXT on a network that nobody else listens to"
+            "SASL_SSL, or to SASL_PLAINTEXT on a network that nobody else can read"
         )
 
 
 def _keep_passwords_out_of_logs() -> None:
-    # At DEBUG, kafka-python logs its options and every request it sends, passwords and all.
+    # At DEBUG, kafka-python logs its options and all requests, including passwords.
     logger = logging.getLogger("kafka")
     if logger.getEffectiveLevel() < logging.INFO:
         logger.setLevel(logging.INFO)
@@ -155,4 +155,4 @@ def _variables(dotted: str) -> str:
 def _who(settings: KafkaSettings) -> str:
     if settings.sasl_username is not None:
         return f"the user {settings.sasl_username!r}"
-    return "our certificate's user" if settings.ssl_certfile else "who comes without credentials"
+    return "our certificate's user" if settings.ssl_certfile else "a client without credentials"

@@ -1,4 +1,4 @@
-"""Decompression that stops at a limit: a batch of 1 MB may hold more than 1 GB of zeros."""
+"""Decompression with a limit: a batch of 1 MB can expand to more than 1 GB of zeros."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _XERIAL_HEADER_BYTES = 16
 
 
 class TooLargeError(ValueError):
-    """The data would be larger than the limit."""
+    """The decompressed data is larger than the limit."""
 
 
 def decompress(codec: int, data: bytes, limit: int) -> bytes:
-    """Return what a batch of this codec (a number of Kafka's) holds, at most `limit` bytes.
+    """Return the decompressed data of a batch, at most `limit` bytes; `codec` is Kafka's number.
 
-    Holds little more than the limit in memory, whatever the data claims.
+    Uses little more memory than the limit, whatever size the data claims.
 
     Raises:
-        TooLargeError: there is more.
-        ValueError: the codec is unknown, or the data is damaged or cut off.
+        TooLargeError: the data is larger.
+        ValueError: the codec is unknown, or the data is damaged or truncated.
     """
     decoder = _DECODERS.get(codec)
     if decoder is None:
@@ -40,7 +40,7 @@ def decompress(codec: int, data: bytes, limit: int) -> bytes:
         return decoder(data, limit)
     except ValueError:
         raise
-    except Exception as error:  # each library has its own kinds of errors
+    except Exception as error:  # each library raises its own errors
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
@@ -69,7 +69,7 @@ def _lz4(data: bytes, limit: int) -> bytes:
 def _framed(
     data: bytes, limit: int, frames: Iterator[Any], more: Callable[[Any, bytes, int], bytes]
 ) -> bytes:
-    """Return the content of one frame after the other, decompressed piece by piece."""
+    """Return the content of all frames, decompressed piece by piece."""
     pieces: list[bytes] = []
     size = 0
     while data:
@@ -82,14 +82,14 @@ def _framed(
             if size > limit:
                 raise TooLargeError(f"more than {limit} bytes when decompressed")
             if not piece and not frame.eof:
-                raise ValueError("the compressed data is cut off")
+                raise ValueError("the compressed data is truncated")
             pieces.append(piece)
         data = frame.unused_data or b""
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _piece_bytes(data: bytes) -> int:
-    """Return how much to ask for at a time: for most batches, all of it."""
+    """Return how much to decompress at a time: for most batches, all of it."""
     return min(max(8 * len(data), 4096), _CHUNK_BYTES)
 
 
@@ -117,7 +117,7 @@ def _snappy(data: bytes, limit: int) -> bytes:
 
 
 def _snappy_blocks(data: bytes) -> Iterator[bytes]:
-    """Yield the blocks of xerial's framing, which Java clients write, or the one block without."""
+    """Yield the blocks of xerial's framing, which Java clients write, or the single block without it."""
     if not data.startswith(_XERIAL_MAGIC):
         yield data
         return
@@ -126,20 +126,20 @@ def _snappy_blocks(data: bytes) -> Iterator[bytes]:
         size = int.from_bytes(data[at : at + 4], "big")
         at += 4
         if at + size > len(data):
-            raise ValueError("a snappy block is cut off")
+            raise ValueError("a snappy block is truncated")
         yield data[at : at + size]
         at += size
 
 
 def _snappy_size(block: bytes) -> int:
-    """Return the size that a block says it has when decompressed: a varint in front of it."""
+    """Return the decompressed size that a block claims: a varint at its start."""
     size = shift = 0
     for byte in block[:5]:
         size |= (byte & 0x7F) << shift
         if byte < 0x80:
             return size
         shift += 7
-    raise ValueError("a snappy block says no size")
+    raise ValueError("a snappy block has no size")
 
 
 _DECODERS: dict[int, Callable[[bytes, int], bytes]] = {

@@ -1,4 +1,4 @@
-"""Which partition a record goes to: what `kafka.partitioner` says, so that all clients may agree."""
+"""Chooses a record's partition by the setting `kafka.partitioner`, so that all clients can agree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
-    """Puts equal keys into one partition, and records without a key into any."""
+    """Sends equal keys to one partition, and records without a key to any."""
 
     def __init__(self, partitioner: Partitioner) -> None:
         self._partitioner = partitioner
@@ -21,6 +21,6 @@ class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc]  # kafka-python 
     def partition(self, topic: str, key: Any, serialized_key: bytes | None, *rest: Any) -> int:
         """Return the partition; called by kafka-python."""
         numbers = rest[-1].partitions_for_topic(topic)
-        if serialized_key is None or not numbers:  # the latter raises there
+        if serialized_key is None or not numbers:  # kafka-python raises for the latter
             return int(super().partition(topic, key, serialized_key, *rest))
         return int(sorted(numbers)[partition_of(self._partitioner, serialized_key, len(numbers))])

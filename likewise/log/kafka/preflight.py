@@ -1,7 +1,7 @@
-"""Whether a broker lets us in, asked over one connection before a client library makes its own.
+"""A preflight check of TLS and SASL, over one connection, before kafka-python connects.
 
-kafka-python tries again and again, and at last reports a time-out, when a certificate is not
-trusted or a password is wrong. This knocks once and says what is the matter.
+For an untrusted certificate or a wrong password kafka-python retries and finally reports a timeout.
+This tries once and names the cause and the setting.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _SASL_HANDSHAKE = 17
 _SASL_AUTHENTICATE = 36
 _UNSUPPORTED_MECHANISM = 33
 _ILLEGAL_STATE = 34
-# A TLS server that is sent something else answers with a record of this type, if at all.
+# A TLS server that receives something else answers with a record of this type, if at all.
 _TLS_ALERT = b"\x15\x03"
 _MAX_ANSWER_BYTES = 1024 * 1024
 
 
 def tls_context(settings: KafkaSettings) -> ssl.SSLContext | None:
-    """Return how to speak TLS with the brokers; None where the protocol has none.
+    """Return the TLS context for the brokers; None if the protocol is without TLS.
 
     Raises:
-        SettingsError: a file can't be used.
+        SettingsError: a file cannot be used.
     """
     if settings.security_protocol not in {"SSL", "SASL_SSL"}:
         return None
@@ -44,8 +44,8 @@ def tls_context(settings: KafkaSettings) -> ssl.SSLContext | None:
         )
     except OSError as error:
         raise SettingsError(
-            f"kafka.ssl_cafile (LIKEWISE_KAFKA_SSL_CAFILE): {str(settings.ssl_cafile)!r} holds no "
-            f"certificates in PEM that can be read ({error.strerror})"
+            f"kafka.ssl_cafile (LIKEWISE_KAFKA_SSL_CAFILE): {str(settings.ssl_cafile)!r} has no "
+            f"readable certificates in PEM ({error.strerror})"
         ) from error
     if settings.ssl_certfile is not None:
         _load_own_certificate(context, settings)
@@ -55,7 +55,7 @@ def tls_context(settings: KafkaSettings) -> ssl.SSLContext | None:
 def _load_own_certificate(context: ssl.SSLContext, settings: KafkaSettings) -> None:
     secret = settings.ssl_key_password
     try:
-        # Without a password, OpenSSL would ask for one on the terminal.
+        # Without a callback, OpenSSL would prompt for a password on the terminal.
         context.load_cert_chain(
             str(settings.ssl_certfile),
             settings.ssl_keyfile,
@@ -64,43 +64,42 @@ def _load_own_certificate(context: ssl.SSLContext, settings: KafkaSettings) -> N
     except OSError as error:
         raise SettingsError(
             f"kafka.ssl_certfile (LIKEWISE_KAFKA_SSL_CERTFILE) {str(settings.ssl_certfile)!r} and "
-            f"kafka.ssl_keyfile {str(settings.ssl_keyfile)!r} are no certificate and key in PEM "
-            f"that belong together and can be read ({error.strerror}); an encrypted key needs "
-            "kafka.ssl_key_password"
+            f"kafka.ssl_keyfile {str(settings.ssl_keyfile)!r} are not a readable certificate in PEM "
+            f"and its key ({error.strerror}); an encrypted key needs kafka.ssl_key_password"
         ) from error
 
 
 def check_access(
     host: str, port: int, settings: KafkaSettings, context: ssl.SSLContext | None, timeout_s: float
 ) -> None:
-    """Return if the server takes a connection and, where the settings have any, our credentials.
+    """Return if the server accepts a connection and our credentials, if the settings have any.
 
     Raises:
-        SettingsError: it refuses them, or we don't trust it; the sentence names the setting.
-        OSError: it is out of reach, or hangs up.
+        SettingsError: it refuses them, or we do not trust it; the message names the setting.
+        OSError: it cannot be reached, or closes the connection.
     """
     with socket.create_connection((host, port), timeout_s) as plain:
         if settings.security_protocol == "PLAINTEXT":
             return
         try:
             if context is None:
-                _introduce(_Exchange(plain, settings), host, settings)
+                _authenticate(_Exchange(plain, settings), host, settings)
                 return
             with context.wrap_socket(plain, server_hostname=host.rstrip(".")) as secured:
-                _introduce(_Exchange(secured, settings), host, settings)
+                _authenticate(_Exchange(secured, settings), host, settings)
         except ssl.SSLError as error:
             raise _tls_refusal(error, f"{host}:{port}") from error
 
 
-def _introduce(exchange: _Exchange, host: str, settings: KafkaSettings) -> None:
+def _authenticate(exchange: _Exchange, host: str, settings: KafkaSettings) -> None:
     if settings.sasl_mechanism is None:
-        # Only with the first answer do we learn whether our certificate was taken.
+        # The first response shows whether the server accepted our certificate.
         exchange.ask(_API_VERSIONS, 0, b"")
         return
     _choose_mechanism(exchange, settings)
     try:
-        _prove_ourselves(exchange, host, settings)
-    except (ValueError, KeyError) as error:  # the server could not prove that it knows the password
+        _send_credentials(exchange, host, settings)
+    except (ValueError, KeyError) as error:  # the server did not prove that it knows the password
         raise _bad_credentials(settings, "the exchange failed") from error
 
 
@@ -114,17 +113,17 @@ def _choose_mechanism(exchange: _Exchange, settings: KafkaSettings) -> None:
         offered.append(name)
     if code == _ILLEGAL_STATE:
         raise SettingsError(
-            f"Kafka at {exchange.where} asks for no password; set kafka.security_protocol "
-            "(LIKEWISE_KAFKA_SECURITY_PROTOCOL) to SSL or PLAINTEXT, or name another listener"
+            f"Kafka at {exchange.where} does not use SASL; set kafka.security_protocol "
+            "(LIKEWISE_KAFKA_SECURITY_PROTOCOL) to SSL or PLAINTEXT, or use another listener"
         )
     if code == _UNSUPPORTED_MECHANISM or mechanism not in offered:
         raise SettingsError(
-            f"Kafka at {exchange.where} does not know {mechanism}; set kafka.sasl_mechanism "
+            f"Kafka at {exchange.where} does not support {mechanism}; set kafka.sasl_mechanism "
             f"(LIKEWISE_KAFKA_SASL_MECHANISM) to one it offers: {', '.join(offered) or 'none'}"
         )
 
 
-def _prove_ourselves(exchange: _Exchange, host: str, settings: KafkaSettings) -> None:
+def _send_credentials(exchange: _Exchange, host: str, settings: KafkaSettings) -> None:
     password = settings.sasl_password
     mechanism = get_sasl_mechanism(settings.sasl_mechanism)(
         host=host,
@@ -151,47 +150,47 @@ def _bad_credentials(settings: KafkaSettings, reason: str) -> SettingsError:
 
 
 def _tls_refusal(error: ssl.SSLError, where: str) -> SettingsError:
-    said = str(error)
+    message = str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return SettingsError(
-            f"the certificate of Kafka at {where} is not to be trusted ({error.verify_message}); "
-            "name the authority that signed it in kafka.ssl_cafile (LIKEWISE_KAFKA_SSL_CAFILE), "
-            "and the host as the certificate has it in kafka.bootstrap_servers"
+            f"the certificate of Kafka at {where} is not trusted ({error.verify_message}); "
+            "set kafka.ssl_cafile (LIKEWISE_KAFKA_SSL_CAFILE) to the authority that signed it, "
+            "and use the certificate's host name in kafka.bootstrap_servers"
         )
-    if "ALERT" in said.upper():
+    if "ALERT" in message.upper():
         return SettingsError(
-            f"Kafka at {where} does not take our certificate, or wants one ({error.reason}); set "
+            f"Kafka at {where} refuses our certificate, or requires one ({error.reason}); set "
             "kafka.ssl_certfile and kafka.ssl_keyfile (LIKEWISE_KAFKA_SSL_CERTFILE, …_KEYFILE)"
         )
     return SettingsError(
-        f"Kafka at {where} does not speak TLS there ({error.reason}); name another port, or set "
+        f"Kafka at {where} does not use TLS on this port ({error.reason}); use another port, or set "
         "kafka.security_protocol (LIKEWISE_KAFKA_SECURITY_PROTOCOL) to one without SSL"
     )
 
 
 class _Exchange:
-    """Questions in Kafka's protocol, one after another: size, kind, version, number, who asks."""
+    """Requests of the Kafka protocol, one at a time."""
 
     def __init__(self, connection: socket.socket, settings: KafkaSettings) -> None:
         self.where = settings.bootstrap_servers
         self._connection = connection
         self._asked = 0
 
-    def ask(self, kind: int, version: int, body: bytes) -> bytes:
-        """Return the answer's body; blocks for as long as the socket's time-out."""
+    def ask(self, api_key: int, version: int, body: bytes) -> bytes:
+        """Return the body of the response; blocks for at most the socket's timeout."""
         self._asked += 1
-        question = struct.pack(">hhi", kind, version, self._asked) + _text("likewise") + body
-        self._connection.sendall(struct.pack(">i", len(question)) + question)
+        request = struct.pack(">hhi", api_key, version, self._asked) + _text("likewise") + body
+        self._connection.sendall(struct.pack(">i", len(request)) + request)
         head = self._receive(4)
         if head.startswith(_TLS_ALERT):
             raise SettingsError(
-                f"Kafka at {self.where} wants TLS; set kafka.security_protocol "
+                f"Kafka at {self.where} requires TLS; set kafka.security_protocol "
                 "(LIKEWISE_KAFKA_SECURITY_PROTOCOL) to SASL_SSL or SSL"
             )
         size = struct.unpack(">i", head)[0]
         if not 4 <= size <= _MAX_ANSWER_BYTES:
-            raise ConnectionError("what answers there is no Kafka broker")
-        return self._receive(size)[4:]  # without the number of the question
+            raise ConnectionError("the server does not speak the Kafka protocol")
+        return self._receive(size)[4:]  # without the correlation id
 
     def _receive(self, size: int) -> bytes:
         received = b""
@@ -199,7 +198,7 @@ class _Exchange:
             chunk = self._connection.recv(size - len(received))
             if not chunk:
                 raise ConnectionError(
-                    "the broker hung up; should it never let us in, look at "
+                    "the broker closed the connection; if it always does, check "
                     "kafka.security_protocol (LIKEWISE_KAFKA_SECURITY_PROTOCOL)"
                 )
             received += chunk
@@ -212,6 +211,6 @@ def _text(text: str) -> bytes:
 
 
 def _read_text(answer: bytes, at: int) -> tuple[str, int]:
-    """Return the text that stands there (empty where it is null) and where the next thing does."""
+    """Return the string at this position (empty if null), and the position after it."""
     size = max(struct.unpack_from(">h", answer, at)[0], 0)
     return answer[at + 2 : at + 2 + size].decode(errors="replace"), at + 2 + size

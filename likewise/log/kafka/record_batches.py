@@ -1,7 +1,7 @@
-"""Kafka's record batches, as they stand in the log, one record at a time.
+"""Decodes Kafka's record batches, one record at a time.
 
-Whatever the bytes are, something comes of them: what is no record becomes an `Unreadable`, which
-names the offsets, and the records around it are not lost. kafka-python gives up a partition there.
+No bytes make it raise: what is not a record becomes an `Unreadable` with its offsets, and the records
+around it are kept. kafka-python stops reading the partition instead.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from likewise.records import Record
 
 MAX_BATCH_BYTES = 64 * 1024 * 1024
-"""What a batch may have when it is decompressed.
+"""The largest size of a batch after decompression.
 
-A topic takes 1 MiB a batch unless it is told otherwise; likes compress to a tenth, so that this is
-several times what honest producers fill. A consumer holds one such batch at a time.
+A topic accepts batches of 1 MiB by default, and likes compress to a tenth, so this is several times
+what honest producers send. A consumer holds one such batch at a time.
 """
 
 MAX_KEPT_BYTES = 1024 * 1024
-"""How much is kept of what can't be read."""
+"""How much is kept of what cannot be decoded."""
 
 # Offset of the first record, length of what follows, epoch, magic, CRC, attributes, last offset,
 # first and last time, producer's id and epoch, first sequence number, number of records.
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 HEADER_BYTES = _HEADER.size
 CHECKED_FROM = struct.calcsize(">qiibI")
-"""Where the part of a batch begins that its checksum covers."""
+"""Where the part of a batch begins that the checksum covers."""
 
 _CODEC, _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
-# A record has at least its attributes and five numbers; one that is shorter is a sign that the
-# lengths are wrong, and so is a row of bad ones.
+# A record has at least its attributes and five numbers. A shorter one means that the lengths are
+# wrong, and so do many damaged ones in a row.
 _MIN_RECORD_BYTES = 6
 _MAX_DAMAGED = 100
 
@@ -55,7 +55,7 @@ class LogRecord(NamedTuple):
 
 
 class BatchHeader(NamedTuple):
-    """What a batch says of itself."""
+    """The header of a batch."""
 
     base_offset: int
     length: int
@@ -83,19 +83,19 @@ class BatchHeader(NamedTuple):
 
     @property
     def is_transactional(self) -> bool:
-        """Whether it counts only once a marker says so."""
+        """Whether it belongs to a transaction, which a later control batch commits or aborts."""
         return bool(self.attributes & _TRANSACTIONAL)
 
     @property
     def is_control(self) -> bool:
-        """Whether it is such a marker, and nothing that anybody sent."""
+        """Whether it ends a transaction; no client sent it as data."""
         return bool(self.attributes & _CONTROL)
 
 
 def records_of(
     batch: memoryview, header: BatchHeader, topic: str, partition: int
 ) -> Iterator[Record]:
-    """Yield what a whole batch holds, in the order of the offsets; its checksum is not looked at."""
+    """Yield the records of a whole batch in the order of their offsets; ignores the checksum."""
     codec = header.attributes & _CODEC
     body = bytes(batch[HEADER_BYTES:])
     try:
@@ -115,7 +115,7 @@ def records_of(
 def unreadable_batch(
     batch: memoryview, header: BatchHeader, topic: str, partition: int, code: str, detail: str
 ) -> Unreadable:
-    """Return what stands for all of a batch."""
+    """Return an `Unreadable` in place of a whole batch."""
     first, last = header.base_offset, max(header.last_offset, header.base_offset)
     which = f"the batch of records {first} to {last}: {detail}"
     raw = bytes(batch[:MAX_KEPT_BYTES])
@@ -123,7 +123,7 @@ def unreadable_batch(
 
 
 def aborts(batch: memoryview, header: BatchHeader) -> bool:
-    """Whether a control batch says that its producer's transaction does not count."""
+    """Whether a control batch aborts its producer's transaction."""
     for record in records_of(batch, header, "", 0):
         # The key: a version and a type, 0 for an abort and 1 for a commit.
         return record.key is not None and record.key[2:4] == b"\x00\x00"
@@ -140,7 +140,7 @@ class _Body:
         self._partition = partition
 
     def records(self) -> Iterator[Record]:
-        """Yield them; where one can't be read the next one can, unless its length is lost, too."""
+        """Yield the records; after a damaged one, go on with the next if the length is sound."""
         header, body = self._header, self._body
         read, time_ms = self._read, None
         if header.attributes & _APPEND_TIME:
@@ -172,8 +172,8 @@ class _Body:
             yield from self._rest(before, at, ValueError("more bytes than records"))
 
     def _read(self, at: int, end: int, time_ms: int | None) -> LogRecord:
-        # One record: attributes, time, offset, key, value, headers. Most numbers fit into a byte
-        # and are read in place: this is what a consumer spends most of its time on.
+        # One record: attributes, time, offset, key, value, headers. Most numbers fit in a byte and
+        # are decoded inline: a consumer spends most of its time here.
         body = self._body
         header = self._header
         at += 1
@@ -196,7 +196,7 @@ class _Body:
         else:
             at += 1
         if at != end:
-            raise ValueError(f"its parts have {at - end} bytes more than it")
+            raise ValueError(f"its fields are {at - end} bytes longer than the record")
         return LogRecord(
             self._topic,
             self._partition,
@@ -209,7 +209,7 @@ class _Body:
         )
 
     def _rest(self, before: int, at: int, error: Exception) -> Iterator[Record]:
-        """Yield one that stands for all records that are left, if any are."""
+        """Yield one `Unreadable` for all records that are left, if any are."""
         if before < (last := self._header.last_offset):
             yield self._damaged(before + 1, last, at, len(self._body), error)
 
@@ -249,14 +249,14 @@ def _headers(body: bytes, at: int, end: int) -> tuple[tuple[tuple[str, bytes], .
         value, at = _bytes(body, at)
         if name is None or at > end:
             raise ValueError("a header without a name, or longer than its record")
-        # Names are UTF-8 by agreement only; bytes that are not are shown as `\xff`.
-        # A header may come without a value, whatever the types say; it goes out so again.
+        # Names are UTF-8 by convention only; other bytes are shown as `\xff`. A header may have no
+        # value, which the type of `Record` does not say; dead letters keep it that way.
         headers.append((name.decode(errors="backslashreplace"), cast("bytes", value)))
     return tuple(headers), at
 
 
 def _varint(body: bytes, at: int) -> tuple[int, int]:
-    """Return a number in Kafka's zigzag form, and where the next thing begins."""
+    """Return a zigzag varint, and the position after it."""
     number = shift = 0
     while True:
         byte = body[at]

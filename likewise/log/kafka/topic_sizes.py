@@ -1,4 +1,4 @@
-"""Which topics and partitions there are, so that nothing is sent to one that isn't."""
+"""Refuses records to topics and partitions that do not exist."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TRUSTED_S = 30.0
 
 
 class TopicSizes:
-    """Refuses what would go to a topic or partition that does not exist. Thread-safe.
+    """Knows which topics and partitions exist, as of a short time ago. Thread-safe.
 
-    A Kafka producer waits for a topic that does not exist until it times out, and Tansu creates
-    it. Whoever lets strangers name topics can afford neither.
+    A Kafka producer blocks until its timeout for a topic that does not exist, and Tansu creates it.
+    Requests name reply topics, so a sink must not allow either.
     """
 
     def __init__(
@@ -28,17 +28,17 @@ class TopicSizes:
         self._listing = TopicListing(ask, found_for_s=_TRUSTED_S, clock_s=clock_s)
 
     def learn(self, sizes: Mapping[str, int]) -> None:
-        """Take what was just asked for by somebody else, who acts on it."""
+        """Take sizes that the caller has just asked for."""
         self._listing.learn(sizes)
 
     def check(self, topic: str, partition: int | None = None) -> None:
-        """Return if there is such a topic, and such a partition where one is named.
+        """Return if the topic exists, and the partition, if one is given.
 
-        What is there is asked again after 30 s, what is not after 1 s.
+        The broker is asked again after 30 s, or after 1 s about what does not exist.
 
         Raises:
-            UndeliverableError: there is not.
-            TransientError: the topic is new here, and the broker cannot be reached.
+            UndeliverableError: the topic or the partition does not exist.
+            TransientError: the topic is not known yet, and the broker cannot be reached.
         """
         number = partition or 0
         partitions = self._listing.size(topic, at_least=number + 1)
