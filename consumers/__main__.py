@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from consumers.measures import METRICS
 from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
 from likewise.errors import LikewiseError
@@ -17,7 +18,7 @@ def main() -> int:
     try:
         settings = load_settings()
         stats = ConsumerStats()
-        with open_runtime(settings, "consumer", stats) as runtime:
+        with open_runtime(settings, METRICS, stats) as runtime:
             run_consumer(*runtime, stats=stats)
     except LikewiseError as error:
         if not log_fatal(error):

@@ -26,17 +26,23 @@ from msgspec.inspect import (
     type_info,
 )
 
+from consumers.measures import METRICS as CONSUMER
+from indexer.measures import METRICS as INDEXER
 from likewise.cli import exit_codes
 from likewise.cli.app import app
 from likewise.cli.explanations import explanations
 from likewise.messages.codes import DEAD_LETTERS, REPLY_ERRORS
-from likewise.service.monitoring.measures import DISTRIBUTIONS, EVERY_SERVICE, MEASURES
+from likewise.service.monitoring.measures import EVERY_SERVICE
 from likewise.settings import Secret, Settings
+from serving.measures import METRICS as SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from consumers.stats import ConsumerStats
     from likewise.service.monitoring.measures import Distribution, Measure
+
+    AnyMetric = Measure[Any] | Distribution[Any]  # of whichever service
 
 PAGES = tuple(Path(__file__).parent / name for name in ("operations.md", "protocol.md"))
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -83,7 +89,7 @@ def _metrics_of_every_service() -> str:
 
 
 def _metrics_of_consumers() -> str:
-    return _metrics("consumer", (*_measures(quality=False), *DISTRIBUTIONS["consumer"]))
+    return _metrics("consumer", (*_measures(quality=False), *CONSUMER.distributions))
 
 
 def _metrics_of_quality() -> str:
@@ -91,29 +97,29 @@ def _metrics_of_quality() -> str:
 
 
 def _metrics_of_indexers() -> str:
-    return _metrics("indexer", MEASURES["indexer"])
+    return _metrics("indexer", INDEXER.measures)
 
 
 def _metrics_of_servers() -> str:
-    return _metrics("server", (*MEASURES["server"], *DISTRIBUTIONS["server"]))
+    return _metrics("server", (*SERVER.measures, *SERVER.distributions))
 
 
-def _measures(*, quality: bool) -> list[Measure]:
-    return [one for one in MEASURES["consumer"] if one.name.startswith("quality_") == quality]
+def _measures(*, quality: bool) -> list[Measure[ConsumerStats]]:
+    return [one for one in CONSUMER.measures if one.name.startswith("quality_") == quality]
 
 
-def _metrics(service: str, metrics: Iterable[Measure | Distribution]) -> str:
+def _metrics(service: str, metrics: Iterable[AnyMetric]) -> str:
     rows = ((f"`{_metric_name(service, one)}`", _kind(one), one.documentation) for one in metrics)
     return _table(("metric", "type", "meaning"), rows)
 
 
-def _metric_name(service: str, metric: Measure | Distribution) -> str:
+def _metric_name(service: str, metric: AnyMetric) -> str:
     suffix = "_total" if _kind(metric) == "counter" else ""
     label = getattr(metric, "label", None)
     return f"likewise_{service}_{metric.name}{suffix}" + (f"{{{label}}}" if label else "")
 
 
-def _kind(metric: Measure | Distribution) -> str:
+def _kind(metric: AnyMetric) -> str:
     counts = getattr(metric, "counts", None)
     return "histogram" if counts is None else "counter" if counts else "gauge"
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from indexer.measures import METRICS
 from indexer.service import run_indexer
 from indexer.worker import IndexerStats
 from likewise.errors import LikewiseError
@@ -28,7 +29,7 @@ def main() -> int:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         settings = load_settings()
         stats = IndexerStats()
-        with open_runtime(settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
+        with open_runtime(settings, METRICS, stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
             run_indexer(*runtime, stats=stats, on_start=build_on_signal)
     except LikewiseError as error:
         if not log_fatal(error):

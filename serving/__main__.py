@@ -8,6 +8,7 @@ from likewise.errors import LikewiseError
 from likewise.service.logs import log_fatal
 from likewise.service.runtime import open_runtime
 from likewise.settings_loader import load_settings
+from serving.measures import METRICS
 from serving.service import run_server
 from serving.stats import ServingStats
 
@@ -17,7 +18,7 @@ def main() -> int:
     try:
         settings = load_settings()
         stats = ServingStats()
-        with open_runtime(settings, "server", stats) as runtime:
+        with open_runtime(settings, METRICS, stats) as runtime:
             run_server(*runtime, stats=stats)
     except LikewiseError as error:
         if not log_fatal(error):

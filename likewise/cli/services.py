@@ -26,12 +26,13 @@ def consume(context: typer.Context) -> None:
     likewise --bootstrap-servers kafka:9092 --redis-url redis://redis consume
     ```
     """
+    from consumers.measures import METRICS
     from consumers.service import run_consumer
     from consumers.stats import ConsumerStats
     from likewise.service.runtime import open_runtime
 
     cli, stats = command_line(context), ConsumerStats()
-    with open_runtime(cli.settings, "consumer", stats) as runtime:
+    with open_runtime(cli.settings, METRICS, stats) as runtime:
         _log_deployment(cli)
         run_consumer(*runtime, stats=stats)
 
@@ -47,11 +48,12 @@ def serve(context: typer.Context) -> None:
     ```
     """
     from likewise.service.runtime import open_runtime
+    from serving.measures import METRICS
     from serving.service import run_server
     from serving.stats import ServingStats
 
     cli, stats = command_line(context), ServingStats()
-    with open_runtime(cli.settings, "server", stats) as runtime:
+    with open_runtime(cli.settings, METRICS, stats) as runtime:
         _log_deployment(cli)
         run_server(*runtime, stats=stats)
 
@@ -92,6 +94,7 @@ def index(
 
 def _index(cli: CommandLine) -> None:
     from indexer.__main__ import build_on_signal
+    from indexer.measures import METRICS
     from indexer.service import run_indexer
     from indexer.worker import IndexerStats
     from likewise.service.runtime import BUILD_SILENCE_S, open_runtime
@@ -99,7 +102,7 @@ def _index(cli: CommandLine) -> None:
     # The signal must not end the process before there is an indexer to handle it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     stats = IndexerStats()
-    with open_runtime(cli.settings, "indexer", stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
+    with open_runtime(cli.settings, METRICS, stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
         _log_deployment(cli)
         run_indexer(*runtime, stats=stats, on_start=build_on_signal)
 

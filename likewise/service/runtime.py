@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    from likewise.service.stats import WorkerStats
+    from likewise.service.monitoring.measures import ServiceMetrics, StatsT
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
 
@@ -36,7 +36,11 @@ class Runtime(NamedTuple):
 
 @contextmanager
 def open_runtime(
-    settings: Settings, service: str, stats: WorkerStats, *, longest_silence_s: float = 60.0
+    settings: Settings,
+    metrics: ServiceMetrics[StatsT],
+    stats: StatsT,
+    *,
+    longest_silence_s: float = 60.0,
 ) -> Iterator[Runtime]:
     """Set up the process of a service for the length of a `with` block; yields what it runs on.
 
@@ -48,11 +52,12 @@ def open_runtime(
     Raises:
         SettingsError: the service cannot listen on the monitoring port.
     """
+    service = metrics.service
     configure_logging(settings.logging, service=service)
     log_unknown_settings()
     with (
         stop_on_signals() as stop,
-        monitoring(settings.monitoring, service, stats, longest_silence_s=longest_silence_s),
+        monitoring(settings.monitoring, metrics, stats, longest_silence_s=longest_silence_s),
         watchdog(stats.heartbeat, longest_silence_s=longest_silence_s),
         closing(KafkaBroker(settings.kafka, client_id=f"likewise-{service}")) as broker,
         # A server joins its group first, and imports the Redis client while it waits.

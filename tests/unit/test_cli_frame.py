@@ -13,6 +13,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from consumers.measures import METRICS
 from consumers.stats import ConsumerStats
 from likewise.cli.app import app
 from likewise.cli.exit_codes import FAILED, MISSING_EXTRA, OUT_OF_REACH, USAGE, exit_code_of
@@ -243,7 +244,7 @@ def test_health_of_nobody_is_bad() -> None:
 def test_health_and_readiness_are_asked_for_apart() -> None:
     stats = ConsumerStats()
     settings = MonitoringSettings(port=free_port())
-    with monitoring(settings, "consumer", stats):
+    with monitoring(settings, METRICS, stats):
         asked = run("health", LIKEWISE_MONITORING_PORT=str(settings.port))
         assert (asked.exit_code, asked.stdout) == (0, "ok\n")
         assert run("health", "--ready", "--port", str(settings.port)).exit_code == FAILED
@@ -293,7 +294,7 @@ def test_a_service_logs_misspelt_variables_as_it_logs_everything(
 ) -> None:
     monkeypatch.setenv("LIKEWISE_KAFKA_PARTITION", "3")
     settings = Settings(logging=LoggingSettings(format="json"))
-    with open_runtime(settings, "consumer", ConsumerStats()):
+    with open_runtime(settings, METRICS, ConsumerStats()):
         pass
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (line["variable"], line["level"]) == ("LIKEWISE_KAFKA_PARTITION", "warning")

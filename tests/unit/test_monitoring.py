@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from consumers.measures import METRICS as CONSUMER
 from consumers.prequential.stats import Outcome, QualityStats
 from consumers.stats import ConsumerStats
+from indexer.measures import METRICS as INDEXER
 from indexer.worker import IndexerStats
 from likewise.embedded import free_port
 from likewise.errors import SettingsError
@@ -22,10 +24,13 @@ from likewise.service.monitoring import http
 from likewise.service.monitoring.endpoint import monitoring
 from likewise.service.monitoring.heartbeat import Heartbeat
 from likewise.settings import MonitoringSettings
+from serving.measures import METRICS as SERVER
 from serving.stats import ServingStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from likewise.service.monitoring.measures import ServiceMetrics, StatsT
 
 
 class Clock:
@@ -36,9 +41,9 @@ class Clock:
 
 
 @contextmanager
-def served(service: str, stats: object) -> Iterator[str]:
+def served(metrics: ServiceMetrics[StatsT], stats: StatsT) -> Iterator[str]:
     settings = MonitoringSettings(port=free_port())
-    with monitoring(settings, service, stats, longest_silence_s=60) as port:
+    with monitoring(settings, metrics, stats, longest_silence_s=60) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -54,7 +59,7 @@ def get(url: str) -> tuple[int, str]:
 def test_a_service_is_alive_while_its_loop_turns() -> None:
     clock = Clock()
     heartbeat = Heartbeat(clock)
-    with served("consumer", ConsumerStats(heartbeat=heartbeat)) as url:
+    with served(CONSUMER, ConsumerStats(heartbeat=heartbeat)) as url:
         heartbeat.beat(ready=True)
         assert get(f"{url}/healthz") == (200, "ok\n")
         clock.now_s = 61
@@ -67,7 +72,7 @@ def test_a_service_is_alive_while_its_loop_turns() -> None:
 
 def test_a_service_that_waits_for_its_servers_to_start_is_alive_but_not_ready() -> None:
     clock = Clock()
-    with served("server", ServingStats(heartbeat=Heartbeat(clock))) as url:
+    with served(SERVER, ServingStats(heartbeat=Heartbeat(clock))) as url:
         clock.now_s = 3_600
         assert get(f"{url}/healthz") == (200, "ok\n")
         assert get(f"{url}/readyz") == (503, "the server is not ready\n")
@@ -76,7 +81,7 @@ def test_a_service_that_waits_for_its_servers_to_start_is_alive_but_not_ready() 
 def test_a_service_is_ready_only_when_its_worker_says_so() -> None:
     clock = Clock()
     heartbeat = Heartbeat(clock)
-    with served("consumer", ConsumerStats(heartbeat=heartbeat)) as url:
+    with served(CONSUMER, ConsumerStats(heartbeat=heartbeat)) as url:
         assert get(f"{url}/readyz")[0] == 503
         heartbeat.beat(ready=True)
         assert get(f"{url}/readyz") == (200, "ready\n")
@@ -88,7 +93,7 @@ def test_a_service_is_ready_only_when_its_worker_says_so() -> None:
 
 def test_the_metrics_of_a_consumer_follow_its_stats() -> None:
     stats = ConsumerStats()
-    with served("consumer", stats) as url:
+    with served(CONSUMER, stats) as url:
         assert "likewise_consumer_events_applied_total 0.0" in get(f"{url}/metrics")[1]
         stats.events_applied = 7
         stats.heartbeat.beat(ready=True)
@@ -100,7 +105,7 @@ def test_the_metrics_of_a_consumer_follow_its_stats() -> None:
 
 def test_a_consumer_tells_its_quality_only_where_it_is_measured() -> None:
     stats = ConsumerStats()
-    with served("consumer", stats) as url:
+    with served(CONSUMER, stats) as url:
         assert "quality" not in get(f"{url}/metrics")[1]
         stats.quality = QualityStats()
         lines = get(f"{url}/metrics")[1].splitlines()
@@ -123,7 +128,7 @@ def test_a_consumer_tells_its_quality_only_where_it_is_measured() -> None:
 
 def test_lag_failures_and_batches_of_a_consumer_are_told() -> None:
     stats = ConsumerStats()
-    with served("consumer", stats) as url:
+    with served(CONSUMER, stats) as url:
         stats.lag = {"0": 5, "3": 0}
         stats.server_errors["redis"] += 2
         stats.on_batch(300)
@@ -139,7 +144,7 @@ def test_lag_failures_and_batches_of_a_consumer_are_told() -> None:
 
 def test_the_metrics_of_an_indexer_follow_its_stats() -> None:
     stats = IndexerStats()
-    with served("indexer", stats) as url:
+    with served(INDEXER, stats) as url:
         assert "likewise_indexer_model_users" not in get(f"{url}/metrics")[1]
         stats.leads = True
         stats.seconds = {"svd": 1.5}
@@ -155,7 +160,7 @@ def test_the_metrics_of_an_indexer_follow_its_stats() -> None:
 
 def test_the_metrics_of_a_server_follow_its_stats() -> None:
     stats = ServingStats()
-    with served("server", stats) as url:
+    with served(SERVER, stats) as url:
         stats.replies.update(["model", "model", "unknown_item"])
         stats.waiting = 3
         stats.model_snapshot_at_ms = 1_500
@@ -170,31 +175,31 @@ def test_the_metrics_of_a_server_follow_its_stats() -> None:
 
 
 def test_other_pages_are_not_found_and_the_answer_names_those_there_are() -> None:
-    with served("consumer", ConsumerStats()) as url:
+    with served(CONSUMER, ConsumerStats()) as url:
         status, sentence = get(f"{url}/")
     assert status == 404
     assert "/healthz" in sentence
 
 
 def test_port_0_listens_nowhere() -> None:
-    with monitoring(MonitoringSettings(port=0), "consumer", ConsumerStats()) as port:
+    with monitoring(MonitoringSettings(port=0), CONSUMER, ConsumerStats()) as port:
         assert port == 0
 
 
 def test_a_taken_port_is_an_error_of_the_settings() -> None:
-    with served("consumer", ConsumerStats()) as url:
+    with served(CONSUMER, ConsumerStats()) as url:
         settings = MonitoringSettings(port=int(url.rpartition(":")[2]))
         with (
             pytest.raises(SettingsError, match="LIKEWISE_MONITORING_PORT"),
-            monitoring(settings, "server", ServingStats()),
+            monitoring(settings, SERVER, ServingStats()),
         ):
             pass
 
 
 def test_the_port_is_free_again_afterwards() -> None:
-    with served("consumer", ConsumerStats()) as url:
+    with served(CONSUMER, ConsumerStats()) as url:
         port = int(url.rpartition(":")[2])
-    with monitoring(MonitoringSettings(port=port), "server", ServingStats()) as again:
+    with monitoring(MonitoringSettings(port=port), SERVER, ServingStats()) as again:
         assert again == port
 
 
@@ -206,7 +211,7 @@ def exchange(port: int, sent: bytes) -> bytes:
 
 
 def test_a_thousand_clients_that_do_not_finish_their_request_keep_nobody_else_waiting() -> None:
-    with served("consumer", ConsumerStats()) as url, ExitStack() as stack:
+    with served(CONSUMER, ConsumerStats()) as url, ExitStack() as stack:
         port = int(url.rpartition(":")[2])
         for number in range(1_000):
             idle = socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -233,7 +238,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on(
 
     monkeypatch.setattr(http, "_EXCHANGE_S", 0.1)
     with (
-        served("consumer", ConsumerStats()) as url,
+        served(CONSUMER, ConsumerStats()) as url,
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 0.01) as slow,
         pytest.raises(ConnectionError),
     ):
@@ -252,7 +257,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on(
     ],
 )
 def test_what_is_sent_gets_the_status_that_fits(sent: bytes, status: int) -> None:
-    with served("consumer", ConsumerStats()) as url:
+    with served(CONSUMER, ConsumerStats()) as url:
         said = exchange(int(url.rpartition(":")[2]), sent)
     head, _, body = said.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)
@@ -266,5 +271,5 @@ def test_a_page_that_fails_says_so() -> None:
     heartbeat = Heartbeat(Clock())
     heartbeat.beat(ready=True)
     heartbeat._clock_s = broken
-    with served("consumer", ConsumerStats(heartbeat=heartbeat)) as url:
+    with served(CONSUMER, ConsumerStats(heartbeat=heartbeat)) as url:
         assert get(f"{url}/healthz") == (500, "this page failed\n")

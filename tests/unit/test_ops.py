@@ -13,14 +13,20 @@ import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from consumers.measures import METRICS as CONSUMER
 from consumers.stats import ConsumerStats
+from indexer.measures import METRICS as INDEXER
 from indexer.worker import IndexerStats
 from likewise.messages.announcements import Announcement
 from likewise.service.monitoring.metrics import registry_of, sample_labels
+from serving.measures import METRICS as SERVER
 from serving.stats import ServingStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from likewise.service.monitoring.measures import ServiceMetrics
+    from likewise.service.stats import WorkerStats
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
@@ -30,9 +36,17 @@ ALERTS: list[dict[str, Any]] = [
     for rule in group["rules"]
 ]
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "ops/dashboard.json").read_text(encoding="utf-8"))
-SERVICES = {"consumer": ConsumerStats, "indexer": IndexerStats, "server": ServingStats}
+SERVICES: dict[str, tuple[ServiceMetrics[Any], type[WorkerStats]]] = {
+    "consumer": (CONSUMER, ConsumerStats),
+    "indexer": (INDEXER, IndexerStats),
+    "server": (SERVER, ServingStats),
+}
 
-KNOWN = {name: labels for service in SERVICES for name, labels in sample_labels(service).items()}
+KNOWN = {
+    name: labels
+    for metrics, _ in SERVICES.values()
+    for name, labels in sample_labels(metrics).items()
+}
 # Given by Prometheus itself, and by prometheus_client for every process.
 FROM_OTHERS = {"up", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 TARGET_LABELS = {"job", "instance"}
@@ -88,17 +102,18 @@ def test_the_expression_test_would_notice_a_metric_that_does_not_exist() -> None
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_services_give_the_samples_that_are_said_to_exist(service: str) -> None:
-    stats: Any = SERVICES[service]()
+    metrics, stats_class = SERVICES[service]
+    stats = stats_class()
     _fill(stats)
-    text = generate_latest(registry_of(service, stats)).decode()
+    text = generate_latest(registry_of(metrics, stats)).decode()
     given = {
         sample.name: set(sample.labels)
         for family in text_string_to_metric_families(text)
         for sample in family.samples
         if sample.name.startswith("likewise_") and not sample.name.endswith("_created")
     }
-    quality = {name for name in sample_labels(service) if "_quality_" in name}
-    assert given == {k: v for k, v in sample_labels(service).items() if k not in quality}
+    quality = {name for name in sample_labels(metrics) if "_quality_" in name}
+    assert given == {k: v for k, v in sample_labels(metrics).items() if k not in quality}
 
 
 def _fill(stats: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 from likewise.service.monitoring.heartbeat import Heartbeat
 from likewise.service.monitoring.pages import pages
 from likewise.service.watchdog import PATIENCE, watchdog
+from serving.measures import METRICS
 from serving.stats import ServingStats
 
 TIMEOUT_S = 20.0
@@ -28,7 +29,7 @@ class Clock:
 def test_who_is_busy_is_not_stuck_for_as_long_as_was_said() -> None:
     clock = Clock()
     heartbeat = Heartbeat(clock)
-    healthz = pages("server", ServingStats(heartbeat=heartbeat), 60.0)["/healthz"]
+    healthz = pages(METRICS, ServingStats(heartbeat=heartbeat), 60.0)["/healthz"]
     heartbeat.beat(ready=True)
     with heartbeat.busy("ranking", at_most_s=100.0):
         clock.now_s = 90.0

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from likewise.service.monitoring.measures import ServiceMetrics, StatsT
     from likewise.settings import MonitoringSettings
 
 
 @contextmanager
 def monitoring(
     settings: MonitoringSettings,
-    service: str,
-    stats: Any,
+    metrics: ServiceMetrics[StatsT],
+    stats: StatsT,
     *,
     longest_silence_s: float = 60.0,
 ) -> Iterator[int]:
     """Answer over HTTP for the length of a `with` block; yields the port, 0 where it is off.
 
-    `service` is "consumer", "indexer" or "server"; `stats` is its worker's dataclass, with a
-    `Heartbeat`. A service whose loop has not turned for `longest_silence_s` counts as dead.
+    A service whose loop has not turned for `longest_silence_s` counts as dead.
 
     Raises:
         SettingsError: the port can't be listened on.
@@ -34,7 +34,7 @@ def monitoring(
     from likewise.service.monitoring.http import PageServer
     from likewise.service.monitoring.pages import pages
 
-    server = PageServer(settings, pages(service, stats, longest_silence_s))
+    server = PageServer(settings, pages(metrics, stats, longest_silence_s))
     server.start()
     with closing(server):
         yield server.port

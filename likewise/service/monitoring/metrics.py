@@ -1,11 +1,11 @@
-"""Prometheus metrics, read from a worker's stats when they are scraped, not on the hot path.
+"""Prometheus metrics, read from a worker's stats at each scrape; the hot path makes no call for them.
 
-Histograms are the exception: the worker records each batch or reply.
+The exceptions are the histograms, one call for each batch or reply: they cannot be read afterwards.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,54 +16,52 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from likewise.service.monitoring.measures import DISTRIBUTIONS, EVERY_SERVICE, MEASURES
+from likewise.service.monitoring.measures import EVERY_SERVICE, StatsT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from prometheus_client.core import Metric
 
-    from likewise.service.monitoring.measures import Measure
+    from likewise.service.monitoring.measures import Measure, ServiceMetrics
 
 
-def registry_of(service: str, stats: Any) -> CollectorRegistry:
-    """Return a registry with the metrics of the service and of its process.
-
-    `service` is "consumer", "indexer" or "server", `stats` its worker's dataclass.
-    """
+def registry_of(metrics: ServiceMetrics[StatsT], stats: StatsT) -> CollectorRegistry:
+    """Return a registry of the service's metrics and those of its process."""
     registry = CollectorRegistry()
     for of_process in (ProcessCollector, PlatformCollector, GCCollector):
         of_process(registry=registry)
-    registry.register(StatsCollector(service, stats))
-    for name, documentation, attribute, buckets in DISTRIBUTIONS.get(service, ()):
+    prefix = f"likewise_{metrics.service}"
+    registry.register(StatsCollector(prefix, [*EVERY_SERVICE, *metrics.measures], stats))
+    for one in metrics.distributions:
         histogram = Histogram(
-            f"likewise_{service}_{name}", documentation, buckets=buckets, registry=registry
+            f"{prefix}_{one.name}", one.documentation, buckets=one.buckets, registry=registry
         )
-        setattr(stats, attribute, histogram.observe)
+        one.observe_with(stats, histogram.observe)
     return registry
 
 
-def sample_labels(service: str) -> dict[str, set[str]]:
-    """Return the labels of each sample of the service, without those of its process."""
+def sample_labels(metrics: ServiceMetrics[StatsT]) -> dict[str, set[str]]:
+    """Return the labels of each sample that the service may report, without those of its process."""
+    prefix = f"likewise_{metrics.service}"
+    measures: Sequence[Measure[StatsT]] = (*EVERY_SERVICE, *metrics.measures)
     labels = {
-        f"likewise_{service}_{one.name}{'_total' if one.counts else ''}": {one.label}
-        if one.label
-        else set()
-        for one in (*EVERY_SERVICE, *MEASURES[service])
+        f"{prefix}_{one.name}{'_total' if one.counts else ''}": {one.label} if one.label else set()
+        for one in measures
     }
-    for one in DISTRIBUTIONS.get(service, ()):
-        name = f"likewise_{service}_{one.name}"
+    for one in metrics.distributions:
+        name = f"{prefix}_{one.name}"
         labels |= {f"{name}_bucket": {"le"}, f"{name}_sum": set(), f"{name}_count": set()}
     return labels
 
 
-class StatsCollector:
-    """Yields the current stats of a service as metrics named `likewise_<service>_…`."""
+class StatsCollector(Generic[StatsT]):
+    """Reports what a service's stats hold now, as metrics whose names begin with `prefix`."""
 
-    def __init__(self, service: str, stats: Any) -> None:
+    def __init__(self, prefix: str, measures: Sequence[Measure[StatsT]], stats: StatsT) -> None:
         """Read nothing yet."""
-        self._prefix = f"likewise_{service}"
-        self._measures = (*EVERY_SERVICE, *MEASURES[service])
+        self._prefix = prefix
+        self._measures = measures
         self._stats = stats
 
     def collect(self) -> Iterator[Metric]:
@@ -73,7 +71,7 @@ class StatsCollector:
             if value is not None:
                 yield self._metric(measure, value)
 
-    def _metric(self, measure: Measure, value: float | Mapping[str, float]) -> Metric:
+    def _metric(self, measure: Measure[StatsT], value: float | Mapping[str, float]) -> Metric:
         family = (CounterMetricFamily if measure.counts else GaugeMetricFamily)(
             f"{self._prefix}_{measure.name}",
             measure.documentation,
@@ -82,7 +80,7 @@ class StatsCollector:
         if isinstance(value, int | float):
             family.add_metric([], float(value))
         else:
-            # A copy, since the worker changes it meanwhile.
+            # The copy is made at once, since the worker continues to write.
             for of, amount in dict(value).items():
                 family.add_metric([of], amount)
         return family

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -12,13 +12,15 @@ from likewise.service.monitoring.metrics import registry_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from likewise.service.monitoring.heartbeat import Heartbeat
+    from likewise.service.monitoring.measures import ServiceMetrics, StatsT
 
 
-def pages(service: str, stats: Any, longest_silence_s: float) -> dict[str, Callable[[], Page]]:
+def pages(
+    metrics: ServiceMetrics[StatsT], stats: StatsT, longest_silence_s: float
+) -> dict[str, Callable[[], Page]]:
     """Return what answers for each path; see `likewise.service.monitoring.endpoint.monitoring`."""
-    registry = registry_of(service, stats)
-    heartbeat: Heartbeat = stats.heartbeat
+    registry = registry_of(metrics, stats)
+    service, heartbeat = metrics.service, stats.heartbeat
 
     def healthz() -> Page:
         stuck_s = heartbeat.stuck_s(longest_silence_s)
@@ -31,7 +33,7 @@ def pages(service: str, stats: Any, longest_silence_s: float) -> dict[str, Calla
             return Page.text(503, f"the {service} is not ready")
         return Page.text(200, "ready")
 
-    def metrics() -> Page:
+    def scrape() -> Page:
         return Page(200, CONTENT_TYPE_LATEST, generate_latest(registry))
 
-    return {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+    return {"/healthz": healthz, "/readyz": readyz, "/metrics": scrape}

@@ -1,0 +1,92 @@
+"""The metrics of a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from likewise.service.monitoring.measures import (
+    BATCH_BUCKETS,
+    HELD_BACK,
+    REJOINS,
+    Distribution,
+    Measure,
+    ServiceMetrics,
+    observe_batches,
+)
+
+if TYPE_CHECKING:
+    from likewise.service.monitoring.measures import Observer
+    from serving.stats import ServingStats
+
+_LATENCY_BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+def _observe_latencies(stats: ServingStats, observe: Observer) -> None:
+    stats.on_latency_s = observe
+
+
+METRICS: ServiceMetrics[ServingStats] = ServiceMetrics(
+    "server",
+    measures=(
+        Measure("batches", "Batches of requests ranked.", lambda s: s.batches),
+        Measure(
+            "replies",
+            "Replies sent, by outcome: model, popular, or an error code.",
+            lambda s: s.replies,
+            label="outcome",
+        ),
+        Measure(
+            "dead_letters",
+            "Requests written to the dead-letter topic, because no reply could be sent.",
+            lambda s: s.dead_letters,
+        ),
+        Measure(
+            "lost_requests",
+            "Requests that retention removed before they were answered.",
+            lambda s: s.lost,
+        ),
+        REJOINS,
+        Measure(
+            "waiting",
+            "Requests waiting for the event in `after` to be applied.",
+            lambda s: s.waiting,
+            counts=False,
+        ),
+        Measure(
+            "backlog",
+            "Requests read and waiting to be ranked.",
+            lambda s: s.backlog,
+            counts=False,
+        ),
+        Measure(
+            "lag",
+            "Requests without a reply yet, by partition assigned to this server.",
+            lambda s: s.lag,
+            label="partition",
+            counts=False,
+        ),
+        HELD_BACK,
+        Measure(
+            "model",
+            "1 for the model in use.",
+            lambda s: {s.model_version: 1.0} if s.model_version else None,
+            label="version",
+            counts=False,
+        ),
+        Measure(
+            "model_snapshot_timestamp_seconds",
+            "When the snapshot of the model in use was taken, in seconds since 1970.",
+            lambda s: s.model_snapshot_at_ms and s.model_snapshot_at_ms / 1000,
+            counts=False,
+        ),
+    ),
+    distributions=(
+        Distribution("batch_requests", "Requests in a batch.", observe_batches, BATCH_BUCKETS),
+        Distribution(
+            "latency_seconds",
+            "Seconds from the timestamp of a request until its reply.",
+            _observe_latencies,
+            _LATENCY_BUCKETS_S,
+        ),
+    ),
+)
