@@ -1,4 +1,4 @@
-"""Whether the likes topic keeps its events: it is what a lost Redis is rebuilt from."""
+"""Whether the likes topic keeps its events, from which a lost Redis is rebuilt."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ _HOUR_MS = 3_600_000
 
 
 def warn_of_retention(broker: Broker, topic: str) -> None:
-    """Log what the topic's configuration will cost, as far as the broker says; never raises for it."""
+    """Log in which ways the topic's configuration loses events; nothing if the broker can't be reached."""
     try:
         config = broker.topic_config(topic)
     except TransientError:
         return
-    for sentence in what_is_lost(config):
+    for limit in what_is_lost(config):
         get_logger().warning(
-            f"{sentence}; Redis can't be rebuilt from it. To keep all events: kafka-configs.sh "
-            f"--alter --entity-type topics --entity-name {topic} --add-config "
-            "retention.ms=-1,retention.bytes=-1,cleanup.policy=delete"
+            "the likes topic does not keep all events, so Redis can't be rebuilt from it",
+            topic=topic,
+            limit=limit,
+            fix=f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config "
+            "retention.ms=-1,retention.bytes=-1,cleanup.policy=delete",
         )
 
 
 def what_is_lost(config: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each way in which a topic of this configuration loses events."""
-    sentences = []
+    """Return a phrase for each way in which a topic with this configuration loses events."""
+    limits = []
     if "compact" in config.get("cleanup.policy", ""):
-        sentences.append("the likes topic is compacted: of each key it keeps the last event only")
+        limits.append("compacted: keeps only the last event of each key")
     if config.get("cleanup.policy") == "compact":
-        return sentences  # its retention counts for nothing
+        return limits  # retention does not apply
     if (kept_ms := config.get("retention.ms", _KEPT_FOR_EVER)) != _KEPT_FOR_EVER:
-        sentences.append(f"the likes topic keeps events for {int(kept_ms) / _HOUR_MS:g} hours only")
+        limits.append(f"keeps events for {int(kept_ms) / _HOUR_MS:g} hours")
     if (kept_bytes := config.get("retention.bytes", _KEPT_FOR_EVER)) != _KEPT_FOR_EVER:
-        sentences.append(f"the likes topic keeps {kept_bytes} bytes of each partition only")
-    return sentences
+        limits.append(f"keeps {kept_bytes} bytes of each partition")
+    return limits

@@ -183,8 +183,10 @@ class Indexer:
             self._schedule.failed()
             self.stats.failures += 1
             self._log.error(
-                f"{error}; servers keep the current model; make room or mend the directory, "
-                f"the next build is in {self._settings.interval_s:g} s"
+                "the model could not be written; servers keep the current one",
+                reason=str(error),
+                fix="free disk space, or fix the permissions of the directory",
+                next_build_in_s=self._settings.interval_s,
             )
         else:
             self._schedule.built()

@@ -1,6 +1,6 @@
-"""Structured logs: coloured lines on a terminal, one JSON object a line elsewhere.
+"""Structured logs: coloured lines on a terminal, one JSON object per line elsewhere.
 
-With JSON every line is JSON: what libraries log, warnings, and exceptions that nobody caught, too.
+In JSON logs every line is JSON, including the logs of libraries, warnings and uncaught exceptions.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def configure_logging(settings: LoggingSettings, *, service: str) -> None:
-    """Send all logs of this process to standard error, stamped with the service's name."""
+    """Send all logs of this process to standard error, with the service's name in each line."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
 
     def stamp(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
-        # Not by a context variable: threads that libraries start have none.
+        # Not a context variable: the threads of libraries would not have it.
         event.setdefault("service", service)
         return event
 
@@ -47,11 +47,11 @@ def configure_logging(settings: LoggingSettings, *, service: str) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # Looked up for every line: what is standard error now may be closed by then.
+        # Looked up for every line, since the present standard error may be closed later.
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # The client libraries retry on their own and say so at length; only real trouble is kept.
+    # The client libraries retry by themselves and log that at length; keep only errors.
     _take_in_standard_logging(_Lines(processors, as_json=not console), max(level, logging.ERROR))
     if not console:
         sys.excepthook = _log_uncaught
@@ -60,20 +60,20 @@ def configure_logging(settings: LoggingSettings, *, service: str) -> None:
 
 
 def get_logger() -> Any:
-    """Return the logger; events are short sentences, facts are keyword arguments."""
+    """Return the logger. Events are constant strings; facts are keyword arguments."""
     return structlog.get_logger()
 
 
 def log_fatal(error: Exception) -> bool:
-    """Log what ends the service, where the log is JSON; False where a plain sentence is due."""
+    """Log the error that ends the service if the log is JSON; return whether it was logged."""
     if not any(isinstance(one, _Lines) and one.as_json for one in logging.getLogger().handlers):
         return False
-    get_logger().error("the service ends", reason=str(error))
+    get_logger().error("service failed", reason=str(error))
     return True
 
 
 class _Lines(logging.Handler):
-    """Writes what was logged with `logging` as our own events are written."""
+    """Writes records of `logging` in the same form as our own events."""
 
     def __init__(self, processors: Sequence[Processor], *, as_json: bool) -> None:
         super().__init__()

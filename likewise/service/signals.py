@@ -23,8 +23,8 @@ and the compose file kill it without a word."""
 def stop_on_signals(*, timeout_s: float = STOP_TIMEOUT_S) -> Iterator[threading.Event]:
     """Yield an event that the first Ctrl-C or SIGTERM sets; a second one ends the process.
 
-    So does the first, with exit code 1, where the `with` block goes on for `timeout_s` after it. Only
-    in the main thread (Python delivers signals nowhere else).
+    The process also ends, with exit code 1, if the `with` block continues for `timeout_s` after the
+    first one. Call it in the main thread; Python delivers signals nowhere else.
     """
     stop, over = threading.Event(), threading.Event()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -32,13 +32,13 @@ def stop_on_signals(*, timeout_s: float = STOP_TIMEOUT_S) -> Iterator[threading.
     def see_it_end() -> None:
         stop.set()
         if not over.wait(timeout_s):
-            # Not before: what needs no services needs no logs either.
+            # Imported here, since commands that run no service load no logs.
             from likewise.service.watchdog import end_process
 
-            end_process(f"asked to stop {timeout_s:g} s ago, and still at work; it is ended")
+            end_process("still running after a request to stop; ending the process", timeout_s)
 
     def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        # In a thread: the signal may find this one inside `stop.wait`, holding the event's lock.
+        # In a thread, since this one may be inside `stop.wait` and hold the lock of the event.
         threading.Thread(target=see_it_end, name="stop", daemon=True).start()
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)

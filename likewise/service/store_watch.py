@@ -1,4 +1,4 @@
-"""Looks now and then whether the store keeps what it is given."""
+"""Checks from time to time whether the store evicts data."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 10.0
 KEEPS_ALL = "noeviction"
-_LOST = "`likewise verify --repair` finds and restores what is missing, from the log"
+_RESTORE = "restore missing likes from the log with `likewise verify --repair`"
 
 
 @dataclass(slots=True)
 class StoreKeeping:
-    """What was found last; only the watch writes, anybody may read."""
+    """The result of the last check. Only the watch writes it; any thread may read it."""
 
     sound: bool = True
-    """Whether the store evicts nothing, as far as it says."""
+    """Whether the store evicts nothing, as far as is known."""
     evicted_keys: int = 0
-    """Keys that were removed to make room, since Redis started or its counters were reset."""
+    """Keys evicted since Redis started or its statistics were reset."""
 
 
 @dataclass
 class StoreWatch:
-    """Looks at most every ten seconds, and logs what is wrong once, until it changes."""
+    """Checks at most every ten seconds; logs a problem once, until it changes."""
 
     store: LikeStore
     keeping: StoreKeeping
     clock_s: Callable[[], float] = time.monotonic
     _next_look_s: float = field(default=0.0, init=False)
-    _said: str | None = field(default=None, init=False)
+    _logged: tuple[str, dict[str, object]] | None = field(default=None, init=False)
 
     def look(self) -> bool:
-        """Return whether the store evicts nothing, as far as is known; asks it when it is time to.
+        """Return whether the store evicts nothing, as far as is known; asks it if a check is due.
 
-        A store that can't be reached changes nothing: whoever works with it notices.
+        A store that can't be reached changes nothing: its users notice that themselves.
         """
         if self.clock_s() >= self._next_look_s:
             self._next_look_s = self.clock_s() + LOOK_EVERY_S
@@ -57,25 +57,31 @@ class StoreWatch:
             eviction = self.store.eviction()
         except TransientError:
             raise
-        except LikewiseError as error:  # not allowed, or a provider has taken the command away
-            self._say(f"can't look whether Redis evicts likes; allow INFO to this user: {error}")
+        except LikewiseError as error:  # not permitted, or a provider has disabled the command
+            self._log(
+                "cannot check whether Redis evicts likes",
+                reason=str(error),
+                fix="allow INFO to this user",
+            )
             return
         self.keeping.evicted_keys = eviction.evicted_keys
         self.keeping.sound = eviction.policy == KEEPS_ALL and not eviction.evicted_keys
         if eviction.policy != KEEPS_ALL:
-            self._say(
-                f"Redis may remove likes to make room: its maxmemory-policy is {eviction.policy}; "
-                f"set it to {KEEPS_ALL}. {_LOST}"
+            self._log(
+                "Redis may evict likes to make room",
+                maxmemory_policy=eviction.policy,
+                fix=f"set maxmemory-policy to {KEEPS_ALL}; {_RESTORE}",
             )
         elif eviction.evicted_keys:
-            self._say(
-                f"Redis has removed {eviction.evicted_keys} keys to make room, likes perhaps among "
-                f"them. {_LOST}; CONFIG RESETSTAT then resets the count"
+            self._log(
+                "Redis has evicted keys, which may include likes",
+                evicted_keys=eviction.evicted_keys,
+                fix=f"{_RESTORE}; then reset the count with CONFIG RESETSTAT",
             )
         else:
-            self._said = None
+            self._logged = None
 
-    def _say(self, sentence: str) -> None:
-        if sentence != self._said:
-            get_logger().error(sentence)
-        self._said = sentence
+    def _log(self, event: str, **facts: object) -> None:
+        if (event, facts) != self._logged:
+            get_logger().error(event, **facts)
+        self._logged = (event, facts)

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 EXIT_CODE = 1
 PATIENCE = 5
-"""How many times the silence that `/healthz` calls dead is borne before the process ends."""
+"""The process ends after this many times the silence at which `/healthz` reports a failure."""
 _LOOK_EVERY_S = 1.0
 
 
-def end_process(why: str) -> None:
-    """End the process at once, saying why and where its main thread is."""
+def end_process(event: str, after_s: float) -> None:
+    """End the process at once; log why, and the stack of its main thread."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    get_logger().critical(why, stack="".join(traceback.format_stack(frame)))
+    get_logger().critical(
+        event, after_s=round(after_s), stack="".join(traceback.format_stack(frame))
+    )
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(EXIT_CODE)
@@ -41,12 +43,12 @@ def watchdog(
     heartbeat: Heartbeat,
     *,
     longest_silence_s: float,
-    end: Callable[[str], None] = end_process,
+    end: Callable[[str, float], None] = end_process,
     look_every_s: float = _LOOK_EVERY_S,
 ) -> Iterator[None]:
-    """End the process where the loop is stuck for five times `longest_silence_s`.
+    """End the process if its loop is stuck for five times `longest_silence_s`.
 
-    Watches for the length of a `with` block, from a thread.
+    Watches in a thread, for the length of a `with` block.
     """
     over = threading.Event()
 
@@ -54,7 +56,7 @@ def watchdog(
         while not over.wait(look_every_s):
             stuck_s = heartbeat.stuck_s(PATIENCE * longest_silence_s)
             if stuck_s is not None:
-                end(f"the loop has not turned for {stuck_s:.0f} s; the process is ended")
+                end("the loop is stuck; ending the process", stuck_s)
                 return
 
     thread = threading.Thread(target=watch, name="watchdog", daemon=True)

@@ -1,11 +1,15 @@
-"""With JSON every line is JSON, whoever has something to say."""
+"""In JSON logs every line is JSON, and events are constant strings."""
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
+
+ROOT = Path(__file__).parents[2]
 
 EVERYBODY_SPEAKS = """
     import gc, logging, sys, threading, warnings
@@ -58,3 +62,20 @@ def test_with_json_every_line_is_json_also_of_libraries_warnings_and_tracebacks(
     assert (in_thread["thread"], "IndexError" in in_thread["exception"]) == ("lonely", True)
     assert "too late" in unraisable["exception"]
     assert (uncaught["level"], "nobody caught it" in uncaught["exception"]) == ("critical", True)
+
+
+def test_every_log_event_is_a_constant_string() -> None:
+    levels = {"debug", "info", "warning", "error", "exception", "critical"}
+    calls = [
+        (f"{path.relative_to(ROOT)}:{node.lineno}", node.args[0])
+        for package in ("likewise", "consumers", "indexer", "serving")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in levels
+        and "log" in ast.unparse(node.func.value)
+    ]
+    assert len(calls) > 20
+    composed = (ast.JoinedStr, ast.BinOp, ast.Call)
+    assert [place for place, event in calls if isinstance(event, composed)] == []
