@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Producer
 from redis import Redis, RedisCluster
 
-from consumers import ordering
+from consumers import scattering
 from consumers.history import floors_ahead
 from likewise.embedded import embedded_redis
 from likewise.log.partitioners import partition_of
@@ -79,8 +79,8 @@ def test_a_backlog_behind_a_long_history_is_searched_once_for_all_scattered_user
         found.append(floors_ahead(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(ordering, "LONG_HISTORY", 60)
-    monkeypatch.setattr(ordering, "floors_ahead", search)
+    monkeypatch.setattr(scattering, "LONG_HISTORY", 60)
+    monkeypatch.setattr(scattering, "floors_ahead", search)
     settings = msgspec.structs.replace(
         settings, consumer=msgspec.structs.replace(settings.consumer, max_records=20)
     )
