@@ -1,4 +1,4 @@
-"""MODEL -> ANSWER: requests from one topic, recommendations to the topic each request names.
+"""The server: reads requests, and sends recommendations to the topic that each request names.
 
-Start with `serving.worker`: the loop, as named steps.
+Start with `serving.worker`, the loop as named steps. `serving.answering` ranks.
 """

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from serving.outgoing import record_id_of_outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from concurrent.futures import Future
 
     from likewise.messages.dead_letters import DeadLetter
-    from serving.incoming import RecordId
+    from serving.incoming import OpenRequest, RecordId
     from serving.outgoing import Reply
 
 
@@ -24,6 +26,20 @@ class Batch(NamedTuple):
     """The replies that a thread is computing."""
     costly: bool = False
     """Whether it is a single costly request, which the others do not wait for."""
+
+    @classmethod
+    def of(
+        cls,
+        outgoing: list[Reply | DeadLetter],
+        ranked: Sequence[OpenRequest] = (),
+        ranking: Future[list[Reply]] | None = None,
+        *,
+        costly: bool = False,
+    ) -> Self:
+        """Return a batch of what is ready to be sent, and of the requests that are `ranked`."""
+        record_ids = [record_id_of_outgoing(one) for one in outgoing]
+        record_ids += [request.record_id for request in ranked]
+        return cls(record_ids, outgoing, ranking, costly)
 
     @property
     def is_ranked(self) -> bool:

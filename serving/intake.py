@@ -31,8 +31,8 @@ class Intake:
     def __init__(
         self,
         reader: Reader,
-        reply_topics: ReplyTopics,
         queues: Queues,
+        reply_topics: ReplyTopics,
         retry: Retrier,
         *,
         default_reply_topic: str,
@@ -40,8 +40,8 @@ class Intake:
         clock_ms: Callable[[], int],
     ) -> None:
         self._reader = reader
-        self._reply_topics = reply_topics
         self._queues = queues
+        self._reply_topics = reply_topics
         self._retry = retry
         self._default_reply_topic = default_reply_topic
         self._max_batch = max_batch

@@ -10,11 +10,10 @@ from serving.dispatch import Dispatch
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from likewise.log.port import Sink
     from likewise.messages.dead_letters import DeadLetter
     from likewise.service.loop import Retrier
     from serving.outgoing import Reply
-    from serving.reply_topics import ReplyTopics
+    from serving.ports import Ports
     from serving.stats import ServingStats
 
 
@@ -23,15 +22,14 @@ class Outbox:
 
     def __init__(
         self,
-        sink: Sink,
-        reply_topics: ReplyTopics,
+        ports: Ports,
         dead_letters_topic: str,
         retry: Retrier,
         stats: ServingStats,
         clock_ms: Callable[[], int],
     ) -> None:
-        self._sink = sink
-        self._reply_topics = reply_topics
+        self._sink = ports.sink
+        self._reply_topics = ports.reply_topics
         self._dead_letters_topic = dead_letters_topic
         self._retry = retry
         self._stats = stats

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from serving.incoming import record_id_of
 
 if TYPE_CHECKING:
-    from likewise.log.port import Source
     from likewise.records import Record, Span, TopicPartition
     from likewise.service.loop import GroupMember
     from serving.commits import Commits
     from serving.ledger import Ledger
-    from serving.lost_requests import LostRequests
+    from serving.ports import Ports
     from serving.queues import Queues
     from serving.stats import ServingStats
 
@@ -22,20 +21,19 @@ class Reader:
 
     def __init__(
         self,
-        source: Source,
+        ports: Ports,
         member: GroupMember,
         ledger: Ledger,
         queues: Queues,
         commits: Commits,
-        lost_requests: LostRequests,
         stats: ServingStats,
     ) -> None:
-        self._source = source
+        self._source = ports.source
         self._member = member
         self._ledger = ledger
         self._queues = queues
         self._commits = commits
-        self._lost_requests = lost_requests
+        self._lost_requests = ports.lost_requests
         self._stats = stats
         self._rebalances = 0
 

@@ -21,7 +21,6 @@ from serving.in_flight import Batch, InFlight
 from serving.intake import Intake
 from serving.ledger import Ledger
 from serving.outbox import Outbox
-from serving.outgoing import record_id_of_outgoing
 from serving.queues import Queues
 from serving.ranker import Ranker
 from serving.reader import Reader
@@ -30,13 +29,11 @@ from serving.waiting import Applied, Waiting
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from likewise.log.topics import Topics
-    from likewise.messages.dead_letters import DeadLetter
     from likewise.settings import ServingSettings
     from serving.incoming import OpenRequest
-    from serving.outgoing import Reply
     from serving.ports import Ports
     from serving.stats import ServingStats
     from serving.store_view import BatchContext
@@ -75,13 +72,9 @@ class ServingWorker:
         self._settings = settings
         self._stop = stop
         self._clock_ms = clock_ms
+        watch = ports.store_view.watch
         self._member = GroupMember(
-            ports.source,
-            ports.stall_detector,
-            ports.store_view.watch,
-            stats,
-            stop,
-            longest_retry_s=LONGEST_RETRY_S,
+            ports.source, ports.stall_detector, watch, stats, stop, longest_retry_s=LONGEST_RETRY_S
         )
         retry = self._member.retry
         self._ledger = Ledger()
@@ -91,26 +84,16 @@ class ServingWorker:
         self._in_flight = InFlight(settings.threads)
         self._commits = Commits(ports.source, self._ledger, retry)
         self._intake = Intake(
-            Reader(
-                ports.source,
-                self._member,
-                self._ledger,
-                self._queues,
-                self._commits,
-                ports.lost_requests,
-                stats,
-            ),
-            ports.reply_topics,
+            Reader(ports, self._member, self._ledger, self._queues, self._commits, stats),
             self._queues,
+            ports.reply_topics,
             retry,
             default_reply_topic=topics.replies,
             max_batch=settings.max_batch,
             clock_ms=clock_ms,
         )
-        self._ranker = Ranker(ports.models, ports.executor, settings, stats, clock_ms)
-        self._outbox = Outbox(
-            ports.sink, ports.reply_topics, topics.dead_letters, retry, stats, clock_ms
-        )
+        self._ranker = Ranker(ports, settings, stats, clock_ms)
+        self._outbox = Outbox(ports, topics.dead_letters, retry, stats, clock_ms)
         self._next_lookup_s = 0.0
 
     def run(self) -> None:
@@ -155,7 +138,7 @@ class ServingWorker:
         outgoing = self._intake.fill(self._poll_timeout_ms())
         requests = self._due_requests()
         if not requests and not self._lookup_is_due():
-            return self._batch(outgoing)
+            return Batch.of(outgoing)
         if requests:
             self.stats.on_batch(len(requests))
         context = self._look_up(requests)
@@ -164,10 +147,10 @@ class ServingWorker:
         ready, costly = self._within_budget(ready, context)
         if costly or self._backlog or self._in_flight:
             ranking = self._ranker.submit(ready, context)
-            return self._batch(outgoing, ready)._replace(ranking=ranking, costly=costly)
+            return Batch.of(outgoing, ready, ranking, costly=costly)
         with self.stats.heartbeat.busy("ranking", at_most_s=LONGEST_RANKING_S):
             replies = self._ranker.rank(ready, context)
-        return self._batch([*outgoing, *replies])
+        return Batch.of([*outgoing, *replies])
 
     def _poll_timeout_ms(self) -> int:
         if (self._backlog and not self._backlog.stalled) or self._waiting.due(limit=1):
@@ -213,13 +196,6 @@ class ServingWorker:
         for request, cost in reversed(put_back):
             self._backlog.put_back(request, cost)
         return kept, len(ready) == 1 and costs[0] > COSTLY
-
-    def _batch(
-        self, outgoing: list[Reply | DeadLetter], ready: Sequence[OpenRequest] = ()
-    ) -> Batch:
-        """Return a batch that replies to what is outgoing and to what is ready."""
-        record_ids = [record_id_of_outgoing(one) for one in outgoing]
-        return Batch([*record_ids, *(one.record_id for one in ready)], outgoing)
 
     def _deliver(self, batch: Batch) -> None:
         """Send the replies of a batch once they are ranked, and commit how far that is."""

@@ -16,7 +16,7 @@ from likewise.settings import ServingSettings
 from likewise.testing.memory_log import MemoryRecord
 from serving import backlog as backlog_module
 from serving.backlog import MAX_BATCHES_AHEAD, Backlog
-from serving.cost import cost_of
+from serving.cost import COSTLY, cost_of, within_budget
 from serving.incoming import OpenRequest
 from tests.serving_rig import REPLIES, VERSION, Rig
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 BATCH = 4
 CHEAP = Request(liked=())
 SOMEWHAT = Request(user_id=UserId("u"), count=100, explain=True)
-COSTLY = Request(liked=tuple(ItemId(str(n)) for n in range(10_000)), count=1_000, explain=True)
+COSTLY_REQUEST = Request(
+    liked=tuple(ItemId(str(n)) for n in range(10_000)), count=1_000, explain=True
+)
 
 
 def asked(
@@ -111,7 +113,7 @@ def test_everything_comes_out_once_and_nobody_waits_longer_than_a_round(
 
 def test_a_costly_request_is_taken_alone_and_after_the_others_have_spent_as_much() -> None:
     backlog = Backlog(BATCH)
-    fill(backlog, [asked("costly", n, request=COSTLY) for n in range(3)])
+    fill(backlog, [asked("costly", n, request=COSTLY_REQUEST) for n in range(3)])
     fill(backlog, [asked("cheap", 10 + n) for n in range(6)])
     assert offsets(backlog.take(BATCH)) == [10, 11, 12, 13]
     assert offsets(backlog.take(BATCH, costly=False)) == [14, 15]
@@ -123,14 +125,14 @@ def test_a_costly_request_is_taken_alone_and_after_the_others_have_spent_as_much
 
 def test_a_costly_request_does_not_wait_for_ever_behind_cheap_ones() -> None:
     backlog = Backlog(BATCH)
-    fill(backlog, [asked("costly", 0, request=COSTLY)])
+    fill(backlog, [asked("costly", 0, request=COSTLY_REQUEST)])
     fill(backlog, [asked("cheap", n) for n in range(1, BATCH)])
     served = 0
     while offsets(taken := backlog.take(BATCH)) != [0]:
         served += len(taken)
-        assert served <= 2 * cost_of(COSTLY)
+        assert served <= 2 * cost_of(COSTLY_REQUEST)
         fill(backlog, [asked("cheap", served + BATCH + n) for n in range(BATCH)])
-    assert served > cost_of(COSTLY) / 2
+    assert served > cost_of(COSTLY_REQUEST) / 2
 
 
 def test_requests_that_cost_a_little_more_still_share_a_batch() -> None:
@@ -153,9 +155,22 @@ def test_what_turns_out_costly_is_put_back_and_keeps_its_place_among_its_request
     assert [offsets(backlog.take(BATCH)) for _ in range(2)] == [[0], [1]]
 
 
+def test_a_lone_request_is_ranked_whatever_it_costs() -> None:
+    lone = [asked("a", 0)]
+    assert within_budget(lone, [1_000.0], budget=10.0) == (lone, [])
+    assert within_budget([], [], budget=10.0) == ([], [])
+
+
+def test_of_several_requests_the_costly_ones_and_those_over_budget_are_put_back() -> None:
+    batch = [asked("a", number) for number in range(5)]
+    kept, put_back = within_budget(batch, [5.0, COSTLY + 1, 4.0, 3.0, 1.0], budget=10.0)
+    assert offsets(kept) == [0, 2, 4]
+    assert put_back == [(batch[1], COSTLY + 1), (batch[3], 3.0)]
+
+
 def test_a_requester_may_have_half_a_minute_of_cost_in_line() -> None:
     backlog = Backlog(BATCH)
-    admitted = [backlog.admit(asked("costly", n, request=COSTLY)) for n in range(200)]
+    admitted = [backlog.admit(asked("costly", n, request=COSTLY_REQUEST)) for n in range(200)]
     assert admitted == sorted(admitted, reverse=True)
     assert 50 < sum(admitted) < 150
     assert backlog.admit(asked("honest", 1_000))
@@ -163,7 +178,8 @@ def test_a_requester_may_have_half_a_minute_of_cost_in_line() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abc"), st.sampled_from([CHEAP, SOMEWHAT, COSTLY])), max_size=40
+        st.tuples(st.sampled_from("abc"), st.sampled_from([CHEAP, SOMEWHAT, COSTLY_REQUEST])),
+        max_size=40,
     ),
     st.integers(min_value=1, max_value=10),
 )
@@ -176,7 +192,7 @@ def test_whatever_it_costs_everything_comes_out_once_in_each_ones_order(
     while backlog:
         some = backlog.take(limit)
         assert 0 < len(some) <= limit
-        assert len(some) == 1 or COSTLY not in [one.request for one in some]
+        assert len(some) == 1 or COSTLY_REQUEST not in [one.request for one in some]
         taken += some
     assert sorted(offsets(taken)) == list(range(len(requests)))
     for topic in "abc":
