@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from likewise.messages.dead_letters import DeadLetter
-    from likewise.service.loop import Retrier
     from serving.outgoing import Reply
     from serving.ports import Ports
     from serving.stats import ServingStats
@@ -24,14 +23,13 @@ class Outbox:
         self,
         ports: Ports,
         dead_letters_topic: str,
-        retry: Retrier,
         stats: ServingStats,
         clock_ms: Callable[[], int],
     ) -> None:
         self._sink = ports.sink
         self._reply_topics = ports.reply_topics
         self._dead_letters_topic = dead_letters_topic
-        self._retry = retry
+        self._retry = ports.member.retry
         self._stats = stats
         self._clock_ms = clock_ms
 

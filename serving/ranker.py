@@ -9,12 +9,12 @@ from serving.answering import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
+    from concurrent.futures import Executor, Future
 
+    from likewise.models.holder import ModelHolder
     from likewise.settings import ServingSettings
     from serving.incoming import OpenRequest
     from serving.outgoing import Reply
-    from serving.ports import Ports
     from serving.stats import ServingStats
     from serving.store_view import BatchContext
 
@@ -24,14 +24,16 @@ class Ranker:
 
     def __init__(
         self,
-        ports: Ports,
+        models: ModelHolder,
+        executor: Executor,
         settings: ServingSettings,
         stats: ServingStats,
         clock_ms: Callable[[], int],
     ) -> None:
-        self._models = ports.models
-        self._executor = ports.executor
-        self._shared = Threads(ports.executor.map, settings.threads)
+        """`executor` has `settings.threads` threads."""
+        self._models = models
+        self._executor = executor
+        self._shared = Threads(executor.map, settings.threads)
         self._explain_limit = settings.explain_limit
         self._stats = stats
         self._clock_ms = clock_ms

@@ -8,7 +8,6 @@ from serving.incoming import record_id_of
 
 if TYPE_CHECKING:
     from likewise.records import Record, Span, TopicPartition
-    from likewise.service.loop import GroupMember
     from serving.commits import Commits
     from serving.ledger import Ledger
     from serving.ports import Ports
@@ -22,14 +21,13 @@ class Reader:
     def __init__(
         self,
         ports: Ports,
-        member: GroupMember,
         ledger: Ledger,
         queues: Queues,
         commits: Commits,
         stats: ServingStats,
     ) -> None:
         self._source = ports.source
-        self._member = member
+        self._member = ports.member
         self._ledger = ledger
         self._queues = queues
         self._commits = commits

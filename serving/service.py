@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
-from likewise.service.loop import log_retry
+from likewise.service.loop import GroupMember, log_retry
 from likewise.service.stall_detector import StallDetector
+from likewise.service.store_watch import StoreWatch
 from serving.first_model import join_with_model
 from serving.lost_requests import LostRequests
 from serving.ports import Ports
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 
     from likewise.log.port import Broker, Source
     from likewise.records import TopicPartition
-    from likewise.settings import Settings
+    from likewise.settings import ServingSettings, Settings
     from likewise.store.port import LikeStore
 
 T = TypeVar("T")
+
+# A requester waits for each answer, so the first call after an outage must come soon.
+LONGEST_RETRY_S = 2.0
 
 
 def run_server(
@@ -49,10 +53,10 @@ def run_server(
             or the reply topic pattern is not a regular expression.
         ForeignDataError: Redis holds something else under our keys.
     """
+    stats = stats or ServingStats()
     topics = Topics(settings.kafka.topic_prefix)
     listing = TopicListing(broker.topic_sizes)
     reply_topics = ReplyTopics(listing, topics, settings.serving.reply_topic_pattern)
-    store_view = StoreView(store, listing, topics.likes)
 
     def persist(attempt: Callable[[], T], while_waiting: Callable[[], None] = lambda: None) -> T:
         return retry(attempt, stop=stop, on_failure=log_retry, while_waiting=while_waiting)
@@ -64,40 +68,46 @@ def run_server(
     try:
         if settings.kafka.create_topics:
             persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
-        joined, holder = join_with_model(join, settings.model.directory, store, stop)
+        source, models = join_with_model(join, settings.model.directory, store, stop)
         with (
-            closing(joined) as source,
-            closing(holder) as models,
+            closing(source),
+            closing(models),
             closing(persist(broker.sink, source.keep_alive)) as sink,
         ):
-            # Imported only now: NumPy was imported while the group was joined.
-            from threadpoolctl import threadpool_limits
-
-            from serving.worker import ServingWorker
-
-            # These threads share a batch. Those of BLAS would spin, waiting for each other.
-            with (
-                threadpool_limits(1, "blas"),
-                ThreadPoolExecutor(settings.serving.threads, "ranking") as executor,
-            ):
-                ports = Ports(
-                    source,
-                    sink,
-                    store_view,
-                    models,
-                    executor,
-                    reply_topics,
-                    LostRequests(broker),
-                    _stall_detector(settings, broker, topics),
-                )
-                worker = ServingWorker(
-                    ports, topics, settings.serving, stop=stop, stats=stats or ServingStats()
-                )
-                # These objects stay. Searching them for garbage took a twentieth of the time.
-                gc.freeze()
-                worker.run()
+            detector = _stall_detector(settings, broker, topics)
+            watch = StoreWatch(store, stats.keeping)
+            ports = Ports(
+                source,
+                GroupMember(source, detector, watch, stats, stop, longest_retry_s=LONGEST_RETRY_S),
+                sink,
+                StoreView(store, listing, topics.likes),
+                models,
+                reply_topics,
+                LostRequests(broker),
+            )
+            _run_worker(ports, topics, settings.serving, stop, stats)
     except StoppedError:
         return
+
+
+def _run_worker(
+    ports: Ports,
+    topics: Topics,
+    settings: ServingSettings,
+    stop: threading.Event,
+    stats: ServingStats,
+) -> None:
+    # Imported only now: NumPy was imported while the group was joined.
+    from threadpoolctl import threadpool_limits
+
+    from serving.worker import ServingWorker
+
+    # These threads share a batch. Those of BLAS would spin, waiting for each other.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(settings.threads, "ranking") as executor:
+        worker = ServingWorker(ports, executor, topics, settings, stop=stop, stats=stats)
+        # These objects stay. Searching them for garbage took a twentieth of the time.
+        gc.freeze()
+        worker.run()
 
 
 def _stall_detector(settings: Settings, broker: Broker, topics: Topics) -> StallDetector:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from likewise.errors import ForeignDataError
 from likewise.records import TopicPartition
 from likewise.service.logs import get_logger
-from likewise.service.store_watch import StoreKeeping, StoreWatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -44,7 +43,6 @@ class StoreView:
     """Reads the store for batches. Caches the retired items until they change."""
 
     def __init__(self, store: LikeStore, listing: TopicListing, likes_topic: str) -> None:
-        self.watch = StoreWatch(store, StoreKeeping())
         self._store = store
         self._listing = listing
         self._likes_topic = likes_topic

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from likewise.log.port import held_back
 from likewise.retry import StoppedError
 from likewise.service.logs import get_logger
-from likewise.service.loop import GroupMember
 from serving.backlog import Backlog
 from serving.commits import Commits
 from serving.cost import COSTLY, cost_of, within_budget
@@ -30,6 +29,7 @@ from serving.waiting import Applied, Waiting
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
 
     from likewise.log.topics import Topics
     from likewise.settings import ServingSettings
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 # Short, so that an answer soon follows its ranking, or the like that it waits for.
 POLL_TIMEOUT_WHILE_BUSY_MS = 5
-# A requester waits for each answer, so the first call after an outage must come soon.
-LONGEST_RETRY_S = 2.0
 # A batch takes a fraction of a second. A machine may be a hundred times slower, not a thousand.
 LONGEST_RANKING_S = 180.0
 
@@ -57,6 +55,7 @@ class ServingWorker:
     def __init__(
         self,
         ports: Ports,
+        executor: Executor,
         topics: Topics,
         settings: ServingSettings,
         *,
@@ -64,36 +63,33 @@ class ServingWorker:
         stats: ServingStats,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """Connect the parts without I/O. `run` ends when `stop` is set."""
+        """Connect the parts without I/O. `run` ends when `stop` is set.
+
+        `executor` has `settings.threads` threads, which rank batches.
+        """
         self.stats = stats
-        self.stats.keeping = ports.store_view.watch.keeping
         self._ports = ports
         self._topics = topics
         self._settings = settings
         self._stop = stop
         self._clock_ms = clock_ms
-        watch = ports.store_view.watch
-        self._member = GroupMember(
-            ports.source, ports.stall_detector, watch, stats, stop, longest_retry_s=LONGEST_RETRY_S
-        )
-        retry = self._member.retry
         self._ledger = Ledger()
         self._backlog = Backlog(settings.max_batch)
         self._waiting = Waiting(settings.after_timeout_ms, clock_ms)
         self._queues = Queues(Unrouted(ports.reply_topics), self._backlog, self._waiting)
         self._in_flight = InFlight(settings.threads)
-        self._commits = Commits(ports.source, self._ledger, retry)
+        self._commits = Commits(ports.source, self._ledger, ports.member.retry)
         self._intake = Intake(
-            Reader(ports, self._member, self._ledger, self._queues, self._commits, stats),
+            Reader(ports, self._ledger, self._queues, self._commits, stats),
             self._queues,
             ports.reply_topics,
-            retry,
+            ports.member.retry,
             default_reply_topic=topics.replies,
             max_batch=settings.max_batch,
             clock_ms=clock_ms,
         )
-        self._ranker = Ranker(ports, settings, stats, clock_ms)
-        self._outbox = Outbox(ports, topics.dead_letters, retry, stats, clock_ms)
+        self._ranker = Ranker(ports.models, executor, settings, stats, clock_ms)
+        self._outbox = Outbox(ports, topics.dead_letters, stats, clock_ms)
         self._next_lookup_s = 0.0
 
     def run(self) -> None:
@@ -117,7 +113,7 @@ class ServingWorker:
         try:
             while not self._stop.is_set():
                 self.run_once()
-                self._member.rejoin_if_stalled(known=self._ledger.oldest())
+                self._ports.member.rejoin_if_stalled(known=self._ledger.oldest())
             for batch in self._in_flight.all():
                 self._deliver(batch)
             self._commit(at_once=True)
@@ -174,7 +170,7 @@ class ServingWorker:
         asked = [one.request for one in requests]
         users = {one.user_id for one in asked if one.user_id is not None}
         named = [one.after.partition + 1 for one in asked if one.after is not None]
-        context = self._member.retry(
+        context = self._ports.member.retry(
             lambda: self._ports.store_view.look_up(users, max(named, default=1))
         )
         self._waiting.applied = Applied(

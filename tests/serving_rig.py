@@ -19,13 +19,16 @@ from likewise.models.files import write_model
 from likewise.models.holder import ModelHolder, load_model
 from likewise.ranking.recipe import Recipe
 from likewise.records import TopicPartition
+from likewise.service.loop import GroupMember
 from likewise.service.stall_detector import StallDetector
+from likewise.service.store_watch import StoreWatch
 from likewise.settings import ServingSettings
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
 from serving.lost_requests import LostRequests
 from serving.ports import Ports
 from serving.reply_topics import ReplyTopics
+from serving.service import LONGEST_RETRY_S
 from serving.stats import ServingStats
 from serving.store_view import StoreView
 from serving.worker import ServingWorker
@@ -132,27 +135,32 @@ class Rig:
         self.source = self.broker.source(
             self.settings.group, [self.topics.requests], max_records=self.settings.max_batch
         )
+        stats = ServingStats()
+        detector = StallDetector(
+            self.broker,
+            self.topics.requests,
+            lambda asked: self.broker.committed(self.settings.group, asked).values(),
+            patience_s=self.patience_s,
+        )
+        watch = StoreWatch(self.store, stats.keeping)
         ports = Ports(
             self.source,
+            GroupMember(
+                self.source, detector, watch, stats, self.stop, longest_retry_s=LONGEST_RETRY_S
+            ),
             self.broker.sink(),
             StoreView(self.store, listing, self.topics.likes),
             ModelHolder(self.directory, load_model(self.directory, self.version)),
-            self.executor,
             self.reply_topics,
             LostRequests(self.broker),
-            StallDetector(
-                self.broker,
-                self.topics.requests,
-                lambda asked: self.broker.committed(self.settings.group, asked).values(),
-                patience_s=self.patience_s,
-            ),
         )
         return ServingWorker(
             ports,
+            self.executor,
             self.topics,
             self.settings,
             stop=self.stop,
-            stats=ServingStats(),
+            stats=stats,
             clock_ms=lambda: self.now_ms,
         )
 
