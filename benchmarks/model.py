@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import typer
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from indexer.interactions import Interactions
+    from likewise.ranking.array_types import CsrMatrix
     from likewise.ranking.model import Model
 
 QUESTION = """\
@@ -128,7 +129,7 @@ def _builds(now: Interactions, recipe: Recipe, directory: Path) -> dict[str, Cal
     }
 
 
-def _factorisations(user_items: Any, recipe: Recipe) -> dict[str, Callable[[], object]]:
+def _factorisations(user_items: CsrMatrix, recipe: Recipe) -> dict[str, Callable[[], object]]:
     a, b, rank = recipe.user_exponent, recipe.item_exponent, recipe.rank
     matrix = normalise(user_items, a, b)
     _, start = truncated_svd(normalise(_without(user_items, _NEW_SHARE), a, b), rank, seed=0)
@@ -148,7 +149,7 @@ def _factorisations(user_items: Any, recipe: Recipe) -> dict[str, Callable[[], o
     }
 
 
-def _without(user_items: Any, share: float) -> Any:
+def _without(user_items: CsrMatrix, share: float) -> CsrMatrix:
     """Return the matrix without a random share of its likes, every row and column kept in place."""
     likes = user_items.tocoo()
     stays = np.random.default_rng(0).random(likes.nnz) >= share
@@ -169,7 +170,7 @@ def _peak_mb(run: Callable[[], object]) -> float:
     return (kilobytes(os.getpid(), "VmHWM") - before) / 1_000
 
 
-def _megabytes(user_items: Any, rank: int) -> float:
+def _megabytes(user_items: CsrMatrix, rank: int) -> float:
     matrix = user_items.data.nbytes + user_items.indices.nbytes + user_items.indptr.nbytes
     return float(matrix + 4 * rank * user_items.shape[1]) / 1e6
 

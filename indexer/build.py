@@ -17,6 +17,7 @@ from indexer.cooccurrence import cooccurrence, no_links, residual
 from indexer.svd import item_degrees, normalise, truncated_svd
 from indexer.warm_start import WarmStart
 from likewise.ranking import neighbours
+from likewise.ranking.array_types import empty_matrix
 from likewise.ranking.candidates import indexed_dimensions
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
@@ -25,9 +26,11 @@ from likewise.ranking.sampling import bounded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from numpy.typing import NDArray
+
     from indexer.cooccurrence import SparsePart
     from indexer.interactions import Interactions
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.recipe import Recipe
 
 
@@ -93,7 +96,7 @@ def build_model(
 
 
 def factorise(
-    user_items: Any,
+    user_items: CsrMatrix,
     recipe: Recipe,
     *,
     seed: int,
@@ -113,14 +116,14 @@ def factorise(
     return Factors(eigenvalues, vectors, similar)
 
 
-def matrix_of(user_items: Any, recipe: Recipe) -> Any:
+def matrix_of(user_items: CsrMatrix, recipe: Recipe) -> CsrMatrix:
     """Return R under the recipe, CSR float32 [m, n], with a sample of the likes of whoever likes too many."""
     likes = bounded(user_items, recipe.max_likes_per_user)
     return normalise(likes, recipe.user_exponent, recipe.item_exponent)
 
 
 def sparse_part(
-    normalised: Any, eigenvalues: FloatArray, vectors: FloatArray, recipe: Recipe
+    normalised: CsrMatrix, eigenvalues: FloatArray, vectors: FloatArray, recipe: Recipe
 ) -> SparsePart:
     """Return the sparse part that goes with these vectors under the recipe's kind of ranker."""
     if recipe.ranker == "cooccurrence":
@@ -202,18 +205,18 @@ def doubled(eigenvalues: FloatArray, tail: float, recipe: Recipe) -> FloatArray:
     return eigenvalues[: recipe.rank] * np.float32(tail)
 
 
-def power(degrees: Any, exponent: float) -> FloatArray:
+def power(degrees: NDArray[np.int64], exponent: float) -> FloatArray:
     """Return ``d^exponent`` of each degree, float32; a degree of 0 counts as 1."""
     powers: FloatArray = np.maximum(degrees, 1).astype(np.float32) ** np.float32(exponent)
     return powers
 
 
 def weighted(
-    similar: Any, tail: float, query_weights: FloatArray, score_weights: FloatArray
-) -> Any:
+    similar: CsrMatrix, tail: float, query_weights: FloatArray, score_weights: FloatArray
+) -> CsrMatrix:
     """Return ``diag(query_weights) (tail similar) diag(score_weights)``; empty where tail is 0."""
     if not tail:
-        return sparse.csr_array(similar.shape, dtype=np.float32)
+        return empty_matrix(*similar.shape)
     rows = np.repeat(np.arange(similar.shape[0]), np.diff(similar.indptr))
     values = similar.data * query_weights[rows] * score_weights[similar.indices]
     weighted = values * np.float32(tail)

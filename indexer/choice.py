@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.interactions import Interactions
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
@@ -52,7 +52,7 @@ _FEWEST_LIKES = 3
 class HeldOut(NamedTuple):
     """Likes taken out of the matrix, one a user."""
 
-    rest: Any
+    rest: CsrMatrix
     """CSR [m, n] without them."""
     users: NDArray[np.intp]
     items: NDArray[np.intp]
@@ -117,7 +117,7 @@ def build_best(
     return assemble(interactions, factors, recipe, seed=seed, steps=steps)
 
 
-def hold_out(user_items: Any, *, seed: int) -> HeldOut:
+def hold_out(user_items: CsrMatrix, *, seed: int) -> HeldOut:
     """Return the matrix without one like of each user in a seeded sample."""
     rng = np.random.default_rng(seed)
     lengths = np.diff(user_items.indptr)
@@ -163,7 +163,7 @@ def gains_of_all(held_out: HeldOut, factors: Factors, tried: list[Recipe]) -> Fl
     return gains
 
 
-def _gains(scores: FloatArray, queries: Any, items: NDArray[np.intp]) -> FloatArray:
+def _gains(scores: FloatArray, queries: CsrMatrix, items: NDArray[np.intp]) -> FloatArray:
     everybody = np.arange(len(items))
     scores[np.repeat(everybody, np.diff(queries.indptr)), queries.indices] = -np.inf
     wanted = scores[everybody, items]
@@ -188,7 +188,7 @@ def best_of(gains: FloatArray) -> int:
 class _Folded:
     """What all recipes of one query exponent share of the work."""
 
-    def __init__(self, queries: Any, factors: Factors, query_weights: FloatArray) -> None:
+    def __init__(self, queries: CsrMatrix, factors: Factors, query_weights: FloatArray) -> None:
         self._weighted = queries.multiply(query_weights[None, :]).tocsr()
         self._factors = factors
         self.n_likes: NDArray[np.integer] = np.diff(queries.indptr)
@@ -211,7 +211,7 @@ class _Folded:
 
 
 def _scores(
-    folded: _Folded, factors: Factors, recipe: Recipe, degrees: Any, typical: float
+    folded: _Folded, factors: Factors, recipe: Recipe, degrees: NDArray[np.int64], typical: float
 ) -> FloatArray:
     """Return the scores that a model of this recipe would give, [B, n]."""
     spectrum, tail = filtered(factors.eigenvalues[: recipe.rank], recipe)

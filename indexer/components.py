@@ -7,7 +7,7 @@ returns any mixture of their vectors. So each component is factorised alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
 
 
 class Component(NamedTuple):
     """Some users and items that like each other, and nobody else."""
 
-    matrix: Any
+    matrix: CsrMatrix
     """CSR, its part of R."""
     items: NDArray[np.intp]
     """The columns of R that it has, rising."""
@@ -32,7 +32,7 @@ class Component(NamedTuple):
     """No eigenvalue of its R'R is larger."""
 
 
-def components(matrix: Any) -> Iterator[Component]:
+def components(matrix: CsrMatrix) -> Iterator[Component]:
     """Yield the components of a matrix without negative entries, CSR [m, n], by falling bound.
 
     Users and items without a like belong to none. A matrix of one component that leaves nothing out
@@ -63,7 +63,7 @@ def components(matrix: Any) -> Iterator[Component]:
         yield Component(part, column_order[left:right], float(bounds[label]))
 
 
-def _labels(matrix: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _labels(matrix: CsrMatrix) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the component of each user [m] and item [n], from 0 on; -1 for who has no like."""
     n_users, n_items = matrix.shape
     total = n_users + n_items
@@ -79,12 +79,12 @@ def _labels(matrix: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return found[:n_users], found[n_users:]
 
 
-def _bounds(matrix: Any, items: NDArray[np.int32], count: int) -> FloatArray:
+def _bounds(matrix: CsrMatrix, items: NDArray[np.int32], count: int) -> FloatArray:
     """Return what no eigenvalue of each component's R'R exceeds, float32 [components].
 
     The largest ``(S x)_i / x_i`` of a positive x bounds them (Collatz and Wielandt), as the trace of S does.
     """
-    weights = np.ones(matrix.shape[1], np.float32)
+    weights: FloatArray = np.ones(matrix.shape[1], np.float32)
     for _ in range(2):
         before, weights = weights, matrix.T @ (matrix @ weights)
     ratios = np.divide(weights, before, out=np.zeros_like(weights), where=before > 0)

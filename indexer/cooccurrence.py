@@ -15,19 +15,20 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from indexer.gram import cores, row_parts
+from likewise.ranking.array_types import empty_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
 
     Columns = NDArray[np.int32]
     Cut = Callable[[int, Columns, FloatArray], "_Row"]
@@ -41,7 +42,7 @@ _LOOK_AT = 4
 class SparsePart(NamedTuple):
     """Item-item links, a row an item."""
 
-    links: Any
+    links: CsrMatrix
     """CSR [n, n] float32."""
     plain: NDArray[np.bool_]
     """[n] which rows are of ``R'R`` itself; others are of what the factors leave of it."""
@@ -55,11 +56,10 @@ class _Row(NamedTuple):
 
 def no_links(n_items: int) -> SparsePart:
     """Return the sparse part of a model without one."""
-    empty = sparse.csr_array((n_items, n_items), dtype=np.float32)
-    return SparsePart(empty, np.zeros(n_items, np.bool_))
+    return SparsePart(empty_matrix(n_items, n_items), np.zeros(n_items, np.bool_))
 
 
-def cooccurrence(normalised: Any, *, keep: int) -> SparsePart:
+def cooccurrence(normalised: CsrMatrix, *, keep: int) -> SparsePart:
     """Return ``R'R`` without its diagonal, the `keep` largest entries of each row.
 
     `normalised` is R, CSR [m, n].
@@ -72,7 +72,7 @@ def cooccurrence(normalised: Any, *, keep: int) -> SparsePart:
 
 
 def residual(
-    normalised: Any, eigenvalues: FloatArray, vectors: FloatArray, *, keep: int
+    normalised: CsrMatrix, eigenvalues: FloatArray, vectors: FloatArray, *, keep: int
 ) -> SparsePart:
     """Return what the factors leave of ``R'R`` off its diagonal, `keep` entries of each row.
 
@@ -101,7 +101,9 @@ def residual(
     return _cut_rows(normalised, cut, keep)
 
 
-def _energies_gained(normalised: Any, eigenvalues: FloatArray, vectors: FloatArray) -> FloatArray:
+def _energies_gained(
+    normalised: CsrMatrix, eigenvalues: FloatArray, vectors: FloatArray
+) -> FloatArray:
     """Return by how much each row's energy off the diagonal grows when the factors' share is taken off.
 
     Since ``S V = V diag(e)`` the energy of a whole row i falls by the sum of ``(V_id e_d)^2``; what stands
@@ -118,7 +120,7 @@ def _energies_gained(normalised: Any, eigenvalues: FloatArray, vectors: FloatArr
     return gained
 
 
-def _cut_rows(normalised: Any, cut: Cut, keep: int) -> SparsePart:
+def _cut_rows(normalised: CsrMatrix, cut: Cut, keep: int) -> SparsePart:
     """Return what `cut` leaves of each row of ``R'R``: `keep` entries at most, none on the diagonal.
 
     A thread for each core works on some rows at a time: SciPy and NumPy let go of the GIL.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
 
 # Likes in a part of the matrix: its likes, and the image of its rows, stay in the cache while
 # they are used a second time.
@@ -30,7 +30,7 @@ class Gram:
     alone and are added in order, so that the number of threads makes no difference.
     """
 
-    def __init__(self, matrix: Any) -> None:
+    def __init__(self, matrix: CsrMatrix) -> None:
         self.size: int = matrix.shape[1]
         self._parts = row_parts(matrix)
 
@@ -46,7 +46,7 @@ class Gram:
         return image
 
 
-def row_parts(matrix: Any, likes_per_part: int = _LIKES_PER_PART) -> list[Any]:
+def row_parts(matrix: CsrMatrix, likes_per_part: int = _LIKES_PER_PART) -> list[CsrMatrix]:
     """Return the matrix cut into parts of whole rows, in order; they share its memory."""
     pointers = matrix.indptr
     wanted = np.arange(likes_per_part, matrix.nnz, likes_per_part)

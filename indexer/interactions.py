@@ -16,7 +16,6 @@ from scipy.sparse import csr_array, get_index_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -97,8 +96,8 @@ _NONE: NDArray[np.int32] = np.empty(0, np.int32)
 def _in_order(
     user_ids: list[UserId],
     item_ids: list[ItemId],
-    lengths: NDArray[Any],
-    columns: NDArray[Any],
+    lengths: NDArray[np.integer],
+    columns: NDArray[np.integer],
 ) -> Interactions:
     """Return the matrix whose rows have these lengths and, one after the other, these columns.
 

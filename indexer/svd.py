@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import linalg
@@ -15,7 +15,7 @@ from indexer.lanczos import dimensions_needed, largest_eigenpairs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
 
 # Up to here an exact decomposition of the smaller Gram matrix is quicker than Lanczos.
 _DENSE_LIMIT = 6_000
@@ -26,7 +26,7 @@ _ROUNDING = 4 * np.finfo(np.float32).eps
 _TOLERANCE = 1e-2
 
 
-def normalise(user_items: Any, user_exponent: float, item_exponent: float) -> Any:
+def normalise(user_items: CsrMatrix, user_exponent: float, item_exponent: float) -> CsrMatrix:
     """Return ``D_u^-a A D_i^-b`` as CSR float32 [m, n]; empty rows and columns stay empty."""
     users = _power(np.diff(user_items.indptr), -user_exponent)
     items = _power(item_degrees(user_items), -item_exponent)
@@ -35,13 +35,13 @@ def normalise(user_items: Any, user_exponent: float, item_exponent: float) -> An
     return scaled
 
 
-def item_degrees(user_items: Any) -> Any:
+def item_degrees(user_items: CsrMatrix) -> NDArray[np.int64]:
     """Return how many users like each item, int64 [n]."""
     return np.bincount(user_items.indices, minlength=user_items.shape[1])
 
 
 def truncated_svd(
-    matrix: Any, rank: int, *, seed: int, start: FloatArray | None = None
+    matrix: CsrMatrix, rank: int, *, seed: int, start: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Return the singular values [d], falling, and the right singular vectors [n, d].
 
@@ -84,7 +84,7 @@ def _joined(
 
 
 def _of_component(
-    matrix: Any, rank: int, *, seed: int, start: FloatArray | None
+    matrix: CsrMatrix, rank: int, *, seed: int, start: FloatArray | None
 ) -> tuple[FloatArray, FloatArray]:
     """Return what `truncated_svd` does, of a matrix that is one component."""
     rank = min(rank, *matrix.shape)
@@ -96,7 +96,7 @@ def _of_component(
     return np.sqrt(found.values), found.vectors
 
 
-def _by_gram_matrix(matrix: Any, rank: int) -> tuple[FloatArray, FloatArray]:
+def _by_gram_matrix(matrix: CsrMatrix, rank: int) -> tuple[FloatArray, FloatArray]:
     """Return the leading singular values and right singular vectors through ``R R'`` or ``R'R``.
 
     Without the directions that are nothing but rounding: their vectors would be arbitrary.
@@ -113,6 +113,6 @@ def _by_gram_matrix(matrix: Any, rank: int) -> tuple[FloatArray, FloatArray]:
     return values, np.ascontiguousarray(vectors, np.float32)
 
 
-def _power(degrees: Any, exponent: float) -> FloatArray:
+def _power(degrees: NDArray[np.int64], exponent: float) -> FloatArray:
     powers: FloatArray = np.maximum(degrees, 1).astype(np.float32) ** np.float32(exponent)
     return powers

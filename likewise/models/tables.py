@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from likewise.models.manifest import Manifest
+    from likewise.ranking.array_types import CsrMatrix
     from likewise.ranking.index_files import Metric
 
 _ITEM_IDS = "item_ids.json"
@@ -223,7 +224,7 @@ def _save(path: Path, name: str, array: Any) -> None:
     np.save(path / f"{name}.npy", array, allow_pickle=False)
 
 
-def _save_structure(path: Path, name: str, matrix: Any) -> None:
+def _save_structure(path: Path, name: str, matrix: CsrMatrix) -> None:
     """Write where a CSR matrix has entries: both tables in one type, for a reader to map them.
 
     In 32 bits where they do: that is half of what servers hold of the links.

@@ -19,7 +19,7 @@ A sum of linear maps is linear, so contributions of single likes add up to the s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,11 +28,11 @@ from likewise.ranking import cooccurrence, spectral
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
 
 
-def scores(model: Model, likes: Any) -> FloatArray:
+def scores(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
     scored = spectral.products(model, fold_in(model, likes))
     # Part by part, so that what is added to a score finds it in the cache once more.
@@ -42,7 +42,7 @@ def scores(model: Model, likes: Any) -> FloatArray:
     return scored
 
 
-def fold_in(model: Model, likes: Any) -> FloatArray:
+def fold_in(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the vectors [B, d] of the spectral part of each query's scores; `likes` is CSR [B, n]."""
     folded = spectral.fold_in(model, likes)
     if model.doubled.any():

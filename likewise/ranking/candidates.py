@@ -8,7 +8,7 @@ how many items there are. `neighbours` has the items of the nearest users in pla
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
 
 # Of the item vectors: the first have most of a score's energy, and cost a quarter of 256.
@@ -37,7 +37,7 @@ _EFFORT_ALONE = 32_000
 class _Links(NamedTuple):
     """What the sparse part gives the items that it links with the likes: CSR, a row a query."""
 
-    matrix: Any
+    matrix: CsrMatrix
 
     def of(self, query: int) -> tuple[NDArray[np.int32], FloatArray]:
         start, end = self.matrix.indptr[query : query + 2]
@@ -62,14 +62,14 @@ class _Scratch(NamedTuple):
         return cls(left_out, np.zeros(n_items, np.bool_), np.zeros(n_items, np.float32))
 
 
-def indexed_dimensions(rank: int, linked: Any) -> int:
+def indexed_dimensions(rank: int, linked: CsrMatrix) -> int:
     """Return how many dimensions of the item vectors to index: all, if no links help to search."""
     return min(rank, _LEADING) if linked.nnz else rank
 
 
 def best(
     model: Model,
-    likes: Any,
+    likes: CsrMatrix,
     banned: Sequence[NDArray[np.intp]],
     retired: NDArray[np.intp],
     counts: Sequence[int],
@@ -103,7 +103,7 @@ def best(
         yield found[places], scores[places]
 
 
-def _parts(model: Model, likes: Any) -> tuple[_Links, FloatArray | None]:
+def _parts(model: Model, likes: CsrMatrix) -> tuple[_Links, FloatArray | None]:
     """Return the sparse part of the scores, and the query vectors of the spectral part, if any."""
     if model.recipe.ranker == "neighbours":
         return _Links(neighbours.sparse_scores(model, likes)), None

@@ -7,7 +7,7 @@ the symmetric normalisation of graph filters.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
 
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _QUERIES_AT_ONCE = 16
 
 
-def scores_in_parts(model: Model, likes: Any) -> Iterator[tuple[slice, FloatArray]]:
+def scores_in_parts(model: Model, likes: CsrMatrix) -> Iterator[tuple[slice, FloatArray]]:
     """Yield the scores of a few queries at a time, and which they are: float32 [b, n].
 
     `likes` is CSR [B, n] of ones.
@@ -41,7 +41,7 @@ def scores_in_parts(model: Model, likes: Any) -> Iterator[tuple[slice, FloatArra
         yield part, scored
 
 
-def _links(model: Model, liked: NDArray[np.integer], indptr: NDArray[np.integer]) -> Any:
+def _links(model: Model, liked: NDArray[np.integer], indptr: NDArray[np.integer]) -> CsrMatrix:
     """Return the rows of the matrix that each query's likes name, one after another: CSR [B, n].
 
     An item stands there once for each like that links it, not summed up: a dense array of this
@@ -52,7 +52,7 @@ def _links(model: Model, liked: NDArray[np.integer], indptr: NDArray[np.integer]
     return sparse.csr_array(tables, shape=(len(indptr) - 1, found.shape[1]))
 
 
-def sparse_scores(model: Model, likes: Any) -> Any:
+def sparse_scores(model: Model, likes: CsrMatrix) -> CsrMatrix:
     """Return the scores as CSR [B, n], which names the items linked with the likes alone."""
     found = (likes @ model.cooccurrence).tocsr()
     lengths = np.diff(likes.indptr)

@@ -12,7 +12,7 @@ most 1; sim is the cosine under which the ranker itself compares items.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy import sparse
@@ -20,7 +20,7 @@ from scipy import sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
 
 _SMALLEST_POOL = 100
@@ -54,7 +54,7 @@ def diversified(
 class PoolVectors:
     """What the items of a pool are compared by."""
 
-    unit: Any
+    unit: FloatArray | CsrMatrix
     """[P, d] float32, dense or CSR: of length 1, or 0 for an item without a vector."""
     known: NDArray[np.bool_]
     """[P] which items have one."""

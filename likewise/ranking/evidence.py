@@ -11,14 +11,14 @@ reason to recommend it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from likewise.ranking.ridge import filters
 
 if TYPE_CHECKING:
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
 
 # Roundings are as often up as down, so they grow with the root of their number; twice for the vectors, which
@@ -31,7 +31,7 @@ def rounding(dimensions: int) -> float:
     return float(_ROUNDINGS * np.sqrt(max(dimensions, 1)))
 
 
-def least_scores(model: Model, likes: Any) -> FloatArray:
+def least_scores(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the score that an item has to exceed for each query, float32 [B]; `likes` is CSR [B, n].
 
     0 where scores are sums of links, which are exact, or of neighbours, which are chosen by the same rule.

@@ -7,7 +7,7 @@ against their checksum, and their nodes looked at, before they are loaded.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from annoy import AnnoyIndex
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class AnnoyVectors:
     """An index over the rows of a matrix. Queries may run in several threads at once."""
 
-    def __init__(self, index: Any, *, dimensions: int, metric: Metric) -> None:
-        self._index = index
+    def __init__(self, index: AnnoyIndex | None, *, dimensions: int, metric: Metric) -> None:
+        """Wrap an index that is built; without one, have no rows."""
+        self._index = AnnoyIndex(dimensions, metric) if index is None else index
         self.dimensions = dimensions
         self.metric = metric
 

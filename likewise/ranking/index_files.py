@@ -7,7 +7,7 @@ children and the plane between them. The roots are there once more at the end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -80,5 +80,5 @@ def _are_trees(
     return bool((both == descendants[numbers]).all())
 
 
-def _within(numbers: Any, least: int, most: int) -> bool:
+def _within(numbers: NDArray[np.int32], least: int, most: int) -> bool:
     return not numbers.size or bool(least <= numbers.min() and numbers.max() <= most)

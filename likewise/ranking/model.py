@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from likewise.messages.ids import ItemId, ItemRow
 from likewise.ranking import ridge
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray, IntArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray, IntArray
     from likewise.ranking.index import AnnoyVectors
     from likewise.ranking.recipe import Recipe
 
@@ -31,7 +31,7 @@ class Model:
     item_ids: list[ItemId]
     item_counts: IntArray
     """[n] how many users like the item."""
-    user_items: Any
+    user_items: CsrMatrix
     """CSR [m, n] float32 of ones: who likes what, in the snapshot."""
     item_factors: FloatArray
     """[n, d] right singular vectors V of the normalised matrix."""
@@ -41,7 +41,7 @@ class Model:
     """[n] what a like of the item weighs in a query's vector."""
     score_weights: FloatArray
     """[n] what an item's score is multiplied by."""
-    cooccurrence: Any
+    cooccurrence: CsrMatrix
     """CSR [n, n] float32: row j holds what a like of item j adds to other items' scores.
 
     For a user of `typical_likes`; `likewise.ranking.ridge` has the others.

@@ -8,7 +8,7 @@ Systems", 2000).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -19,19 +19,19 @@ from likewise.ranking.evidence import rounding
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.index import AnnoyVectors
     from likewise.ranking.model import Model
 
 _TINY = np.finfo(np.float32).tiny
 
 
-def scores(model: Model, likes: Any) -> FloatArray:
+def scores(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
     return np.asarray(sparse_scores(model, likes).toarray(), np.float32)
 
 
-def sparse_scores(model: Model, likes: Any) -> Any:
+def sparse_scores(model: Model, likes: CsrMatrix) -> CsrMatrix:
     """Return the same as CSR [B, n], which names the items of the neighbours alone."""
     found = _nearest(model, _fold_in(model, likes))
     rows, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -59,7 +59,7 @@ def contributions(model: Model, liked: NDArray[np.intp], items: NDArray[np.intp]
 
 
 def user_vectors(
-    user_items: Any, query_weights: FloatArray, item_factors: FloatArray
+    user_items: CsrMatrix, query_weights: FloatArray, item_factors: FloatArray
 ) -> FloatArray:
     """Return the vector of each row of likes, CSR [m, n], that neighbours are found by: [m, d]."""
     weighted = user_items.multiply(query_weights[None, :]).tocsr()
@@ -78,7 +78,7 @@ def directions(vectors: FloatArray, squares: FloatArray) -> FloatArray:
     return vectors
 
 
-def _fold_in(model: Model, likes: Any) -> FloatArray:
+def _fold_in(model: Model, likes: CsrMatrix) -> FloatArray:
     return user_vectors(likes, model.query_weights, model.item_factors)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain, pairwise, repeat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from likewise.ranking.array_types import CsrMatrix
     from likewise.ranking.model import Model
 
 NO_ROWS = np.zeros(0, np.intp)
@@ -91,7 +92,7 @@ def rows_of_each(model: Model, asked: Sequence[Collection[ItemId]]) -> list[NDAr
     return [numbered[start:end] for start, end in pairwise(ends)]
 
 
-def as_csr(liked: list[NDArray[np.intp]], n_items: int) -> Any:
+def as_csr(liked: list[NDArray[np.intp]], n_items: int) -> CsrMatrix:
     """Return the rows liked as a matrix of ones, CSR [B, n]."""
     lengths = [len(rows) for rows in liked]
     indptr = np.concatenate([[0], np.cumsum(lengths)])

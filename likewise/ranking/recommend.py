@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import chain, repeat
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.messages.ids import ItemId
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
     from likewise.ranking.queries import Query, RowQuery
 
@@ -148,7 +148,7 @@ def recommend_rows(
     ]
 
 
-def score_all(model: Model, likes: Any) -> FloatArray:
+def score_all(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the score of every item for every query under the model's ranker, [B, n]."""
     if model.recipe.ranker == "neighbours":
         return neighbours.scores(model, likes)
@@ -179,7 +179,7 @@ def _best(
 
 def _scanned(
     model: Model,
-    likes: Any,
+    likes: CsrMatrix,
     queries: list[RowQuery],
     retired: NDArray[np.intp],
     least: FloatArray,
@@ -207,7 +207,7 @@ def _scanned(
 
 def _searched(
     model: Model,
-    likes: Any,
+    likes: CsrMatrix,
     queries: list[RowQuery],
     retired: NDArray[np.intp],
     least: FloatArray,

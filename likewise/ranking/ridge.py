@@ -14,20 +14,20 @@ one, ``h = e / (e + lambda)``. With ``r = lambda_n / lambda`` the others follow 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.recipe import Recipe
 
 _TINY = np.finfo(np.float32).tiny
 
 
-def typical_likes(user_items: Any) -> float:
+def typical_likes(user_items: CsrMatrix) -> float:
     """Return the geometric mean of how many items a user likes; 1 if nobody likes any."""
     lengths = np.diff(user_items.indptr)
     lengths = lengths[lengths > 0]
@@ -53,10 +53,10 @@ def tails(recipe: Recipe, spectrum: FloatArray, ratios: FloatArray) -> FloatArra
     """
     if recipe.ranker != "blend" or not len(spectrum):
         return np.ones_like(ratios)
-    return _growth(spectrum[-1], ratios)
+    return _growth(spectrum[-1:], ratios)
 
 
-def _growth(spectrum: Any, ratios: FloatArray) -> FloatArray:
+def _growth(spectrum: FloatArray, ratios: FloatArray) -> FloatArray:
     """Return ``1 / (h + r (1 - h))``."""
-    found: FloatArray = 1 / np.maximum(spectrum + ratios * (1 - spectrum), _TINY)
+    found: FloatArray = np.reciprocal(np.maximum(spectrum + ratios * (1 - spectrum), _TINY))
     return found

@@ -6,7 +6,7 @@ of each item. So the likes of a user beyond `Recipe.max_likes_per_user` are repl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -14,8 +14,12 @@ from scipy import sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from likewise.ranking.array_types import CsrMatrix
 
-def sampled(rows: NDArray[np.intp], most: int, *, seed: int = 0) -> NDArray[np.intp]:
+Integer = TypeVar("Integer", bound=np.integer)
+
+
+def sampled(rows: NDArray[Integer], most: int, *, seed: int = 0) -> NDArray[Integer]:
     """Return the rows [L], or `most` of them, in their order; the same rows and seed give the same ones.
 
     One row more or less changes one row of the sample at most.
@@ -27,7 +31,7 @@ def sampled(rows: NDArray[np.intp], most: int, *, seed: int = 0) -> NDArray[np.i
     return rows[chosen]
 
 
-def bounded(user_items: Any, most: int) -> Any:
+def bounded(user_items: CsrMatrix, most: int) -> CsrMatrix:
     """Return the matrix, CSR [m, n], with at most `most` likes of each user: a sample of their own.
 
     It is returned as it is where nobody likes more.

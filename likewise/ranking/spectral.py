@@ -11,7 +11,7 @@ weaker by how many likes there are (`likewise.ranking.ridge`). It needs no vecto
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -21,21 +21,21 @@ from likewise.ranking.ridge import filters
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
 
 _FEW_QUERIES = 48
 _ITEMS_AT_ONCE = 1_000
 
 
-def fold_in(model: Model, likes: Any) -> FloatArray:
+def fold_in(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the filtered query vectors [B, d] of the likes, CSR [B, n]."""
     folded = projected(model, likes, model.query_weights)
     folded *= filters(model.spectrum, model.relative_ridges(np.diff(likes.indptr)))
     return folded
 
 
-def projected(model: Model, likes: Any, weights: FloatArray) -> FloatArray:
+def projected(model: Model, likes: CsrMatrix, weights: FloatArray) -> FloatArray:
     """Return the likes, CSR [B, n], weighted by item [n], in the directions of the factors, [B, d]."""
     values = likes.data * weights[likes.indices]
     weighted = sparse.csr_array((values, likes.indices, likes.indptr), shape=likes.shape)

@@ -12,6 +12,7 @@ from indexer.choice import best_of, build_best, candidates, gains_of_all, hold_o
 from indexer.interactions import Interactions, UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.messages.ids import ItemId, UserId
+from likewise.ranking.array_types import empty_matrix
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
 from likewise.settings import ModelSettings
@@ -82,7 +83,7 @@ def test_the_gain_is_that_of_the_rank_the_serving_code_gives() -> None:
 
 def test_a_rank_of_twenty_counts_as_a_hit_and_one_of_twenty_one_does_not() -> None:
     scores = np.arange(30, 0, -1, dtype=np.float32)[None, :].repeat(2, axis=0)
-    nothing_liked = sparse.csr_array((2, 30), dtype=np.float32)
+    nothing_liked = empty_matrix(2, 30)
     gains = choice._gains(scores, nothing_liked, np.array([19, 20]))
     assert (gains >= choice._GAIN_AT_20).tolist() == [True, False]
 

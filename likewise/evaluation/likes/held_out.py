@@ -12,11 +12,11 @@ from indexer.interactions import Interactions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from typing import Any
 
     from numpy.typing import NDArray
 
     from likewise.evaluation.likes.table import LikeTable, Split
+    from likewise.ranking.array_types import CsrMatrix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +29,7 @@ class HeldOut:
     fit: Interactions
     user_rows: NDArray[np.intp]
     """[users] their rows in `fit`; -1 for a user without likes there."""
-    wanted: Any
+    wanted: CsrMatrix
     """CSR [users, items of fit], the likes held out; those of items that are not in `fit` are
     not in it, since no model could give them."""
     wanted_counts: NDArray[np.intp]
@@ -79,7 +79,7 @@ def hold_out(
     )
 
 
-def _places(table: NDArray[Any], values: NDArray[Any]) -> NDArray[np.intp]:
+def _places(table: NDArray[np.integer], values: NDArray[np.integer]) -> NDArray[np.intp]:
     """Return where each value stands in the sorted table; -1 where it does not."""
     places = np.minimum(np.searchsorted(table, values), max(len(table) - 1, 0))
     found = table[places] == values if len(table) else np.zeros(len(values), np.bool_)

@@ -5,6 +5,7 @@ The same likes give the same table, in whatever order they were read.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -13,15 +14,14 @@ import numpy as np
 
 from indexer.interactions import UserLikes, interactions_of
 from likewise.messages.events import ForgetUser, Like, Unlike
+from likewise.messages.ids import ItemId
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from numpy.typing import NDArray
 
     from indexer.interactions import Interactions
     from likewise.messages.events import Event
-    from likewise.messages.ids import ItemId, UserId
+    from likewise.messages.ids import UserId
 
 
 class Split(IntEnum):
@@ -70,15 +70,16 @@ class LikeCollector:
     """
 
     likes: dict[UserId, dict[ItemId, Stamp]] = field(default_factory=dict)
-    _same: dict[Any, Any] = field(default_factory=dict)
-    """One object for equal ids and stamps: files repeat each of them many times."""
+    _stamps: dict[Stamp, Stamp] = field(default_factory=dict)
+    """One object for equal stamps. Files repeat stamps and item ids many times."""
 
     def add(self, event: Event, stamp: Stamp) -> None:
         """Take in the next event; retired items stay, since liking them is taste all the same."""
         match event:
             case Like(user_id, item_id):
                 items = self.likes.setdefault(user_id, {})
-                items.setdefault(self._one(item_id), self._one(stamp))
+                known = self._stamps.setdefault(stamp, stamp)
+                items.setdefault(ItemId(sys.intern(item_id)), known)
             case Unlike(user_id, item_id):
                 self.likes.get(user_id, {}).pop(item_id, None)
             case ForgetUser(user_id):
@@ -103,6 +104,3 @@ class LikeCollector:
             np.array(splits, np.int8) if splits and len(splits) == len(stamps) else None,
             divided_by,
         )
-
-    def _one(self, value: Any) -> Any:
-        return self._same.setdefault(value, value)

@@ -11,11 +11,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from numpy.typing import NDArray
 
     from likewise.evaluation.likes.held_out import HeldOut
+    from likewise.ranking.array_types import CsrMatrix
 
 METRICS = ("recall", "ndcg", "hit_rate", "mrr", "novelty", "popular_share")
 """The columns of `per_user`; all are means over users, and higher is better but for the last."""
@@ -69,7 +68,7 @@ def coverage(top: NDArray[np.intp], n_items: int) -> float:
     return len(np.unique(top[top >= 0])) / max(n_items, 1)
 
 
-def intra_list_diversity(top: NDArray[np.intp], user_items: Any) -> NDArray[np.float64]:
+def intra_list_diversity(top: NDArray[np.intp], user_items: CsrMatrix) -> NDArray[np.float64]:
     """Return for each list [lists] the mean of 1 - cosine over all pairs of its items, 0 to 1.
 
     Two items are alike as far as the same users like them: the cosine of their columns in the
@@ -90,7 +89,7 @@ def intra_list_diversity(top: NDArray[np.intp], user_items: Any) -> NDArray[np.f
     return diversity
 
 
-def popular_items(likes: NDArray[Any]) -> NDArray[np.bool_]:
+def popular_items(likes: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return which items [n] are the most liked tenth, at least one; ties go by row."""
     count = max(round(POPULAR_SHARE_OF_ITEMS * len(likes)), 1)
     popular = np.zeros(len(likes), np.bool_)
@@ -98,7 +97,7 @@ def popular_items(likes: NDArray[Any]) -> NDArray[np.bool_]:
     return popular
 
 
-def _hits(top: NDArray[np.intp], wanted: Any) -> NDArray[np.bool_]:
+def _hits(top: NDArray[np.intp], wanted: CsrMatrix) -> NDArray[np.bool_]:
     """Return which places of the lists [lists, k] hold a wanted item."""
     lists, n_items = wanted.shape
     rows = np.arange(lists)
