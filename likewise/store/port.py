@@ -145,6 +145,7 @@ class LikeStore(Protocol):
     def scatter(self, floors_ms: Mapping[UserId, int], homes: Homes) -> Homes:
         """Mark users as scattered from these times on; return the homes with another mark.
 
+        Both at once, except on a Redis Cluster: nobody applies with the old mark after that.
         Who is marked from an earlier time stays as is; the others are incomplete from now on.
         """
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import Redis
 
 from likewise.errors import PositionMovedError
 from likewise.messages.ids import ItemId, UserId
 from likewise.records import TopicPartition
 from likewise.settings import RedisSettings
+from likewise.store.keys import Keys
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.store.redis import RedisStore
 from likewise.testing import MemoryStore
@@ -295,6 +297,26 @@ def test_a_closed_store_connects_again(redis_url: str, prefix: str) -> None:
         store.ping()
         store.close()
         store.ping()
+
+
+def test_every_command_that_marks_scattered_users_changes_the_mark(
+    redis_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a consumer that has not seen a user's mark cannot apply, wherever the marking one is killed."""
+    execute, homes_key = Redis.execute_command, Keys(prefix).homes
+    homes_after: list[str] = []
+
+    def noting(client: Redis, *command: Any, **options: Any) -> Any:
+        reply = execute(client, *command, **options)
+        homes_after.append(execute(client, "GET", homes_key))
+        return reply
+
+    with redis_store(redis_url, prefix) as store:
+        homes = store.homes("murmur2", 3)
+        monkeypatch.setattr(Redis, "execute_command", noting)
+        moved = store.scatter({UserId(f"user {number}"): 5 for number in range(1_000)}, homes)
+        assert homes_after[-1].endswith(moved.mark)
+        assert len({*homes_after}) == len(homes_after) > 1
 
 
 def lose_everything(store: LikeStore) -> None:

@@ -72,8 +72,9 @@ def audit(
     """Fail if an event was lost, applied twice or out of order, or a liked item recommended."""
     oracle = Oracle.of(broker, topics.likes)
     lost = [place for place, value in ledger.confirmed.items() if oracle.values[place] != value]
-    assert not lost, "confirmed events that are not in the log"
-    assert _differences(state_of(store), oracle.state()) == {}
+    assert not lost, f"confirmed events that are not in the log: {lost}"
+    differences = _differences(state_of(store), oracle.state())
+    assert not differences, f"users with (surplus, missing) likes: {differences}"
     found = Verifier(broker, store, topics.likes).run(lambda _read, _total: None)
     assert found.equal, found
     _check_answers(ledger, oracle)

@@ -114,14 +114,15 @@ end
 """
 )
 
-# KEYS: scattered. ARGV: hashed id and floor for each user.
+# KEYS: scattered; on one server also homes. ARGV: the new homes; hashed id and floor for each user.
 SCATTER = """
-for i = 1, #ARGV, 2 do
+for i = 2, #ARGV, 2 do
   local known = redis.call('HGET', KEYS[1], ARGV[i])
   if not known or tonumber(string.match(known, '^%d+')) > tonumber(ARGV[i + 1]) then
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1] .. '?')
   end
 end
+if KEYS[2] then redis.call('SET', KEYS[2], ARGV[1]) end
 """
 
 # KEYS: scattered. ARGV: hashed id, floor.

@@ -60,12 +60,19 @@ class ScatteredUsers:
     def scatter(self, floors_ms: Mapping[UserId, int], homes: Homes) -> Homes:
         """See `LikeStore.scatter`."""
         for some in _in_chunks(floors_ms.items(), _USERS_A_SCRIPT):
-            arguments = [part for user, floor in some for part in (hashed(user), floor)]
+            homes = homes._replace(mark=secrets.token_hex(8))
+            self._mark(some, _text(homes))
+        return homes
+
+    def _mark(self, some: Iterable[tuple[UserId, int]], homes: str) -> None:
+        arguments = [homes, *(part for user, floor in some for part in (hashed(user), floor))]
+        if self._keys.cluster:
             self._redis.run("EVAL", SCATTER, 1, self._keys.scattered, *arguments)
-        # Last: a consumer that applies with the new mark must find every marked user.
-        moved = homes._replace(mark=secrets.token_hex(8))
-        self._redis.run("SET", self._keys.homes, _text(moved))
-        return moved
+            # Last: a consumer that applies with the new mark must find every marked user.
+            self._redis.run("SET", self._keys.homes, homes)
+        else:
+            keys = [self._keys.scattered, self._keys.homes]
+            self._redis.run("EVAL", SCATTER, len(keys), *keys, *arguments)
 
     def catch_up(self, histories: Mapping[UserId, History]) -> None:
         """See `LikeStore.catch_up`."""
