@@ -303,7 +303,8 @@ def test_every_command_that_marks_scattered_users_changes_the_mark(
     redis_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a consumer that has not seen a user's mark cannot apply, wherever the marking one is killed."""
-    execute, homes_key = Redis.execute_command, Keys(prefix).homes
+    execute: Any = Redis.execute_command
+    homes_key = Keys(prefix).homes
     homes_after: list[str] = []
 
     def noting(client: Redis, *command: Any, **options: Any) -> Any:

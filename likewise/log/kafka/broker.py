@@ -57,7 +57,7 @@ class KafkaBroker:
 
     def reader(self, start: Mapping[TopicPartition, int]) -> KafkaReader:
         """See `Broker.reader`."""
-        return self.read(start)
+        return consumers.reader(self._connection, start, kind=self._dialect.reader)
 
     def read(self, start: Mapping[TopicPartition, int], **options: Any) -> KafkaReader:
         """Return a reader with options of kafka-python's consumer."""

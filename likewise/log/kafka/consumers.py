@@ -57,7 +57,11 @@ def member(
 
 
 def reader(
-    connection: Connection, start: Mapping[TopicPartition, int], **options: Any
+    connection: Connection,
+    start: Mapping[TopicPartition, int],
+    *,
+    kind: type[KafkaReader] = KafkaReader,
+    **options: Any,
 ) -> KafkaReader:
     """Return a reader of these partitions from these offsets; `options` are kafka-python's.
 
@@ -71,7 +75,7 @@ def reader(
         consumer.assign(list(partitions))
         for partition, offset in partitions.items():
             consumer.seek(partition, offset)
-    return KafkaReader(consumer, connection)
+    return kind(consumer, connection)
 
 
 def _options(connection: Connection) -> dict[str, Any]:

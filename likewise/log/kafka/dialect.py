@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likewise.log.kafka.reading import KafkaSource
+from likewise.log.kafka.reading import KafkaReader, KafkaSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,8 @@ class Dialect:
 
     source: type[KafkaSource] = KafkaSource
     """The class of a group's members."""
+    reader: type[KafkaReader] = KafkaReader
+    """The class of readers outside any group."""
 
     def end_offsets(
         self, broker: KafkaBroker, partitions: Sequence[TopicPartition]

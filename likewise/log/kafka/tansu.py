@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from likewise.errors import TransientError
 from likewise.log.kafka.dialect import Dialect
-from likewise.log.kafka.reading import KafkaSource, close_consumer, is_stable
+from likewise.log.kafka.gaps import Gaps
+from likewise.log.kafka.reading import KafkaReader, KafkaSource, close_consumer, is_stable
 from likewise.log.kafka.rebalancing import RebalanceListener
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from likewise.log.kafka.broker import KafkaBroker
-    from likewise.records import TopicPartition
+    from likewise.log.kafka.connection import Connection
+    from likewise.log.kafka.fetching import Consumer
+    from likewise.records import Record, TopicPartition
 
 _CREATE_PARTITIONS, _OFFSET_FOR_LEADER_EPOCH = 37, 23
 _SUCCESSION_TIMEOUT_S = 10.0
@@ -53,11 +56,32 @@ class TansuListener(RebalanceListener):
         coordinator._process_join_group_response = remember_leader
 
 
+class TansuReader(KafkaReader):
+    """A reader that waits for records that Tansu returns too late."""
+
+    def __init__(self, consumer: Consumer, connection: Connection) -> None:
+        super().__init__(consumer, connection)
+        self._gaps = Gaps()
+
+    def poll(self, timeout_ms: int) -> list[Record]:
+        """See `LogReader.poll`."""
+        return self._gaps.hold_back(self._consumer, super().poll(timeout_ms))
+
+
 class TansuSource(KafkaSource):
-    """A member that gets a group going again whose leader left while it was forming."""
+    """A member that waits for late records, and gets a group going whose leader left while it formed."""
 
     listener_type = TansuListener
     _listener: TansuListener
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """See `KafkaSource`."""
+        super().__init__(*arguments, **options)
+        self._gaps = Gaps()
+
+    def poll(self, timeout_ms: int) -> list[Record]:
+        """See `Source.poll`."""
+        return self._gaps.hold_back(self._consumer, super().poll(timeout_ms))
 
     def rejoin(self) -> None:
         """See `Source.rejoin`."""
@@ -93,6 +117,7 @@ class Tansu(Dialect):
     """The requests that give the same answers on Tansu."""
 
     source = TansuSource
+    reader = TansuReader
 
     def end_offsets(
         self, broker: KafkaBroker, partitions: Sequence[TopicPartition]
