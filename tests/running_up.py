@@ -68,9 +68,9 @@ class RunningUp:
 def running_up(home: Path, *arguments: str) -> Iterator[RunningUp]:
     """Run `likewise up` on free ports for the length of a `with` block, with `home` as its own."""
     kafka_port, redis_port = free_port(), free_port()
-    command = [sys.executable, "-m", "likewise", "up", "--port-kafka", str(kafka_port)]
+    ports = ["--port-kafka", str(kafka_port), "--port-redis", str(redis_port)]
     process = subprocess.Popen(
-        [*command, "--port-redis", str(redis_port), *arguments],
+        [Path(sys.executable).with_name("likewise"), "up", *ports, *arguments],
         cwd=home,
         env=environment(home),
         stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.cli.exit_codes import MISSING_EXTRA, USAGE
@@ -32,9 +33,18 @@ class ServiceSpec(NamedTuple):
 
     name: str
     arguments: Sequence[str]
-    """Arguments of `python -m likewise`."""
+    """Arguments of `likewise`."""
     environment: Mapping[str, str]
     monitoring_port: int
+
+
+def likewise_command(*arguments: str) -> list[str]:
+    """Return the command that runs likewise, by this interpreter, in the current directory.
+
+    It imports nothing from that directory (`-P`), unless likewise itself is imported from there.
+    """
+    from_here = Path(__file__).parents[2] == Path.cwd()
+    return [sys.executable, *([] if from_here else ["-P"]), "-m", "likewise", *arguments]
 
 
 class ServiceEndedError(Exception):
@@ -64,9 +74,8 @@ class Service:
 
     def start(self) -> None:
         """Start the process. Call it in a thread that outlives the process."""
-        command = [sys.executable, "-m", "likewise", *self._spec.arguments]
         self._child = subprocess.Popen(  # noqa: S603 - no shell, and the command is ours
-            die_with_parent(command, signal.SIGTERM),
+            die_with_parent(likewise_command(*self._spec.arguments), signal.SIGTERM),
             env=dict(self._spec.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

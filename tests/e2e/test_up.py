@@ -172,6 +172,15 @@ def test_settings_that_no_service_can_run_with_end_it_with_their_exit_code(tmp_p
         up.await_line(r"reply_topic_pattern")
 
 
+def test_folders_in_the_current_directory_are_not_imported(tmp_path: Path) -> None:
+    for package in ("likewise", "consumers", "indexer", "serving", "redis"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise SystemExit('imported')")
+    with running_up(tmp_path) as up:
+        up.await_line(r"^up +ready\.")
+        assert not any("imported" in line for line in up.lines)
+
+
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     with running_up(tmp_path) as first:
         first.await_line(r"on 127.0.0.1:")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec
+from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec, likewise_command
 from likewise.cli.up import child_environment
 from likewise.embedded import embedded_kafka_settings, embedded_servers, free_port
 from likewise.embedded.process import die_with_parent
@@ -70,7 +70,7 @@ class Deployment:
         Raises:
             LikewiseError: no model came of it; the sentence has the indexer's last words.
         """
-        command = [sys.executable, "-m", "likewise", "index", "--once", "--json"]
+        command = likewise_command("index", "--once", "--json")
         built = subprocess.run(  # noqa: S603 - no shell, and the command is ours
             die_with_parent(command, signal.SIGTERM),
             env=child_environment(self.settings, 0),
