@@ -18,10 +18,10 @@ ENV PATH=/opt/likewise/bin:$PATH \
 # every x86 server since 2015 or so; --build-arg ANNOY_CPU=x86-64-v2 is for older ones, at half the
 # speed. The rest are annoy's own flags; see the Makefile.
 ARG ANNOY_CPU=x86-64-v3
-COPY requirements-server.lock /src/
+COPY requirements-image.lock /src/
 RUN case "$(uname -m)" in x86_64) cpu=-march=$ANNOY_CPU ;; *) cpu=-mtune=generic ;; esac \
     && ANNOY_COMPILER_ARGS="$cpu,-std=c++14,-O3,-ffast-math,-fno-associative-math,-fpermissive,-DANNOYLIB_MULTITHREADED_BUILD,-frecord-gcc-switches" \
-        pip install --require-hashes --requirement /src/requirements-server.lock
+        pip install --require-hashes --requirement /src/requirements-image.lock
 
 COPY pyproject.toml README.md LICENSE /src/
 COPY likewise /src/likewise

@@ -78,13 +78,14 @@ bench-quick: $(VENV)/installed ## run every benchmark in its smallest size: that
 	$(BIN)/python -m benchmarks --quick
 
 # The second lock is the part of the first that the container image needs, at the same versions.
-# pip takes them as they are; uv is used only to write them, because it resolves for all Pythons.
+# pip installs from them; uv only writes them, because it resolves for every supported Python.
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade)
 
-lock: $(VENV)/installed ## pin the dependencies anew after a change to pyproject.toml (UPGRADE=1: the newest of each)
-	$(LOCK) --extra dev --output-file requirements.lock
-	$(LOCK) --extra server --constraint requirements.lock --output-file requirements-server.lock
+lock: $(VENV)/installed ## pin the dependencies again after a change to pyproject.toml (UPGRADE=1: the newest of each)
+	$(LOCK) --all-extras --group dev --output-file requirements.lock
+	$(LOCK) --extra server --extra files --extra evaluation --constraint requirements.lock \
+		--output-file requirements-image.lock
 	$(subst pyproject.toml,tests/clients/requirements.in,$(LOCK)) --output-file tests/clients/requirements.lock
 
 # Compares the pins with the advisories of PyPI, which has to be PyPI itself: mirrors often lack the document
@@ -118,8 +119,8 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-# What the benchmarks hold ours against. They leave out what can't be installed, and say so.
-$(VENV)/peers: $(VENV)/installed
+# The peers that the benchmarks compare likewise with. A peer that is not installed is left out, and the result says so.
+$(VENV)/peers: $(VENV)/installed pyproject.toml
 	@echo "Installing the benchmarks' peers into $(VENV)"
-	@if $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'; then touch $@; \
+	@if $(BIN)/uv pip install --quiet --python $(BIN)/python --group bench; then touch $@; \
 		else echo "some peers can't be installed; the benchmarks run without them" >&2; fi

@@ -1,6 +1,6 @@
 """Indexes for the largest inner products, behind one face: Annoy and what could stand in its place.
 
-The peers come with the extra `bench`; one that is not installed is left out, and the result says so.
+The peers are the dependency group `bench`; one that is not installed is left out, and the result says so.
 """
 
 from __future__ import annotations
@@ -99,5 +99,5 @@ def missing(peer: Peer) -> str | None:
     try:
         import_module(peer.module)
     except ImportError as error:
-        return f"{peer.name} is left out: {error}. `pip install .[bench]` brings it."
+        return f"{peer.name} is left out: {error}. `make bench` installs it."
     return None

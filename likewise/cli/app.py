@@ -31,6 +31,7 @@ from likewise.cli.demo.command import demo
 from likewise.cli.exit_codes import exit_code_of
 from likewise.cli.output import complain
 from likewise.errors import LikewiseError
+from likewise.extras import missing_extra
 from likewise.settings_environment import wants_strictness
 from likewise.settings_loader import unknown_variables
 
@@ -42,11 +43,12 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except LikewiseError as error:
-            if ctx.ensure_object(CommandLine).debug:
-                traceback.print_exc()
-            if not _logged(error):
-                complain(str(error))
-            raise typer.Exit(exit_code_of(error)) from error
+            raise _exit(ctx, error) from error
+        except ModuleNotFoundError as error:
+            missing = missing_extra(error)
+            if missing is None:
+                raise
+            raise _exit(ctx, missing) from error
 
 
 app = typer.Typer(
@@ -56,6 +58,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _exit(ctx: Any, error: LikewiseError) -> typer.Exit:
+    """Report the error, and return the exit that its code asks for."""
+    if ctx.ensure_object(CommandLine).debug:
+        traceback.print_exc()
+    if not _logged(error):
+        complain(str(error))
+    return typer.Exit(exit_code_of(error))
 
 
 def _logged(error: LikewiseError) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+import likewise
 from consumers.measures import METRICS
 from consumers.stats import ConsumerStats
 from likewise.cli.app import app
@@ -35,7 +36,7 @@ from likewise.settings_loader import setting_names
 if TYPE_CHECKING:
     from typer.testing import Result
 
-ROOT = Path(__file__).parents[2]
+SOURCES = Path(likewise.__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +49,13 @@ def run(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(app, arguments, env=environment)
 
 
-def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(
+    *arguments: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(SOURCES), **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -118,7 +121,7 @@ def test_help_and_version_load_no_heavy_library() -> None:
 
 def test_the_version_is_printed() -> None:
     shown = run("--version")
-    assert (shown.exit_code, shown.stdout) == (0, "likewise 0.1.0\n")
+    assert (shown.exit_code, shown.stdout) == (0, f"likewise {likewise.__version__}\n")
 
 
 @pytest.mark.parametrize(
@@ -180,6 +183,42 @@ def test_a_missing_dependency_names_the_extra_to_install() -> None:
     assert "Traceback" not in failed.stderr
 
 
+@pytest.mark.parametrize(
+    ("package", "extra", "command"),
+    [
+        ("pandas", "files", ["import", "likes.csv", "--dry-run"]),
+        ("pyarrow", "files", ["import", "likes.csv"]),
+        ("pyarrow", "files", ["export", "likes.csv"]),
+        ("pandas", "files", ["evaluate", "likes.csv"]),
+        ("sklearn", "evaluation", ["evaluate", "likes.csv"]),
+        ("sklearn", "evaluation", ["evaluate", "--from-redis"]),
+    ],
+)
+def test_a_command_names_the_extra_that_it_lacks_in_one_sentence(
+    package: str, extra: str, command: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "likes.csv").write_text("user_id,item_id\nu,i\n")
+    failed = python(
+        "-c",
+        f"import sys; sys.modules[{package!r}] = None\nfrom likewise.__main__ import main; main()",
+        *command,
+        cwd=tmp_path,
+    )
+    assert failed.returncode == MISSING_EXTRA
+    assert failed.stdout == ""
+    assert failed.stderr.startswith(f"likewise: the Python package {package!r} is missing; ")
+    assert failed.stderr.endswith(f": pip install 'likewise[{extra}]'\n")
+    assert failed.stderr.count("\n") == 1
+
+
+def test_the_current_directory_is_not_imported_from(tmp_path: Path) -> None:
+    for package in ("consumers", "indexer", "serving", "typer", "json"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise SystemExit('imported')")
+    shown = python("-m", "likewise", "--version", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, f"likewise {likewise.__version__}\n")
+
+
 def test_a_fault_of_our_own_is_not_taken_for_a_missing_dependency() -> None:
     failed = python(
         "-c",
@@ -192,7 +231,7 @@ def test_a_fault_of_our_own_is_not_taken_for_a_missing_dependency() -> None:
 def test_output_into_a_closed_pipe_ends_without_a_traceback() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "likewise", "config", "--json"],
-        cwd=ROOT,
+        cwd=SOURCES,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

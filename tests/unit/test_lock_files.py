@@ -43,31 +43,35 @@ def _versions(name: str, python: str) -> dict[str, str]:
     }
 
 
-def _asked_for(extras: set[str]) -> list[Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    optional = project["optional-dependencies"]
-    lines = [*project["dependencies"], *(line for extra in extras for line in optional[extra])]
+def _asked_for(names: set[str]) -> list[Requirement]:
+    """Return what the base install asks for, with these extras and dependency groups."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    optional = asked["project"]["optional-dependencies"] | asked["dependency-groups"]
+    lines = [
+        *asked["project"]["dependencies"],
+        *(line for name in names for line in optional[name]),
+    ]
     requirements = [Requirement(line) for line in lines]
     return [each for each in requirements if each.name != "likewise"]
 
 
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(
-    ("lock", "extras"),
+    ("lock", "names"),
     [
-        ("requirements.lock", {"server", "embedded", "demo", "dev"}),
-        ("requirements-server.lock", {"server"}),
+        ("requirements.lock", {"server", "files", "evaluation", "embedded", "demo", "dev"}),
+        ("requirements-image.lock", {"server", "files", "evaluation"}),
     ],
 )
 def test_a_lock_has_a_fitting_version_of_everything_that_pyproject_asks_for(
-    lock: str, extras: set[str], python: str
+    lock: str, names: set[str], python: str
 ) -> None:
     versions = _versions(lock, python)
-    for wanted in _asked_for(extras):
+    for wanted in _asked_for(names):
         assert wanted.specifier.contains(versions[canonicalize_name(wanted.name)]), wanted
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-server.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-image.lock"])
 def test_every_version_is_pinned_by_hash_and_no_index_is_named(lock: str) -> None:
     for pin in _pins(lock):
         assert re.fullmatch(r"==[\w.]+", str(pin.requirement.specifier)), pin
@@ -78,4 +82,4 @@ def test_every_version_is_pinned_by_hash_and_no_index_is_named(lock: str) -> Non
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_image_gets_the_versions_that_were_tested(python: str) -> None:
     tested = _versions("requirements.lock", python)
-    assert _versions("requirements-server.lock", python).items() <= tested.items()
+    assert _versions("requirements-image.lock", python).items() <= tested.items()

@@ -1,0 +1,25 @@
+"""Which extra of likewise brings which package, for those who have not installed it."""
+
+from __future__ import annotations
+
+from likewise.errors import MissingExtraError
+
+_OURS = frozenset({"likewise", "consumers", "indexer", "serving"})
+_OPTIONAL = {
+    "pandas": ("reading and writing files of likes", "files"),
+    "pyarrow": ("reading and writing files of likes", "files"),
+    "sklearn": ("evaluation", "evaluation"),
+}
+_REST = ("the command line and the services", "server")
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """Return the error that names the extra to install, or None if the module is our own."""
+    package = (error.name or "").partition(".")[0]
+    if not package or package in _OURS:
+        return None
+    user, extra = _OPTIONAL.get(package, _REST)
+    return MissingExtraError(
+        f"the Python package {package!r} is missing; {user} requires it: "
+        f"pip install 'likewise[{extra}]'"
+    )
