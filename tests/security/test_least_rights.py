@@ -166,7 +166,7 @@ def test_who_lacks_the_right_to_join_a_group_is_told_where_the_rights_are_listed
     with (
         closing(KafkaBroker(kafka.settings("server"))) as broker,
         closing(broker.source("likewise-consumers", [Topics().requests], max_records=1)) as source,
-        pytest.raises(SettingsError, match=r"'server' may not .* docs/security\.md"),
+        pytest.raises(SettingsError, match=r"'server' is not permitted .* docs/security\.md"),
     ):
         source.poll(10_000)
 
