@@ -1,4 +1,4 @@
-"""A small server for tests of the client: it decodes requests and answers them over the log."""
+"""A small server for tests of the client: decodes requests and answers them over the log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def echo(request: Request) -> Recommendations:
-    """Recommend items that say what was asked: `<subject>-0`, `<subject>-1`, …"""
+    """Recommend items named after the request's subject: `<subject>-0`, `<subject>-1`, …"""
     subject = request.user_id or request.similar_to or "+".join(request.liked or ())
     return Recommendations(
         items=tuple(
@@ -44,9 +44,9 @@ def echo(request: Request) -> Recommendations:
 
 @contextmanager
 def answering(broker: Broker, topics: Topics, answer: Answer = echo) -> Iterator[list[Request]]:
-    """Answer requests in a thread for the length of a `with` block; yields those that came.
+    """Answer requests in a thread during a `with` block; yields the requests.
 
-    A request for which `answer` returns None is left without a reply.
+    A request for which `answer` returns None gets no reply.
     """
     stop = threading.Event()
     seen: list[Request] = []

@@ -1,4 +1,4 @@
-"""Batches that no client library would send, or not every one can read, by what is wrong with them."""
+"""Batches that no client library sends, or that not all can decode, by what is wrong with them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _BOMB_BYTES = 65 * 1024 * 1024
 
 
 def sound_in_every_codec(records: Sequence[Sent]) -> dict[str, bytes]:
-    """Return one batch for each codec, and one with a header name that is not UTF-8."""
+    """Return a batch for each codec, and one with a header name that is not UTF-8."""
     made = {name: batch(records, codec) for name, codec in CODECS.items()}
     made["header name"] = with_header_name(records[0], b"\xff\xfe\x00")
     return made
 
 
 def broken(records: Sequence[Sent]) -> dict[str, bytes]:
-    """Return batches of as many records of which not one can be read.
+    """Return batches with the same number of records, none of which can be decoded.
 
-    Apache Kafka takes only the first two, Tansu nearly all.
+    Apache Kafka accepts only the first two, Tansu nearly all.
     """
     bomb = Sent(bytes(_BOMB_BYTES))
     sound = batch(records)
@@ -53,7 +53,7 @@ def broken(records: Sequence[Sent]) -> dict[str, bytes]:
 def send(
     bootstrap_servers: str, topic: str, partition: int, batches: Mapping[str, bytes]
 ) -> dict[str, int]:
-    """Send each; return the first offset of each that the broker has taken."""
+    """Send each batch; return the first offset of those that the broker accepts."""
     taken: dict[str, int] = {}
     for name, raw in batches.items():
         try:

@@ -1,7 +1,7 @@
-"""Real servers for the whole run, and a name space of its own for every test.
+"""Real servers for the whole run, and a separate prefix for every test.
 
 `LIKEWISE_TEST_SERVERS=embedded` (the default) starts Tansu and redis-server from their wheels;
-`containers` starts Apache Kafka and Redis with testcontainers. Where they can't be started the
+`containers` starts Apache Kafka and Redis with testcontainers. If they cannot be started the
 tests fail; none is skipped.
 """
 

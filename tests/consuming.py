@@ -1,4 +1,4 @@
-"""What the tests of the consumer share: settings, a stream of events and what it comes to."""
+"""Shared by the tests of the consumer: settings, a stream of events and its outcome."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def settings_for(bootstrap_servers: str, redis_url: str, prefix: str) -> Setting
 
 
 def random_events(seed: int) -> Iterator[Event]:
-    """Yield likes, unlikes and an occasional forget_user, one in ten of them twice, without end."""
+    """Yield likes, unlikes and some forget_user events without end; one in ten comes twice."""
     rng = random.Random(seed)
     while True:
         user_id, item_id = rng.choice(USERS), rng.choice(ITEMS)
@@ -56,7 +56,7 @@ def random_events(seed: int) -> Iterator[Event]:
 
 
 def outcome_of(events: Iterable[Event]) -> dict[UserId, set[ItemId]]:
-    """Return what the events come to, applied one by one to plain sets."""
+    """Return the outcome of the events, applied one by one to plain sets."""
     likes: dict[UserId, set[ItemId]] = {user_id: set() for user_id in USERS}
     for event in events:
         match event:
@@ -72,12 +72,12 @@ def outcome_of(events: Iterable[Event]) -> dict[UserId, set[ItemId]]:
 
 
 def outcome_in(store: LikeStore) -> dict[UserId, set[ItemId]]:
-    """Return what the store holds of the same users."""
+    """Return the likes of the same users in the store."""
     return dict(zip(USERS, store.likes(USERS), strict=True))
 
 
 def send(sink: Sink, topic: str, events: Iterable[Event]) -> None:
-    """Publish the events in their order, as an app would; return when the broker has them."""
+    """Publish the events in order, as an app does; return when the broker has confirmed them."""
     for event in events:
         sink.send(topic, encode_event(event), key=event_key(event))
     sink.flush(30.0)
@@ -96,7 +96,7 @@ def positions_sum(store: LikeStore, partitions: Sequence[TopicPartition]) -> int
 
 @contextmanager
 def consuming(settings: Settings) -> Iterator[ConsumerStats]:
-    """Run a consumer in a thread; re-raise what it died of."""
+    """Run a consumer in a thread; raise the error that ended it."""
     stats = ConsumerStats()
     with in_a_thread(settings, "consumer", partial(run_consumer, settings, stats=stats)):
         yield stats
@@ -104,7 +104,7 @@ def consuming(settings: Settings) -> Iterator[ConsumerStats]:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[tuple[KafkaBroker, RedisStore]]:
-    """Connect to both servers, with the topics made."""
+    """Connect to both servers, with the topics created."""
     with (
         closing(KafkaBroker(settings.kafka, client_id="test")) as broker,
         closing(RedisStore(settings.redis)) as store,

@@ -1,8 +1,8 @@
 """Apache Kafka and Redis in containers, for the suites that `make test-containers` runs.
 
 Each context manager yields the address of a server that has already answered a request, on a host
-port of its own that stays the same when the container is restarted, and removes the container with
-its data however the block is left. A missing engine, a missing image or a server that does not come
+port that stays the same when the container is restarted, and removes the container with its data
+when the block ends. A missing engine, a missing image or a server that does not come
 up raises `ContainerError`; nothing is skipped. Both block until the server is ready: about five
 seconds for Kafka, half a second for Redis.
 
@@ -31,7 +31,7 @@ PROBE_TIMEOUT_MS = 1000
 
 
 class ContainerError(Exception):
-    """A server that a test needs could not be had; the message says what to do about it."""
+    """A server that a test needs did not start; the message names the remedy."""
 
 
 @contextmanager
@@ -74,14 +74,14 @@ def kafka_image(port: int) -> DockerContainer:
         KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
         KAFKA_CONTROLLER_QUORUM_VOTERS="1@localhost:9093",
         KAFKA_LOG_DIRS="/var/lib/kafka/data",
-        # One node can't hold three replicas, which is what Kafka's own topics ask for by default.
+        # One node cannot hold three replicas, the default of Kafka's internal topics.
         KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR="1",
         KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1",
         KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1",
         # A misspelt topic is an error, as in production, and not a new topic.
         KAFKA_AUTO_CREATE_TOPICS_ENABLE="false",
-        # From here on for speed: groups form at once and notice a killed member soon, and the
-        # JVM compiles little, because no broker here lives long enough to repay more.
+        # The rest is for speed: groups form at once and notice a killed member soon, and the JVM
+        # compiles little, because no broker here runs long enough to repay more.
         KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS="0",
         KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS="1000",
         KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS="1",
@@ -133,10 +133,10 @@ def await_answer(container: DockerContainer, answers: Callable[[], bool]) -> Non
 
 
 def _kafka_answers(container: DockerContainer, bootstrap_servers: str) -> bool:
-    """Whether the broker gives out its metadata: then it is registered and takes records.
+    """Whether the broker returns its metadata: then it is registered and accepts records.
 
-    Asked only once its log says that it has started, because kafka-python reports every vain
-    attempt as an error.
+    Asks only after its log reports the start, because kafka-python logs every failed attempt as an
+    error.
     """
     if not has_started(container):
         return False
@@ -151,7 +151,7 @@ def _kafka_answers(container: DockerContainer, bootstrap_servers: str) -> bool:
 
 
 def has_started(container: DockerContainer) -> bool:
-    """Whether the broker's log says so."""
+    """Whether the broker's log reports that it has started."""
     stdout, _ = container.get_logs()
     return b"Kafka Server started" in stdout
 
@@ -177,8 +177,8 @@ def _host(container: DockerContainer) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody held a moment ago. The engine could choose one itself, but would choose
-    another at each restart, and what Kafka advertises must be known before it starts."""
+    """Return a free port. The engine would choose another one at each restart, and Kafka's advertised
+    port must be known before it starts."""
     with socket.socket() as probe:
         probe.bind(("", 0))
         port: int = probe.getsockname()[1]

@@ -46,7 +46,7 @@ def _outcome(log: Log) -> set[ItemId]:
 
 
 def _merged(log: Log) -> Iterable[Event]:
-    """Yield always the event whose timestamp is the least of those that are next in a partition."""
+    """Yield the event with the least timestamp among the next events of the partitions, repeatedly."""
     queues = {partition: list(reversed(events)) for partition, events in log.items()}
     heads = [(events[-1][0], partition) for partition, events in queues.items() if events]
     heapq.heapify(heads)

@@ -1,7 +1,4 @@
-"""Record batches made byte by byte, with every fault that a client can have, and a way to send them.
-
-Libraries refuse to make most of these.
-"""
+"""Builds record batches byte by byte, with faults that client libraries prevent, and sends them."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ CODECS = {"none": 0, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 
 _CHECKED_FROM = 21
 _CRC_AT = 17
-# The first that takes zstd.
+# The first version that allows zstd.
 _PRODUCE_VERSION = 7
 
 
@@ -60,7 +57,7 @@ def batch(
 
 
 def marker(*, base_offset: int, producer: int, commits: bool) -> bytes:
-    """Return the batch with which a broker ends a transaction."""
+    """Return the control batch with which a broker ends a transaction."""
     key = struct.pack(">hh", 0, commits)
     made = bytearray(
         batch([Sent(bytes(6), key)], base_offset=base_offset, producer=producer, transactional=True)
@@ -70,23 +67,23 @@ def marker(*, base_offset: int, producer: int, commits: bool) -> bytes:
 
 
 def with_checksum(changed: bytes) -> bytes:
-    """Return a batch that was changed with a checksum that fits it."""
+    """Return the changed batch with a correct checksum."""
     crc = calc_crc32c(memoryview(changed)[_CHECKED_FROM:])
     return changed[:_CRC_AT] + struct.pack(">I", crc) + changed[_CHECKED_FROM:]
 
 
 def with_header_name(record: Sent, name: bytes) -> bytes:
-    """Return a batch of one record that has a header whose name is any bytes."""
+    """Return a batch of one record with a header whose name is any bytes."""
     stand_in = "~" * len(name)
     made = batch([replace(record, headers=(*record.headers, (stand_in, b"v")))])
     return with_checksum(made.replace(stand_in.encode(), name))
 
 
 def produce(bootstrap_servers: str, topic: str, partition: int, records: bytes) -> int:
-    """Send a batch as it is and return its first offset.
+    """Send the raw batch and return its first offset.
 
     Raises:
-        ValueError: the broker refuses it; its error is in the message.
+        ValueError: the broker refuses it; the message has the error code.
     """
     host, port = bootstrap_servers.split(",")[0].rsplit(":", 1)
     body = struct.pack(">hhi", -1, -1, 30_000)  # no transaction, all replicas, 30 s
@@ -97,7 +94,7 @@ def produce(bootstrap_servers: str, topic: str, partition: int, records: bytes) 
         connection.sendall(struct.pack(">i", len(request)) + request)
         stream = connection.makefile("rb")
         answer = stream.read(struct.unpack(">i", stream.read(4))[0])
-    # Number of the request, one topic by name, one partition: its number, an error, an offset.
+    # Correlation id, one topic, one partition: its number, an error code, the base offset.
     at = 4 + 4 + 2 + len(topic) + 4 + 4
     error, offset = struct.unpack_from(">hq", answer, at)
     if error:

@@ -1,4 +1,4 @@
-"""An application that asks servers on real brokers, and a server to ask."""
+"""An application that sends requests over a real broker, and a server that answers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def settings_for(
 
 @contextmanager
 def requester(settings: Settings) -> Iterator[Requester]:
-    """Connect an application to both servers, with the topics made."""
+    """Connect an application to both servers, with the topics created."""
     with (
         closing(KafkaBroker(settings.kafka, client_id="app")) as broker,
         closing(RedisStore(settings.redis)) as store,
@@ -64,7 +64,7 @@ def requester(settings: Settings) -> Iterator[Requester]:
 
 
 class Requester:
-    """An application on the same servers: asks, and collects the replies by correlation id."""
+    """An application: sends requests, and collects the replies by correlation id."""
 
     def __init__(self, settings: Settings, broker: KafkaBroker, store: RedisStore) -> None:
         self.topics = Topics(settings.kafka.topic_prefix)
@@ -82,7 +82,7 @@ class Requester:
         return self.broker.reader(dict.fromkeys(self.broker.partitions(self.reply_topic), 0))
 
     def listen_again(self) -> None:
-        """Listen to all partitions that the reply topic has by now, from their beginnings."""
+        """Read all current partitions of the reply topic, from their beginnings."""
         self._reader.close()
         self._reader = self._listener()
         self.records.clear()
@@ -116,7 +116,7 @@ class Requester:
         topic: str | None = None,
         reply_partition: int | None = None,
     ) -> list[bytes]:
-        """Publish one request so often, all to partition 0; return the correlation ids."""
+        """Publish the request `count` times, to partition 0; return the correlation ids."""
         correlations = [os.urandom(16) for _ in range(count)]
         value = json.dumps(body).encode()
         route = [(REPLY_TOPIC_HEADER, (topic or self.reply_topic).encode())]
@@ -129,13 +129,13 @@ class Requester:
         return correlations
 
     def collect(self) -> None:
-        """Take in the replies that have come meanwhile."""
+        """Read the replies that have arrived."""
         for record in self._reader.poll(20):
             correlation = dict(record.headers)[CORRELATION_HEADER]
             self.records.setdefault(correlation, []).append(record)
 
     def reply(self, correlation: bytes) -> dict[str, Any]:
-        """Return the first reply to a request, when it has come."""
+        """Return the first reply to a request; waits for it."""
 
         def has_come() -> bool:
             self.collect()
@@ -146,7 +146,7 @@ class Requester:
         return reply
 
     def replies_to(self, correlations: list[bytes]) -> None:
-        """Return when there is a reply to each of the requests."""
+        """Wait for a reply to each of the requests."""
 
         def all_have_come() -> bool:
             self.collect()
@@ -161,7 +161,7 @@ class Requester:
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[ServingStats]:
-    """Run a server in a thread; re-raise what it died of."""
+    """Run a server in a thread; raise the error that ended it."""
     stats = ServingStats()
     with in_a_thread(settings, "server", partial(run_server, settings, stats=stats)):
         yield stats

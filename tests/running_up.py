@@ -1,4 +1,4 @@
-"""`likewise up` as a process of its own, as a user has it, and what it leaves behind."""
+"""Runs `likewise up` in its own process, as a user does, and finds what it leaves behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ START_TIMEOUT_S = 90.0
 
 @dataclass
 class RunningUp:
-    """A run of `likewise up`, its ports, and what it has said so far."""
+    """A run of `likewise up`, its ports, and its output so far."""
 
     process: subprocess.Popen[str]
     kafka_port: int
@@ -66,7 +66,7 @@ class RunningUp:
 
 @contextmanager
 def running_up(home: Path, *arguments: str) -> Iterator[RunningUp]:
-    """Run `likewise up` on free ports for the length of a `with` block, with `home` as its own."""
+    """Run `likewise up` on free ports during a `with` block, with its state in `home`."""
     kafka_port, redis_port = free_port(), free_port()
     ports = ["--port-kafka", str(kafka_port), "--port-redis", str(redis_port)]
     process = subprocess.Popen(
@@ -98,13 +98,13 @@ def running_up(home: Path, *arguments: str) -> Iterator[RunningUp]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return this process's environment without settings, and with a home of its own."""
+    """Return this process's environment without settings, and with `home` for its state."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
     return {**kept, "XDG_STATE_HOME": str(home), "PYTHONPATH": str(ROOT)}
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the ids of the process's children, and theirs, as far as they live."""
+    """Return the ids of the process's living descendants."""
     parents = {child: parent for child, (_, parent) in _processes().items()}
     found, unseen = [], [pid]
     while unseen:
@@ -116,7 +116,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def alive(pids: Sequence[int]) -> list[str]:
-    """Return the command lines of those that still run; a zombie does not."""
+    """Return the command lines of the processes that still run; zombies do not count."""
     running = _processes()
     return [_command(pid) for pid in pids if pid in running and running[pid][0] not in ("Z", "X")]
 

@@ -36,7 +36,7 @@ def kafka_settings(
 def in_a_thread(
     settings: Settings, name: str, run: Callable[[KafkaBroker, RedisStore, threading.Event], None]
 ) -> Iterator[None]:
-    """Run a service until the block ends; raise what it failed with."""
+    """Run a service until the block ends; raise the error that ended it."""
     stop = threading.Event()
     failures: list[BaseException] = []
 

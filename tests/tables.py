@@ -1,4 +1,4 @@
-"""Comparing interaction matrices: the same likes have to give the same one, to the last bit."""
+"""Compares interaction matrices: the same likes must give the same matrix, bit for bit."""
 
 from __future__ import annotations
 

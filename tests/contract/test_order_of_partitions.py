@@ -1,7 +1,7 @@
-"""Whatever partition is read first, in whatever batches, and whoever dies: the sets are what the rule says.
+"""The order of events on several partitions: every interleaving gives the sets that the rule defines.
 
-Several consumers apply a log in which users' events lie in any partition, with any timestamps. Before
-and after every single call of the store another consumer may work on, or the caller may die.
+Several consumers apply a log in which users' events are in any partition, with any timestamps. Before
+and after every call of the store another consumer may work, or the caller may crash.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ logs = st.dictionaries(
 )
 
 
-class Death(BaseException):
-    """A consumer is killed."""
+class Crash(BaseException):
+    """A consumer crashes."""
 
 
 class Unsteady:
@@ -81,25 +81,25 @@ class Unsteady:
 
 
 class Consumer:
-    """Applies one partition, batch by batch; killed, it is another one with the same partition."""
+    """Applies one partition, batch by batch; after a crash another consumer gets the partition."""
 
     def __init__(self, run: Run, partition: int) -> None:
         self.run = run
         self.partition = TopicPartition(TOPIC, partition)
         self.busy = False
-        self._take_up()
+        self._restart()
 
     def work(self) -> None:
-        """Apply the next batch, or die."""
+        """Apply the next batch, or crash."""
         self.busy = True
         try:
             self._apply(self.run.rng.randint(1, 4))
-        except (Death, PositionMovedError):
-            self._take_up()
+        except (Crash, PositionMovedError):
+            self._restart()
         finally:
             self.busy = False
 
-    def _take_up(self) -> None:
+    def _restart(self) -> None:
         store: Any = Unsteady(self.run.store, self.run.disturb)
         self._ordering = Ordering(self.run.broker, store, TOPIC, "murmur2", ConsumerStats())
         self._at = self.run.store.positions([self.partition])[0]
@@ -131,13 +131,13 @@ class Run:
         if idle and self.rng.random() < OTHERS_SHARE:
             self.rng.choice(idle).work()
         if self.rng.random() < CRASH_SHARE:
-            raise Death
+            raise Crash
 
     def to_the_end(self) -> None:
         partitions = self.broker.partitions(TOPIC)
         ends = [*self.broker.end_offsets(partitions).values()]
         for turn in itertools.count():
-            self.steady = turn > 200  # it is about order, not about patience
+            self.steady = turn > 200  # bounds the run: enough crashes happened by then
             if [at or 0 for at in self.store.positions(partitions)] == ends:
                 return
             self.rng.choice(self._consumers).work()

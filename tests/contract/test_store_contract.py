@@ -1,4 +1,4 @@
-"""What every store promises, proved on the fake, on a Redis server and on a Redis Cluster."""
+"""The contract of every store, tested on the fake, on a Redis server and on a Redis Cluster."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_new_store_knows_nothing(store: LikeStore) -> None:
     assert store.count_likes([ANN, BOB]) == 0
 
 
-def test_nothing_asked_is_nothing_answered(store: LikeStore) -> None:
+def test_empty_questions_get_empty_answers(store: LikeStore) -> None:
     assert store.positions([]) == []
     assert store.likes([]) == []
     assert list(store.liked_items([])) == []
@@ -75,7 +75,7 @@ def test_likes_are_added_and_removed(store: LikeStore) -> None:
     assert store.count_likes([ANN, BOB, EVE]) == 3
 
 
-def test_to_forget_erases_what_was_liked_before_and_keeps_what_came_after(
+def test_forgetting_erases_earlier_likes_and_keeps_later_ones(
     store: LikeStore,
 ) -> None:
     apply(store, {ANN: UserChange(add=items("a", "b")), BOB: UserChange(add=items("a"))})
@@ -91,7 +91,7 @@ def test_a_batch_applied_again_changes_nothing(store: LikeStore) -> None:
     assert store.likes([ANN]) == [items("a", "b")]
 
 
-def test_it_is_known_which_log_a_position_is_of(store: LikeStore) -> None:
+def test_a_position_keeps_the_id_of_its_log(store: LikeStore) -> None:
     assert store.logs([P0, P1]) == [None, None]
     store.note_logs("first", [P0, P1])
     store.note_logs("second", [P1])
@@ -101,7 +101,7 @@ def test_it_is_known_which_log_a_position_is_of(store: LikeStore) -> None:
     assert store.positions([P0, P1]) == [None, None]
 
 
-def test_it_is_known_under_which_leaders_what_is_applied_was_written(store: LikeStore) -> None:
+def test_a_position_keeps_the_leader_epoch_of_its_record(store: LikeStore) -> None:
     assert store.epochs([P0, P1]) == [None, None]
     store.note_epochs({P0: 0, P1: 7})
     store.note_epochs({P1: 12})
@@ -118,7 +118,7 @@ def test_positions_move_with_the_batch(store: LikeStore) -> None:
 
 
 @pytest.mark.parametrize("believed", [None, 0, 4, 6, 50])
-def test_a_batch_from_another_position_than_the_stored_one_is_refused_whole(
+def test_a_batch_that_starts_at_another_position_changes_nothing(
     store: LikeStore, believed: int | None
 ) -> None:
     store.apply(Changes(), {P0: Advance(None, 5)})
@@ -132,7 +132,7 @@ def test_a_batch_from_another_position_than_the_stored_one_is_refused_whole(
     assert store.changed_count() == 0
 
 
-def test_of_two_consumers_with_one_belief_one_wins(store: LikeStore) -> None:
+def test_only_one_of_two_consumers_at_one_position_applies_its_batch(store: LikeStore) -> None:
     outcomes: list[str] = []
     barrier = threading.Barrier(4)
 
@@ -165,7 +165,7 @@ def test_retired_items_can_be_restored_and_their_version_changes(store: LikeStor
     assert store.lookup([], []).retired_version == second
 
 
-def test_a_version_of_the_retired_items_says_what_they_are_also_after_all_was_lost(
+def test_a_version_of_the_retired_items_identifies_them_even_after_data_loss(
     store: LikeStore,
 ) -> None:
     versions = set()
@@ -177,7 +177,7 @@ def test_a_version_of_the_retired_items_says_what_they_are_also_after_all_was_lo
     assert len(versions) == 2
 
 
-def test_a_store_that_keeps_everything_says_so(store: LikeStore) -> None:
+def test_a_store_without_eviction_reports_it(store: LikeStore) -> None:
     assert store.eviction() == ("noeviction", 0)
 
 
@@ -197,7 +197,7 @@ def test_a_lookup_is_aligned_with_what_was_asked(store: LikeStore) -> None:
     assert found.model_announcement == b'{"version":"7"}'
 
 
-def test_the_sets_given_out_are_the_caller_s_own(store: LikeStore) -> None:
+def test_returned_sets_are_copies(store: LikeStore) -> None:
     apply(store, {ANN: UserChange(add=items("a"))})
     store.likes([ANN])[0].add(ItemId("mine"))
     assert store.likes([ANN]) == [items("a")]
@@ -280,7 +280,7 @@ def test_a_store_answers_a_ping(store: LikeStore) -> None:
     store.ping()
 
 
-def test_two_deployments_share_a_server_without_meeting(redis_url: str, prefix: str) -> None:
+def test_two_deployments_can_share_a_server(redis_url: str, prefix: str) -> None:
     with (
         redis_store(redis_url, prefix + "a[*]") as one,
         redis_store(redis_url, prefix + "ab") as other,

@@ -1,4 +1,4 @@
-"""What the port `Broker` promises, asked of the real one and of the one in memory alike."""
+"""The contract of the port `Broker`, tested on a real broker and on the one in memory."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def topic(broker: Broker, prefix: str) -> str:
 
 @pytest.fixture
 def join(broker: Broker, topic: str) -> Iterator[Callable[..., Source]]:
-    """Make members of groups that leave them when the test is over."""
+    """Make members of groups; they leave when the test ends."""
     with ExitStack() as stack:
 
         def join(
@@ -75,7 +75,7 @@ def publish(broker: Broker, topic: str, values: list[bytes], partition: int = 0)
 
 
 def collect(source: Source | LogReader, count: int) -> list[Record]:
-    """Poll until so many records have come; then none more may be on its way."""
+    """Poll until this many records have come; fail if more follow."""
     records: list[Record] = []
 
     def enough() -> bool:
@@ -108,7 +108,7 @@ def test_a_partition_keeps_the_order_in_which_records_were_sent(broker: Broker, 
     assert {(record.topic, record.partition) for record in records} == {(topic, 1)}
 
 
-def test_a_delivery_says_where_the_record_stands(broker: Broker, topic: str) -> None:
+def test_a_delivery_returns_the_partition_and_offset(broker: Broker, topic: str) -> None:
     with closing(broker.sink()) as sink:
         assert sink.send(topic, b"a", partition=2).result(TIMEOUT_S) == (2, 0)
         assert sink.send(topic, b"b", partition=2).result(TIMEOUT_S) == (2, 1)
@@ -147,7 +147,7 @@ def test_a_null_value_stays_null(broker: Broker, topic: str, key: bytes | None) 
     assert record.value is None
 
 
-def test_a_record_of_a_megabyte_goes_through_a_roomy_topic(broker: Broker, prefix: str) -> None:
+def test_a_topic_with_a_higher_limit_takes_a_large_record(broker: Broker, prefix: str) -> None:
     name = f"{prefix}roomy"
     broker.ensure_topics([TopicSpec(name, 1, {"max.message.bytes": str(4 * 1024 * 1024)})])
     value = bytes(range(256)) * 4096 * 2
@@ -157,9 +157,7 @@ def test_a_record_of_a_megabyte_goes_through_a_roomy_topic(broker: Broker, prefi
     assert record.value == value
 
 
-def test_a_record_larger_than_any_topic_takes_is_refused_for_good(
-    broker: Broker, topic: str
-) -> None:
+def test_a_record_larger_than_the_limit_is_undeliverable(broker: Broker, topic: str) -> None:
     with closing(broker.sink()) as sink, pytest.raises(UndeliverableError):
         sink.send(topic, bytes(5 * 1024 * 1024)).result(TIMEOUT_S)
 
@@ -214,9 +212,7 @@ def test_closing_a_sink_sends_what_is_queued(broker: Broker, topic: str) -> None
     assert broker.end_offsets([TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): 1}
 
 
-def test_a_reader_starts_where_it_is_told_and_sees_what_comes_later(
-    broker: Broker, topic: str
-) -> None:
+def test_a_reader_starts_at_its_offsets_and_sees_later_records(broker: Broker, topic: str) -> None:
     publish(broker, topic, numbered(10), partition=0)
     publish(broker, topic, numbered(10), partition=2)
     start = {TopicPartition(topic, 0): 7, TopicPartition(topic, 2): 10}
@@ -226,7 +222,7 @@ def test_a_reader_starts_where_it_is_told_and_sees_what_comes_later(
         assert values(collect(reader, 1)) == [b"new"]
 
 
-def test_an_empty_poll_returns_when_its_time_is_over(broker: Broker, topic: str) -> None:
+def test_an_empty_poll_returns_after_its_timeout(broker: Broker, topic: str) -> None:
     with closing(broker.reader({TopicPartition(topic, 0): 0})) as reader:
         reader.poll(10)
         started_s = time.monotonic()
@@ -251,7 +247,7 @@ def test_asking_for_an_unknown_topic_finds_nothing_and_does_not_create_it(
     assert broker.partitions(f"{prefix}unknown") == []
 
 
-def test_the_sizes_of_all_topics_are_told_at_once(broker: Broker, topic: str, prefix: str) -> None:
+def test_topic_sizes_has_all_topics(broker: Broker, topic: str, prefix: str) -> None:
     broker.ensure_topics([TopicSpec(f"{prefix}single", 1, {})])
     sizes = broker.topic_sizes()
     assert (sizes[topic], sizes[f"{prefix}single"]) == (3, 1)
@@ -268,7 +264,7 @@ def test_offsets_span_from_the_oldest_record_to_the_next_one(broker: Broker, top
     assert broker.end_offsets([]) == {}
 
 
-def test_a_topic_has_an_id_of_its_own_that_stays(broker: Broker, topic: str, prefix: str) -> None:
+def test_a_topic_has_a_unique_id_that_stays(broker: Broker, topic: str, prefix: str) -> None:
     broker.ensure_topics([TopicSpec(f"{prefix}other", 1, {})])
     log = broker.log_id(topic)
     assert log is not None
@@ -278,9 +274,7 @@ def test_a_topic_has_an_id_of_its_own_that_stays(broker: Broker, topic: str, pre
     assert broker.log_id(f"{prefix}unknown") is None
 
 
-def test_the_least_ends_are_no_more_than_the_ends_and_miss_no_batch(
-    broker: Broker, topic: str
-) -> None:
+def test_least_ends_are_at_most_the_ends_and_miss_no_batch(broker: Broker, topic: str) -> None:
     where = TopicPartition(topic, 1)
     for start in (0, 3):
         with closing(broker.sink(linger_ms=20)) as sink:  # all in one batch
@@ -318,7 +312,7 @@ def test_a_poll_returns_no_more_records_than_asked_for(
     assert max(batches) == 4
 
 
-def test_the_next_member_goes_on_from_the_commit(
+def test_the_next_member_continues_at_the_commit(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     publish(broker, topic, numbered(10))
@@ -329,7 +323,7 @@ def test_the_next_member_goes_on_from_the_commit(
     assert values(collect(join(), 4)) == [b"6", b"7", b"8", b"9"]
 
 
-def test_a_note_stands_beside_its_commit_until_the_next_one(
+def test_a_note_is_kept_with_its_commit_until_the_next_one(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     publish(broker, topic, numbered(10))
@@ -394,7 +388,7 @@ def test_a_member_knows_where_the_partitions_end_that_it_has_read(
     assert ends[TopicPartition(topic, 1)] == 2
 
 
-def test_a_member_that_seeks_reads_from_there_and_other_partitions_go_on(
+def test_a_seek_moves_one_partition_and_no_other(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     publish(broker, topic, numbered(5), partition=0)
@@ -407,19 +401,19 @@ def test_a_member_that_seeks_reads_from_there_and_other_partitions_go_on(
     assert [(r.partition, r.offset) for r in collect(member, 5)] == [(1, n) for n in range(5)]
 
 
-def test_a_member_that_seeks_first_reads_nothing_before_it_has_sought(
+def test_with_seek_first_nothing_is_read_before_the_seek(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     for partition in (0, 1):
         publish(broker, topic, numbered(5), partition)
     member = join(seek_first=True)
 
-    def nothing_but_a_share() -> bool:
+    def assigned_without_records() -> bool:
         assert member.poll(100) == []
         assert member.spans() == {}
         return bool(member.assignment())
 
-    wait_until(nothing_but_a_share, "there is a share")
+    wait_until(assigned_without_records, "partitions are assigned")
     member.seek(TopicPartition(topic, 1), 3)
     assert [(r.partition, r.value) for r in collect(member, 2)] == [(1, b"3"), (1, b"4")]
     member.keep_alive()
@@ -432,7 +426,7 @@ def test_a_member_that_seeks_first_reads_nothing_before_it_has_sought(
     assert [*member.poll(300), *other.poll(300)] == [], "after a rebalance, all are"
 
 
-def test_spans_say_what_a_poll_has_read(
+def test_spans_cover_what_the_last_poll_read(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     publish(broker, topic, numbered(9), partition=2)
@@ -461,7 +455,7 @@ def test_without_transactions_nothing_is_held_back(
     assert broker.held_back(broker.partitions(topic)) == dict.fromkeys(broker.partitions(topic), 0)
 
 
-def test_seeking_a_partition_of_somebody_else_does_nothing(
+def test_seeking_a_partition_of_another_member_does_nothing(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     publish(broker, topic, numbered(2))
@@ -472,7 +466,7 @@ def test_seeking_a_partition_of_somebody_else_does_nothing(
     assert member.poll(50) == []
 
 
-def test_committing_a_partition_of_somebody_else_does_nothing(
+def test_committing_a_partition_of_another_member_does_nothing(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     first, second = join(), join()
@@ -483,18 +477,20 @@ def test_committing_a_partition_of_somebody_else_does_nothing(
 
 
 def share_the_topic(broker: Broker, topic: str, members: list[Source]) -> None:
-    """Poll until the members share all partitions, each with some, none read by two."""
+    """Poll until every partition has exactly one member, and every member has partitions."""
 
     def shared() -> bool:
-        # At the same time, as members in processes of their own do: a join takes all of them.
+        # In parallel, as members in separate processes do: a rebalance waits for all of them.
         assert list(pool.map(lambda member: member.poll(500), members)) == [[]] * len(members)
-        return all(member.assignment() for member in members) and share_out(broker, topic, members)
+        return all(member.assignment() for member in members) and all_assigned_once(
+            broker, topic, members
+        )
 
     with ThreadPoolExecutor(len(members)) as pool:
         wait_until(shared, "the members share the partitions")
 
 
-def test_two_members_share_the_partitions_and_one_takes_over_when_the_other_leaves(
+def test_two_members_share_the_partitions_and_one_gets_all_when_the_other_leaves(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     first, second = join(), join()
@@ -510,13 +506,13 @@ def test_two_members_share_the_partitions_and_one_takes_over_when_the_other_leav
     second.close()
     seen: list[Record] = []
 
-    def taken_over() -> bool:
+    def continued() -> bool:
         seen.extend(first.poll(100))
         return {TopicPartition(r.topic, r.partition) for r in seen if r.value == b"after"} >= set(
             broker.partitions(topic)
         )
 
-    wait_until(taken_over, "the other member has read on from the commits")
+    wait_until(continued, "the other member continues at the commits")
     assert not [
         r for r in seen if r.value == b"before" and TopicPartition(topic, r.partition) in share
     ]
@@ -537,7 +533,7 @@ def test_a_member_that_only_keeps_alive_loses_nothing(
     assert values(collect(member, 8)) == numbered(8, start=2)
 
 
-def test_who_has_polled_long_enough_is_a_member_also_without_a_share(
+def test_a_member_without_partitions_is_a_member_too(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     members = [join() for _ in range(4)]
@@ -545,35 +541,37 @@ def test_who_has_polled_long_enough_is_a_member_also_without_a_share(
 
     def all_are_members() -> bool:
         list(pool.map(lambda member: member.poll(500), members))
-        return all(member.is_member() for member in members) and share_out(broker, topic, members)
+        return all(member.is_member() for member in members) and all_assigned_once(
+            broker, topic, members
+        )
 
     with ThreadPoolExecutor(len(members)) as pool:
         wait_until(all_are_members, "all are members")
     assert sorted(len(member.assignment()) for member in members) == [0, 1, 1, 1]
 
 
-def share_out(broker: Broker, topic: str, members: list[Source]) -> bool:
-    """Whether every partition is some member's, and no two have the same."""
+def all_assigned_once(broker: Broker, topic: str, members: list[Source]) -> bool:
+    """Whether every partition is assigned to exactly one member."""
     shares = [member.assignment() for member in members]
     return sum(map(len, shares)) == 3 and set.union(*shares) == set(broker.partitions(topic))
 
 
-def test_who_polls_shortly_and_seldom_gets_a_share_too(
+def test_a_member_with_short_rare_polls_gets_partitions_too(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     publish(broker, topic, numbered(1))
     member = join()
     pause = threading.Event()
 
-    def has_a_share() -> bool:
+    def has_partitions() -> bool:
         member.poll(0)
         pause.wait(0.7)
         return bool(member.assignment())
 
-    wait_until(has_a_share, "there is a share")
+    wait_until(has_partitions, "partitions are assigned")
 
 
-def test_a_member_that_rejoins_reads_on_from_the_commits(
+def test_a_member_that_rejoins_continues_at_the_commits(
     broker: Broker, topic: str, join: Callable[..., Source]
 ) -> None:
     publish(broker, topic, numbered(10))
@@ -589,7 +587,7 @@ def test_a_member_that_rejoins_reads_on_from_the_commits(
     assert broker.committed("group", [TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): 10}
 
 
-def test_the_configuration_that_a_topic_was_made_with_is_told(broker: Broker, prefix: str) -> None:
+def test_the_configuration_of_a_topic_can_be_read(broker: Broker, prefix: str) -> None:
     topic = f"{prefix}kept"
     broker.ensure_topics(
         [TopicSpec(topic, 1, {"retention.ms": "-1", "retention.bytes": "1000000"})]
@@ -600,7 +598,7 @@ def test_the_configuration_that_a_topic_was_made_with_is_told(broker: Broker, pr
     assert broker.topic_config(f"{prefix}nowhere") == {}
 
 
-def test_a_log_is_known_to_be_as_it_was_up_to_the_end_of_its_epoch(
+def test_an_epoch_ends_where_the_log_ends_while_its_leader_leads(
     broker: Broker, prefix: str
 ) -> None:
     topic = TopicPartition(f"{prefix}epochs", 0)

@@ -1,4 +1,4 @@
-"""The embedded broker is a broker: real clients of Kafka can use it."""
+"""Real Kafka clients can use the embedded broker."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_restart_keeps_the_port_and_forgets_the_records(tmp_path: Path) -> Non
         assert produce_and_consume(before, b"after") == b"after"
 
 
-def test_it_has_a_session_of_its_own_so_that_ctrl_c_does_not_reach_it(tmp_path: Path) -> None:
+def test_it_runs_in_its_own_session_so_that_ctrl_c_does_not_reach_it(tmp_path: Path) -> None:
     with EmbeddedBroker(tmp_path) as broker:
         assert broker.pid is not None
         assert os.getsid(broker.pid) == broker.pid
@@ -89,7 +89,7 @@ def test_settings_of_tansu_in_the_environment_do_not_reach_it(
         assert broker.running
 
 
-def test_it_says_what_it_is(tmp_path: Path) -> None:
+def test_it_describes_itself(tmp_path: Path) -> None:
     description = EmbeddedBroker(tmp_path).description
     assert description.startswith("Tansu 0.")
     assert description.endswith("(in memory)")

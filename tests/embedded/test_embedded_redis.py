@@ -1,4 +1,4 @@
-"""The embedded Redis keeps what it was told, and keeps it private."""
+"""The embedded Redis keeps its data, and keeps it private."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_two_at_once_do_not_share_keys(tmp_path: Path) -> None:
         assert second.exists("likes:u1") == 0
 
 
-def test_a_killed_server_started_again_has_what_it_had_acknowledged(tmp_path: Path) -> None:
+def test_a_restart_after_a_kill_has_every_acknowledged_write(tmp_path: Path) -> None:
     with EmbeddedRedis(tmp_path) as server:
         url = server.url
         with redis.Redis.from_url(url) as client:
@@ -46,7 +46,7 @@ def test_a_killed_server_started_again_has_what_it_had_acknowledged(tmp_path: Pa
             assert client.smembers("likes:u1") == {b"i1", b"i2"}
 
 
-def test_a_server_that_died_by_itself_can_be_started_again(tmp_path: Path) -> None:
+def test_a_server_that_crashed_can_be_started_again(tmp_path: Path) -> None:
     with EmbeddedRedis(tmp_path) as server:
         with redis.Redis.from_url(server.url) as client:
             client.sadd("likes:u1", "i1")
@@ -102,7 +102,7 @@ def test_a_second_one_in_the_same_directory_is_refused(tmp_path: Path) -> None:
         assert client.ping()
 
 
-def test_a_setting_that_redis_refuses_is_reported_with_its_words(tmp_path: Path) -> None:
+def test_a_setting_that_redis_refuses_is_reported_with_its_message(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedServerError) as caught:
         EmbeddedRedis(tmp_path, config={"appendfsync": "sometimes"}).start()
     assert caught.value.server == "The embedded Redis"
@@ -118,13 +118,13 @@ def test_an_error_inside_the_block_still_stops_it(tmp_path: Path) -> None:
     assert is_free(server.port)
 
 
-def test_it_says_what_it_is(tmp_path: Path) -> None:
+def test_it_describes_itself(tmp_path: Path) -> None:
     name, version = EmbeddedRedis(tmp_path).description.split()
     assert name in {"Redis", "Valkey"}
     assert int(version.partition(".")[0]) >= 7, "one that still gets security fixes"
 
 
-def test_nobody_gets_in_without_the_password_and_no_command_line_shows_it(tmp_path: Path) -> None:
+def test_it_requires_the_password_and_no_command_line_shows_it(tmp_path: Path) -> None:
     with EmbeddedRedis(tmp_path / "new") as server:
         with redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)) as stranger:
             for command in ("GET x", "EVAL 'return 1' 0", "CONFIG GET dir", "MODULE LIST"):
@@ -137,7 +137,7 @@ def test_nobody_gets_in_without_the_password_and_no_command_line_shows_it(tmp_pa
         assert stat.S_IMODE(server.password_path.stat().st_mode) == 0o600
 
 
-def test_even_who_is_let_in_can_write_no_file_and_load_no_code(tmp_path: Path) -> None:
+def test_an_authenticated_client_can_write_no_file_and_load_no_code(tmp_path: Path) -> None:
     with embedded_redis(tmp_path) as url, redis.Redis.from_url(url) as client:
         for command in (
             "CONFIG SET dir /tmp",

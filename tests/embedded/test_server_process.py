@@ -1,4 +1,4 @@
-"""How servers fail to start, and how they end: with their parent, whatever ends that."""
+"""How servers fail to start, and how they end: with their parent, however that ends."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_command_whose_parent_is_gone_is_not_run(tmp_path: Path) -> None:
     assert not made.exists()
 
 
-def test_a_server_that_exits_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
+def test_a_server_that_exits_at_once_is_reported_with_its_last_lines(tmp_path: Path) -> None:
     script = "print('first'); print('no such device'); raise SystemExit(3)"
     server = Scripted(tmp_path, sys.executable, "-c", script)
     with pytest.raises(EmbeddedServerError, match="it exited with status 3") as caught:
@@ -105,14 +105,14 @@ def test_a_server_that_exits_at_once_is_reported_with_its_last_words(tmp_path: P
     assert "no such device" in str(caught.value)
 
 
-def test_the_words_of_an_earlier_start_are_not_reported_again(tmp_path: Path) -> None:
+def test_the_output_of_an_earlier_start_is_not_reported_again(tmp_path: Path) -> None:
     (tmp_path / "scripted.log").write_text("yesterday's\n")
     with pytest.raises(EmbeddedServerError) as caught:
         Scripted(tmp_path, sys.executable, "-c", "print('today')").start()
     assert caught.value.log_tail == ("today",)
 
 
-def test_a_file_that_is_no_program_is_reported(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_program_is_reported(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_bytes(b"\0not a program")
     broken.chmod(0o755)
@@ -120,7 +120,7 @@ def test_a_file_that_is_no_program_is_reported(tmp_path: Path) -> None:
         Scripted(tmp_path, str(broken)).start()
 
 
-def test_a_server_that_never_answers_is_ended_after_the_timeout(tmp_path: Path) -> None:
+def test_a_server_that_never_answers_is_killed_after_the_timeout(tmp_path: Path) -> None:
     server = Scripted(
         tmp_path, sys.executable, "-c", "import time; time.sleep(600)", start_timeout_s=0.1
     )
@@ -211,5 +211,5 @@ def test_a_preferred_port_is_kept_while_nobody_listens_there() -> None:
         assert port_or_free(port) != port
 
 
-def test_free_ports_are_none_that_outgoing_connections_are_given() -> None:
+def test_free_ports_are_outside_the_ephemeral_range() -> None:
     assert all(20_000 <= free_port() <= 32_767 for _ in range(20))

@@ -70,7 +70,7 @@ def test_thousands_of_likes_arrive_in_each_users_order(
         assert events == [Like(UserId(user), ItemId(item)) for name, item in pairs if name == user]
 
 
-def test_questions_are_answered_to_many_threads_at_once(
+def test_many_threads_get_their_answers_at_once(
     broker: Broker, client: Likewise, prefix: str
 ) -> None:
     def ask(number: int) -> bool:
@@ -105,7 +105,7 @@ def test_an_answer_comes_back_without_waiting_for_a_poll_to_time_out(
     assert min(took_s) < 0.1
 
 
-def test_without_a_server_a_question_times_out(client: Likewise) -> None:
+def test_without_a_server_a_request_times_out(client: Likewise) -> None:
     with pytest.raises(ReplyTimeoutError, match="likewise serve"):
         client.recommend("u1", timeout_s=3.0)
 
@@ -120,7 +120,7 @@ def test_topics_that_do_not_exist_are_named_and_not_created(
     assert broker.partitions(f"{prefix}none.likes") == []
 
 
-def test_a_broker_out_of_reach_is_reported_within_the_timeout() -> None:
+def test_an_unreachable_broker_is_reported_within_the_timeout() -> None:
     with Likewise(f"127.0.0.1:{free_port()}", timeout_s=1.0) as client:
         started_s = time.monotonic()
         with pytest.raises(TransientError):
@@ -130,7 +130,7 @@ def test_a_broker_out_of_reach_is_reported_within_the_timeout() -> None:
         assert time.monotonic() - started_s < 8.0
 
 
-def test_a_client_goes_on_when_a_broker_comes_back_even_without_its_memory(tmp_path: Path) -> None:
+def test_a_client_recovers_when_a_broker_returns_without_its_records(tmp_path: Path) -> None:
     topics = Topics()
     with EmbeddedBroker(tmp_path) as server:
         settings = kafka_settings(server.bootstrap_servers, "")

@@ -1,4 +1,4 @@
-"""A group that stands still on a real broker, with its members alive, gets going again."""
+"""A group that makes no progress on a real broker, with living members, recovers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 6.0
 
 
-def gives_a_partition_to_nobody(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let the group's leader forget a partition the first time that it shares them out."""
+def leaves_a_partition_unassigned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the group's leader leave out a partition in its first assignment."""
     original, happened = ConsumerCoordinator._perform_assignment, list[str]()
 
     def perform(self: Any, *arguments: Any) -> Any:
@@ -39,7 +39,7 @@ def gives_a_partition_to_nobody(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return happened
 
 
-def never_hears_of_its_join(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def gets_no_answer_to_its_join(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let the first join go unanswered."""
     original, happened = ConsumerCoordinator._do_join_and_sync_async, list[str]()
 
@@ -53,8 +53,8 @@ def never_hears_of_its_join(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return happened
 
 
-@pytest.mark.parametrize("stall", [gives_a_partition_to_nobody, never_hears_of_its_join])
-def test_events_that_nobody_reads_are_applied_after_joining_anew(
+@pytest.mark.parametrize("stall", [leaves_a_partition_unassigned, gets_no_answer_to_its_join])
+def test_events_that_nobody_reads_are_applied_after_a_rejoin(
     bootstrap_servers: str,
     redis_url: str,
     prefix: str,
@@ -85,18 +85,18 @@ def test_a_group_whose_leader_left_while_it_formed_gets_another(
         joined(members)
         members.append(broker.source(group, [topic], max_records=1))
         joined(members)
-        for member in reversed(members):  # the leader last, before it has heard of the other
+        for member in reversed(members):  # the leader last, before it has noticed the other
             member.close()
         with consuming(settings):
             wait_until(lambda: caught_up(broker, store, topic), "all is applied", timeout_s=90)
 
 
 def joined(members: list[KafkaSource]) -> None:
-    """Return once all are members and have a share."""
+    """Return once all are members and have partitions."""
     with ThreadPoolExecutor(len(members)) as pool:
 
-        def have_shares() -> bool:
+        def have_partitions() -> bool:
             list(pool.map(lambda member: member.poll(100), members))
             return all(member.is_member() and member.assignment() for member in members)
 
-        wait_until(have_shares, "all have joined")
+        wait_until(have_partitions, "all have joined")

@@ -72,7 +72,7 @@ def events(broker: MemoryBroker) -> list[Event]:
         (lambda client: client.like(42, 7), Like(UserId("42"), ItemId("7"))),
     ],
 )
-def test_each_method_publishes_its_event_and_returns_where_it_stands(
+def test_each_method_publishes_its_event_and_returns_its_position(
     broker: MemoryBroker,
     client: Likewise,
     publish: Callable[[Likewise], Position],
@@ -146,7 +146,7 @@ def test_bad_ids_are_refused_at_once_and_nothing_is_sent(
 # Questions
 
 
-def test_a_recommendation_comes_back_to_the_one_who_asked(
+def test_a_recommendation_comes_back_to_its_requester(
     broker: MemoryBroker, client: Likewise
 ) -> None:
     with answering(broker, TOPICS):
@@ -175,7 +175,7 @@ def test_every_option_reaches_the_server(broker: MemoryBroker, client: Likewise)
     assert (beside.exclude, beside.after) == (("i8",), Position(0, 1))
 
 
-def test_an_empty_session_is_a_question_as_well(broker: MemoryBroker, client: Likewise) -> None:
+def test_an_empty_session_is_a_valid_request(broker: MemoryBroker, client: Likewise) -> None:
     with answering(broker, TOPICS) as seen:
         client.recommend(liked=[])
     assert seen[0].liked == ()
@@ -276,7 +276,7 @@ def test_many_threads_share_a_client_and_each_gets_its_own_answer(
         ({"exclude": ["i"] * 10_001}, "too_large"),
     ],
 )
-def test_bad_questions_are_refused_at_once(
+def test_invalid_requests_are_refused_at_once(
     broker: MemoryBroker, client: Likewise, options: dict[str, Any], code: str
 ) -> None:
     broker.down = True
@@ -285,7 +285,7 @@ def test_bad_questions_are_refused_at_once(
     assert caught.value.code == code
 
 
-def test_a_question_about_nobody_is_refused(client: Likewise) -> None:
+def test_a_request_without_user_item_or_likes_is_refused(client: Likewise) -> None:
     with pytest.raises(InvalidInputError, match="user_id"):
         client.recommend()
 
@@ -293,7 +293,7 @@ def test_a_question_about_nobody_is_refused(client: Likewise) -> None:
 # Trouble
 
 
-def test_a_broker_out_of_reach_is_a_transient_error_for_every_call(
+def test_an_unreachable_broker_is_a_transient_error_for_every_call(
     broker: MemoryBroker, client: Likewise
 ) -> None:
     broker.down = True
@@ -308,7 +308,7 @@ def test_a_broker_out_of_reach_is_a_transient_error_for_every_call(
     assert client.like("u1", "i7").offset == 0
 
 
-def test_topics_that_do_not_exist_are_named_with_the_mend() -> None:
+def test_missing_topics_are_named_with_what_creates_them() -> None:
     with Likewise(broker=MemoryBroker()) as client:
         with pytest.raises(UndeliverableError, match=r"topic likes.*likewise up"):
             client.like("u1", "i7")
@@ -316,9 +316,7 @@ def test_topics_that_do_not_exist_are_named_with_the_mend() -> None:
             client.recommend("u1")
 
 
-def test_replies_are_read_again_after_the_broker_was_out_of_reach(
-    broker: MemoryBroker, client: Likewise
-) -> None:
+def test_replies_are_read_again_after_an_outage(broker: MemoryBroker, client: Likewise) -> None:
     with answering(broker, TOPICS):
         client.recommend("u1")
         broker.fail_with(*[TransientError("gone")] * 6, on="poll")
@@ -335,7 +333,7 @@ def test_a_recreated_reply_topic_is_read_from_its_beginning(
         assert client.recommend("u2", count=1).items[0].item_id == "u2-0"
 
 
-def test_a_reading_thread_that_fails_for_good_says_so_instead_of_timing_out(
+def test_a_reading_thread_that_fails_raises_instead_of_timing_out(
     broker: MemoryBroker, client: Likewise
 ) -> None:
     with answering(broker, TOPICS):
@@ -345,7 +343,7 @@ def test_a_reading_thread_that_fails_for_good_says_so_instead_of_timing_out(
         client.recommend("u1")
 
 
-def test_closing_ends_the_thread_and_whoever_waits_is_told(broker: MemoryBroker) -> None:
+def test_closing_ends_the_thread_and_the_calls_that_wait(broker: MemoryBroker) -> None:
     client = Likewise(topic_prefix="shop.", broker=broker)
     failures: list[Exception] = []
 
@@ -370,9 +368,7 @@ def test_closing_ends_the_thread_and_whoever_waits_is_told(broker: MemoryBroker)
     assert not [thread for thread in threading.enumerate() if thread.name == "likewise-replies"]
 
 
-def test_a_closed_client_can_be_closed_again_and_nothing_else(
-    broker: MemoryBroker, client: Likewise
-) -> None:
+def test_a_closed_client_can_only_be_closed_again(broker: MemoryBroker, client: Likewise) -> None:
     client.like("u1", "i7")
     client.close()
     client.close()
@@ -388,7 +384,7 @@ def test_a_client_that_was_never_used_connects_to_nothing_and_closes() -> None:
         pass
 
 
-def test_a_reply_topic_of_ones_own_is_used(broker: MemoryBroker) -> None:
+def test_a_given_reply_topic_is_used(broker: MemoryBroker) -> None:
     broker.ensure_topics([spec._replace(name="mine") for spec in TOPICS.specs(1)[:1]])
     with (
         Likewise(topic_prefix="shop.", reply_topic="mine", broker=broker) as client,

@@ -58,7 +58,7 @@ def test_a_password_that_would_not_be_used_is_refused(protocol: str) -> None:
     assert "LIKEWISE_KAFKA_SECURITY_PROTOCOL" in refusal(**(SASL | {"security_protocol": protocol}))
 
 
-def test_an_authority_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_authority_is_named(tmp_path: Path) -> None:
     for content in (None, "no certificate"):
         path = tmp_path / "ca.pem"
         if content is not None:
@@ -68,13 +68,13 @@ def test_an_authority_that_can_not_be_read_is_named(tmp_path: Path) -> None:
         assert str(path) in sentence
 
 
-def test_a_certificate_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_certificate_is_named(tmp_path: Path) -> None:
     path = tmp_path / "client.pem"
     sentence = refusal(security_protocol="SSL", ssl_certfile=path, ssl_keyfile=path)
     assert "LIKEWISE_KAFKA_SSL_CERTFILE" in sentence
 
 
-def test_files_for_tls_need_a_redis_url_that_speaks_it(tmp_path: Path) -> None:
+def test_files_for_tls_need_a_redis_url_with_tls(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="rediss://"):
         RedisStore(RedisSettings(ssl_cafile=tmp_path / "ca.pem"))
 
@@ -112,9 +112,7 @@ def test_batches_have_an_upper_bound() -> None:
         pytest.param(struct.pack(">iihi", 10, 1, 34, 0), SettingsError, id="no SASL here"),
     ],
 )
-def test_what_answers_in_place_of_a_broker_is_told_apart(
-    answer: bytes, error: type[Exception]
-) -> None:
+def test_a_server_that_is_not_a_broker_is_recognised(answer: bytes, error: type[Exception]) -> None:
     with closing(create_server(("127.0.0.1", 0))) as server:
 
         def serve() -> None:

@@ -1,4 +1,4 @@
-"""What the broker in memory has beyond the contract: faults on demand."""
+"""What the memory broker adds to the contract: faults on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of batches: of sound ones what kafka-python makes of them, of others whatever can be."""
+"""Decoding batches: sound ones as kafka-python does, damaged ones as far as possible."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ sent = st.builds(
 
 @dataclass
 class Log:
-    """A partition on a broker, and a fetcher that has it read."""
+    """A partition on a broker, and a fetcher that reads it."""
 
     fetched: bytes
     at: int = 0
@@ -48,7 +48,7 @@ class Log:
     damage: dict[Any, Any] = field(default_factory=dict)
 
     def fetch(self) -> list[Record]:
-        """Return all that one fetch from where we are gives, as it comes piece by piece."""
+        """Return the records of one fetch from the current offset, taken in small pieces."""
         fetcher: Any = SimpleNamespace(damage=self.damage, high_watermarks={PARTITION: self.end})
         part = GuardedRecords(
             fetcher,
@@ -82,7 +82,7 @@ def numbered(count: int, start: int = 0) -> list[Sent]:
 
 
 @given(st.lists(st.lists(sent, min_size=1, max_size=12), max_size=3), st.sampled_from([*CODECS]))
-def test_sound_batches_give_what_kafka_python_gives(parts: list[list[Sent]], codec: str) -> None:
+def test_sound_batches_decode_as_in_kafka_python(parts: list[list[Sent]], codec: str) -> None:
     fetched, base = b"", 5
     for part in parts:
         fetched += batch(part, CODECS[codec], base_offset=base)
@@ -93,12 +93,12 @@ def test_sound_batches_give_what_kafka_python_gives(parts: list[list[Sent]], cod
     assert log.at == base
 
 
-def test_the_part_of_a_batch_before_the_offset_asked_for_is_left_out() -> None:
+def test_records_before_the_requested_offset_are_left_out() -> None:
     log = Log(batch(numbered(10), base_offset=20), at=26)
     assert [record.offset for record in log.fetch()] == [26, 27, 28, 29]
 
 
-def test_a_batch_that_is_cut_off_comes_with_the_next_fetch() -> None:
+def test_a_truncated_batch_comes_with_the_next_fetch() -> None:
     first, second = batch(numbered(3)), batch(numbered(3), base_offset=3)
     log = Log(first + second[:-1])
     assert (len(log.fetch()), log.at) == (3, 3)
@@ -114,7 +114,7 @@ def test_a_header_name_that_is_not_utf_8_costs_nothing(name: bytes) -> None:
     assert read.encode(), "it can be written again"
 
 
-def test_a_record_that_is_damaged_stands_alone() -> None:
+def test_a_damaged_record_costs_only_itself() -> None:
     sound = batch([Sent(b"one"), Sent(b"TWO", b"k"), Sent(b"three")], base_offset=4)
     # A length of the value beyond the record's end; the record's own length holds.
     damaged = with_checksum(sound.replace(b"\x06TWO", b"\x7eTWO"))
@@ -127,7 +127,9 @@ def test_a_record_that_is_damaged_stands_alone() -> None:
 
 
 @pytest.mark.parametrize(("codec", "number"), [*CODECS.items(), ("unknown", 7)])
-def test_a_body_that_is_garbage_is_one_letter_and_the_log_goes_on(codec: str, number: int) -> None:
+def test_an_undecodable_body_becomes_one_unreadable_and_the_log_goes_on(
+    codec: str, number: int
+) -> None:
     garbled = bytearray(batch(numbered(4, 10), min(number, 4), base_offset=10))
     garbled[22] = garbled[22] & ~0x07 | number
     garbled[61:] = b"\xff" * (len(garbled) - 61)
@@ -138,14 +140,14 @@ def test_a_body_that_is_garbage_is_one_letter_and_the_log_goes_on(codec: str, nu
 
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd", "snappy"])
-def test_a_batch_that_would_fill_the_memory_is_not_decompressed(codec: str) -> None:
+def test_a_batch_that_would_exhaust_memory_is_not_decompressed(codec: str) -> None:
     bomb = batch([Sent(bytes(65 * 1024 * 1024))], CODECS[codec])
     log = Log(bomb + batch(numbered(1), base_offset=1))
     assert unreadable(log.fetch()) == [(0, 0, "batch_too_large")]
     assert log.at == 2
 
 
-def test_decompression_holds_no_more_than_its_limit() -> None:
+def test_decompression_uses_no_more_than_its_limit() -> None:
     assert decompress(CODECS["gzip"], gzip.compress(b"a" * 1_000), 1_000) == b"a" * 1_000
     with pytest.raises(TooLargeError):
         decompress(CODECS["gzip"], gzip.compress(b"a" * 1_001), 1_000)
@@ -170,7 +172,7 @@ def test_a_wrong_checksum_is_fetched_again_before_it_counts() -> None:
     assert len(contents(log.fetch())) == 5, "it was the network"
 
 
-def test_damage_that_changes_is_the_networks_and_skips_nothing() -> None:
+def test_damage_that_changes_is_fetched_again_without_end() -> None:
     sound = batch(numbered(5))
     log = Log(sound)
     for number in range(1, 21):
@@ -179,7 +181,7 @@ def test_damage_that_changes_is_the_networks_and_skips_nothing() -> None:
     assert log.at == 0
 
 
-def test_of_aborted_transactions_and_markers_nothing_comes_but_the_log_goes_on() -> None:
+def test_aborted_transactions_and_markers_are_left_out() -> None:
     fetched = (
         batch(numbered(2), base_offset=0, producer=7, transactional=True)
         + batch(numbered(1, 2), base_offset=2, producer=8, transactional=True)
@@ -194,8 +196,8 @@ def test_of_aborted_transactions_and_markers_nothing_comes_but_the_log_goes_on()
 
 
 @given(st.data())
-def test_no_bytes_stop_a_reader_or_take_it_back(data: st.DataObject) -> None:
-    """Any changes to any batches, checksums made good or not: it ends, and what it names is there."""
+def test_no_damage_stops_a_reader_or_moves_it_back(data: st.DataObject) -> None:
+    """Any change to a batch, with a corrected checksum or not: the reader reaches the end."""
     codec = data.draw(st.sampled_from([*CODECS.values()]))
     batches = [batch(numbered(4), codec), batch(numbered(4), codec, base_offset=4)]
     changed = bytearray(batches[0])
@@ -219,7 +221,7 @@ def test_no_bytes_stop_a_reader_or_take_it_back(data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_at_all_stop_a_reader(fetched: bytes) -> None:
+def test_random_bytes_do_not_stop_a_reader(fetched: bytes) -> None:
     log = Log(fetched)
     for _ in range(4):
         log.fetch()

@@ -24,7 +24,7 @@ class Cluster:
         return dict(self.sizes)
 
 
-def test_a_topic_that_is_there_is_asked_for_once_in_thirty_seconds() -> None:
+def test_an_existing_topic_is_looked_up_every_thirty_seconds() -> None:
     cluster = Cluster(likes=3)
     for now_s in (0.0, 0.1, 29.0, 31.0, 32.0):
         cluster.now_s = now_s
@@ -32,7 +32,7 @@ def test_a_topic_that_is_there_is_asked_for_once_in_thirty_seconds() -> None:
     assert cluster.asked == 2
 
 
-def test_a_topic_that_is_not_there_is_asked_for_again_after_a_second() -> None:
+def test_a_missing_topic_is_looked_up_again_after_a_second() -> None:
     cluster = Cluster()
     for _ in range(5):
         with pytest.raises(UndeliverableError, match="there is no topic likes"):
@@ -57,7 +57,7 @@ def test_a_negative_partition_is_refused() -> None:
         Cluster(likes=3).known.check("likes", -1)
 
 
-def test_a_known_topic_is_trusted_while_the_broker_is_out_of_reach() -> None:
+def test_a_known_topic_is_trusted_during_an_outage() -> None:
     cluster = Cluster(likes=3)
     cluster.known.check("likes")
     cluster.down, cluster.now_s = True, 60.0
@@ -76,7 +76,7 @@ def test_a_thousand_names_that_do_not_exist_cost_one_question_a_second() -> None
     assert cluster.asked == 2
 
 
-def test_where_listing_topics_is_slow_it_takes_a_twentieth_of_the_time() -> None:
+def test_a_slow_list_of_topics_takes_at_most_a_twentieth_of_the_time() -> None:
     cluster = Cluster(likes=3)
 
     def slow() -> dict[str, int]:
