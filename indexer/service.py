@@ -1,4 +1,4 @@
-"""The indexer as a service, and as a single build: composed from settings and servers."""
+"""The indexer as a service and as a single build, composed from settings and servers."""
 
 from __future__ import annotations
 
@@ -43,12 +43,13 @@ def run_indexer(
 ) -> None:
     """Keep the current model close to the likes until `stop` is set.
 
-    Servers that are not up yet are waited for. `stats` is filled as the work goes; `on_start` is
-    given the indexer before its first turn, to reach `Indexer.build_now`. Broker and store stay
-    open: they are the caller's.
+    Waits for servers that are not up yet. Updates `stats` all the time. `on_start` gets the indexer
+    before its first turn, for `Indexer.build_now`. Broker and store stay open: they are the
+    caller's.
 
     Raises:
-        SettingsError: a server refuses our credentials, or a topic is missing and may not be made.
+        SettingsError: a server refuses our credentials, or a topic is missing and must not be
+            created.
         UndeliverableError: there is no models topic.
     """
     try:
@@ -78,18 +79,19 @@ def index_once(
     progress: Progress | None = None,
     announce: bool = True,
 ) -> tuple[Manifest, bool]:
-    """Build one model of everybody's likes; return its manifest and whether it is now current.
+    """Build one model of all likes; return its manifest and whether it is now current.
 
-    Without `announce` it only stands on disk, to be compared with the one that serves.
+    Without `announce` the model is only written to disk, to compare it with the current one.
 
-    Works beside a running indexer without disturbing it: the marks of changed users are left to
-    that one, and where it has announced a model of a later snapshot meanwhile, that stays current.
+    Does not disturb a running indexer: it leaves the marks of changed users alone, and if that
+    indexer has announced a model of a later snapshot meanwhile, that model stays current.
 
     Raises:
-        TransientError: Redis or Kafka is out of reach.
-        ModelFileError: the disk does not take the model.
+        TransientError: Redis or Kafka cannot be reached.
+        ModelFileError: the model cannot be written.
         StoppedError: `stop` was set; nothing was announced.
-        SettingsError: a server refuses our credentials, or a topic is missing and may not be made.
+        SettingsError: a server refuses our credentials, or a topic is missing and must not be
+            created.
     """
     watched = progress or Unwatched()
     chunk = settings.indexer.scan_chunk
@@ -105,19 +107,19 @@ def index_once(
         build = building(settings.model)
         half_life_s = settings.model.popular_half_life_s
         cycle = Cycle(publisher.directory, build, watched, stop, time_of_day_ms, half_life_s)
-        tell = publisher.announce_unless_overtaken if announce else _tell_nobody
-        manifest = cycle.run(take, tell)
+        announce_model = publisher.announce_unless_overtaken if announce else _announce_nothing
+        manifest = cycle.run(take, announce_model)
         current = publisher.announced()
         publisher.prune(settings.indexer.keep_versions)
     return manifest, current is not None and current.version == manifest.version
 
 
-def _tell_nobody(_announcement: Announcement) -> None:
-    """Let a model stand on disk, and the current one stay."""
+def _announce_nothing(_announcement: Announcement) -> None:
+    """Leave the current model as it is."""
 
 
 def building(settings: ModelSettings) -> Build:
-    """Return what builds a model as the settings say, each time from the factors of the last."""
+    """Return a function that builds a model by the settings, starting from the last factors."""
     warm = WarmStart()
 
     def build(interactions: Interactions, on_step: Callable[[str], None]) -> Built:

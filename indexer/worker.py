@@ -1,4 +1,4 @@
-"""The indexer's loop: lead, and whenever enough has changed, build a model and announce it."""
+"""The indexer's loop: while it leads, build and announce a model whenever enough has changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from likewise.settings import IndexerSettings
 
 TICK_S = 0.5
-"""How often an idle indexer looks for changes; also how long a request to build may wait."""
+"""How often an idle indexer checks for changes, and the longest wait of `build_now`."""
 
 
 def time_of_day_ms() -> int:
@@ -56,7 +56,7 @@ class IndexerStats(WorkerStats):
 
 
 class Indexer:
-    """Keeps the current model close to the likes. One of several leads, the others wait."""
+    """Keeps the current model up to date. One of several indexers leads; the others wait."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Indexer:
         clock_s: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = time_of_day_ms,
     ) -> None:
-        """Do nothing yet; `stop` is what will end `run`. `clock_s` is monotonic."""
+        """Do nothing yet; `stop` ends `run`. `clock_s` is monotonic."""
         self.stats = stats or IndexerStats()
         self._settings = settings
         self._publisher = publisher
@@ -95,14 +95,14 @@ class Indexer:
         )
         self._term: int | None = None
         self._waiting = False
-        self._asked = False
+        self._requested = False
         self._log = get_logger()
 
     def run(self) -> None:
-        """Build whenever it is due, until told to stop; the step in hand is finished first.
+        """Build whenever it is due, until told to stop; then finish the current step.
 
-        Servers out of reach are waited for, and so is a disk that takes no model; each failure
-        is logged. Any other error ends the indexer.
+        Waits for servers that cannot be reached, and for a disk that is full; logs each failure.
+        Any other error ends the indexer.
 
         Raises:
             SettingsError: a server refuses our credentials.
@@ -117,7 +117,7 @@ class Indexer:
         """Build if this indexer leads and a build is due.
 
         Raises:
-            StoppedError: it was told to stop.
+            StoppedError: the indexer was told to stop.
         """
         term = self._lead()
         if term is not None and self._is_due():
@@ -127,32 +127,32 @@ class Indexer:
         self.stats.heartbeat.beat(ready=has_model and keeps_all)
 
     def build_now(self) -> None:
-        """Ask for a build at once, or as soon as this indexer leads.
+        """Request a build at once, or as soon as this indexer leads.
 
-        May be called from any thread, and in a signal handler.
+        Call it from any thread or from a signal handler.
         """
-        self._asked = True
+        self._requested = True
 
     def _lead(self) -> int | None:
-        """Return the term in which this indexer leads, once it is ready to; None if another does."""
+        """Return the term in which this indexer leads, ready to build; None if another leads."""
         term = self._retry(self._leadership.lead)
         self.stats.leads = term is not None
         if term is None and not self._waiting:
             self._log.info("another indexer leads; this one waits")
         self._waiting = term is None
         if term is not None and (term != self._term or self._was_emptied()):
-            self._take_over()
+            self._begin_term()
             self._term = term
         return term
 
     def _was_emptied(self) -> bool:
-        """Whether Redis no longer knows the model that was announced: it has lost its memory."""
+        """Whether Redis has lost the announcement, and with it probably everything else."""
         if self.stats.current is None:
             return False
         return self._retry(self._publisher.announced) is None
 
-    def _take_over(self) -> None:
-        # The marks of changed users may have been taken by somebody else, or never made.
+    def _begin_term(self) -> None:
+        # Another indexer may have taken the marks of changed users, or they were never made.
         self._snapshots.forget()
         self._schedule.start_over()
         self.stats.current = None
@@ -162,8 +162,8 @@ class Indexer:
     def _is_due(self) -> bool:
         changed = self._retry(self._store.changed_count)
         users = 0 if self.stats.current is None else self.stats.current.users
-        asked, self._asked = self._asked, False
-        reason = self._schedule.due(changed=changed, users=users, asked=asked)
+        requested, self._requested = self._requested, False
+        reason = self._schedule.due(changed=changed, users=users, asked=requested)
         if reason is not None:
             self._log.info("build begins", reason=reason, changed_users=changed)
         return reason is not None
@@ -178,7 +178,7 @@ class Indexer:
         try:
             manifest = self._cycle.run(take, announce)
         except LeadershipLostError:
-            self._log.warning("the lead was lost during a build; its model is not announced")
+            self._log.warning("lost the lead during a build; the model is not announced")
         except ModelFileError as error:
             self._schedule.failed()
             self.stats.failures += 1
@@ -197,7 +197,7 @@ class Indexer:
         self._leadership.check(term)
         snapshot = self._snapshots.take(self._progress)
         if self._leadership.term != term:
-            # Who leads now may already have read everything, without these users' last changes.
+            # The new leader may have read everything already, without the last changes of these users.
             self._store.mark_changed(snapshot.taken)
             raise LeadershipLostError
         return snapshot

@@ -1,4 +1,4 @@
-"""Trying again: exponential backoff with full jitter, interruptible at any moment."""
+"""Retries with exponential backoff and full jitter, which a stop interrupts at any time."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ T = TypeVar("T")
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 10.0
-# One for all: to seed one takes longer than most attempts.
+# Shared: seeding a generator takes longer than most attempts.
 _RANDOM = random.Random()
 
 
 class StoppedError(Exception):
-    """The worker was told to stop while it waited to try again."""
+    """The worker was told to stop while it waited for a retry."""
 
 
 def delays_s(
     rng: random.Random, *, first_s: float = FIRST_DELAY_S, longest_s: float = LONGEST_DELAY_S
 ) -> Iterator[float]:
-    """Yield the seconds to wait before each further try, without end.
+    """Yield the seconds to wait before each retry, without end.
 
     Full jitter (Brooker, "Exponential Backoff and Jitter", 2015): uniform between zero and a
-    bound that doubles, so that many workers do not come back in step.
+    bound that doubles, so that many workers do not retry in step.
     """
     bound_s = first_s
     while True:
@@ -45,10 +45,10 @@ def retry(
     while_waiting: Callable[[], None] = lambda: None,
     longest_s: float = LONGEST_DELAY_S,
 ) -> T:
-    """Return what `attempt` returns, trying again for as long as it raises `TransientError`.
+    """Return what `attempt` returns; retry it for as long as it raises `TransientError`.
 
-    `on_failure` is told of each failure and the seconds until the next try; `while_waiting` is
-    called about once a second meanwhile (to stay in a consumer group). Blocks.
+    `on_failure` gets each failure and the seconds until the next attempt. `while_waiting` is called
+    about once a second between attempts, to stay in a consumer group. Blocks.
 
     Raises:
         StoppedError: `stop` was set before an attempt succeeded.

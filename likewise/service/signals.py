@@ -1,4 +1,4 @@
-"""What every service does around its loop: stop when told to, and finish what is in hand."""
+"""How a service stops: a signal asks its loop to end, and the process ends if that hangs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 STOP_TIMEOUT_S = 25.0
-"""How long a service may take to end when it is asked to: less than the 30 s after which Kubernetes
-and the compose file kill it without a word."""
+"""How long a service may take to stop: less than the 30 s after which Kubernetes and the compose file
+kill it."""
 
 
 @contextmanager

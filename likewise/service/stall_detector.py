@@ -1,8 +1,9 @@
-"""Partitions that nobody reads on in, although there is something to read.
+"""Detects partitions that have records to read but make no progress.
 
-Who reads what in a consumer group is agreed between its members and a broker, and either may get it
-wrong: a member that waits for an answer that never comes, a share given to one who has died. No
-member can see that from its own share, but everyone can see where the group has got to.
+The members of a consumer group and its broker agree on who reads which partition, and any of them
+may get it wrong: a member waits for an answer that never comes, or a partition belongs to a member
+that has died. No member sees that in its own partitions, but every member can compare the group's
+progress with the ends of the log.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from likewise.records import TopicPartition
 
 _LOOKS = 4
-"""How often to look while patience lasts."""
+"""Checks per `patience_s`."""
 _LONGEST_SHARE = 0.05
-"""The part of the time that looking may take, when brokers answer slowly."""
+"""The share of all time that checks may take when brokers answer slowly."""
 _MOST_DOUBLINGS = 4
 _READ_MS = 1_000
-_BARE_FOR = 8
-"""Times the patience for which an end is trusted to have no record: a broker may just be slow."""
+_EMPTY_FOR = 8
+"""For this many times `patience_s` an end stays known to have no record; the broker may be slow."""
 
 
 class _Rest(NamedTuple):
@@ -37,7 +38,7 @@ class _Rest(NamedTuple):
 
 
 class StallDetector:
-    """Says in which partitions the group has read no further for too long. Not thread-safe."""
+    """Finds the partitions in which a group makes no progress for too long. Not thread-safe."""
 
     def __init__(
         self,
@@ -49,11 +50,11 @@ class StallDetector:
         rng: random.Random | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Look at nothing yet.
+        """Check nothing yet.
 
-        `reached` is asked how far the group has got in each partition, None where it never began.
-        After `patience_s` without a move (up to half as long again: not all members at once)
-        something is wrong. Where joining anew did not help, the next time is twice as far away.
+        `reached` returns the group's position in each partition, None before the first. A partition
+        is stalled after `patience_s` without a move; a random half as much is added, so that not
+        all members act at once. The time doubles after each stall, until nothing is stalled.
         """
         self._broker = broker
         self._topic = topic
@@ -62,17 +63,17 @@ class StallDetector:
         self._rng = rng or random.Random()
         self._clock_s = clock_s
         self._rests: dict[TopicPartition, _Rest] = {}
-        # Ends before which a reader found no record, and until when that is believed.
-        self._bare_ends: dict[TopicPartition, tuple[int, float]] = {}
+        # Ends before which a reader found no record, and until when to believe that.
+        self._empty_ends: dict[TopicPartition, tuple[int, float]] = {}
         self._doublings = 0
         self._limit_s = self._draw_limit_s()
         self._next_look_s = clock_s()
 
     def partitions(self, *, known: Container[TopicPartition] = ()) -> list[TopicPartition]:
-        """Return where it is time to do something; mostly empty at once, now and then after I/O.
+        """Return the stalled partitions; mostly none, without I/O. Checks only now and then.
 
-        Partitions in `known` have a reason to rest that the caller knows. Never raises for servers
-        out of reach or a topic that was just deleted: whatever rests then has its reason too.
+        `known` are partitions that rest for a reason that the caller knows. While a server cannot
+        be reached, or the topic was just deleted, nothing counts as stalled.
         """
         if self._clock_s() < self._next_look_s:
             return []
@@ -93,14 +94,14 @@ class StallDetector:
         return resting
 
     def _look(self) -> None:
-        """Note since when each partition rests; one that moves, or is read to its end, does not."""
+        """Note since when each partition rests: it has not moved, and is not at its end."""
         ends = self._broker.least_ends(self._broker.partitions(self._topic))
         now_s = self._clock_s()
         before, self._rests = self._rests, {}
         for (partition, end), at in zip(ends.items(), self._reached([*ends]), strict=True):
-            bare_end, until_s = self._bare_ends.get(partition, (-1, 0.0))
-            bare = end == bare_end and now_s < until_s
-            if (at or 0) < end and not bare:
+            empty_end, until_s = self._empty_ends.get(partition, (-1, 0.0))
+            is_empty = end == empty_end and now_s < until_s
+            if (at or 0) < end and not is_empty:
                 rest = before.get(partition)
                 same = rest is not None and rest.reached == at
                 self._rests[partition] = _Rest(at, rest.since_s if rest and same else now_s, end)
@@ -113,14 +114,14 @@ class StallDetector:
         return [p for p, rest in self._rests.items() if now_s - rest.since_s >= self._limit_s]
 
     def _readable(self, partition: TopicPartition) -> bool:
-        """Whether there is a record: the end of a log may be a transaction's mark, or compacted."""
+        """Whether there is a record: what is left may be transaction markers, or compacted."""
         start = self._broker.beginning_offsets([partition])[partition]
         rest = self._rests[partition]
         with closing(self._broker.reader({partition: max(rest.reached or 0, start)})) as reader:
             found = bool(reader.poll(_READ_MS))
         if not found:
-            until_s = self._clock_s() + _BARE_FOR * self._patience_s
-            self._bare_ends[partition] = rest.end, until_s
+            until_s = self._clock_s() + _EMPTY_FOR * self._patience_s
+            self._empty_ends[partition] = rest.end, until_s
         return found
 
     def _draw_limit_s(self) -> float:

@@ -42,7 +42,7 @@ class StoreWatch:
     def look(self) -> bool:
         """Return whether the store evicts nothing, as far as is known; asks it if a check is due.
 
-        A store that can't be reached changes nothing: its users notice that themselves.
+        A store that cannot be reached changes nothing: other calls report it.
         """
         if self.clock_s() >= self._next_look_s:
             self._next_look_s = self.clock_s() + LOOK_EVERY_S

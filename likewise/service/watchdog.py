@@ -1,8 +1,8 @@
-"""The end of a process that does not end by itself, or does nothing any more.
+"""Ends a process that does not stop, or whose loop is stuck.
 
-A loop can't be left from outside, whatever it hangs in: a client library, a lock, a file. But its
-process can be ended, so that others take its partitions and whoever supervises it starts another.
-Nothing is lost by that, as by any kill.
+A stuck loop cannot be interrupted from outside, be it in a client library, a lock or a file. Ending
+the process lets other members take its partitions, and its supervisor start it again. Like any
+kill, that loses nothing.
 """
 
 from __future__ import annotations

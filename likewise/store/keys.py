@@ -1,4 +1,4 @@
-"""Every Redis key name that likewise uses; nothing else spells one out."""
+"""All Redis key names that likewise uses. No other module spells one out."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ _SLOTS = 16_384
 
 
 class Keys(NamedTuple):
-    """The keys of one deployment; a prefix keeps several in one database apart.
+    """The keys of one deployment; a prefix separates several in one database.
 
-    `likes:{user_id}` is what the product promises; the rest is bookkeeping and stands
-    below `likewise:`.
+    `likes:{user_id}` is documented for other readers; the rest is bookkeeping under `likewise:`.
     """
 
     prefix: str = ""
     cluster: bool = False
-    """Whether keys that change together have to lie in one slot of a Redis Cluster."""
+    """Whether keys that change together must be in one slot of a Redis Cluster."""
 
     def likes(self, user_id: UserId) -> str:
         """SET of the item ids that the user likes now."""
@@ -35,7 +34,7 @@ class Keys(NamedTuple):
         return f"{literal}likes:*"
 
     def user_of(self, key: str) -> UserId:
-        """Return the user whose likes stand under the key."""
+        """Return the user whose likes are under the key."""
         return UserId(key.removeprefix(f"{self.prefix}likes:"))
 
     def position(self, topic: str, partition: int) -> str:
@@ -53,14 +52,14 @@ class Keys(NamedTuple):
 
     @property
     def scattered(self) -> str:
-        """HASH by `hashed` user id: since when the user's events have times, `?` if incomplete."""
+        """HASH by `hashed` user id: the time from which events have times; with `?` if incomplete."""
         return f"{self.prefix}likewise:scattered"
 
     def times(self, key: str) -> str:
-        """HASH of the times of what the set under the key holds, beside it in a Redis Cluster.
+        """HASH of the times of the set under the key, in the same slot of a Redis Cluster.
 
-        `f`: when the user was forgotten; `r{partition}`: how far that partition was taken in;
-        `i{item_id}`: the item's latest state. The name does not tell whose set it is.
+        `f`: when the user was forgotten; `r{partition}`: the reach in that partition;
+        `i{item_id}`: the item's latest state. The name does not show the user.
         """
         slot = f"{{{slot_tag(key)}}}:" if self.cluster else ""
         return f"{self.prefix}likewise:times:{slot}{hashed(key.removeprefix(self.prefix))}"
@@ -81,7 +80,7 @@ class Keys(NamedTuple):
 
     @property
     def retired_version(self) -> str:
-        """INTEGER, another one whenever `retired` may have changed; never the same again."""
+        """INTEGER that changes whenever `retired` may have changed, and never repeats."""
         return f"{self.prefix}likewise:retired-version"
 
     @property
@@ -95,7 +94,7 @@ class Keys(NamedTuple):
 
 
 def hashed(text: str) -> str:
-    """Return 32 hexadecimal digits that stand for the text, and do not show it."""
+    """Return a hash of the text, 32 hexadecimal digits, that does not reveal it."""
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -103,7 +102,7 @@ def slot_tag(key: str) -> str:
     """Return a hash tag that puts another key into the slot of this one, in a Redis Cluster."""
     tagged = re.search(r"\{([^}]+)\}", key)
     start = key.find("{")
-    # Only the first brace counts, and only with something before its closing one.
+    # Redis uses only the first pair of braces, and only if it is not empty.
     name = tagged[1] if tagged and tagged.start() == start else key
     return _tags()[_slot(name)]
 

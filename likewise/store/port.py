@@ -1,4 +1,4 @@
-"""The store as likewise sees it: likes per user and the bookkeeping beside them.
+"""The store as likewise sees it: likes per user, and bookkeeping.
 
 Two implementations pass the same contract suite: `likewise.store.redis.RedisStore` and
 `likewise.testing.MemoryStore`.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class UserChange:
-    """The final word on one user within a batch: forget first, then add and remove.
+    """The change of one user in a batch: forget first, then add and remove.
 
     `add` and `remove` never share an item.
     """
@@ -31,10 +31,10 @@ class UserChange:
 
 
 class Homes(NamedTuple):
-    """In which partition each user's events are expected, and whether some lay elsewhere.
+    """The home partition of each user, and whether any user has events elsewhere.
 
-    The home partition is what `partitioner` makes of the user id and the number of `partitions`.
-    `mark` is another one whenever a user was marked as scattered; empty while none is.
+    `partitioner` computes the home from the user id and the number of `partitions`. `mark` changes
+    whenever a user is marked as scattered; it is empty before the first.
     """
 
     partitioner: Partitioner
@@ -43,11 +43,11 @@ class Homes(NamedTuple):
 
 
 class Scattered(NamedTuple):
-    """A user with events in other partitions than the home.
+    """A user with events outside the home partition.
 
-    Times are kept of the events from `floor_ms` on; `complete` is False until those that were
-    applied before the user was marked are among them. `reach` has the partitions asked for, as far
-    as they are known.
+    The store keeps the times of events from `floor_ms` on. `complete` is False until they include
+    those of the events that were applied before the user was marked. `reach` has the requested
+    partitions, as far as they are known.
     """
 
     floor_ms: int
@@ -64,7 +64,7 @@ class History(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """A batch of events, folded: applying it once or many times gives the same state."""
+    """A folded batch of events: applying it once or many times gives the same state."""
 
     users: dict[UserId, UserChange] = field(default_factory=dict)
     retire: set[ItemId] = field(default_factory=set)
@@ -72,23 +72,23 @@ class Changes:
     scattered: dict[UserId, UserState] = field(default_factory=dict)
     """States of users whose events have times. An item changes unless the store has a later state."""
     catalogue: UserState | None = None
-    """The retired items, whose events always have times: an item that is "liked" is retired."""
+    """The retired items, whose events always have times; "liked" means retired here."""
     homes: Homes | None = None
-    """What the caller believes; None where the changes do not depend on it."""
+    """What the caller believes; None if the changes do not depend on it."""
 
 
 class Advance(NamedTuple):
-    """A step of one partition: from where the caller believes the store to be, to where."""
+    """A step of one partition: from the position that the caller expects, to the next one."""
 
     expected: int | None
     next: int
 
 
 class Lookup(NamedTuple):
-    """What one batch of requests needs to know, read in one round trip.
+    """What one batch of requests needs, read in one round trip.
 
-    `positions` were read before `likes`: a like below a position is in the sets. `likes` is
-    aligned with the users asked for, each item once; a user without likes has none.
+    `positions` were read before `likes`, so a like below a position is in the sets. `likes` is
+    aligned with the requested users, each item once; empty for a user without likes.
     """
 
     positions: list[int | None]
@@ -98,7 +98,7 @@ class Lookup(NamedTuple):
 
 
 class Eviction(NamedTuple):
-    """Whether the store removes data to make room: its policy, and how many keys it has removed."""
+    """Whether the store evicts data to make room: its policy, and the keys it has evicted."""
 
     policy: str
     evicted_keys: int
@@ -107,65 +107,65 @@ class Eviction(NamedTuple):
 class LikeStore(Protocol):
     """Likes per user, retired items, applied positions, the current model. Thread-safe.
 
-    Every method raises `TransientError` when the store is out of reach, loading, out of
+    Every method raises `TransientError` when the store cannot be reached, is loading, out of
     memory or read-only, and `SettingsError` when it refuses the credentials.
     """
 
     def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
-        """Return how far each partition is applied (the next offset); None where nothing is."""
+        """Return the applied position of each partition (the next offset); None before the first."""
 
     def logs(self, partitions: Sequence[TopicPartition]) -> list[str | None]:
-        """Return which log each partition's position is of; None where it was never noted."""
+        """Return the id of the log that each partition's position is of; None if not noted."""
 
     def note_logs(self, log: str, partitions: Sequence[TopicPartition]) -> None:
-        """Note that the positions of these partitions are of this log from now on."""
+        """Note that the positions of these partitions are of this log."""
 
     def epochs(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
-        """Return under which leader epoch what is applied was written; None where it was never noted."""
+        """Return the leader epoch of each partition's last applied event; None if not noted."""
 
     def note_epochs(self, epochs: Mapping[TopicPartition, int]) -> None:
-        """Note under which leader epochs the last applied events of these partitions were written."""
+        """Note the leader epochs of the last applied events of these partitions."""
 
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """Apply a batch and move the positions, all or nothing.
 
         Raises:
-            PositionMovedError: a position is not where the caller believed; nothing was done.
-            HomesMovedError: a user was marked as scattered meanwhile; nothing was done.
+            PositionMovedError: a position is not the expected one; nothing was applied.
+            HomesMovedError: a user was marked as scattered meanwhile; nothing was applied.
         """
 
     def homes(self, partitioner: Partitioner, partitions: int) -> Homes:
-        """Return what was noted first in this store; these are noted where nothing was."""
+        """Return the homes in the store; if there are none, store these and return them."""
 
     def scattered(
         self, users: Sequence[UserId], partitions: Sequence[int]
     ) -> list[Scattered | None]:
-        """Return what is known of each user, with the reach in these partitions; None: not marked."""
+        """Return each user's mark, with the reach in these partitions; None if not marked."""
 
     def scatter(self, floors_ms: Mapping[UserId, int], homes: Homes) -> Homes:
         """Mark users as scattered from these times on; return the homes with another mark.
 
-        Both at once, except on a Redis Cluster: nobody applies with the old mark after that.
-        Who is marked from an earlier time stays as is; the others are incomplete from now on.
+        Both at once, except on a Redis Cluster: afterwards nobody applies with the old mark. A user
+        who is marked from an earlier time stays as is; the others become incomplete.
         """
 
     def catch_up(self, histories: Mapping[UserId, History]) -> None:
-        """Add what was applied without times; users are complete, unless marked from another time.
+        """Add the states that were applied without times, and make the users complete.
 
-        Idempotent. Each user is caught up all or nothing.
+        Idempotent, and all or nothing for each user. Skips a user who is marked from another time.
         """
 
     def catalogue_reach(self, partitions: Sequence[int]) -> dict[int, Reach]:
-        """Return the reach of the events that retire and restore items, as far as it is known."""
+        """Return the reach of the events that retire and restore items, where it is known."""
 
     def scattered_count(self) -> int:
         """Return how many users are marked as scattered."""
 
     def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
-        """Return what each user likes now, in the order asked; empty sets for strangers."""
+        """Return what each user likes now, in order; an empty set for an unknown user."""
 
     def liked_items(self, users: Sequence[UserId]) -> Sequence[Collection[ItemId]]:
-        """Return what `likes` returns, each item once but not as sets: cheaper for many users."""
+        """Return the same as `likes`, each item once but not in sets: cheaper for many users."""
 
     def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
         """Return what a batch of requests needs, in one round trip."""
@@ -173,17 +173,17 @@ class LikeStore(Protocol):
     def retired(self) -> tuple[int, set[ItemId]]:
         """Return the retired items and their version (read first, so never newer than them).
 
-        Versions have no order, and none comes back, also after the store was lost; 0 before the first.
+        Versions have no order and never repeat, even after the store was lost; 0 before the first.
         """
 
     def scan_users(self, chunk: int) -> Iterator[list[UserId]]:
         """Yield every user with likes, about `chunk` at a time, each at least once.
 
-        Users who come or go meanwhile may or may not be among them.
+        Users who are added or removed meanwhile may be missing.
         """
 
     def count_likes(self, users: Sequence[UserId]) -> int:
-        """Return how many likes these users have together."""
+        """Return the total number of likes of these users."""
 
     def changed_count(self) -> int:
         """Return how many users' likes changed since they were last taken."""
@@ -192,7 +192,7 @@ class LikeStore(Protocol):
         """Remove and return up to `limit` of the users whose likes changed."""
 
     def mark_changed(self, users: Iterable[UserId]) -> None:
-        """Put users back among the changed, after a snapshot that came to nothing."""
+        """Mark users as changed again, after a snapshot that was not used."""
 
     def announce_model(self, announcement: bytes) -> None:
         """Make this the current model's announcement."""
@@ -201,20 +201,19 @@ class LikeStore(Protocol):
         """Return the current model's announcement, or None before the first."""
 
     def acquire_lease(self, name: str, holder: str, ttl_ms: int) -> bool:
-        """Take or renew the named lease; False while somebody else holds it."""
+        """Take or renew the named lease; False while another holder has it."""
 
     def release_lease(self, name: str, holder: str) -> None:
-        """Give the lease back, if this holder has it."""
+        """Release the lease if this holder has it."""
 
     def eviction(self) -> Eviction:
-        """Return whether the store removes data; where several have a part in it, the worst of them.
+        """Return whether the store evicts data; for a cluster, its worst server.
 
-        What turns out to be a replica is connected to again with the next call: its name may lead
-        to the primary by then.
+        After finding a replica, the next call reconnects: the name may lead to the primary by then.
         """
 
     def ping(self) -> None:
-        """Return if the store answers."""
+        """Return once the store answers."""
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""

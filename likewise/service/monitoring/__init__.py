@@ -1,5 +1,5 @@
-"""What a running service tells: that it lives, whether it can work, and what it has done.
+"""What a running service reports over HTTP: health, readiness and metrics.
 
-Workers write into plain objects (`likewise.service.monitoring.heartbeat.Heartbeat`, their own stats). The endpoint
-(`likewise.service.monitoring.endpoint`) reads them when somebody asks.
+Workers write to plain objects (a `Heartbeat` and their stats). The endpoint reads those objects for
+each request.
 """

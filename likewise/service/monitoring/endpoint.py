@@ -1,4 +1,4 @@
-"""The HTTP side of monitoring: `/healthz`, `/readyz` and `/metrics`, from a thread of its own."""
+"""The HTTP side of monitoring: `/healthz`, `/readyz` and `/metrics`, answered in a thread."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def monitoring(
     *,
     longest_silence_s: float = 60.0,
 ) -> Iterator[int]:
-    """Answer over HTTP for the length of a `with` block; yields the port, 0 where it is off.
+    """Answer over HTTP for the length of a `with` block; yields the port, 0 if monitoring is off.
 
-    A service whose loop has not turned for `longest_silence_s` counts as dead.
+    `/healthz` fails once the loop has not run for `longest_silence_s`.
 
     Raises:
-        SettingsError: the port can't be listened on.
+        SettingsError: the server cannot listen on the port.
     """
     if not settings.port:
         yield 0
         return
-    # Only where it is on: a server that starts has no time for what it does not use.
+    # Imported only if it is on, to keep the start short.
     from likewise.service.monitoring.http import PageServer
     from likewise.service.monitoring.pages import pages
 

@@ -1,4 +1,4 @@
-"""Whether a worker's loop still turns, and what it does where that takes long."""
+"""Whether a worker's loop still runs, and what it does during long work."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def nothing(_value: float) -> None:
-    """Stand in for an observer where nobody observes."""
+    """Do nothing: the observer where there is no monitoring."""
 
 
 class Work(NamedTuple):
-    """What a loop does that may take long: since when, and how long is too long."""
+    """Long work in a loop: since when, and how long it may take."""
 
     doing: str
     since_s: float
@@ -23,28 +23,28 @@ class Work(NamedTuple):
 
 
 class Heartbeat:
-    """When a worker's loop last turned, and whether it could work then.
+    """When a worker's loop last ran, and whether it was ready then.
 
-    Only the worker beats; any thread may read.
+    Only the worker writes; any thread may read.
     """
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
-        """Not ready before the first beat says so."""
+        """Not ready before the first beat."""
         self._clock_s = clock_s
         self._beaten_at_s: float | None = None
         self._work: Work | None = None
         self.ready = False
 
     def beat(self, *, ready: bool) -> None:
-        """Note that the loop turns; `ready` is whether it has what it needs to work."""
+        """Note that the loop runs; `ready` is whether it has what it needs to work."""
         self._beaten_at_s = self._clock_s()
         self.ready = ready
 
     @contextmanager
     def busy(self, doing: str, *, at_most_s: float) -> Iterator[None]:
-        """Count as busy, not as stuck, for the length of a `with` block, but no longer than that.
+        """Count as busy and not as stuck for the length of a `with` block, up to `at_most_s`.
 
-        `doing` is one word, for people: "ranking".
+        `doing` is a word for `/healthz`: "ranking".
         """
         self._work = Work(doing, self._clock_s(), at_most_s)
         try:
@@ -55,7 +55,7 @@ class Heartbeat:
 
     @property
     def doing(self) -> str | None:
-        """What the loop is busy with, and since when; None where it is with nothing."""
+        """What the loop is busy with, and for how long; None if it is not busy."""
         work = self._work
         return work and f"{work.doing} since {self._clock_s() - work.since_s:.0f} s"
 
@@ -63,14 +63,14 @@ class Heartbeat:
     def silent_s(self) -> float:
         """Seconds since the last beat; 0 before the first.
 
-        A worker that starts waits as long as it takes, for servers or for a first model.
+        A starting worker may wait for servers or for a first model without a limit.
         """
         return 0.0 if self._beaten_at_s is None else self._clock_s() - self._beaten_at_s
 
     def stuck_s(self, longest_silence_s: float) -> float | None:
-        """Return for how long the loop has not turned, if that is too long; None if it is not.
+        """Return for how long the loop has been silent if that is too long, else None.
 
-        Without a beat it may be silent for `longest_silence_s`, busy for as long as it said.
+        It may be silent for `longest_silence_s`, and busy for as long as it announced.
         """
         silent_s, work = self.silent_s, self._work
         if work is not None and self._clock_s() - work.since_s <= work.at_most_s:

@@ -1,4 +1,4 @@
-"""A small HTTP server that slow, idle and endless clients cannot keep others from."""
+"""A small HTTP server in which slow, idle or endless clients cannot block others."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from likewise.settings import MonitoringSettings
 
-# One request and its answer: a health check takes milliseconds.
+# For one request and its response; a health check takes milliseconds.
 _EXCHANGE_S = 5.0
 _MAX_HEAD_BYTES = 8 * 1024
-# Each holds a file descriptor. Beyond that the oldest one makes room: who asks at once is answered at once.
+# Each holds a file descriptor. Beyond that the oldest is dropped, so that a prompt client is served.
 _MAX_CONNECTIONS = 200
 _TEXT = "text/plain; charset=utf-8"
 _REASONS = {
@@ -33,7 +33,7 @@ _REASONS = {
 
 
 class Page(NamedTuple):
-    """An answer over HTTP."""
+    """An HTTP response."""
 
     status: int
     content_type: str
@@ -46,15 +46,15 @@ class Page(NamedTuple):
 
 
 class PageServer:
-    """Answers GET from a thread, one request a connection, between `start` and `close`."""
+    """Answers GET in a thread, one request per connection, between `start` and `close`."""
 
     def __init__(
         self, settings: MonitoringSettings, pages: Mapping[str, Callable[[], Page]]
     ) -> None:
-        """Listen already; connections wait until `start`.
+        """Listen; connections wait until `start`.
 
         Raises:
-            SettingsError: the port can't be listened on.
+            SettingsError: the server cannot listen on the port.
         """
         self._pages = pages
         self._loop = asyncio.new_event_loop()
@@ -68,18 +68,18 @@ class PageServer:
         except OSError as error:
             self._loop.close()
             raise SettingsError(
-                f"monitoring.port (LIKEWISE_MONITORING_PORT): can't listen on "
-                f"{settings.host}:{settings.port}: {error.strerror}; choose another, or 0 for none"
+                f"monitoring.port (LIKEWISE_MONITORING_PORT): cannot listen on "
+                f"{settings.host}:{settings.port}: {error.strerror}; choose another port, or 0 for none"
             ) from error
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._run, name="monitoring", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def close(self) -> None:
-        """Return when the port is free again; connections that are open are dropped."""
+        """Drop open connections, and return when the port is free again."""
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
 
@@ -113,26 +113,28 @@ class PageServer:
                 writer.close()
                 await writer.wait_closed()
         except (OSError, EOFError, asyncio.CancelledError):
-            writer.transport.abort()  # what the client has not read by now, it does not want
+            writer.transport.abort()  # the client has had enough time to read
         finally:
             del self._open[task]
 
     async def _answer(self, reader: asyncio.StreamReader) -> tuple[Page, bool]:
-        """Return the page, and whether its body is wanted."""
+        """Return the page, and whether to send its body."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
-            return Page.text(431, f"a request's head has at most {_MAX_HEAD_BYTES} bytes"), True
+            return Page.text(
+                431, f"the request head must have at most {_MAX_HEAD_BYTES} bytes"
+            ), True
         words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
-            return Page.text(400, "this is no request of HTTP/1"), True
+            return Page.text(400, "this is not an HTTP/1 request"), True
         method, path, _ = words
         if method not in {"GET", "HEAD"}:
-            return Page.text(405, "there is only GET"), True
+            return Page.text(405, "only GET is supported"), True
         page = self._pages.get(path.partition("?")[0])
         if page is None:
-            return Page.text(404, f"there are {', '.join(self._pages)}"), method == "GET"
-        with suppress(Exception):  # a page that fails must say so, and not hang up
+            return Page.text(404, f"the pages are {', '.join(self._pages)}"), method == "GET"
+        with suppress(Exception):  # a failing page still gets a response
             return page(), method == "GET"
         return Page.text(500, "this page failed"), method == "GET"
 

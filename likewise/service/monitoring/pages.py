@@ -1,4 +1,4 @@
-"""What `/healthz`, `/readyz` and `/metrics` say."""
+"""The pages `/healthz`, `/readyz` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def pages(
     metrics: ServiceMetrics[StatsT], stats: StatsT, longest_silence_s: float
 ) -> dict[str, Callable[[], Page]]:
-    """Return what answers for each path; see `likewise.service.monitoring.endpoint.monitoring`."""
+    """Return the function that makes the page of each path; see `likewise.service.monitoring.endpoint.monitoring`."""
     registry = registry_of(metrics, stats)
     service, heartbeat = metrics.service, stats.heartbeat
 

@@ -1,4 +1,4 @@
-"""The store on Redis; the only package that imports redis."""
+"""The store on Redis. No other package imports redis."""
 
 from likewise.store.redis.store import RedisStore
 

@@ -1,8 +1,8 @@
-"""How a batch becomes Redis commands, and how they are applied with the positions.
+"""How a batch becomes Redis commands, and the script that applies it with the positions.
 
-On one server a script does it all at once: compare the positions, change the sets, move the
-positions. Nothing comes between, and a server that is out of memory or read-only refuses it
-before its first write. See docs/decisions/0001-positions-live-in-redis.md.
+On one server the script is atomic: it compares the positions, changes the sets and moves the
+positions. A server that is out of memory or read-only refuses it before its first write. See
+docs/decisions/0001-positions-live-in-redis.md.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 Command = tuple[str | bytes | int, ...]
 VERSION_BITS = 62
-"""Of a version of the retired items: enough never to be drawn twice, and still Redis's integer."""
+"""Bits of a version of the retired items: it never repeats, and fits an integer of Redis."""
 NOWHERE = ""
-"""Stands for the position of a partition of which nothing is applied."""
+"""The position of a partition of which nothing is applied."""
 
 # Lua's unpack puts the members on a stack of 8,000 values.
 _MEMBERS_PER_WRITE = 5_000
 
-# KEYS: what has to be as expected (positions, homes), then one key a write, two a `MERGE`.
+# KEYS: those with an expected value (positions, homes), then one for each write, two for a `MERGE`.
 # ARGV: their number; expected and next for each; command, count and members for each write.
-# Returns what is stored if any is not as expected, else nothing. An error names its key.
+# Returns the stored values if one is not as expected, else nothing. An error names its key.
 _APPLY = (
     MERGE_FUNCTION
     + """
@@ -65,7 +65,7 @@ _KEY_AT_FAULT = re.compile(r"\{key (\d+)\}")
 
 
 class Expectation(NamedTuple):
-    """What a key has to hold for a batch to be applied, and what it holds from then on."""
+    """The value that a key must have for a batch to be applied, and its value after that."""
 
     key: str
     expected: str | int
@@ -73,7 +73,7 @@ class Expectation(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One command that changes one key; `MERGE` changes the times beside it as well."""
+    """One command that changes one key; `MERGE` changes the key of its times, too."""
 
     command: str
     key: str
@@ -82,7 +82,7 @@ class Write(NamedTuple):
 
 
 def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
-    """Yield what applies the changes, in the order in which it has to happen for each key."""
+    """Yield the writes that apply the changes, in the order that each key needs."""
     for user_id, change in changes.users.items():
         key = keys.likes(user_id)
         if change.forget:
@@ -99,7 +99,7 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
     if changes.retire or changes.restore or changes.catalogue is not None:
         yield from set_writes("SADD", keys.retired, changes.retire)
         yield from set_writes("SREM", keys.retired, changes.restore)
-        # Drawn and not counted: after Redis was lost a counter would come back to the same numbers.
+        # Random, since a counter would repeat its numbers after Redis was lost.
         yield Write("SET", keys.retired_version, [str(secrets.randbits(VERSION_BITS))])
 
 
@@ -119,9 +119,9 @@ def set_writes(command: str, key: str, members: Collection[str]) -> Iterator[Wri
 
 
 def apply_script(expectations: Sequence[Expectation], batch: Iterable[Write]) -> Command:
-    """Return the command that applies the batch if every key holds what is expected.
+    """Return the command that applies the batch if every key has its expected value.
 
-    Its reply is empty when it did, else what the keys hold.
+    Its reply is empty if it did, else the values of the keys.
     """
     key_names = [one.key for one in expectations]
     arguments: list[str | int] = [len(expectations)]
@@ -135,7 +135,7 @@ def apply_script(expectations: Sequence[Expectation], batch: Iterable[Write]) ->
     return ("EVAL", _APPLY, len(key_names), *key_names, *arguments)
 
 
-def key_of(command: Command, complaint: str) -> str:
-    """Return the key that the complaint is about: the command's, or the one a script names."""
-    named = _KEY_AT_FAULT.search(complaint)
+def key_of(command: Command, error: str) -> str:
+    """Return the key that the error is about: the command's, or the one that a script names."""
+    named = _KEY_AT_FAULT.search(error)
     return str(command[2 + int(named[1])] if named else command[1])

@@ -1,8 +1,8 @@
-"""Reading many keys at once, without what redis-py does for each single command.
+"""Reads many keys at once, without redis-py's work for each command.
 
-A snapshot reads every user's set, a server those of a batch of requests. Of redis-py's pipeline, packing,
-looking up callbacks and making a set of each reply take more time than the reply's parser; none of it
-is needed here.
+A snapshot reads every user's set, a server the sets of a batch of requests. In redis-py's pipeline
+packing commands, looking up callbacks and making sets takes longer than parsing the replies. None of
+that is needed here.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Read = tuple[str, str]
 def read_all(client: Redis, reads: Sequence[Read]) -> list[Any]:
     """Return the reply to each command, in their order; a set is a list, in no order.
 
-    One round trip on one connection, which is closed if anything goes wrong: what was not read
-    of it must not be taken for the reply to somebody's next command.
+    One round trip on one connection. An error closes it, since an unread reply must not be taken for
+    the reply to the next command.
 
     Raises:
-        RedisError: as redis-py raises it; the first reply that is a refusal counts.
+        RedisError: as redis-py raises it, for the first reply that is an error.
     """
     pool = client.connection_pool
     connection: Any = pool.get_connection()  # its methods have no types
@@ -40,7 +40,7 @@ def read_all(client: Redis, reads: Sequence[Read]) -> list[Any]:
 
 
 def _packed(name: str, key: str) -> bytes:
-    """Return the command as the protocol has it (RESP: an array of two bulk strings)."""
+    """Return the command in Redis's protocol (RESP: an array of two bulk strings)."""
     encoded = key.encode()
     return b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
         len(name),

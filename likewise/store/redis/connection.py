@@ -1,4 +1,4 @@
-"""From settings to a Redis client: nothing connects before the first command."""
+"""Makes a Redis client from settings. Nothing connects before the first command."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _REDIRECTIONS = 3
 
 
 def address(settings: RedisSettings) -> str:
-    """Return where Redis is, for people: never with a user or a password.
+    """Return the address of Redis for messages, without user and password.
 
     Raises:
-        SettingsError: the settings can't be used.
+        SettingsError: the settings cannot be used.
     """
     url = read_url(settings.url)
     connection_options(settings, url)
@@ -37,10 +37,10 @@ def address(settings: RedisSettings) -> str:
 
 
 def connect(settings: RedisSettings) -> Client:
-    """Return a client. A cluster is asked for its nodes at once, a single server for nothing.
+    """Return a client. For a cluster this reads the list of nodes; otherwise nothing connects yet.
 
-    With Sentinel, each new connection asks the sentinels for the primary first. The client tries
-    nothing again by itself: callers do, and log it.
+    With Sentinel, each new connection first asks the sentinels for the primary. The client does not
+    retry: the callers do, and log it.
     """
     url = read_url(settings.url)
     options = connection_options(settings, url)
@@ -52,7 +52,7 @@ def connect(settings: RedisSettings) -> Client:
 
 
 def disconnect(client: Client) -> None:
-    """Close the client's idle connections; those in use go when they are let go of."""
+    """Close the client's idle connections; those in use close when they are released."""
     if isinstance(client, RedisCluster):
         for node in client.get_nodes():  # type: ignore[no-untyped-call]  # redis-py left it out
             if node.redis_connection is not None:
@@ -66,10 +66,10 @@ def disconnect(client: Client) -> None:
 
 
 def connection_options(settings: RedisSettings, url: RedisUrl) -> dict[str, Any]:
-    """Return the client library's options; what the settings say goes before the URL.
+    """Return the client library's options; the settings take precedence over the URL.
 
     Raises:
-        SettingsError: they contradict each other, or a file can't be read.
+        SettingsError: they contradict each other, or a file cannot be read.
     """
     options = dict(url.options)
     if settings.username is not None:
@@ -78,7 +78,7 @@ def connection_options(settings: RedisSettings, url: RedisUrl) -> dict[str, Any]
         options["password"] = settings.password.reveal()
     if not url.sentinels and (settings.sentinel_username or settings.sentinel_password):
         raise SettingsError(
-            "redis.sentinel_username and redis.sentinel_password would not be used: redis.url "
+            "redis.sentinel_username and redis.sentinel_password need Sentinel: redis.url "
             "(LIKEWISE_REDIS_URL) must begin with redis+sentinel:// or rediss+sentinel://"
         )
     if settings.cluster and not allows_slot_tags(settings.key_prefix):
@@ -95,9 +95,9 @@ def _common_options(settings: RedisSettings) -> dict[str, Any]:
         "socket_timeout": settings.timeout_s,
         "socket_connect_timeout": settings.timeout_s,
         "health_check_interval": _HEALTH_CHECK_INTERVAL_S,
-        "protocol": 2,  # sets and strings need no more, and every proxy speaks it
+        "protocol": 2,  # enough for sets and strings, and every proxy supports it
         "decode_responses": True,
-        # A member that somebody else wrote and that is no UTF-8 is shown, not raised over.
+        # A foreign member that is not UTF-8 must not raise.
         "encoding_errors": "replace",
     }
 
@@ -111,18 +111,18 @@ def _tls_options(settings: RedisSettings, url: RedisUrl) -> dict[str, Any]:
     files = {name: str(path) for name, path in given.items() if path is not None}
     if files and not url.tls:
         raise SettingsError(
-            "redis.ssl_cafile, redis.ssl_certfile and redis.ssl_keyfile would not be used: "
-            "redis.url (LIKEWISE_REDIS_URL) must begin with rediss:// for TLS"
+            "redis.ssl_cafile, redis.ssl_certfile and redis.ssl_keyfile need TLS: redis.url "
+            "(LIKEWISE_REDIS_URL) must begin with rediss://"
         )
     for path in files.values():
         try:
-            open(path, "rb").close()  # the client would try again and again
+            open(path, "rb").close()  # the client would retry for ever
         except OSError as error:
             raise SettingsError(
-                f"redis.ssl_cafile, redis.ssl_certfile or redis.ssl_keyfile: {path!r} can't be "
+                f"redis.ssl_cafile, redis.ssl_certfile or redis.ssl_keyfile: {path!r} cannot be "
                 f"read: {error.strerror}"
             ) from error
-    # Said although it is the default: no version of the client library may think otherwise.
+    # The defaults, spelled out in case a version of the client library changes them.
     checks = {"ssl_cert_reqs": "required", "ssl_check_hostname": True} if url.tls else {}
     return files | checks
 
@@ -157,7 +157,7 @@ def _connect_cluster(url: RedisUrl, options: dict[str, Any]) -> Client:
         )
     options.pop("connection_class", None)
     options.setdefault("host", "localhost")
-    # These retries follow redirections while slots move; each one is immediate.
+    # These immediate retries follow redirections while slots move.
     return RedisCluster(retry=Retry(NoBackoff(), _REDIRECTIONS), ssl=url.tls, **options)
 
 

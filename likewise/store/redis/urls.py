@@ -1,4 +1,4 @@
-"""What `redis.url` may say: where Redis is, and nothing about how carefully to talk to it."""
+"""Parses `redis.url`, which has the address of Redis and no security options."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _FORM = (
     "percent-encoded"
 )
 _CHECKED = (
-    "likewise always verifies the certificate; name the authority to trust in redis.ssl_cafile "
+    "likewise always verifies the certificate; set the trusted authority in redis.ssl_cafile "
     "(LIKEWISE_REDIS_SSL_CAFILE)"
 )
 _TIMEOUT = "set redis.timeout_s (LIKEWISE_REDIS_TIMEOUT_S)"
-# Options that clients of other projects take in a URL, and what to do about each here.
+# Options that other clients accept in a URL, and what to use instead.
 _INSTEAD = {
     "username": "set redis.username (LIKEWISE_REDIS_USERNAME)",
     "password": "set redis.password (LIKEWISE_REDIS_PASSWORD), or LIKEWISE_REDIS_PASSWORD_FILE",
@@ -40,7 +40,7 @@ _STRICT = {"ssl_cert_reqs": {"required", "cert_required"}, "ssl_check_hostname":
 
 
 class RedisUrl(NamedTuple):
-    """Where Redis is: the client library's options, and with Sentinel whom to ask for the primary."""
+    """A parsed URL: the client library's options, and with Sentinel the sentinels to ask."""
 
     options: dict[str, Any]
     sentinels: tuple[tuple[str, int], ...] = ()
@@ -53,7 +53,7 @@ class RedisUrl(NamedTuple):
 
     @property
     def address(self) -> str:
-        """For people: never with a user or a password."""
+        """The address for messages, without user and password."""
         if self.sentinels:
             return (
                 f"{self.service} of {','.join(f'{host}:{port}' for host, port in self.sentinels)}"
@@ -64,10 +64,10 @@ class RedisUrl(NamedTuple):
 
 
 def read_url(url: str) -> RedisUrl:
-    """Return what the URL says.
+    """Return the parsed URL.
 
     Raises:
-        SettingsError: it is no Redis URL, or has an option that does not belong there. The sentence
+        SettingsError: it is not a Redis URL, or has an option that is not allowed. The sentence
             shows neither a password nor an option's value.
     """
     try:
@@ -81,7 +81,7 @@ def read_url(url: str) -> RedisUrl:
         _check_database(url)
         return RedisUrl(_parsed(url))
     except ValueError:
-        # Not `from error`: a password with an unescaped `/` or `#` is quoted in its text.
+        # Not `from error`, whose text would quote a password with an unescaped `/` or `#`.
         raise SettingsError(_FORM) from None
 
 
@@ -109,20 +109,20 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 def _check_options(url: str) -> None:
     query = url.partition("?")[2].partition("#")[0]
-    if "@" in query:  # rather a password with an unescaped `?`, which must not be quoted
+    if "@" in query:  # probably a password with an unescaped `?`; do not quote it
         raise ValueError("no options")
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name == "db" or value.lower() in _STRICT.get(name, ()):
             continue
-        remedy = _INSTEAD.get(name, "remove it; the settings of [redis] say everything else")
+        remedy = _INSTEAD.get(name, "remove it; use the settings in [redis]")
         raise SettingsError(
-            f"redis.url (LIKEWISE_REDIS_URL) has the option {name!r}, and only `db` may be there: "
+            f"redis.url (LIKEWISE_REDIS_URL) has the option {name!r}, but only `db` is allowed: "
             f"{remedy}"
         )
 
 
 def _check_database(url: str) -> None:
-    """Raise where the client library would pass over a path that is no number."""
+    """Raise if the path is not a number, which the client library would ignore."""
     parts = urlsplit(url)
     database = dict(parse_qsl(parts.query)).get("db", "")
     if parts.scheme != "unix" and not database:
