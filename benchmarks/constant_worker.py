@@ -12,7 +12,7 @@ from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
 from likewise.messages.ids import ItemId
 from likewise.messages.replies import ModelStamp, Recommendations, RecommendedItem, encode_reply
-from likewise.messages.requests import CORRELATION_HEADER
+from likewise.messages.reply_routes import CORRELATION_HEADER
 from likewise.records import TopicPartition
 from likewise.service.signals import stop_on_signals
 from likewise.settings_loader import load_settings

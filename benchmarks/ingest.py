@@ -21,7 +21,8 @@ from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
-from likewise.messages.events import Like, decode_event, encode_event, event_key
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import Like, encode_event, event_key
 from likewise.records import TopicPartition
 from likewise.store.keys import Keys
 from likewise.store.redis import RedisStore

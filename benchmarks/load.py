@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.rig import PATIENCE_S, TookTooLongError, user_of
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
-from likewise.messages.requests import (
-    CORRELATION_HEADER,
-    REPLY_TOPIC_HEADER,
-    Request,
-    encode_request,
-    partition_header,
-)
+from likewise.messages.reply_routes import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
+from likewise.messages.requests import Request, encode_request
 from likewise.records import TopicPartition
 
 if TYPE_CHECKING:

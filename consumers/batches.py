@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import InvalidInputError
 from likewise.messages.dead_letters import DeadLetter
-from likewise.messages.events import decode_event
+from likewise.messages.event_decoding import decode_event
 from likewise.records import TopicPartition
 
 if TYPE_CHECKING:

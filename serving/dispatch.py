@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from likewise.errors import InvalidInputError, SettingsError, TransientError, UndeliverableError
 from likewise.messages.dead_letters import DeadLetter, send_dead_letters
 from likewise.messages.replies import ErrorBody, encode_reply
-from likewise.messages.requests import reply_headers
+from likewise.messages.reply_routes import reply_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError
 from likewise.messages import requests
+from likewise.messages.reply_routes import reply_route
 from likewise.records import TopicPartition
 
 if TYPE_CHECKING:
-    from likewise.messages.requests import ReplyRoute, Request
+    from likewise.messages.reply_routes import ReplyRoute
+    from likewise.messages.requests import Request
     from likewise.records import Record
 
     Requester = tuple[str, int | None]
@@ -69,9 +71,9 @@ def read_request(
         request = requests.read_request(record)
     except InvalidInputError as reason:
         if reason.code == "invalid_reply_partition":  # its sender names a partition, so it listens
-            return InvalidRequest(record, reason, requests.reply_route(record, default_reply_topic))
-        return InvalidRequest(record, reason, requests.reply_route(record))
-    route = requests.reply_route(record, default_topic=default_reply_topic)
+            return InvalidRequest(record, reason, reply_route(record, default_reply_topic))
+        return InvalidRequest(record, reason, reply_route(record))
+    route = reply_route(record, default_topic=default_reply_topic)
     return OpenRequest(record, request, route, received_at_ms)
 
 

@@ -13,7 +13,7 @@ from serving.incoming import record_id_of
 
 if TYPE_CHECKING:
     from likewise.messages.replies import Recommendations
-    from likewise.messages.requests import ReplyRoute
+    from likewise.messages.reply_routes import ReplyRoute
     from likewise.records import Record
     from serving.incoming import InvalidRequest, OpenRequest, RecordId
 

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError, SettingsError
-from likewise.messages.requests import REPLY_PARTITION_HEADER
+from likewise.messages.reply_routes import REPLY_PARTITION_HEADER
 
 if TYPE_CHECKING:
     from likewise.log.topic_listing import TopicListing
     from likewise.log.topics import Topics
-    from likewise.messages.requests import ReplyRoute
+    from likewise.messages.reply_routes import ReplyRoute
 
 
 class ReplyTopics:

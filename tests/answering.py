@@ -15,7 +15,8 @@ from likewise.messages.replies import (
     RecommendedItem,
     encode_reply,
 )
-from likewise.messages.requests import decode_request, reply_headers, reply_route
+from likewise.messages.reply_routes import reply_headers, reply_route
+from likewise.messages.requests import decode_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics, TopicSpec
-from likewise.messages.requests import (
+from likewise.messages.reply_routes import (
     CORRELATION_HEADER,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,

@@ -14,7 +14,7 @@ from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics, TopicSpec
 from likewise.messages.announcements import encode_announcement
 from likewise.messages.ids import ItemId, UserId
-from likewise.messages.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
+from likewise.messages.reply_routes import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
 from likewise.models.files import write_model
 from likewise.models.holder import ModelHolder, load_model
 from likewise.ranking.recipe import Recipe

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import LikewiseError, TransientError, UndeliverableError
-from likewise.messages.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
+from likewise.messages.reply_routes import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
 from likewise.retry import delays_s
 
 if TYPE_CHECKING:

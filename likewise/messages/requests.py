@@ -1,9 +1,8 @@
-"""Requests: what a service asks, how the bytes are read, and where the reply has to go."""
+"""Requests: what a service asks, and how its JSON is read and written."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,29 +11,27 @@ from likewise.messages.foreign_forms import explained
 from likewise.messages.ids import ItemId, UserId, parse_item_id, parse_user_id
 from likewise.messages.json_input import decode_json
 from likewise.messages.positions import Position
+from likewise.messages.reply_routes import (
+    MAX_REQUEST_BYTES,
+    REPLY_PARTITION_HEADER,
+    parse_reply_partition,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from likewise.records import Record
 
-MAX_REQUEST_BYTES = 256 * 1024
 MAX_COUNT = 1_000
 MAX_LISTED_ITEMS = 10_000
 MAX_DEADLINE_MS = 3_600_000
 DEFAULT_COUNT = 10
 
-CORRELATION_HEADER = "kafka_correlationId"
-REPLY_TOPIC_HEADER = "kafka_replyTopic"
-REPLY_PARTITION_HEADER = "kafka_replyPartition"
-MAX_PARTITION = 2**31 - 1
-_MAX_PARTITION_DIGITS = 10
-
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One question: for a user, for an ad-hoc session (`liked`), or beside an item.
+    """A request for a user, for an anonymous visitor (`liked`), or for items like one item.
 
-    With `similar_to`, a `user_id` may be given as well: what that user likes is then left out.
+    `similar_to` may come with a `user_id`: what that user likes is then left out.
     """
 
     user_id: UserId | None = None
@@ -44,13 +41,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     exclude: tuple[ItemId, ...] = ()
     explain: bool = False
     diversity: float = 0.0
-    """From 0 to 1: how much an item counts less that is like those before it."""
+    """From 0 to 1: how strongly items unlike those before them are preferred."""
     novelty: float = 0.0
-    """From 0 to 1: how much popular items count less."""
+    """From 0 to 1: how strongly less popular items are preferred."""
     include_liked: bool = False
-    """Whether what the user likes already may be recommended again."""
+    """Whether items that the user already likes may be recommended."""
     fill: bool = True
-    """Whether popular items follow where the model has evidence for fewer than `count`."""
+    """Whether popular items fill up the answer if the model has evidence for fewer than `count`."""
     after: Position | None = None
     deadline_ms: int | None = None
 
@@ -58,17 +55,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Request)}
 
 
-class ReplyRoute(msgspec.Struct, frozen=True):
-    """Where a reply goes and how the requester recognises it."""
-
-    topic: str
-    partition: int | None = None
-    correlation_id: bytes | None = None
-    request_id: str | None = None
-
-
 class _Body(msgspec.Struct):
-    """The JSON object as it may arrive; unknown fields are ignored, and null means not given."""
+    """The JSON object. Unknown fields are ignored, and null means not given."""
 
     user_id: str | int | None = None
     liked: list[str | int] | None = None
@@ -87,15 +75,7 @@ class _Body(msgspec.Struct):
     reply_to: str | int | None = None
 
 
-class _Route(msgspec.Struct):
-    """The part of a body that says where the reply goes, readable although the rest is not."""
-
-    request_id: Any = None
-    reply_to: Any = None
-
-
 _body_decoder = msgspec.json.Decoder(_Body)
-_route_decoder = msgspec.json.Decoder(_Route)
 
 
 def decode_request(value: bytes | None) -> Request:
@@ -131,7 +111,7 @@ def decode_request(value: bytes | None) -> Request:
 def encode_request(
     request: Request, *, request_id: str | None = None, reply_to: str | None = None
 ) -> bytes:
-    """Return the JSON body of a request: what `decode_request` reads back as the same request."""
+    """Return the JSON body of a request, which `decode_request` decodes to the same request."""
     body: dict[str, object] = {
         name: value
         for name, value in msgspec.structs.asdict(request).items()
@@ -150,55 +130,15 @@ def read_request(record: Record) -> Request:
     """Return the request that a record carries.
 
     Raises:
-        InvalidInputError: its value breaks the wire contract, or the header that names a partition
-            for the reply; the message says so where another serialiser's form is recognised.
+        InvalidInputError: the value or the header of the reply partition breaks the wire contract.
+            The message names another serialiser's form if it is recognised.
     """
     try:
         if record.headers:
-            _partition(dict(record.headers).get(REPLY_PARTITION_HEADER))
+            parse_reply_partition(dict(record.headers).get(REPLY_PARTITION_HEADER))
         return decode_request(record.value)
     except InvalidInputError as reason:
         raise explained(reason, record) from reason
-
-
-@overload
-def reply_route(record: Record, default_topic: str) -> ReplyRoute: ...
-@overload
-def reply_route(record: Record, default_topic: None = None) -> ReplyRoute | None: ...
-def reply_route(record: Record, default_topic: str | None = None) -> ReplyRoute | None:
-    """Return where the record asks to be answered; where it does not say, the default, or None.
-
-    Headers (those of Spring Kafka's ReplyingKafkaTemplate) go before the body's `reply_to`.
-    Works on requests that `decode_request` refuses, and never raises: where the header with the
-    partition can't be read, the route names none.
-    """
-    headers = dict(record.headers)
-    in_body = _route_in(record.value)
-    named = _text(headers.get(REPLY_TOPIC_HEADER)) or _string(in_body.reply_to)
-    topic = named or default_topic
-    if topic is None:
-        return None
-    partition = None
-    with suppress(InvalidInputError):
-        partition = _partition(headers.get(REPLY_PARTITION_HEADER))
-    return ReplyRoute(
-        topic=topic,
-        partition=partition,
-        correlation_id=headers.get(CORRELATION_HEADER),
-        request_id=_string(in_body.request_id),
-    )
-
-
-def reply_headers(route: ReplyRoute) -> list[tuple[str, bytes]]:
-    """Return the headers of the reply: the correlation id, its bytes untouched."""
-    if route.correlation_id is None:
-        return []
-    return [(CORRELATION_HEADER, route.correlation_id)]
-
-
-def partition_header(partition: int) -> tuple[str, bytes]:
-    """Return the header that asks for a reply on one partition (4 bytes, big-endian)."""
-    return (REPLY_PARTITION_HEADER, partition.to_bytes(4, "big"))
 
 
 def _check_numbers(request: Request) -> None:
@@ -221,53 +161,10 @@ def _check_subject(request: Request) -> None:
             "missing_field", "a request needs `user_id`, `liked` or `similar_to`"
         )
     if request.liked is not None and (request.user_id or request.similar_to):
-        raise InvalidInputError(
-            "ambiguous_subject", "`liked` stands instead of `user_id` and `similar_to`"
-        )
+        raise InvalidInputError("ambiguous_subject", "`liked` replaces `user_id` and `similar_to`")
 
 
 def _item_ids(field: str, raw: Sequence[str | int]) -> tuple[ItemId, ...]:
     if len(raw) > MAX_LISTED_ITEMS:
         raise InvalidInputError("too_large", f"`{field}` names more than {MAX_LISTED_ITEMS} items")
     return tuple(parse_item_id(item, field) for item in raw)
-
-
-def _route_in(value: bytes | None) -> _Route:
-    if value is None or len(value) > MAX_REQUEST_BYTES:
-        return _Route()
-    try:
-        return _route_decoder.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _Route()
-
-
-def _partition(raw: bytes | None) -> int | None:
-    """Return the partition that a header names; None where there is no header, or it has no value.
-
-    Digits, perhaps in quotes, are text: as an integer they would be above 500 million.
-    """
-    if raw is None:
-        return None
-    if len(raw) == 4 and raw[:1] < b'"':
-        number = int.from_bytes(raw, "big")
-    else:
-        digits = raw.strip(b'"')
-        number = int(digits) if digits.isdigit() and len(digits) <= _MAX_PARTITION_DIGITS else -1
-    if not 0 <= number <= MAX_PARTITION:
-        raise InvalidInputError(
-            "invalid_reply_partition",
-            f"`{REPLY_PARTITION_HEADER}` is {raw[:16]!r}: neither four bytes, big-endian, nor the "
-            "digits of a partition's number",
-        )
-    return number
-
-
-def _text(raw: bytes | None) -> str | None:
-    """Return the header's text; quotes around it, as JSON serialisers write them, are taken off."""
-    return raw.decode(errors="replace").strip('"') or None if raw else None
-
-
-def _string(raw: object) -> str | None:
-    if isinstance(raw, bool) or not isinstance(raw, str | int):
-        return None
-    return str(raw) or None

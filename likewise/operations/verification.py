@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError
 from likewise.log.ranges import read_between
-from likewise.messages.events import RestoreItem, RetireItem, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import RestoreItem, RetireItem
 from likewise.operations.expected_state import Difference, ExpectedState
 from likewise.records import TopicPartition
 from likewise.store.port import Advance, Changes, History, UserChange

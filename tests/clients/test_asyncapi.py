@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from likewise.messages.events import Like, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import Like
 from likewise.testing.memory_log import MemoryRecord
 from tests.clients.programs import BUILT, HERE, check
 from tests.running_up import ROOT

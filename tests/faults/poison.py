@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from likewise.messages.events import MAX_EVENT_BYTES
+from likewise.messages.event_decoding import MAX_EVENT_BYTES
 
 if TYPE_CHECKING:
     import random

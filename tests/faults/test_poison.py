@@ -18,7 +18,8 @@ from likewise.errors import InvalidInputError
 from likewise.log.ranges import read_between
 from likewise.log.topics import Topics
 from likewise.messages.dead_letters import decode_dead_letter
-from likewise.messages.events import Like, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import Like
 from likewise.messages.ids import ItemId, UserId
 from likewise.operations.dead_letter_replay import Cursor, read_dead_letters, replay
 from likewise.records import UNREADABLE_CODES

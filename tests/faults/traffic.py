@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import LikewiseError
 from likewise.messages.positions import Position
-from likewise.messages.requests import CORRELATION_HEADER, REPLY_TOPIC_HEADER
+from likewise.messages.reply_routes import CORRELATION_HEADER, REPLY_TOPIC_HEADER
 from likewise.records import TopicPartition
 from tests.faults.crc32_client import Crc32Client
 from tests.faults.ledger import Ask, Ledger

@@ -21,10 +21,11 @@ with atheris.instrument_imports(include=["likewise"]):
     from likewise.errors import InvalidInputError, ModelFileError, ReplyError
     from likewise.messages.announcements import decode_announcement
     from likewise.messages.dead_letters import decode_dead_letter
-    from likewise.messages.events import decode_event
+    from likewise.messages.event_decoding import decode_event
     from likewise.messages.positions import Position
     from likewise.messages.replies import decode_reply
-    from likewise.messages.requests import read_request, reply_route
+    from likewise.messages.reply_routes import reply_route
+    from likewise.messages.requests import read_request
     from likewise.testing.memory_log import MemoryRecord
 
 HEADERS = [

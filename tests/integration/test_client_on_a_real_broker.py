@@ -12,7 +12,8 @@ from likewise.embedded import EmbeddedBroker, free_port
 from likewise.errors import UndeliverableError
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
-from likewise.messages.events import Like, Unlike, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import Like, Unlike
 from likewise.messages.ids import ItemId, UserId
 from tests.answering import answering
 from tests.services import kafka_settings

@@ -15,7 +15,7 @@ import pytest
 from likewise.log.topics import TopicSpec
 from likewise.messages.dead_letters import decode_dead_letter
 from likewise.messages.ids import UserId
-from likewise.messages.requests import REPLY_TOPIC_HEADER
+from likewise.messages.reply_routes import REPLY_TOPIC_HEADER
 from likewise.records import TopicPartition
 from tests.consuming import caught_up, consuming
 from tests.requesting import requester, serving, settings_for

@@ -19,7 +19,8 @@ from likewise.embedded import embedded_redis
 from likewise.log.partitioners import partition_of
 from likewise.log.ranges import read_between
 from likewise.log.topics import Topics
-from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike
 from likewise.messages.ids import ItemId, UserId
 from likewise.operations.verification import Verifier
 from tests.consuming import caught_up, consuming, opened, send, settings_for

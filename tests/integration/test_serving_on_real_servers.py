@@ -14,7 +14,7 @@ import pytest
 import redis
 from threadpoolctl import threadpool_info
 
-from likewise.messages.requests import CORRELATION_HEADER
+from likewise.messages.reply_routes import CORRELATION_HEADER
 from likewise.records import TopicPartition
 from likewise.settings_loader import environment_of
 from likewise.store.port import Advance, Changes

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from likewise.errors import InvalidInputError, ModelFileError, ReplyError
 from likewise.messages.announcements import Announcement, decode_announcement
 from likewise.messages.dead_letters import DeadLetter, decode_dead_letter
-from likewise.messages.events import Event, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import Event
 from likewise.messages.replies import Recommendations, decode_reply
 from likewise.messages.requests import Request, decode_request
 from likewise.testing.memory_log import MemoryRecord

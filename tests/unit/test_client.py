@@ -19,10 +19,11 @@ from likewise import (
 )
 from likewise.errors import UndeliverableError
 from likewise.log.topics import Topics
-from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.replies import ErrorBody, ErrorReply
-from likewise.messages.requests import (
+from likewise.messages.reply_routes import (
     CORRELATION_HEADER,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,

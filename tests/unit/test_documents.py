@@ -19,18 +19,19 @@ from likewise import __version__
 from likewise.cli.app import app
 from likewise.errors import InvalidInputError, ReplyError
 from likewise.log.topics import Topics
-from likewise.messages import events, requests
+from likewise.messages import event_decoding, requests
 from likewise.messages.announcements import TOPIC_KEY, decode_announcement
 from likewise.messages.codes import DEAD_LETTERS, REPLY_ERRORS
 from likewise.messages.dead_letters import DeadLetter, decode_dead_letter, encode_headers
-from likewise.messages.events import ACTIONS, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import ACTIONS
 from likewise.messages.replies import decode_reply
-from likewise.messages.requests import (
+from likewise.messages.reply_routes import (
     CORRELATION_HEADER,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,
-    decode_request,
 )
+from likewise.messages.requests import decode_request
 from likewise.records import UNREADABLE_CODES, TopicPartition
 from likewise.settings_loader import setting_names
 from likewise.testing.memory_log import MemoryRecord
@@ -152,7 +153,7 @@ def test_asyncapi_yaml_names_the_topics_actions_headers_and_version_of_the_code(
 
 @pytest.mark.parametrize("kind", ["event", "request"])
 def test_asyncapi_yaml_has_every_field_that_the_code_reads_and_no_other(kind: str) -> None:
-    read = {"event": events._Body, "request": requests._Body}[kind].__struct_fields__
+    read = {"event": event_decoding._Body, "request": requests._Body}[kind].__struct_fields__
     envelope = {"specversion", "type", "data", "data_base64"}  # of CloudEvents
     messages = [name for name, said in SAID_BY_ASYNCAPI.items() if said == kind]
     declared = {

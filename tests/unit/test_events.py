@@ -14,22 +14,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import InvalidInputError
-from likewise.messages.events import (
+from likewise.messages.event_decoding import (
     MAX_EVENT_BYTES,
+    _Body,
+    _decode_usual_form,
+    _UsualBody,
+    decode_any_form,
+    decode_event,
+)
+from likewise.messages.event_times import event_time_ms
+from likewise.messages.events import (
     Event,
     ForgetUser,
     Like,
     RestoreItem,
     RetireItem,
     Unlike,
-    _Body,
-    _decode_usual_form,
-    _UsualBody,
-    decode_any_form,
-    decode_event,
     encode_event,
     event_key,
-    event_time_ms,
 )
 from likewise.messages.ids import ItemId, UserId
 

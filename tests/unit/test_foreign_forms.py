@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import InvalidInputError
-from likewise.messages.events import decode_event
+from likewise.messages.event_decoding import decode_event
 from likewise.messages.foreign_forms import explained
 from likewise.messages.requests import read_request
 from likewise.testing.memory_log import MemoryRecord

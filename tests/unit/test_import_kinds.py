@@ -21,7 +21,8 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from likewise.cli.app import app
-from likewise.messages.events import decode_event, event_time_ms
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.event_times import event_time_ms
 from likewise.messages.times import parse_time_ms
 from likewise.operations.files.errors import LikeFileError
 from likewise.operations.files.fields import MalformedError, split_fields

@@ -7,7 +7,8 @@ import pytest
 from likewise.client.bulk import BulkPublisher
 from likewise.errors import TransientError, UndeliverableError
 from likewise.log.topics import TopicSpec
-from likewise.messages.events import Like, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import Like
 from likewise.messages.ids import ItemId, UserId
 from likewise.operations.applied import wait_until_applied
 from likewise.records import TopicPartition

@@ -21,24 +21,26 @@ from likewise.messages.replies import (
     decode_reply,
     encode_reply,
 )
-from likewise.messages.requests import (
+from likewise.messages.reply_routes import (
     CORRELATION_HEADER,
-    MAX_COUNT,
-    MAX_DEADLINE_MS,
-    MAX_LISTED_ITEMS,
     MAX_PARTITION,
     MAX_REQUEST_BYTES,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,
     ReplyRoute,
+    partition_header,
+    reply_headers,
+    reply_route,
+)
+from likewise.messages.requests import (
+    MAX_COUNT,
+    MAX_DEADLINE_MS,
+    MAX_LISTED_ITEMS,
     Request,
     _Body,
     decode_request,
     encode_request,
-    partition_header,
     read_request,
-    reply_headers,
-    reply_route,
 )
 from likewise.testing.memory_log import MemoryRecord
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import InvalidInputError
-from likewise.messages.events import Like, encode_event, event_time_ms
+from likewise.messages.event_times import event_time_ms
+from likewise.messages.events import Like, encode_event
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.times import iso_time, parse_time_ms
 from likewise.testing.memory_log import MemoryRecord

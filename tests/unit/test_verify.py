@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from consumers.fold import fold
 from likewise.errors import InvalidInputError, PositionMovedError
 from likewise.log.topics import TopicSpec
+from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import (
     ForgetUser,
     Like,
     RestoreItem,
     RetireItem,
     Unlike,
-    decode_event,
     encode_event,
     event_key,
 )

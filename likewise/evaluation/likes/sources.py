@@ -10,7 +10,8 @@ from likewise.evaluation.errors import EvaluationError
 from likewise.evaluation.likes.table import LikeTable, Split
 from likewise.evaluation.likes.until import EventCollector, check_offsets
 from likewise.log.ranges import read_between
-from likewise.messages.events import decode_event, event_time_ms
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.event_times import event_time_ms
 from likewise.messages.positions import Position
 
 if TYPE_CHECKING:

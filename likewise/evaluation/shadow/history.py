@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import InvalidInputError
 from likewise.log.ranges import offsets_before, read_between
-from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, decode_event
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem
 from likewise.messages.positions import Position
 
 if TYPE_CHECKING:

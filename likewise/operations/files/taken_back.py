@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError
 from likewise.log.ranges import read_between
-from likewise.messages.events import ForgetUser, Like, Unlike, decode_event, event_time_ms
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.event_times import event_time_ms
+from likewise.messages.events import ForgetUser, Like, Unlike
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ import pytest
 from likewise.errors import InvalidInputError, SettingsError
 from likewise.log.topic_listing import FOUND_FOR_S, MISSING_FOR_S, TopicListing
 from likewise.log.topics import Topics, TopicSpec
-from likewise.messages.requests import ReplyRoute
+from likewise.messages.reply_routes import ReplyRoute
 from likewise.settings import ServingSettings
 from likewise.testing import MemoryBroker
 from serving.reply_topics import ReplyTopics

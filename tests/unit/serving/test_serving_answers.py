@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from likewise.messages.requests import CORRELATION_HEADER
+from likewise.messages.reply_routes import CORRELATION_HEADER
 from likewise.settings import ServingSettings
 from likewise.store.port import Changes
 from tests.serving_rig import (

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from likewise.errors import (
     ForeignDataError,
 )
-from likewise.messages.requests import CORRELATION_HEADER
+from likewise.messages.reply_routes import CORRELATION_HEADER
 from likewise.ranking import recommend as ranking
 from likewise.testing import MemoryStore
 from serving import answering

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from likewise.log.topics import TopicSpec
 from likewise.messages.ids import ItemId, UserId
-from likewise.messages.requests import ReplyRoute, Request
+from likewise.messages.reply_routes import ReplyRoute
+from likewise.messages.requests import Request
 from likewise.records import TopicPartition
 from likewise.settings import ServingSettings
 from likewise.testing.memory_log import MemoryRecord

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from structlog.testing import capture_logs
 
-from likewise.messages.requests import CORRELATION_HEADER
+from likewise.messages.reply_routes import CORRELATION_HEADER
 from tests.serving_rig import (
     REPLIES,
     Rig,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from likewise.messages.requests import CORRELATION_HEADER
+from likewise.messages.reply_routes import CORRELATION_HEADER
 from likewise.store.port import Changes
 from tests.serving_rig import (
     BLOCK_ITEMS,

@@ -9,7 +9,7 @@ from likewise.errors import (
     SettingsError,
 )
 from likewise.log.topics import TopicSpec
-from likewise.messages.requests import (
+from likewise.messages.reply_routes import (
     CORRELATION_HEADER,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,
