@@ -1,17 +1,17 @@
-"""One error tree, branching by what the caller does about it.
+"""One error tree, with a branch for each way in which a caller handles an error.
 
 =========================  =====================================================
 branch                     the caller
 =========================  =====================================================
 `InvalidInputError`        dead-letters the record, or answers with the error
-`TransientError`           tries again with backoff; nothing was lost
+`TransientError`           retries with backoff; nothing was lost
 `PositionMovedError`       reads the log again from the position Redis names
-`ForeignDataError`         exits with the sentence
+`ForeignDataError`         exits with the message
 `ModelFileError`           keeps the model it has
-`SettingsError`            exits with the sentence
-`MissingExtraError`        exits with the sentence
+`SettingsError`            exits with the message
+`MissingExtraError`        exits with the message
 `ReplyError`               handles the code the server answered with
-`ReplyTimeoutError`        tries again, or goes on without recommendations
+`ReplyTimeoutError`        retries, or continues without recommendations
 =========================  =====================================================
 """
 
@@ -39,28 +39,28 @@ class InvalidInputError(LikewiseError):
 
 
 class TransientError(LikewiseError):
-    """A server was out of reach, busy or refused for now; the same call may succeed later.
+    """A server could not be reached, was busy or refused temporarily; the same call may succeed later.
 
-    `server` is "kafka", "redis" or "other": what to look at, where an alert says so.
+    `server` is "kafka", "redis" or "other": the server at fault.
     """
 
     server: Literal["kafka", "redis", "other"] = "other"
 
     def of(self, server: Literal["kafka", "redis"]) -> Self:
-        """Return this very error, with the server at fault noted."""
+        """Return this error, with the server at fault."""
         self.server = server
         return self
 
 
 class UndeliverableError(LikewiseError):
-    """The broker will never take this record as it is (too large, no such topic)."""
+    """The broker will never accept this record (too large, no such topic)."""
 
 
 class PositionMovedError(LikewiseError):
-    """Redis holds another log position than the caller believed; nothing was applied.
+    """Redis has another position than the caller expected; nothing was applied.
 
-    `stored` maps each partition in doubt to the position Redis holds: ahead when another
-    consumer has taken over the partition, behind (or None) when Redis lost its last writes.
+    `stored` maps each partition in doubt to the position in Redis: ahead if another consumer now owns
+    the partition, behind (or None) if Redis has lost its last writes.
     """
 
     def __init__(self, stored: Mapping[TopicPartition, int | None]) -> None:
@@ -76,7 +76,7 @@ class HomesMovedError(LikewiseError):
 
 
 class ForeignDataError(LikewiseError):
-    """A Redis key of ours holds what likewise never writes; the sentence names the key."""
+    """A Redis key has a value that likewise never writes; the message names the key."""
 
 
 class ModelFileError(LikewiseError):
@@ -84,11 +84,11 @@ class ModelFileError(LikewiseError):
 
 
 class SettingsError(LikewiseError):
-    """A setting can't be used; the sentence names the setting, its value and the mend."""
+    """A setting is not usable; the message names the setting, its value and the fix."""
 
 
 class MissingExtraError(LikewiseError):
-    """A part of likewise was used whose dependencies are not installed."""
+    """A dependency of the part of likewise in use is not installed."""
 
 
 class ReplyError(LikewiseError):
@@ -101,4 +101,4 @@ class ReplyError(LikewiseError):
 
 
 class ReplyTimeoutError(LikewiseError, TimeoutError):
-    """No reply came within the time the caller gave."""
+    """No reply arrived within the caller's timeout."""

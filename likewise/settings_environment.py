@@ -1,4 +1,4 @@
-"""`LIKEWISE_…` variables: which are settings, which are Kubernetes' own, and which are misspelt."""
+"""Sorts `LIKEWISE_…` variables: settings, variables of Kubernetes, and unknown ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ENV_PREFIX = "LIKEWISE_"
 CONFIG_VARIABLE = "LIKEWISE_CONFIG"
 STRICT_VARIABLE = "LIKEWISE_STRICT_SETTINGS"
 
-# Read elsewhere: the loader's own, and which servers the test suite runs against.
+# Read elsewhere: by the loader, and by the test suite to choose its servers.
 _OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, STRICT_VARIABLE, "LIKEWISE_TEST_SERVERS"})
 
-# Kubernetes tells every pod of every Service, in variables named after the Service: one called
-# `likewise-redis` gives LIKEWISE_REDIS_SERVICE_HOST and the like (enableServiceLinks, on by default).
+# Kubernetes adds variables for every Service to every pod (enableServiceLinks, on by default): a
+# Service `likewise-redis` adds LIKEWISE_REDIS_SERVICE_HOST and others.
 _SERVICE_LINK = re.compile(
     r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -26,7 +26,7 @@ _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
 
 class Given(NamedTuple):
-    """One setting that the environment gives."""
+    """A setting in the environment."""
 
     table: str
     name: str
@@ -35,7 +35,7 @@ class Given(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """One variable that looks like a setting and is none."""
+    """A variable that looks like a setting but is unknown."""
 
     variable: str
     remedy: str
@@ -47,10 +47,10 @@ class Unknown(NamedTuple):
 def sort_variables(
     environ: Mapping[str, str], known: Collection[tuple[str, str]]
 ) -> tuple[list[Given], list[Unknown]]:
-    """Return the settings that the variables give, and the variables that are no setting.
+    """Return the settings in the environment, and the unknown variables.
 
-    `known` has (table, name) of every setting. Variables that Kubernetes makes for a Service are in
-    neither list, also where one has a setting's name: LIKEWISE_MONITORING_PORT=tcp://10.0.0.9:9100.
+    `known` has (table, name) of every setting. Variables that Kubernetes adds for a Service are in
+    neither list, even with the name of a setting: LIKEWISE_MONITORING_PORT=tcp://10.0.0.9:9100.
     """
     settings = {f"{ENV_PREFIX}{table}_{name}".upper(): (table, name) for table, name in known}
     given, unknown = [], []
@@ -67,7 +67,7 @@ def sort_variables(
 
 
 def is_service_link(variable: str, value: str) -> bool:
-    """Whether Kubernetes made this variable for a Service whose name begins with `likewise`."""
+    """Whether Kubernetes added this variable for a Service whose name begins with `likewise`."""
     name = variable.removeprefix(ENV_PREFIX)
     if _SERVICE_LINK.fullmatch(name):
         return True
@@ -75,7 +75,7 @@ def is_service_link(variable: str, value: str) -> bool:
 
 
 def wants_strictness(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the environment asks for unknown variables to be errors."""
+    """Whether the environment makes unknown variables errors."""
     return environ.get(STRICT_VARIABLE, "").strip().lower() in {"1", "true", "yes", "on"}
 
 

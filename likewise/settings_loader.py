@@ -1,4 +1,4 @@
-"""Reading settings: file, then environment, then options; every mistake is named with its remedy."""
+"""Reads settings from the file, the environment and options. Errors name the source and the fix."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def load_settings(
 
     `file` defaults to `$LIKEWISE_CONFIG`, else `likewise.toml` in the working directory where
     there is one. `options` are dotted names (`"redis.url"`) with values; None means not given.
-    Variables that are no setting are passed over (`unknown_variables` returns them), unless
-    `strict` or `$LIKEWISE_STRICT_SETTINGS` makes them errors: others put variables there, too.
+    Unknown variables are ignored (`unknown_variables` returns them), unless `strict` or
+    `$LIKEWISE_STRICT_SETTINGS` makes them errors.
 
     Raises:
         SettingsError: a source can't be read, the file names an unknown setting, or a value is
@@ -63,9 +63,9 @@ def setting_origins(
     environ: Mapping[str, str] = os.environ,
     options: Mapping[str, object] | None = None,
 ) -> dict[str, str]:
-    """Return, by dotted name, where each setting that is given was given, in words.
+    """Return, by dotted name, a description of where each setting was set.
 
-    The arguments are those of `load_settings`; what only has its default is not among them.
+    The arguments are those of `load_settings`. Settings with their default are left out.
 
     Raises:
         SettingsError: a source can't be read.
@@ -78,9 +78,9 @@ def setting_origins(
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[Unknown]:
-    """Return the variables that begin with `LIKEWISE_` and are no setting, by name.
+    """Return the unknown variables that begin with `LIKEWISE_`, sorted by name.
 
-    What Kubernetes adds for Services named `likewise-…` is not among them.
+    Variables that Kubernetes adds for Services named `likewise-…` are left out.
     """
     return sort_variables(environ, _settable())[1]
 
@@ -95,7 +95,7 @@ def setting_names() -> list[tuple[str, str]]:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Return variables that give another process these settings (those that are not defaults)."""
+    """Return variables that pass these settings to another process; defaults are left out."""
     variables = {}
     for table, name in setting_names():
         value = getattr(getattr(settings, table), name)
@@ -111,7 +111,7 @@ _TABLES: dict[str, Any] = get_type_hints(Settings)
 def _gather(
     file: Path | None, environ: Mapping[str, str], options: Mapping[str, object]
 ) -> tuple[Tables, dict[tuple[str, str], str]]:
-    """Return what the sources give, the last word of each setting, and who has it."""
+    """Return the final value of each setting that a source sets, and its origin."""
     tables = _from_file(file, environ)
     origins = {
         (table, name): f"`{name}` in [{table}] of the settings file"
@@ -148,7 +148,7 @@ def _from_file(file: Path | None, environ: Mapping[str, str]) -> Tables:
 
 
 def _settable() -> list[tuple[str, str]]:
-    """Return (table, name) of all that a variable can set: settings, and files of secrets."""
+    """Return (table, name) of everything that a variable can set: settings, and files of secrets."""
     files = [
         (table, f"{name}{_FILE_SUFFIX}")
         for table, kind in _TABLES.items()
@@ -175,7 +175,7 @@ def _convert(table: str, values: Mapping[str, object], origins: Mapping[Any, str
 
 def _value(origin: str, value: object, hint: object, *, secret: bool) -> object:
     try:
-        # strict=False: environment variables are text, "8" has to serve as a number.
+        # strict=False, since environment variables are text: "8" must be accepted as a number.
         return msgspec.convert(value, hint, strict=False, dec_hook=_from_text)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         shown = Secret(value) if secret else value
@@ -185,7 +185,7 @@ def _value(origin: str, value: object, hint: object, *, secret: bool) -> object:
 def _from_text(kind: type, value: object) -> object:
     if kind in (Path, Secret) and isinstance(value, str | Path):
         return kind(value)
-    raise TypeError("Expected `str`")  # msgspec makes its own error of it
+    raise TypeError("Expected `str`")  # msgspec turns it into a ValidationError
 
 
 def _secrets(kind: Any) -> set[str]:

@@ -15,13 +15,8 @@ from likewise.cli.context import CommandLine, command_line
 from likewise.cli.evaluation_tables import print_evaluation
 from likewise.cli.options import Json
 from likewise.cli.output import complain, print_json
-from likewise.cli.reading_options import (
-    LayoutTeller,
-    check_source,
-    complain_of_rows,
-    refusal,
-    with_reading_options,
-)
+from likewise.cli.reading_options import check_source, with_reading_options
+from likewise.cli.reading_report import LayoutTeller, complain_of_rows, refusal
 from likewise.errors import LikewiseError
 from likewise.operations.files.options import ReadOptions
 

@@ -17,13 +17,8 @@ from likewise.cli.exit_codes import FAILED, ROWS_LEFT_OUT
 from likewise.cli.likes_sink import sink_of
 from likewise.cli.options import Json
 from likewise.cli.output import complain, duration, print_json, progress, stdout
-from likewise.cli.reading_options import (
-    LayoutTeller,
-    check_source,
-    complain_of_rows,
-    refusal,
-    with_reading_options,
-)
+from likewise.cli.reading_options import check_source, with_reading_options
+from likewise.cli.reading_report import LayoutTeller, complain_of_rows, refusal
 from likewise.errors import LikewiseError
 from likewise.operations.files.options import ReadOptions
 

@@ -1,8 +1,7 @@
-"""Dead letters: records that could not be understood, kept whole with the reason.
+"""Dead letters: refused records, kept unchanged with the reason.
 
-A dead letter has the key, value and headers of the record it holds, and headers beside them that
-say why it is one and where it stood. So it can be looked at with any Kafka tool, and sent again as
-it was.
+A dead letter has the key, value and headers of the record, and additional headers with the reason
+and the source. Any Kafka tool can show it, and it can be sent again unchanged.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ _MAX_DETAIL_CHARACTERS = 500
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A record, why it could not be understood, and where it stood.
+    """A record, the reason why it was refused, and its source.
 
-    `code` is stable and `detail` for people, as in `InvalidInputError`; `timestamp_ms` is when the
-    record was made, since the epoch. `truncated_bytes` is the size of a value that the broker would
-    not take; `value` is then None and the record can't be sent again.
+    `code` is stable and `detail` is for people, as in `InvalidInputError`; `timestamp_ms` is the
+    record's timestamp. `truncated_bytes` is the size of a value that the broker did not accept;
+    `value` is then None, and the record can't be sent again.
     """
 
     code: str
@@ -52,14 +51,14 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, bytes], ...] = ()
     truncated_bytes: int | None = None
     last_offset: int | None = None
-    """Given where the value is no record's, but what the log holds up to there instead of records."""
+    """Set if the value is not a record's but the raw bytes of the log up to this offset."""
 
     @classmethod
     def of(cls, record: Record, reason: InvalidInputError) -> DeadLetter:
-        """Return the dead letter that holds this record.
+        """Return the dead letter for this record.
 
-        A record that was a dead letter once loses the headers of its former reason. Of one that
-        can't be read the bytes are kept, and it is its own reason.
+        A record that was a dead letter before loses the headers of the former reason. An unreadable
+        record brings its own reason, and its raw bytes are kept.
         """
         if isinstance(record, Unreadable):
             return cls._of_unreadable(record)
@@ -94,7 +93,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
-    """Return the headers of the record that carries the dead letter; its key and value are its own."""
+    """Return the headers of the dead letter's record; its key and value are those of the letter."""
     facts: dict[str, object] = {
         _REASON: letter.code,
         _DETAIL: letter.detail,
@@ -115,7 +114,7 @@ def decode_dead_letter(record: Record) -> DeadLetter:
     """Return the dead letter that a record of the dead-letter topic carries.
 
     Raises:
-        InvalidInputError: somebody else wrote the record.
+        InvalidInputError: the record is not a dead letter.
     """
     facts = {name: value for name, value in record.headers if name.startswith(_PREFIX)}
     try:
@@ -139,12 +138,12 @@ def decode_dead_letter(record: Record) -> DeadLetter:
 
 
 def send_dead_letters(sink: Sink, topic: str, letters: Sequence[DeadLetter]) -> None:
-    """Return once the broker has confirmed every dead letter.
+    """Return when the broker has confirmed every dead letter.
 
-    One that is too large for the topic goes without its value. Blocks for up to half a minute.
+    Sends a letter that is too large for the topic without its value. Blocks for up to 30 s.
 
     Raises:
-        TransientError: some are not confirmed; to send all of them again doubles the others.
+        TransientError: some are not confirmed; sending all again duplicates the others.
     """
     deliveries = [(letter, _send(sink, topic, letter)) for letter in letters]
     for letter, delivery in deliveries:
@@ -158,7 +157,7 @@ def send_dead_letters(sink: Sink, topic: str, letters: Sequence[DeadLetter]) -> 
 
 
 def _send(sink: Sink, topic: str, letter: DeadLetter) -> Delivery | None:
-    """Queue the dead letter; None where it is found too large at once."""
+    """Queue the dead letter; return None if it is too large."""
     try:
         return sink.send(topic, letter.value, key=letter.key, headers=encode_headers(letter))
     except UndeliverableError:
@@ -172,7 +171,7 @@ def _send_truncated(sink: Sink, topic: str, letter: DeadLetter) -> None:
             CONFIRMATION_TIMEOUT_S
         )
     except UndeliverableError as error:
-        # Not the record's fault any more: the topic is missing, or takes next to nothing.
+        # Not the record's fault: the topic is missing, or its size limit is tiny.
         raise TransientError(f"no dead letter can be written to {topic}: {error}") from error
 
 
