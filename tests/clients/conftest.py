@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def builds() -> Iterator[dict[str, Future[None]]]:
-    """All builds, under way, one after another: there are few cores, and two share an environment."""
+    """All builds, one after another: there are few cores, and two builds share an environment."""
     with ThreadPoolExecutor(1) as pool:
         yield {program.name: pool.submit(build, program) for program in [*PROGRAMS, MODELINA]}
         pool.shutdown(cancel_futures=True)

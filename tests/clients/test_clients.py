@@ -1,4 +1,4 @@
-"""Clients in six languages' libraries: what they publish counts, and what they are told is right.
+"""Six client libraries: their events count, and the replies to them are right.
 
 Each program likes, unlikes, forgets, publishes in transactions, and asks, with every codec; it prints
 a line of JSON for each thing done.
@@ -35,21 +35,21 @@ def store(deployment: RunningUp) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="session")
-def told(program: Program, deployment: RunningUp) -> list[dict[str, Any]]:
+def output(program: Program, deployment: RunningUp) -> list[dict[str, Any]]:
     """What the program says it did, in order."""
     lines = run(program, deployment.bootstrap_servers, program.name).splitlines()
     return [json.loads(line) for line in lines]
 
 
-def done(told: list[dict[str, Any]], what: str) -> list[str]:
-    return [line.get("codec", "") for line in told if line["did"] == what]
+def done(output: list[dict[str, Any]], what: str) -> list[str]:
+    return [line.get("codec", "") for line in output if line["did"] == what]
 
 
 def test_a_like_counts_whatever_its_codec_and_an_unlike_takes_it_back(
-    program: Program, told: list[dict[str, Any]], store: redis.Redis
+    program: Program, output: list[dict[str, Any]], store: redis.Redis
 ) -> None:
-    assert done(told, "like") == CODECS
-    assert done(told, "unlike") == [""]
+    assert done(output, "like") == CODECS
+    assert done(output, "unlike") == [""]
     wait_until(
         lambda: store.smembers(f"likes:{program.name}") == set(CATS[: len(CODECS)]),
         lambda: f"five cats and no dog; there is {store.smembers(f'likes:{program.name}')}",
@@ -58,9 +58,9 @@ def test_a_like_counts_whatever_its_codec_and_an_unlike_takes_it_back(
 
 
 def test_who_is_forgotten_is_gone_and_what_was_aborted_never_counts(
-    program: Program, told: list[dict[str, Any]], store: redis.Redis
+    program: Program, output: list[dict[str, Any]], store: redis.Redis
 ) -> None:
-    assert [line["did"] for line in told if line["did"] in ("forget", "kept", "aborted")] == [
+    assert [line["did"] for line in output if line["did"] in ("forget", "kept", "aborted")] == [
         "forget",
         "kept",
         "aborted",
@@ -75,10 +75,10 @@ def test_who_is_forgotten_is_gone_and_what_was_aborted_never_counts(
 
 
 def test_every_question_is_answered_with_the_likes_before_it(
-    program: Program, told: list[dict[str, Any]]
+    program: Program, output: list[dict[str, Any]]
 ) -> None:
-    assert done(told, "ask") == CODECS
-    for line in told:
+    assert done(output, "ask") == CODECS
+    for line in output:
         if line["did"] != "ask":
             continue
         reply = line["reply"]

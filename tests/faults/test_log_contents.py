@@ -12,7 +12,8 @@ import pytest
 
 from likewise import Likewise
 from likewise.errors import TransientError
-from likewise.log.topics import Topics
+from likewise.log.kafka import KafkaBroker
+from likewise.log.topics import Topics, TopicSpec
 from likewise.messages.events import ForgetUser, Like, encode_event, event_key
 from likewise.messages.ids import ItemId, UserId
 from likewise.operations.status import kafka_status
@@ -28,7 +29,6 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from likewise.log.kafka import KafkaBroker
     from likewise.messages.events import Event
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
@@ -172,6 +172,26 @@ def test_an_aborted_request_is_not_answered_and_a_reply_behind_markers_is_receiv
             producer.abort_transaction()
             assert client.recommend("bob").items
         assert {request.user_id for request in seen} == {ANN, BOB}
+
+
+@pytest.mark.timeout(180)
+def test_topics_that_the_broker_compresses_with_zstd_are_read_by_consumers_servers_and_clients(
+    settings: Settings,
+) -> None:
+    topics = Topics(settings.kafka.topic_prefix)
+    names = (topics.likes, topics.requests, topics.replies)
+    with closing(KafkaBroker(settings.kafka)) as broker:
+        broker.ensure_topics([TopicSpec(name, 3, {"compression.type": "zstd"}) for name in names])
+    with (
+        opened(settings) as (broker, store),
+        consuming(settings),
+        answering(broker, topics) as seen,
+        Likewise(settings=settings.kafka, timeout_s=20.0) as client,
+    ):
+        client.like("ann", "dune")
+        wait_until(lambda: store.likes([ANN]) == [{DUNE}], "the like is applied")
+        assert client.recommend("ann").items
+        assert {request.user_id for request in seen} == {ANN}
 
 
 @pytest.mark.timeout(180)

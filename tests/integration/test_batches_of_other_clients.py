@@ -52,7 +52,7 @@ def test_every_codec_counts_and_what_cannot_be_read_costs_no_other_event(
         junk = batch([Sent(b"junk", b"ann", (("h", None),))])
         [no_event] = send(bootstrap_servers, topics.likes, 2, {"junk": junk}).values()
         send(bootstrap_servers, topics.likes, PARTITION, {"after": sound["zstd"]})
-        send(bootstrap_servers, topics.likes, 0, {"beside": sound["snappy"]})
+        send(bootstrap_servers, topics.likes, 0, {"other": sound["snappy"]})
         with consuming(settings) as stats:
             wait_until(lambda: caught_up(broker, store, topics.likes), "all is applied", 20.0)
         assert store.likes([UserId("ann")]) == [{"dune", "alien"}]

@@ -56,7 +56,7 @@ def settings(bootstrap_servers: str, redis_url: str, prefix: str) -> Settings:
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A Redis of the test's own, to be mistreated."""
+    """A Redis for this test alone, which may break it."""
     with EmbeddedRedis(tmp_path / "redis", unrestricted=True) as redis:
         yield redis
 

@@ -73,7 +73,7 @@ def event(item_id: str, **fields: object) -> bytes:
     return json.dumps({"user_id": "42", "item_id": item_id, **fields}).encode()
 
 
-def test_likes_of_other_serialisers_count_or_are_buried_with_what_they_are(
+def test_likes_of_other_serialisers_count_or_become_dead_letters_that_name_them(
     settings: Settings, app: Requester
 ) -> None:
     data = base64.b64encode(event("base64")).decode()
@@ -112,7 +112,7 @@ def test_likes_of_other_serialisers_count_or_are_buried_with_what_they_are(
         assert name in letter.detail
 
 
-def test_requests_of_other_clients_are_answered_or_told_what_they_are(
+def test_requests_of_other_clients_are_answered_or_get_an_error_that_names_them(
     settings: Settings, app: Requester, prefix: str
 ) -> None:
     write_block_model(settings.model.directory, VERSION, blocks=10)

@@ -234,7 +234,7 @@ def test_a_single_build_beside_a_leader_and_a_rollback(settings: Settings, tmp_p
         assert decode_announcement(announced_on_topic(broker, settings)[-1].value or b"") == first
 
 
-def test_a_redis_that_comes_back_empty_is_told_of_the_model_again(
+def test_the_model_is_announced_again_to_a_redis_that_comes_back_empty(
     settings: Settings, prefix: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"

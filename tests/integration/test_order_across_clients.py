@@ -1,4 +1,4 @@
-"""Clients that hash keys differently: whoever forgot stays forgotten, also when Redis is rebuilt."""
+"""Clients that hash keys differently: forgotten users stay forgotten, also when Redis is rebuilt."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def settings(
 
 
 @pytest.mark.timeout(180)
-def test_nobody_who_was_forgotten_comes_back_whatever_partition_is_read_first(
+def test_no_forgotten_user_comes_back_whatever_partition_is_read_first(
     settings: Settings,
 ) -> None:
     with opened(settings) as (broker, store), consuming(settings) as stats, consuming(settings):
-        say_all(broker, settings)
+        publish_all(broker, settings)
         wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "all is applied")
         check(broker, store, settings)
         assert stats.scattered_users > 0
@@ -86,7 +86,7 @@ def test_a_backlog_behind_a_long_history_is_searched_once_for_all_scattered_user
         settings, consumer=msgspec.structs.replace(settings.consumer, max_records=20)
     )
     with opened(settings) as (broker, store):
-        say_all(broker, settings)
+        publish_all(broker, settings)
         with consuming(settings), consuming(settings):
             wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "all is applied")
         check(broker, store, settings)
@@ -122,8 +122,8 @@ def lose_redis(settings: Settings) -> None:
         client.flushall()
 
 
-def say_all(broker: Broker, settings: Settings) -> None:
-    """Publish by two clients in turn, at last with times and keys that others would not use."""
+def publish_all(broker: Broker, settings: Settings) -> None:
+    """Publish with two clients in turn; the last events have old timestamps or quoted keys."""
     topic = likes_topic(settings)
     with by_confluent(settings) as publish:
         for user in USERS:
@@ -136,7 +136,7 @@ def say_all(broker: Broker, settings: Settings) -> None:
     with by_confluent(settings) as publish:
         for user in BACK:
             publish(user, "like", ITEMS[2])
-        # What was said long ago arrives at last: it takes back nothing said since elsewhere.
+        # Late events with old timestamps take back nothing newer from another partition.
         for user in set(USERS) - set(BACK):
             if is_elsewhere(user, settings):
                 publish(user, "like", ITEMS[1], ago_ms=AN_HOUR_MS)
@@ -165,7 +165,7 @@ def is_elsewhere(user: str, settings: Settings) -> bool:
 
 
 def log_of(broker: Broker, topic: str) -> Log:
-    """Return everything in the topic, as the rule of order sees it."""
+    """Return every event of the topic with its timestamp, by partition."""
     partitions = broker.partitions(topic)
     log: defaultdict[int, list[tuple[int, Event]]] = defaultdict(list)
     start, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
@@ -177,7 +177,7 @@ def log_of(broker: Broker, topic: str) -> Log:
 
 @contextmanager
 def by_confluent(settings: Settings) -> Iterator[Callable[..., None]]:
-    """Give what publishes an event with librdkafka as it is; at the end the broker has them all."""
+    """Yield a function that publishes an event with librdkafka's defaults; flush at the end."""
     producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
 
     def publish(

@@ -35,7 +35,7 @@ BLOCKS = range(4, 10)
 
 @pytest.fixture
 def settings(bootstrap_servers: str, redis_url: str, prefix: str, tmp_path: Path) -> Settings:
-    """Settings with which every like is held against the model."""
+    """Settings with which every like is compared with the model."""
     found = settings_for(bootstrap_servers, redis_url, prefix)
     return msgspec.structs.replace(
         found,
@@ -60,7 +60,7 @@ def publish(broker: Broker, settings: Settings, likes: list[Like]) -> None:
         send(sink, Topics(settings.kafka.topic_prefix).likes, likes)
 
 
-def foretold() -> list[Like]:
+def predicted() -> list[Like]:
     """Return the likes that the model expects: each user's missing item."""
     return [Like(user(block), item(block, 0)) for block in BLOCKS]
 
@@ -80,7 +80,7 @@ def test_the_hit_rate_follows_the_likes_and_a_new_model_is_taken_up(settings: Se
             )
             assert stats.quality is not None
             quality = stats.quality
-            publish(broker, settings, foretold())
+            publish(broker, settings, predicted())
             wait_until(lambda: quality.window == len(BLOCKS), "the questions are answered")
             assert (quality.hit_rate, quality.popular_hit_rate) == (1.0, 0.0)
             publish(broker, settings, surprising())
@@ -117,7 +117,7 @@ def test_prometheus_reads_the_hit_rate_off_a_consumer(settings: Settings) -> Non
                 f"there is a model to ask: {lines}",
             )
             assert "likewise_consumer_quality_hit_rate" not in metrics(), "nothing to tell yet"
-            publish(broker, settings, [*foretold(), *surprising()])
+            publish(broker, settings, [*predicted(), *surprising()])
             wait_until(
                 lambda: metrics()["likewise_consumer_quality_window"] == 2 * len(BLOCKS),
                 "the questions are answered",

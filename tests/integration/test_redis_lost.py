@@ -1,4 +1,4 @@
-"""FLUSHALL under running services: the log is read again, and nothing of before lingers or doubles."""
+"""FLUSHALL while services run: the log is read again, and no dead letter is written twice."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
         yield redis
 
 
-def test_likes_come_back_and_the_same_poison_is_not_buried_twice(
+def test_likes_are_restored_and_no_event_becomes_a_dead_letter_twice(
     server: EmbeddedRedis, bootstrap_servers: str, prefix: str
 ) -> None:
     settings = settings_for(bootstrap_servers, server.url, prefix)
@@ -64,12 +64,15 @@ def test_likes_come_back_and_the_same_poison_is_not_buried_twice(
             wait_until(settled, "everything is applied")
             assert len(dead_lettered(broker, topics)) == _POISON
             lose(server)
-            wait_until(settled, "everything is applied again, by the consumer that ran on")
+            wait_until(settled, "everything is applied again, by the same consumer")
         lose(server)
         with consuming(settings):
             wait_until(settled, "everything is applied again, by another consumer")
-            sink.send(topics.likes, b"poison, and new", key=b"new").result(10)
-            wait_until(lambda: len(dead_lettered(broker, topics)) > _POISON, "new poison is buried")
+            sink.send(topics.likes, b"new poison", key=b"new").result(10)
+            wait_until(
+                lambda: len(dead_lettered(broker, topics)) > _POISON,
+                "the new poison is a dead letter",
+            )
         assert (
             len(dead_lettered(broker, topics))
             == len(set(dead_lettered(broker, topics)))
@@ -77,7 +80,7 @@ def test_likes_come_back_and_the_same_poison_is_not_buried_twice(
         )
 
 
-def test_a_server_that_slept_through_the_loss_of_redis_sees_what_is_retired_now(
+def test_a_server_idle_while_redis_was_lost_sees_what_is_retired_now(
     server: EmbeddedRedis, bootstrap_servers: str, prefix: str
 ) -> None:
     settings = settings_for(bootstrap_servers, server.url, prefix)
@@ -96,7 +99,7 @@ def lose(server: EmbeddedRedis) -> None:
 
 
 def dead_lettered(broker: KafkaBroker, topics: Topics) -> list[tuple[TopicPartition, int]]:
-    """Return which records have been buried, as often as they have."""
+    """Return the source of every dead letter."""
     partitions = broker.partitions(topics.dead_letters)
     begin, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
     letters = [found.letter for found in read_dead_letters(broker, begin, end)]

@@ -1,4 +1,4 @@
-"""What Redis refuses, on real servers: who is told what, and that the work goes on afterwards."""
+"""Commands that a real Redis refuses: the error names the cause, and work continues afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WRONG = "wrong/horse#battery"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A Redis of the test's own, to be mistreated."""
+    """A Redis for this test alone, which may break it."""
     with EmbeddedRedis(tmp_path, unrestricted=True) as redis:
         yield redis
 
@@ -146,7 +146,7 @@ def test_a_read_only_replica_refuses_a_batch_whole_until_it_is_the_primary(
         assert store.positions([P0]) == [1]
 
 
-def test_a_redis_that_is_gone_is_waited_for_and_keeps_what_it_was_given(
+def test_after_a_restart_redis_is_used_again_and_has_kept_its_writes(
     server: EmbeddedRedis,
 ) -> None:
     with store_on(server) as store:
@@ -161,7 +161,9 @@ def test_a_redis_that_is_gone_is_waited_for_and_keeps_what_it_was_given(
         assert store.positions([P0]) == [1]
 
 
-def test_a_redis_that_hangs_is_given_up_in_time(server: EmbeddedRedis, operator: Redis) -> None:
+def test_a_redis_that_hangs_is_a_transient_error_after_the_timeout(
+    server: EmbeddedRedis, operator: Redis
+) -> None:
     with store_on(server, timeout_s=0.2) as store:
         store.ping()
         operator.client_pause(2_000)
@@ -246,7 +248,7 @@ def store_on(server: EmbeddedRedis, **more: object) -> Iterator[RedisStore]:
         yield store
 
 
-def test_a_server_that_evicts_is_told_by_a_user_who_may_ask_little(
+def test_eviction_is_noticed_with_the_right_to_info_alone(
     server: EmbeddedRedis, operator: Redis
 ) -> None:
     operator.acl_setuser("asker", enabled=True, nopass=True, commands=["+info"])

@@ -1,6 +1,6 @@
 """A real Apache Kafka that lets nobody in without a password or a certificate.
 
-Whoever is let in may do nothing until ACLs say so (`StandardAuthorizer`).
+An authenticated client has no rights until ACLs grant them (`StandardAuthorizer`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SecuredKafka:
         return KafkaSettings(**(given | changes))  # type: ignore[arg-type]  # a mapping has no field types
 
     def run(self, script: str) -> str:
-        """Run shell commands beside the broker, where everything is allowed; return what they say.
+        """Run shell commands in the broker's container, with all rights; return their output.
 
         `$BOOTSTRAP` is the broker's address there.
         """
@@ -63,7 +63,7 @@ class SecuredKafka:
 
 @contextmanager
 def secured_kafka(certificates: Certificates) -> Iterator[SecuredKafka]:
-    """Yield a new, empty broker; raises `ContainerError` where it can't be had."""
+    """Yield a new, empty broker; raises `ContainerError` if it does not start."""
     passwords, mutual = free_port(), free_port()
 
     def build() -> DockerContainer:
@@ -107,7 +107,7 @@ def _security(certificates: Certificates) -> dict[str, str]:
         "KAFKA_SUPER_USERS": f"User:ANONYMOUS;User:{ADMIN}",
         "KAFKA_SASL_ENABLED_MECHANISMS": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
         "KAFKA_LISTENER_NAME_CLIENTS_PLAIN_SASL_JAAS_CONFIG": f"{plain} {users};",
-        # In these variables ___ stands for a hyphen.
+        # In these variables ___ means a hyphen.
         "KAFKA_LISTENER_NAME_CLIENTS_SCRAM___SHA___256_SASL_JAAS_CONFIG": scram,
         "KAFKA_LISTENER_NAME_CLIENTS_SCRAM___SHA___512_SASL_JAAS_CONFIG": scram,
         "KAFKA_SSL_KEYSTORE_TYPE": "PEM",

@@ -58,7 +58,7 @@ class SecuredRedis:
 
 @contextmanager
 def secured_redis(certificates: Certificates) -> Iterator[SecuredRedis]:
-    """Yield a new, empty server; raises `ContainerError` where it can't be had.
+    """Yield a new, empty server; raises `ContainerError` if it does not start.
 
     It demands a client certificate, as Redis does by default, and a user of its ACL file.
     """

@@ -160,7 +160,7 @@ def _newest_model(its: Settings) -> str:
     return next(iter(list_versions(its.model.directory))).version
 
 
-def test_who_lacks_the_right_to_join_a_group_is_told_where_the_rights_are_listed(
+def test_a_missing_right_to_join_a_group_names_the_page_that_lists_the_rights(
     granted: None, kafka: SecuredKafka
 ) -> None:
     with (

@@ -1,4 +1,4 @@
-"""Redis with TLS and an ACL file: let in by what the settings say, or told plainly what is wrong."""
+"""Redis with TLS and an ACL file: the right credentials connect, wrong ones give a clear error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def refused(settings: RedisSettings) -> str:
     return str(raised.value)
 
 
-def test_user_password_and_certificate_let_in(
+def test_user_password_and_certificate_connect(
     redis_server: SecuredRedis, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -35,14 +35,14 @@ def test_user_password_and_certificate_let_in(
     assert PASSWORD not in caplog.text
 
 
-def test_user_and_password_in_the_url_let_in(redis_server: SecuredRedis) -> None:
+def test_user_and_password_in_the_url_connect(redis_server: SecuredRedis) -> None:
     url = redis_server.url.replace("rediss://", f"rediss://{ADMIN}:{PASSWORD}@")
     settings = redis_server.settings(ADMIN, url=url, username=None, password=None)
     with closing(RedisStore(settings)) as store:
         store.ping()
 
 
-def test_a_wrong_password_is_told_and_not_shown(
+def test_a_wrong_password_is_an_error_that_does_not_show_it(
     redis_server: SecuredRedis, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -51,16 +51,16 @@ def test_a_wrong_password_is_told_and_not_shown(
     assert WRONG.reveal() not in sentence + caplog.text
 
 
-def test_an_unknown_user_is_told(redis_server: SecuredRedis) -> None:
+def test_an_unknown_user_is_an_error(redis_server: SecuredRedis) -> None:
     assert "LIKEWISE_REDIS_USERNAME" in refused(redis_server.settings("nobody"))
 
 
-def test_coming_without_a_password_is_told(redis_server: SecuredRedis) -> None:
+def test_a_missing_password_is_an_error(redis_server: SecuredRedis) -> None:
     settings = redis_server.settings(ADMIN, username=None, password=None)
     assert "LIKEWISE_REDIS_PASSWORD" in refused(settings)
 
 
-def test_a_server_that_another_authority_vouches_for_is_not_trusted(
+def test_a_server_certificate_of_another_authority_is_refused(
     redis_server: SecuredRedis,
 ) -> None:
     stranger = redis_server.certificates.stranger
@@ -68,6 +68,6 @@ def test_a_server_that_another_authority_vouches_for_is_not_trusted(
     assert "LIKEWISE_REDIS_SSL_CAFILE" in sentence
 
 
-def test_a_missing_client_certificate_is_told(redis_server: SecuredRedis) -> None:
+def test_a_missing_client_certificate_is_an_error(redis_server: SecuredRedis) -> None:
     settings = redis_server.settings(ADMIN, ssl_certfile=None, ssl_keyfile=None)
     assert "LIKEWISE_REDIS_SSL_CERTFILE" in refused(settings)

@@ -39,7 +39,7 @@ def producer(servers: str, codec: str, **config: Any) -> AIOKafkaProducer:
 
 
 async def publish(producer: AIOKafkaProducer, user: str, event: dict[str, str]) -> str:
-    """Send an event and return where it stands, as partition:offset."""
+    """Send an event and return its position, as partition:offset."""
     record = await producer.send_and_wait("likes", json.dumps(event).encode(), key=user.encode())
     return f"{record.partition}:{record.offset}"
 

@@ -37,7 +37,7 @@ def producer(servers: str, codec: str, **config: Any) -> Producer:
 
 
 def publish(producer: Producer, user: str, event: dict[str, str]) -> str:
-    """Send an event and return where it stands, as partition:offset."""
+    """Send an event and return its position, as partition:offset."""
     confirmed: list[tuple[KafkaError | None, Message]] = []
     producer.produce(
         "likes", json.dumps(event), key=user, on_delivery=lambda *said: confirmed.append(said)

@@ -60,7 +60,7 @@ func client(servers string, options ...kgo.Opt) *kgo.Client {
 	return made
 }
 
-// publish sends an event and returns where it stands, as partition:offset.
+// publish sends an event and returns its position, as partition:offset.
 func publish(ctx context.Context, producer *kgo.Client, user string, event object) string {
 	record := &kgo.Record{Topic: "likes", Key: []byte(user), Value: encoded(event)}
 	check(producer.ProduceSync(ctx, record).FirstErr())

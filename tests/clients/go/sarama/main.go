@@ -63,7 +63,7 @@ func producer(servers string, config *sarama.Config) sarama.SyncProducer {
 	return made
 }
 
-// publish sends an event and returns where it stands, as partition:offset.
+// publish sends an event and returns its position, as partition:offset.
 func publish(producer sarama.SyncProducer, user string, event object) string {
 	partition, offset, err := producer.SendMessage(&sarama.ProducerMessage{
 		Topic: "likes",

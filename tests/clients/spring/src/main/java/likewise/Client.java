@@ -55,7 +55,7 @@ public class Client {
     return new KafkaTemplate<>(producers, Map.of("compression.type", codec));
   }
 
-  /** Sends an event and returns where it stands, as partition:offset. */
+  /** Sends an event and returns its position, as partition:offset. */
   static String publish(
       KafkaTemplate<String, String> template, String user, Map<String, String> event)
       throws Exception {
@@ -89,7 +89,7 @@ public class Client {
     transactional.destroy();
   }
 
-  /** Asks with a container that subscribes in a group of its own, as most applications do. */
+  /** Asks with a container that subscribes in a separate group, as most applications do. */
   static void ask(Map<String, Object> config, String name, String position, String codec)
       throws Exception {
     var consumers =
