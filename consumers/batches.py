@@ -1,4 +1,4 @@
-"""What a poll brings: records by partition, and what they say."""
+"""The records of a poll by partition, and their decoded events."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from likewise.records import Record
 
 Batch = dict[TopicPartition, list["Record"]]
-"""Records by partition: of each at least one, in order."""
+"""Records by partition, at least one of each, in order."""
 
 
 class Part(NamedTuple):
-    """The events of one partition, and the records that carry them, in their order."""
+    """The events of one partition and their records, in order."""
 
     partition: int
     events: list[Event]
@@ -30,12 +30,12 @@ class Part(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """What a batch says."""
+    """A decoded batch."""
 
     parts: list[Part]
     dead_letters: list[DeadLetter]
     unclear_times: list[object]
-    """Timestamps of events that are no times."""
+    """Timestamps of events that are not times."""
 
     @property
     def events(self) -> list[Event]:
@@ -49,21 +49,21 @@ class Decoded(NamedTuple):
 
     @property
     def event_count(self) -> int:
-        """How many events there are."""
+        """The number of events."""
         return sum(len(part.events) for part in self.parts)
 
 
 def by_partition(records: Iterable[Record]) -> Batch:
     """Return the records of each partition, in their order."""
     batch: Batch = {}
-    # A poll brings those of a partition in one go.
+    # A poll returns the records of one partition together.
     for partition, some in groupby(records, key=attrgetter("topic", "partition")):
         batch.setdefault(TopicPartition(*partition), []).extend(some)
     return batch
 
 
 def decode(batch: Batch) -> Decoded:
-    """Return the events, and a dead letter for each record that is none."""
+    """Return the events, and a dead letter for each record that is not an event."""
     decoded = Decoded([], [], [])
     note = decoded.unclear_times.append
     for partition, records in batch.items():
@@ -80,5 +80,5 @@ def decode(batch: Batch) -> Decoded:
 
 
 def oldest_ms(batch: Batch) -> int:
-    """Return the least timestamp of the partitions' first records, -1 where brokers set none."""
+    """Return the oldest timestamp of the partitions' first records; -1 if the broker sets none."""
     return min(records[0].timestamp for records in batch.values())

@@ -1,4 +1,4 @@
-"""Folding: a batch of events becomes the final word on each user and item."""
+"""Folding: a batch of events becomes one change for each user and item."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def fold(events: Iterable[Event]) -> Changes:
-    """Return what the events, in their order, come to.
+    """Return the changes that the events make, in their order.
 
     Applying it gives the same state as applying the events one by one, and applying it again
     changes nothing. So like, unlike, like of one item in one batch is a single addition.
@@ -22,7 +22,7 @@ def fold(events: Iterable[Event]) -> Changes:
     changes = Changes()
     for event in events:
         match event:
-            case Like():  # by far the most: no defaults made in vain, no fields unpacked
+            case Like():  # by far the most frequent: create no unused default, unpack no fields
                 change = changes.users.get(event.user_id)
                 if change is None:
                     change = changes.users[event.user_id] = UserChange()

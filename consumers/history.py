@@ -1,4 +1,4 @@
-"""Stretches of the log that are read for scattered users: what was applied before, what is to come."""
+"""Reads parts of the log for scattered users: what was applied before, and the backlog."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def floors_ahead(
     homes: Homes,
     while_reading: Callable[[], None],
 ) -> dict[UserId, int]:
-    """Return the users away from home between these offsets, and no later a time than their first's.
+    """Return the users away from home between these offsets, and a time not after their first event.
 
     Raises:
         TransientError: see `read_between`.
@@ -74,5 +74,5 @@ def _parts(
 ) -> Iterator[Part]:
     for records in read_between(broker, start, end):
         while_reading()
-        # What is no event has become a dead letter, or will.
+        # Records that are not events are dead letters already, or will be.
         yield from decode(by_partition(records)).parts

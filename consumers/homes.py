@@ -1,8 +1,8 @@
-"""The home partitions of many users at once: every batch is looked through for who is away from home.
+"""The home partitions of many users at once: every batch is searched for users away from home.
 
-Keys of one length are hashed together, each in 64 bits of one large integer. Python's arithmetic on
-those is C, and the consumer does without a numerical library. A number of 32 bits times another fits
-into 64, so that no key's product reaches into the next one's bits.
+Keys of one length are hashed together, each in 64 bits of one large integer. Python computes with
+large integers in C, so the consumer needs no numerical library. A product of two 32-bit numbers fits
+into 64 bits, so no key reaches the bits of the next one.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from likewise.store.port import Homes
 
 _FEW = 16
-"""So many keys of one length are hashed sooner one by one."""
+"""Up to this many keys of one length are hashed faster one by one."""
 _LANE = 8
 
 
 def away_from_home(users: Iterable[UserId], partition: int, homes: Homes) -> list[UserId]:
-    """Return which of the users have another home than this partition."""
+    """Return the users whose home is not this partition."""
     number = homes.partitions
     if homes.partitioner == "crc32":
         return [user for user in users if zlib.crc32(user.encode()) % number != partition]
@@ -50,7 +50,7 @@ def away_from_home(users: Iterable[UserId], partition: int, homes: Homes) -> lis
 
 
 def _homes(users: Sequence[UserId], homes: Homes) -> list[int]:
-    """Return the home of each of the users, whose ids have one length in characters."""
+    """Return the home of each user; their ids have the same length in characters."""
     length, number = len(users[0]), homes.partitions
     joined = "".join(users).encode()
     if len(users) <= _FEW or not length or len(joined) != length * len(users):
@@ -61,7 +61,7 @@ def _homes(users: Sequence[UserId], homes: Homes) -> list[int]:
 
 
 def _murmur2(joined: bytes, length: int) -> list[int]:
-    """Return what `likewise.log.partitioners` does for one key, for many of one length in bytes."""
+    """Return the same digests as `likewise.log.partitioners`, for keys of one length in bytes."""
     count = len(joined) // length
     low = _repeated(0xFFFFFFFF, count)
     digests = _repeated((MURMUR_SEED ^ length) & 0xFFFFFFFF, count)
@@ -85,12 +85,12 @@ def _fnv1a(joined: bytes, length: int) -> list[int]:
 
 
 def _repeated(number: int, count: int) -> int:
-    """Return an integer with the number in each of so many lanes."""
+    """Return an integer with the number in each of `count` lanes."""
     return int.from_bytes(number.to_bytes(_LANE, "little") * count, "little")
 
 
 def _lanes(joined: bytes, length: int, at: int, size: int) -> int:
-    """Return an integer with these bytes of each key in its lane."""
+    """Return an integer with `size` bytes of each key, from `at` on, in its lane."""
     lanes = bytearray(len(joined) // length * _LANE)
     for number in range(size):
         lanes[number::_LANE] = joined[at + number :: length]
@@ -98,7 +98,7 @@ def _lanes(joined: bytes, length: int, at: int, size: int) -> int:
 
 
 def _numbers(lanes: int, count: int) -> list[int]:
-    """Return what is in each lane."""
+    """Return the number in each lane."""
     numbers = array("Q", lanes.to_bytes(count * _LANE, "little"))
     if sys.byteorder == "big":
         numbers.byteswap()

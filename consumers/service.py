@@ -40,7 +40,7 @@ def run_consumer(
     Raises:
         SettingsError: a server refuses our credentials, or a topic is missing and must not be
             created.
-        ForeignDataError: Redis holds something else under our keys.
+        ForeignDataError: a key of ours holds data that likewise did not write.
     """
     stats = stats or ConsumerStats()
     topics = Topics(settings.kafka.topic_prefix)

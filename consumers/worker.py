@@ -107,9 +107,9 @@ class ConsumerWorker:
 
         Raises:
             SettingsError: a server refuses our credentials or lacks a setting.
-            ForeignDataError: Redis holds something else under our keys.
+            ForeignDataError: a key of ours holds data that likewise did not write.
         """
-        self.stats.heartbeat.beat(ready=False)  # from here on, silence is a fault
+        self.stats.heartbeat.beat(ready=False)  # from here on, silence is a failure
         self._log.info("consuming", topic=self._topics.likes, group=self._settings.group)
         try:
             while not self._stop.is_set():

@@ -25,7 +25,7 @@ def test_delays_are_random_below_a_bound_that_doubles_up_to_the_longest(
         assert bound_s / 10 <= delay_s <= bound_s
 
 
-def test_workers_do_not_come_back_in_step() -> None:
+def test_workers_do_not_retry_in_step() -> None:
     assert next(delays_s(random.Random(1))) != next(delays_s(random.Random(2)))
 
 
@@ -35,7 +35,7 @@ def test_what_succeeds_at_once_is_tried_once() -> None:
     assert (result, failures) == (7, [])
 
 
-def test_transient_failures_are_told_of_and_tried_again() -> None:
+def test_transient_failures_are_reported_and_retried() -> None:
     attempts = iter([TransientError("one"), TransientError("two"), None])
     told: list[tuple[str, float]] = []
 

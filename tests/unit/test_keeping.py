@@ -1,4 +1,4 @@
-"""A store that evicts and a log that forgets are told of before they lose anything."""
+"""The operator is warned of a store that evicts and of a log that expires before data is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from likewise.testing import MemoryBroker, MemoryStore
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that a test sets."""
 
     now_s = 0.0
 
@@ -34,7 +34,7 @@ def watch(store: MemoryStore) -> tuple[StoreWatch, Clock]:
         (Eviction("noeviction", 7), "Redis has evicted keys"),
     ],
 )
-def test_a_store_that_evicts_is_unsound_until_it_stops_and_that_is_said_once(
+def test_a_store_that_evicts_is_unsound_until_it_stops_and_is_logged_once(
     evicting: Eviction, named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = MemoryStore()
@@ -53,7 +53,7 @@ def test_a_store_that_evicts_is_unsound_until_it_stops_and_that_is_said_once(
     assert looking.look()
 
 
-def test_a_store_that_does_not_say_is_trusted_and_the_right_to_ask_is_named(
+def test_a_store_that_refuses_info_is_trusted_and_the_missing_right_is_logged(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     store = MemoryStore()
@@ -88,7 +88,7 @@ def test_what_a_topic_will_lose_is_read_off_its_configuration(
     assert all(word in sentence for word, sentence in zip(named, sentences, strict=True))
 
 
-def test_an_existing_topic_that_forgets_is_warned_of_and_one_of_ours_keeps_everything(
+def test_a_topic_with_retention_is_warned_of_and_one_that_we_create_keeps_everything(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     broker = MemoryBroker()

@@ -1,4 +1,4 @@
-"""Loops that hang: told from busy ones, and ended."""
+"""Stuck loops are distinguished from busy ones, and their processes end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Clock:
         return self.now_s
 
 
-def test_who_is_busy_is_not_stuck_for_as_long_as_was_said() -> None:
+def test_a_busy_loop_is_not_stuck_for_as_long_as_it_announced() -> None:
     clock = Clock()
     heartbeat = Heartbeat(clock)
     healthz = pages(METRICS, ServingStats(heartbeat=heartbeat), 60.0)["/healthz"]
