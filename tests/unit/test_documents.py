@@ -248,6 +248,13 @@ def test_every_link_in_the_documents_leads_to_a_file_and_a_heading() -> None:
                 assert anchor in _anchors(target), f"{path.name}: {link}#{anchor}"
 
 
+def test_every_document_that_the_code_names_exists() -> None:
+    folders = ("benchmarks", "consumers", "indexer", "likewise", "serving", "tests")
+    for path in [path for folder in folders for path in (ROOT / folder).rglob("*.py")]:
+        for document in re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text(encoding="utf-8")):
+            assert (ROOT / document).exists(), f"{path.relative_to(ROOT)}: {document}"
+
+
 def test_every_make_target_in_the_documents_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     documents = README + (ROOT / "CONTRIBUTING.md").read_text()
