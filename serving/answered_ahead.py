@@ -3,7 +3,7 @@
 Offsets are committed up to the first request without a reply. If that one waits for an hour, the next
 owner of the partition would answer everything behind it again. So such an offset is committed with a
 note: how far the partition was read, and which requests up to there have no reply. The next owner
-skips the others. See docs/decisions/0022-what-was-answered-ahead-is-noted.md.
+skips the others. See docs/decisions/0022-replies-ahead-of-the-commit.md.
 """
 
 from __future__ import annotations
