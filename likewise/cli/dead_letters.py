@@ -99,12 +99,12 @@ def replay(
     likewise dead-letters replay --reason unknown_action
     ```
     """
-    from likewise.operations.dead_letter_replay import Cursor
+    from likewise.operations.dead_letter_replay import ReplayPosition
     from likewise.operations.dead_letter_replay import replay as send_again
 
     cli = command_line(context)
     with cli.broker() as broker, closing(broker.sink()) as sink:
-        cursor = Cursor(broker, cli.topics.dead_letters)
+        cursor = ReplayPosition(broker, cli.topics.dead_letters)
         start, end = _ends(broker, cli.topics.dead_letters)
         if offset is not None:
             start, end = _only(offset, start, end)

@@ -1,7 +1,7 @@
-"""Dead letters once more: read back from their topic, and sent again as they were.
+"""Reads dead letters from their topic and sends them again, unchanged.
 
-Nothing can be removed from a Kafka topic, so a consumer group remembers up to where dead letters
-have been replayed; see `Cursor`.
+Records can't be removed from a Kafka topic, so a consumer group stores the position up to which dead
+letters have been replayed; see `ReplayPosition`.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _POLL_TIMEOUT_MS = 200
 
 
 class Found(NamedTuple):
-    """A record of the dead-letter topic: where it stands, and None if somebody else wrote it."""
+    """A record of the dead-letter topic and its position; None if it is not a dead letter."""
 
     position: Position
     letter: DeadLetter | None
 
 
 class Replayed(msgspec.Struct):
-    """How many dead letters were sent again, and how many were not and why."""
+    """How many dead letters were sent again, and how many were not, by reason."""
 
     sent: int = 0
     without_value: int = 0
-    """There is nothing to send: no value, one too large to be kept, or bytes that are no record."""
+    """No value to send: none, one that was too large to keep, or bytes that are not a record."""
     foreign: int = 0
-    """Somebody else wrote it, or it names a topic that is not ours."""
+    """Not a dead letter, or of a topic of another deployment."""
     failed: int = 0
     failures: list[str] = []
 
@@ -50,7 +50,7 @@ class Replayed(msgspec.Struct):
 def read_dead_letters(
     broker: Broker, start: Mapping[TopicPartition, int], end: Mapping[TopicPartition, int]
 ) -> Iterator[Found]:
-    """Yield what the dead-letter topic holds from `start` to before `end`.
+    """Yield the records of the dead-letter topic from `start` up to but not including `end`.
 
     Raises:
         TransientError: see `read_between`.
@@ -65,10 +65,10 @@ def read_dead_letters(
 
 
 def replay(found: Iterable[Found], sink: Sink | None, topics: Collection[str]) -> Replayed:
-    """Send each dead letter again, its bytes untouched, and return once all are confirmed.
+    """Send each dead letter again, byte for byte, and return when all are confirmed.
 
-    They go to the very partition they came from: there are the other events of their user. Only
-    to `topics`: a header that names another one is not followed. Without a sink, only count.
+    Each goes to the partition it came from, which has the other events of its user, and only to one
+    of `topics`, whatever its headers name. Without a sink, only count.
     """
     counts = Replayed()
     deliveries: list[Delivery] = []
@@ -94,11 +94,11 @@ def replay(found: Iterable[Found], sink: Sink | None, topics: Collection[str]) -
     return counts
 
 
-class Cursor:
-    """Remembers up to where the dead letters of a topic have been replayed, over all processes."""
+class ReplayPosition:
+    """The position up to which the dead letters of a topic have been replayed, shared by all processes."""
 
     def __init__(self, broker: Broker, topic: str) -> None:
-        """Ask nothing yet."""
+        """Connect to nothing yet."""
         self._broker = broker
         self._topic = topic
 
@@ -113,20 +113,20 @@ class Cursor:
         }
 
     def move(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        """Remember that everything before these offsets has been replayed.
+        """Store that everything before these offsets has been replayed.
 
-        Blocks while it joins the group, for a few seconds.
+        Blocks for a few seconds, while it joins the group.
 
         Raises:
-            TransientError: another replay holds the partitions; nothing is remembered.
+            TransientError: another replay holds the partitions; nothing is stored.
         """
         deadline_s = time.monotonic() + _JOIN_TIMEOUT_S
         with closing(self._broker.source(CURSOR_GROUP, [self._topic], max_records=1)) as member:
             while not member.assignment() >= next_offsets.keys():
                 if time.monotonic() > deadline_s:
                     raise TransientError(
-                        "the dead letters were sent, but not remembered as replayed: another "
-                        "replay is running"
+                        "the dead letters were sent, but could not be marked as replayed: "
+                        "another replay is running"
                     )
                 member.poll(_POLL_TIMEOUT_MS)
             member.commit(next_offsets)

@@ -21,7 +21,7 @@ from likewise.messages.dead_letters import decode_dead_letter
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import Like
 from likewise.messages.ids import ItemId, UserId
-from likewise.operations.dead_letter_replay import Cursor, read_dead_letters, replay
+from likewise.operations.dead_letter_replay import ReplayPosition, read_dead_letters, replay
 from likewise.records import UNREADABLE_CODES
 from likewise.settings import MonitoringSettings
 from tests.broken_batches import broken, send, sound_in_every_codec
@@ -147,7 +147,7 @@ def test_dead_letters_can_be_replayed_after_a_fix(
             wait_until(lambda: caught_up(broker, store, topics.likes), "it is a dead letter")
         assert store.likes([UserId("user 1")]) == [set()]
         monkeypatch.setattr(consumers.batches, "decode_event", decode_next_version)
-        cursor = Cursor(broker, topics.dead_letters)
+        cursor = ReplayPosition(broker, topics.dead_letters)
         ends = broker.end_offsets(broker.partitions(topics.dead_letters))
         counts = replay(read_dead_letters(broker, cursor.read(), ends), sink, [topics.likes])
         assert (counts.sent, counts.failed) == (1, 0)

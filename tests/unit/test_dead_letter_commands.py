@@ -11,9 +11,9 @@ from likewise.log.topics import Topics, TopicSpec
 from likewise.messages.dead_letters import DeadLetter, send_dead_letters
 from likewise.messages.positions import Position
 from likewise.operations.dead_letter_replay import (
-    Cursor,
     Found,
     Replayed,
+    ReplayPosition,
     read_dead_letters,
     replay,
 )
@@ -102,18 +102,18 @@ def test_a_failure_is_counted_and_stops_no_other() -> None:
 
 def test_the_cursor_goes_on_after_the_last_replay() -> None:
     broker = broker_with((0, b"u1", b"{", []))
-    cursor = Cursor(broker, TOPICS.dead_letters)
+    cursor = ReplayPosition(broker, TOPICS.dead_letters)
     (partition,) = broker.partitions(TOPICS.dead_letters)
     assert cursor.read() == {partition: 0}
     cursor.move({partition: 1})
-    assert Cursor(broker, TOPICS.dead_letters).read() == {partition: 1}
+    assert ReplayPosition(broker, TOPICS.dead_letters).read() == {partition: 1}
 
 
 def test_the_cursor_skips_what_retention_has_removed() -> None:
     broker = broker_with((0, b"u1", b"{", []), (0, b"u2", b"{", []))
     (partition,) = broker.partitions(TOPICS.dead_letters)
     broker.delete_records(partition, 1)
-    assert Cursor(broker, TOPICS.dead_letters).read() == {partition: 1}
+    assert ReplayPosition(broker, TOPICS.dead_letters).read() == {partition: 1}
 
 
 def test_two_replays_at_once_do_not_both_move_the_cursor(
@@ -126,5 +126,5 @@ def test_two_replays_at_once_do_not_both_move_the_cursor(
     while not other.assignment():
         other.poll(100)
     with pytest.raises(TransientError, match="another replay"):
-        Cursor(broker, TOPICS.dead_letters).move({partition: 1})
-    assert Cursor(broker, TOPICS.dead_letters).read() == {partition: 0}
+        ReplayPosition(broker, TOPICS.dead_letters).move({partition: 1})
+    assert ReplayPosition(broker, TOPICS.dead_letters).read() == {partition: 0}

@@ -32,7 +32,7 @@ _ENDINGS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 _ZIP = b"PK\x03\x04"
 
 
-class Part(NamedTuple):
+class FilePart(NamedTuple):
     """One file, or one of a directory or archive, open for reading."""
 
     name: str
@@ -85,7 +85,7 @@ class Peekable(io.RawIOBase):
         return copy
 
 
-def open_parts(source: str, member: str | None = None) -> Iterator[Part]:
+def open_parts(source: str, member: str | None = None) -> Iterator[FilePart]:
     """Yield what there is to read: one part, or those of a directory or ZIP archive, by name.
 
     `-` is standard input. Files whose names begin with `_` or `.` are left out of directories and
@@ -108,7 +108,7 @@ def open_parts(source: str, member: str | None = None) -> Iterator[Part]:
             yield from _parts_of_stream(source, file, size, member)
 
 
-def _parts_of_directory(path: Path, member: str | None) -> Iterator[Part]:
+def _parts_of_directory(path: Path, member: str | None) -> Iterator[FilePart]:
     files = [
         (file, file.relative_to(path))
         for file in sorted(path.rglob("*"))
@@ -128,7 +128,7 @@ def _parts_of_directory(path: Path, member: str | None) -> Iterator[Part]:
 
 def _parts_of_stream(
     name: str, raw: IO[bytes], size: int | None, member: str | None
-) -> Iterator[Part]:
+) -> Iterator[FilePart]:
     packed = Peekable(raw)
     start = packed.peek(6)
     share = _share(raw, size or 0)
@@ -144,12 +144,12 @@ def _parts_of_stream(
         stream = packed
         if kind is not None:
             stream = opened.enter_context(Peekable(opened.enter_context(_unpacked(kind, packed))))
-        yield Part(name, stream, {}, share)
+        yield FilePart(name, stream, {}, share)
 
 
 def _parts_of_archive(
     name: str, archive: zipfile.ZipFile, member: str | None, share: Callable[[], float]
-) -> Iterator[Part]:
+) -> Iterator[FilePart]:
     everything = [info.filename for info in archive.infolist() if not info.is_dir()]
     if "[Content_Types].xml" in everything:
         raise LikeFileError(f"{name} can't be read: it is an office document. Save it as CSV")

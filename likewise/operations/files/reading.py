@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from likewise.operations.files.layout import Layout
-    from likewise.operations.files.opening import Part, Peekable
+    from likewise.operations.files.opening import FilePart, Peekable
 
     OnLayout = Callable[[str, Layout], None]
 
@@ -80,7 +80,7 @@ def read_rows(
         raise LikeFileError(f"{source} can't be read: {reason}") from error
 
 
-def _rows_of(part: Part, options: ReadOptions, on_layout: OnLayout | None) -> Iterator[Row]:
+def _rows_of(part: FilePart, options: ReadOptions, on_layout: OnLayout | None) -> Iterator[Row]:
     start = part.stream.peek(_LOOKED_AT)
     if not start:
         raise LikeFileError(f"{part.name} can't be read: it is empty")
@@ -104,7 +104,9 @@ def _rows_of(part: Part, options: ReadOptions, on_layout: OnLayout | None) -> It
         yield from delimited.rows_of(part.stream, encoding, dialect, choice, part.constants)
 
 
-def _rows_of_parquet(part: Part, options: ReadOptions, on_layout: OnLayout | None) -> Iterator[Row]:
+def _rows_of_parquet(
+    part: FilePart, options: ReadOptions, on_layout: OnLayout | None
+) -> Iterator[Row]:
     with part.stream.spooled() as raw, parquet_rows.opened(raw) as file:
         choice, layout = parquet_rows.look_at(file, options, part.constants, part.name)
         (on_layout or _tell_nobody)(part.name, layout)
