@@ -22,8 +22,9 @@ from benchmarks.measure import AsJson, Full, Quick, alternate, report, timed
 from benchmarks.results import Figure, Result, against, ratio
 from benchmarks.rig import interactions, kilobytes
 from benchmarks.synthetic import synthetic_likes
-from indexer.build import Steps, build_model
+from indexer.build import build_model
 from indexer.choice import build_best
+from indexer.steps import Steps
 from indexer.svd import normalise, truncated_svd
 from indexer.warm_start import WarmStart
 from likewise.models.files import write_model

@@ -1,78 +1,31 @@
 """Building a model: interactions in, arrays out. Pure, but for the timing of its steps.
 
-`factorise` does the costly part, which several recipes can share; `assemble` makes a model of it.
+`factorise` does the costly part, which several recipes can share; `assemble` makes a model from it.
 """
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from indexer.cooccurrence import cooccurrence, no_links, residual
-from indexer.svd import item_degrees, normalise, truncated_svd
+from indexer.factors import Factors, factorise
+from indexer.steps import Steps
+from indexer.svd import item_degrees
 from indexer.warm_start import WarmStart
 from likewise.ranking import neighbours
 from likewise.ranking.array_types import empty_matrix
 from likewise.ranking.candidates import indexed_dimensions
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
-from likewise.ranking.sampling import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from numpy.typing import NDArray
 
-    from indexer.cooccurrence import SparsePart
     from indexer.interactions import Interactions
     from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.recipe import Recipe
-
-
-@dataclass(slots=True)
-class BuildReport:
-    """How a build went: seconds of each step, and what `auto` chose and why."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    choice: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Factors:
-    """What costs time and depends on few numbers of a recipe: its exponents, rank and kind."""
-
-    eigenvalues: FloatArray
-    """[d] of R'R, falling: the squares of R's singular values."""
-    vectors: FloatArray
-    """[n, d] right singular vectors of R."""
-    sparse_part: SparsePart
-    """R'R, or what the vectors leave of it, cut to its strongest entries."""
-
-
-class Steps:
-    """Names, announces and times the steps of a build."""
-
-    def __init__(
-        self,
-        report: BuildReport | None = None,
-        on_step: Callable[[str], None] = lambda step: None,
-    ) -> None:
-        self.report = report or BuildReport()
-        self._on_step = on_step
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Announce the step, and add the seconds it takes to the report."""
-        self._on_step(name)
-        started_s = time.perf_counter()
-        yield
-        taken_s = time.perf_counter() - started_s
-        self.report.seconds[name] = round(self.report.seconds.get(name, 0.0) + taken_s, 3)
 
 
 def build_model(
@@ -93,44 +46,6 @@ def build_model(
     factors = factorise(interactions.user_items, recipe, seed=seed, steps=steps, start=start)
     warm.remember(interactions.item_ids, recipe, factors.vectors)
     return assemble(interactions, factors, recipe, seed=seed, steps=steps)
-
-
-def factorise(
-    user_items: CsrMatrix,
-    recipe: Recipe,
-    *,
-    seed: int,
-    steps: Steps,
-    start: FloatArray | None = None,
-) -> Factors:
-    """Return the factors of R under the recipe's exponents, rank and kind of ranker.
-
-    `start` [n, k] are item vectors close to those of R, to come to them sooner.
-    """
-    with steps("svd"):
-        normalised = matrix_of(user_items, recipe)
-        values, vectors = truncated_svd(normalised, recipe.rank, seed=seed, start=start)
-    eigenvalues = values**2
-    with steps("co-occurrence"):
-        similar = sparse_part(normalised, eigenvalues, vectors, recipe)
-    return Factors(eigenvalues, vectors, similar)
-
-
-def matrix_of(user_items: CsrMatrix, recipe: Recipe) -> CsrMatrix:
-    """Return R under the recipe, CSR float32 [m, n], with a sample of the likes of whoever likes too many."""
-    likes = bounded(user_items, recipe.max_likes_per_user)
-    return normalise(likes, recipe.user_exponent, recipe.item_exponent)
-
-
-def sparse_part(
-    normalised: CsrMatrix, eigenvalues: FloatArray, vectors: FloatArray, recipe: Recipe
-) -> SparsePart:
-    """Return the sparse part that goes with these vectors under the recipe's kind of ranker."""
-    if recipe.ranker == "cooccurrence":
-        return cooccurrence(normalised, keep=recipe.similar_items)
-    if recipe.ranker == "blend":
-        return residual(normalised, eigenvalues, vectors, keep=recipe.similar_items)
-    return no_links(normalised.shape[1])
 
 
 def assemble(

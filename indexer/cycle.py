@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from indexer.build import BuildReport
     from indexer.interactions import Interactions
     from indexer.progress import Progress
     from indexer.snapshot import Snapshot
+    from indexer.steps import BuildReport
     from likewise.messages.announcements import Announcement
     from likewise.models.manifest import Manifest
     from likewise.ranking.model import Model

@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from indexer.build import Steps, build_model
+from indexer.build import build_model
 from indexer.choice import build_best
 from indexer.cycle import Built, Cycle
 from indexer.progress import Progress, Unwatched
 from indexer.publish import Publisher
 from indexer.recipes import recipe_of
 from indexer.snapshot import Snapshot, read_all
+from indexer.steps import Steps
 from indexer.warm_start import WarmStart
 from indexer.worker import Indexer, IndexerStats, time_of_day_ms
 from likewise.log.topics import Topics

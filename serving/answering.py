@@ -14,8 +14,9 @@ from likewise.messages.replies import (
     Recommendations,
     RecommendedItem,
 )
+from likewise.ranking.blocks import THIS_THREAD
 from likewise.ranking.queries import Query
-from likewise.ranking.recommend import THIS_THREAD, recommend
+from likewise.ranking.recommend import recommend
 from likewise.service.logs import get_logger
 from serving.outgoing import Reply, error_reply
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from likewise.messages.ids import ItemId
     from likewise.messages.requests import Request
     from likewise.models.holder import ServedModel
-    from likewise.ranking.recommend import Ranked, Threads
+    from likewise.ranking.blocks import Threads
+    from likewise.ranking.recommend import Ranked
     from serving.incoming import OpenRequest
     from serving.store_view import BatchContext
 

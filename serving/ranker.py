@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likewise.ranking.recommend import THIS_THREAD, Threads
+from likewise.ranking.blocks import THIS_THREAD, Threads
 from serving.answering import answer
 
 if TYPE_CHECKING:

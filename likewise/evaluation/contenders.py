@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from msgspec import structs
 
-from indexer.build import Factors, Steps, assemble, factorise, matrix_of
+from indexer.build import assemble
 from indexer.cooccurrence import no_links
+from indexer.factors import Factors, factorise, matrix_of
 from indexer.recipes import DEFAULTS
 from indexer.service import building
+from indexer.steps import Steps
 from likewise.evaluation.ranking import with_exact_neighbours
 from likewise.ranking.recipe import RANKERS
 

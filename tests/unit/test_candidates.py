@@ -15,9 +15,10 @@ from benchmarks.synthetic import item_ids, synthetic_likes, user_ids
 from indexer.build import build_model
 from indexer.interactions import Interactions
 from indexer.recipes import DEFAULTS
+from likewise.ranking.best_items import score_all
 from likewise.ranking.queries import RowQuery
 from likewise.ranking.recipe import RANKERS, RankerName
-from likewise.ranking.recommend import RankedRows, recommend_rows, score_all
+from likewise.ranking.recommend import RankedRows, recommend_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from indexer import choice
-from indexer.build import Steps, assemble, factorise
-from indexer.choice import best_of, build_best, candidates, gains_of_all, hold_out
+from indexer.build import assemble
+from indexer.choice import best_of, build_best, candidates
+from indexer.factors import factorise
+from indexer.gains import GAIN_AT_20, _gains, gains_of_all
 from indexer.interactions import Interactions, UserLikes, interactions_of
+from indexer.leave_one_out import leave_one_out
 from indexer.recipes import DEFAULTS
+from indexer.steps import Steps
 from likewise.messages.ids import ItemId, UserId
 from likewise.ranking.array_types import empty_matrix
 from likewise.ranking.queries import Query
@@ -32,7 +35,7 @@ def likes_of_many(users: int = 400, seed: int = 0) -> Interactions:
 
 def test_one_like_is_held_out_of_each_user_in_the_sample() -> None:
     whole = likes_of_many().user_items
-    held_out = hold_out(whole, seed=1)
+    held_out = leave_one_out(whole, seed=1)
     difference = (whole - held_out.rest).tocoo()
     difference.eliminate_zeros()
     taken = sorted(zip(difference.row, difference.col, strict=True))
@@ -42,19 +45,21 @@ def test_one_like_is_held_out_of_each_user_in_the_sample() -> None:
 
 def test_no_user_is_left_without_likes() -> None:
     few = sparse.csr_array(np.tril(np.ones((300, 4), np.float32)))
-    held_out = hold_out(few, seed=1)
+    held_out = leave_one_out(few, seed=1)
     assert np.diff(held_out.rest.indptr)[held_out.users].min() >= 2
 
 
 def test_the_same_seed_holds_out_the_same_likes() -> None:
     whole = likes_of_many().user_items
-    assert np.array_equal(hold_out(whole, seed=5).items, hold_out(whole, seed=5).items)
-    assert not np.array_equal(hold_out(whole, seed=5).users, hold_out(whole, seed=6).users)
+    assert np.array_equal(leave_one_out(whole, seed=5).items, leave_one_out(whole, seed=5).items)
+    assert not np.array_equal(
+        leave_one_out(whole, seed=5).users, leave_one_out(whole, seed=6).users
+    )
 
 
 def test_likes_held_out_rank_high_where_taste_is_plain_and_low_where_it_is_not() -> None:
     recipe = DEFAULTS["blend"]
-    plain = hold_out(likes_of_many().user_items, seed=1)
+    plain = leave_one_out(likes_of_many().user_items, seed=1)
     shuffled = plain._replace(items=np.random.default_rng(0).integers(0, 200, len(plain.items)))
     factors = factorise(plain.rest, recipe, seed=0, steps=Steps())
     assert gains_of_all(plain, factors, [recipe]).mean() > 0.3
@@ -63,7 +68,7 @@ def test_likes_held_out_rank_high_where_taste_is_plain_and_low_where_it_is_not()
 
 def test_the_gain_is_that_of_the_rank_the_serving_code_gives() -> None:
     interactions = likes_of_many()
-    held_out = hold_out(interactions.user_items, seed=2)
+    held_out = leave_one_out(interactions.user_items, seed=2)
     rest = Interactions(held_out.rest, interactions.user_ids, interactions.item_ids)
     settings = ModelSettings(ranker="auto")
     recipe = candidates(settings)[0]
@@ -84,8 +89,8 @@ def test_the_gain_is_that_of_the_rank_the_serving_code_gives() -> None:
 def test_a_rank_of_twenty_counts_as_a_hit_and_one_of_twenty_one_does_not() -> None:
     scores = np.arange(30, 0, -1, dtype=np.float32)[None, :].repeat(2, axis=0)
     nothing_liked = empty_matrix(2, 30)
-    gains = choice._gains(scores, nothing_liked, np.array([19, 20]))
-    assert (gains >= choice._GAIN_AT_20).tolist() == [True, False]
+    gains = _gains(scores, nothing_liked, np.array([19, 20]))
+    assert (gains >= GAIN_AT_20).tolist() == [True, False]
 
 
 def test_the_default_stays_unless_another_is_clearly_better() -> None:

@@ -12,12 +12,15 @@ from msgspec import structs
 from scipy import sparse
 
 from benchmarks.synthetic import item_ids, synthetic_likes, user_ids
-from indexer import choice
 from indexer import cooccurrence as links
-from indexer.build import Steps, build_model, factorise
-from indexer.choice import gains_of_all, hold_out
+from indexer import gains
+from indexer.build import build_model
+from indexer.factors import factorise
+from indexer.gains import gains_of_all
 from indexer.interactions import Interactions
+from indexer.leave_one_out import leave_one_out
 from indexer.recipes import DEFAULTS, recipe_of
+from indexer.steps import Steps
 from likewise.ranking.queries import Query, as_csr
 from likewise.ranking.recipe import RANKERS, RankerName, Recipe
 from likewise.ranking.recommend import recommend
@@ -89,7 +92,7 @@ def test_an_answer_goes_by_a_sample_of_the_likes_and_leaves_out_all_of_them(
         asked.extend(len(rows) for rows in liked)
         return as_csr(liked, n_items)
 
-    monkeypatch.setattr("likewise.ranking.recommend.as_csr", counting)
+    monkeypatch.setattr("likewise.ranking.best_items.as_csr", counting)
     unliked = set(model.item_ids[::8])
     liked = set(model.item_ids) - unliked
     queries = [Query(liked, liked, 40, explain=5), Query(liked, liked, 40, explain=ITEMS)]
@@ -118,17 +121,17 @@ def test_the_choice_of_a_recipe_samples_as_an_answer_does(
     with_heavy_user: Interactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipe_for("blend")
-    held_out = hold_out(with_heavy_user.user_items, seed=0)
+    held_out = leave_one_out(with_heavy_user.user_items, seed=0)
     held_out = held_out._replace(users=np.array([300]), items=np.array([5]))
     factors = factorise(held_out.rest, recipe, seed=0, steps=Steps())
     asked: list[int] = []
-    original = choice._Folded
+    original = gains._Folded
 
-    def counting(queries: Any, *given: Any) -> choice._Folded:
+    def counting(queries: Any, *given: Any) -> gains._Folded:
         asked.append(queries.nnz)
         return original(queries, *given)
 
-    monkeypatch.setattr(choice, "_Folded", counting)
+    monkeypatch.setattr(gains, "_Folded", counting)
     gains_of_all(held_out, factors, [recipe])
     assert asked == [MOST]
 

@@ -16,10 +16,11 @@ from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.messages.ids import ItemId, UserId
 from likewise.ranking import blend, cooccurrence, explaining, neighbours, spectral
-from likewise.ranking import recommend as ranking
+from likewise.ranking.best_items import score_all
+from likewise.ranking.blocks import Threads, blocks_of
 from likewise.ranking.queries import Query
 from likewise.ranking.recipe import RANKERS, RankerName, Recipe
-from likewise.ranking.recommend import Threads, recommend, score_all
+from likewise.ranking.recommend import recommend
 from likewise.ranking.top import best_columns, best_columns_of_each
 
 if TYPE_CHECKING:
@@ -308,7 +309,7 @@ def test_the_products_of_few_queries_are_those_of_many(
 
 @given(st.integers(0, 2_000), st.integers(1, 10**7), st.integers(1, 8))
 def test_blocks_are_all_of_a_size_and_small_enough(count: int, widest: int, threads: int) -> None:
-    blocks = [*ranking._blocks([*range(count)], widest, threads)]
+    blocks = [*blocks_of([*range(count)], widest, threads)]
     assert [number for block in blocks for number in block] == [*range(count)]
     sizes = [len(block) for block in blocks]
     assert max(sizes, default=0) - min(sizes, default=0) <= 1

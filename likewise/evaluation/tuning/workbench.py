@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.build import Factors, Steps, assemble, matrix_of, sparse_part
+from indexer.build import assemble
+from indexer.factors import Factors, matrix_of, sparse_part
 from indexer.progress import Unwatched
+from indexer.steps import Steps
 from indexer.svd import truncated_svd
 from likewise.evaluation.metrics.lists import METRICS, per_user
 from likewise.evaluation.ranking import rank

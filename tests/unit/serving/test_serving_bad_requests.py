@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from likewise.messages.ids import ItemId, UserId
+    from likewise.ranking.blocks import Threads
     from likewise.ranking.queries import Query
 
 
@@ -92,7 +93,7 @@ def test_a_request_that_breaks_the_ranking_does_not_affect_the_others(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks_on_poison(
-        model: Any, queries: Sequence[Query], retired: Any, *, threads: ranking.Threads
+        model: Any, queries: Sequence[Query], retired: Any, *, threads: Threads
     ) -> list[ranking.Ranked]:
         if any("poison" in query.liked for query in queries):
             raise ZeroDivisionError
