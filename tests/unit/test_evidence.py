@@ -122,6 +122,7 @@ def test_vectors_stay_within_components_and_values_are_those_of_the_whole(
     monkeypatch: pytest.MonkeyPatch, dense_limit: int
 ) -> None:
     monkeypatch.setattr(svd, "_DENSE_LIMIT", dense_limit)
+    monkeypatch.setattr(svd, "_DENSE_SIZE_PER_VECTOR", 0)
     matrix = normalise(shop().interactions.user_items, 0.25, 0.25)
     values, vectors = truncated_svd(matrix, 60, seed=0)
     _, labels = labels_of(matrix)
