@@ -96,10 +96,7 @@ class Source(Protocol):
         """
 
     def rebalances(self) -> int:
-        """Return how many rebalances have assigned partitions to us. No I/O.
-
-        A rebalance undoes earlier seeks.
-        """
+        """Return how many rebalances we took part in; each undoes earlier seeks. No I/O."""
 
     def known_ends(self) -> dict[TopicPartition, int]:
         """Return where assigned partitions end, as far as the polls so far have learned. No I/O.
