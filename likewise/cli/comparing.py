@@ -28,7 +28,7 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Answer recent requests with two model versions: which one foretells later likes better?
+    """Answer recent requests with two model versions: which one predicts later likes better?
 
     The last N requests of the request topic are answered by both, through the code that serves and
     with the likes that each user had at the time. Nobody is sent anything. Shown are how alike the

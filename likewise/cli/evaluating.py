@@ -57,7 +57,10 @@ def evaluate(
     k: Annotated[int, typer.Option("--k", min=1, help="Length of the lists.")] = 20,
     ranker: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only this one, beside what serves; may be repeated."),
+        typer.Option(
+            metavar="NAME",
+            help="Measure only this ranker, next to the one that serves. May be repeated.",
+        ),
     ] = None,
     sample: Annotated[
         int,
