@@ -215,9 +215,7 @@ def test_events_lost_to_retention_are_reported_and_the_rest_can_be_repaired(
             wait_until(
                 lambda: caught_up(broker, store, topics.likes), "the remaining events are applied"
             )
-            wait_until(
-                lambda: "are gone from the partition" in consumer.log.read_text(), "a warning"
-            )
+            wait_until(lambda: "retention removed events" in consumer.log.read_text(), "a warning")
         assert store.likes([ANN]) == [{late}]
         assert likewise(settings, "verify") == 1, "removed events can't be verified"
         assert likewise(settings, "verify", "--allow-unproven") == 0
@@ -235,7 +233,7 @@ def test_events_lost_to_retention_are_reported_and_the_rest_can_be_repaired(
             wait_until(
                 lambda: caught_up(broker, store, topics.likes), "the remaining events are applied"
             )
-            wait_until(lambda: "can't be restored from" in consumer.log.read_text(), "a warning")
+            wait_until(lambda: "cannot be restored" in consumer.log.read_text(), "a warning")
         assert kafka_status(settings, broker, store).gone >= 20
 
 
