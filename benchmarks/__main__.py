@@ -22,7 +22,7 @@ def main(
     full: Full = False,
     only: Annotated[list[str] | None, typer.Option(help="Run only this one; repeatable.")] = None,
 ) -> None:
-    """Run the benchmarks, each in a process of its own, and write docs/benchmarks.md.
+    """Run the benchmarks, each in a separate process, and write docs/benchmarks.md.
 
     A quick run says that everything works and leaves results and page alone. One that fails ends
     the run with its error; the others' results stay.

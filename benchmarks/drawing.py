@@ -56,7 +56,7 @@ class _Axis(NamedTuple):
     log: bool
 
     def px(self, value: float) -> float:
-        """Return where a value stands."""
+        """Return the position of a value on the axis."""
         low, high, at = (self._scaled(one) for one in (self.low, self.high, value))
         return self.first_px + (self.last_px - self.first_px) * (at - low) / ((high - low) or 1.0)
 

@@ -1,4 +1,4 @@
-"""How long a model takes from the matrix to its files, in how much memory, and its SVD beside others."""
+"""How long a model takes from the matrix to its files, in how much memory, and its SVD compared with others."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _megabytes(user_items: CsrMatrix, rank: int) -> float:
 
 
 def main(quick: Quick = False, full: Full = False, as_json: AsJson = False) -> None:
-    """Measure how fast a model is built, beside other factorisations."""
+    """Measure how fast a model is built, compared with other factorisations."""
     workload = QUICK if quick else LARGE if full else NORMAL
     report(measure(workload, quick=quick), as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""Indexes for the largest inner products, behind one face: Annoy and what could stand in its place.
+"""Indexes for the largest inner products, behind one interface: Annoy and what could replace it.
 
 The peers are the dependency group `bench`; one that is not installed is left out, and the result says so.
 """

@@ -1,6 +1,6 @@
 """docs/benchmarks.md from the results: `python -m benchmarks.render`.
 
-What is written by hand stands in benchmarks/text/: an introduction, and for each benchmark what
+What is written by hand is in benchmarks/text/: an introduction, and for each benchmark what
 made a difference and what did not.
 """
 

@@ -131,7 +131,7 @@ def ratio(
 def against(
     figure: Figure, *, at_least: float | None = None, at_most: float | None = None
 ) -> Comparison:
-    """Return a figure held against a goal of its own unit."""
+    """Return a figure compared with a goal in the same unit."""
     return Comparison(figure.name, figure.samples, _goal(at_least, at_most), figure.unit)
 
 
@@ -154,7 +154,7 @@ def environment() -> dict[str, str]:
 def save(result: Result, folder: Path = RESULTS) -> Path:
     """Write the result as JSON, replacing an earlier one; return where.
 
-    A quick run's goes to a folder of its own, so that it never replaces a measurement.
+    A quick run's goes to a separate folder, so that it never replaces a measurement.
     """
     target = (folder / "quick" if result.quick else folder) / f"{result.name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the benchmarks run on: embedded servers, likes in them, models, services beside them."""
+"""What the benchmarks run on: embedded servers, likes in them, models, and services."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TookTooLongError(Exception):
 
 @contextmanager
 def deployment(*, partitions: int = 6) -> Iterator[Settings]:
-    """Run a broker and a Redis of their own; yields the settings to reach them with.
+    """Run a separate broker and Redis; yields the settings to reach them with.
 
     The topics are there. Everything is in a temporary directory and gone afterwards. Of what
     runs in this process only errors are logged.

@@ -99,7 +99,7 @@ def assemble(
 def filtered(eigenvalues: FloatArray, recipe: Recipe) -> tuple[FloatArray, float]:
     """Return the spectral filter h [d] and the factor t of the sparse part.
 
-    The formulas stand in `likewise.ranking.blend`.
+    The formulas are in `likewise.ranking.blend`.
     """
     if recipe.ranker == "cooccurrence" or not len(eigenvalues):
         return np.zeros_like(eigenvalues), 1.0

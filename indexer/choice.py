@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
 
-# Fewer likes than this are factorised once more, with those held out put back.
+# With fewer likes than this, the whole matrix is factorised again, including the likes left out.
 _SMALL = 200_000
 # Standard errors, paired: the normal quantile at 5% for a dozen comparisons (Bonferroni).
 _CLEARLY = 2.6

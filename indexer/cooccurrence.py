@@ -5,7 +5,7 @@ what the factors already hold, and its rows can be cut in two forms:
 
 - the rest: the factors' share is taken off first. Right for items liked together with nearly all others;
   it loses the factors' share of all pairs that never occur together, each small, of which sparse data has many.
-- plain: S as it is, and the model takes the factors' share off for whoever likes the item
+- plain: S as it is, and the model subtracts the factors' share for users who like the item
   (`likewise.ranking.blend`). Loses nothing at all of a row short enough to be kept whole.
 
 Each row is kept in the form that loses less energy, the sum of squares of what is cut.
@@ -106,7 +106,7 @@ def _energies_gained(
 ) -> FloatArray:
     """Return by how much each row's energy off the diagonal grows when the factors' share is taken off.
 
-    Since ``S V = V diag(e)`` the energy of a whole row i falls by the sum of ``(V_id e_d)^2``; what stands
+    Since ``S V = V diag(e)`` the energy of a whole row i falls by the sum of ``(V_id e_d)^2``; what is
     on the diagonal falls from ``S_ii`` to ``S_ii - sum of V_id^2 e_d``. Float32 [n].
     """
     on_diagonal = np.zeros(len(vectors))

@@ -50,7 +50,7 @@ def factorise(
 
 
 def matrix_of(user_items: CsrMatrix, recipe: Recipe) -> CsrMatrix:
-    """Return R under the recipe, CSR float32 [m, n], with a sample of the likes of whoever likes too many."""
+    """Return R under the recipe, CSR float32 [m, n], with a sample of the likes of users with too many."""
     likes = bounded(user_items, recipe.max_likes_per_user)
     return normalise(likes, recipe.user_exponent, recipe.item_exponent)
 

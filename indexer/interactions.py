@@ -54,7 +54,7 @@ def interactions_of(chunks: Iterable[UserLikes]) -> Interactions:
     """
     user_ids: list[UserId] = []
     codes: defaultdict[ItemId, int] = defaultdict()
-    codes.default_factory = codes.__len__  # an item met for the first time gets the next number
+    codes.default_factory = codes.__len__  # a new item gets the next number
     lengths, columns = [_NONE], [_NONE]
     for users, likes in chunks:
         user_ids.extend(users)

@@ -63,7 +63,7 @@ class Leadership:
         """Return the current term, taking or renewing the lease; None while another holds it.
 
         Raises:
-            TransientError: the store is out of reach.
+            TransientError: the store cannot be reached.
         """
         with self._asking:
             asked_at_s = self._clock_s()

@@ -4,7 +4,7 @@ Sets in Redis hold no times. But each build knows the counts of the one before i
 likes are new: `decayed` multiplies what there was by ``2^(-dt / half-life)`` and adds those. That is
 exponential decay kept in one number an item (Cohen and Strauss, "Maintaining Time-Decaying Stream
 Aggregates", PODS 2003; Cormode et al., "Forward Decay", ICDE 2009), exact to within the time between
-two builds. The state is in the model files, so that whoever builds next goes on from it.
+two builds. The state is in the model files, so that the next build continues from it.
 """
 
 from __future__ import annotations

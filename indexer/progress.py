@@ -1,4 +1,4 @@
-"""How far a build is, for whoever watches."""
+"""The progress of a build."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Is told how far a build is, for a bar on a terminal."""
+    """Receives the progress of a build, for a bar on a terminal."""
 
     def step(self, name: str) -> None:
         """The step of this name begins."""

@@ -26,7 +26,7 @@ SEND_TIMEOUT_S = 10.0
 class Publisher:
     """Tells which of the versions in `directory` is the current one.
 
-    Every method raises `TransientError` when Redis or Kafka is out of reach; calling it again
+    Every method raises `TransientError` when Redis or Kafka cannot be reached; calling it again
     is safe.
     """
 
@@ -96,7 +96,7 @@ def use_version(
     Raises:
         ModelFileError: the version is missing, incomplete, corrupt, of a newer format, or does not
             rank; nothing was announced.
-        TransientError: Redis or Kafka is out of reach.
+        TransientError: Redis or Kafka cannot be reached.
     """
     read_model(directory, version)
     announcement = read_manifest(directory, version).announcement()

@@ -35,7 +35,7 @@ def recipe_of(settings: ModelSettings) -> Recipe:
 
 
 def with_given(recipe: Recipe, settings: ModelSettings) -> Recipe:
-    """Return the recipe with every number that the settings give in place of its own."""
+    """Return the recipe with its numbers replaced by those that the settings give."""
     given = {
         name: value
         for name in Recipe.__struct_fields__

@@ -30,8 +30,8 @@ class Snapshot:
 class Snapshots:
     """Takes snapshots of one store, remembering the last so as to read only what changed.
 
-    For one thread. Right as long as nobody else takes the users marked as changed: whoever takes
-    over the lead calls `forget` first.
+    For one thread. Correct as long as nobody else takes the users marked as changed: a new leader
+    calls `forget` first.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Snapshots:
         and is in the next snapshot if it is not in this one.
 
         Raises:
-            TransientError: the store is out of reach; marks may be lost, so the next is a full one.
+            TransientError: the store cannot be reached; marks may be lost, so the next is a full one.
         """
         last, self._last = self._last, None
         full = last is None or self._since_full + 1 >= self._full_every
@@ -96,7 +96,7 @@ def read_all(store: LikeStore, *, chunk: int, progress: Progress) -> Interaction
     """Return what every user likes, leaving the marks of changed users alone.
 
     Raises:
-        TransientError: the store is out of reach.
+        TransientError: the store cannot be reached.
     """
     return interactions_of(_read_all(store, chunk, progress))
 

@@ -74,7 +74,7 @@ def _joined(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the largest values of all components, and their vectors over all items."""
     of_all = np.concatenate([np.zeros(0, np.float32), *(ours for ours, _, _ in found)])
-    places = np.empty(len(of_all), np.intp)  # where each stands, from the largest on
+    places = np.empty(len(of_all), np.intp)  # the position of each, from the largest on
     places[np.argsort(-of_all, kind="stable")] = np.arange(len(of_all))
     vectors = np.zeros((n_items, len(values)), np.float32)
     first = 0

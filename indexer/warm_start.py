@@ -19,7 +19,7 @@ class WarmStart:
     """Remembers the item vectors of the last factorisation, and hands them to the next one.
 
     They make it quicker and change nothing else: it stops at the same tolerance. It is held in memory
-    by whoever builds again and again, so that the first build of a process is a cold one.
+    by a process that builds repeatedly, so that its first build is a cold one.
     """
 
     def __init__(self) -> None:

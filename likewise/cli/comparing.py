@@ -32,7 +32,7 @@ def compare(
 
     The last N requests of the request topic are answered by both, through the code that serves and
     with the likes that each user had at the time. Nobody is sent anything. Shown are how alike the
-    answers are, and how many of the items that users have liked since stand in them. Only likes
+    answers are, and how many of the items that users have liked since are in them. Only likes
     that came after the snapshots of both models count: a model knows the others already.
 
     ```
@@ -72,7 +72,7 @@ def find_version(name: str, directory: Path, store: LikeStore) -> str:
 
     Raises:
         ModelFileError: there is none; the sentence lists those there are.
-        TransientError: Redis is out of reach.
+        TransientError: Redis cannot be reached.
     """
     from likewise.messages.announcements import decode_announcement
     from likewise.models.versions import list_versions

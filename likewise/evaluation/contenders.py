@@ -77,7 +77,7 @@ def others(
 ) -> Iterator[Contender]:
     """Yield the rankers and baselines named, but for the one that serves.
 
-    One model is in memory at a time, beside that one. Recipes of equal exponents share factors.
+    One model is in memory at a time, in addition to that one. Recipes of equal exponents share factors.
     """
     bench = Bench(fit, seed=seed, progress=progress, known=served.model)
     for name in RANKERS:

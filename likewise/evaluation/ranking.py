@@ -71,7 +71,7 @@ def rank(
 
 
 class ExactVectors(AnnoyVectors):
-    """Looks at every row, where Annoy looks at some: what an approximate search is held against."""
+    """Looks at every row, where Annoy looks at some: what an approximate search is compared with."""
 
     def __init__(self, vectors: FloatArray) -> None:
         """Search the rows of `vectors` by angle."""

@@ -40,7 +40,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, FileEntry]
 
     def announcement(self) -> Announcement:
-        """Return what servers are told of this version."""
+        """Return the announcement of this version to servers."""
         return Announcement(
             version=self.version,
             snapshot_at_ms=self.snapshot_at_ms,

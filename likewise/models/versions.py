@@ -31,7 +31,7 @@ def list_versions(directory: Path) -> list[Manifest]:
         try:
             found.append(read_manifest(directory, name))
         except ModelFileError:
-            continue  # `read_model` says what is wrong with it to whoever wants it
+            continue  # `read_model` reports what is wrong with it when it is requested
     return found
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def scores(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the score of every item for every query, float32 [B, n]; `likes` is CSR [B, n]."""
     scored = spectral.products(model, fold_in(model, likes))
-    # Part by part, so that what is added to a score finds it in the cache once more.
+    # Part by part, so that what is added to a score finds it still in the cache.
     for part, linked in cooccurrence.scores_in_parts(model, likes):
         scored[part] *= model.score_weights
         scored[part] += linked

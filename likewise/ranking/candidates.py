@@ -1,7 +1,7 @@
 """Large catalogues: score the items that can be among the best, instead of every item.
 
-Who stands in the rows of the co-occurrence matrix that the likes name is scored whole, spectral part
-and all: on real likes .98 of the exact 20 best stand there. Annoy over the item vectors (maximum
+Items in the rows of the co-occurrence matrix that the likes name are scored in full, with the spectral
+part: on real likes they include .98 of the exact 20 best. Annoy over the item vectors (maximum
 inner product) gives those of the spectral part that share no row with the likes. Neither depends on
 how many items there are. `neighbours` has the items of the nearest users in place of both.
 """
@@ -47,8 +47,8 @@ class _Links(NamedTuple):
 class _Scratch(NamedTuple):
     """Tables of all items, so that sets of rows are joined and subtracted without sorting them.
 
-    Each query writes to a few places and clears them again: filling them anew would cost as much
-    as there are items.
+    Each query writes to a few places and clears them again: filling the tables again would cost time
+    in proportion to the number of items.
     """
 
     left_out: NDArray[np.bool_]

@@ -44,7 +44,7 @@ def scores_in_parts(model: Model, likes: CsrMatrix) -> Iterator[tuple[slice, Flo
 def _links(model: Model, liked: NDArray[np.integer], indptr: NDArray[np.integer]) -> CsrMatrix:
     """Return the rows of the matrix that each query's likes name, one after another: CSR [B, n].
 
-    An item stands there once for each like that links it, not summed up: a dense array of this
+    An item appears once for each like that links it, not summed up: a dense array of this
     does that on the way, in a fifth of the time of a product of sparse matrices.
     """
     found = model.cooccurrence[liked]
@@ -65,7 +65,7 @@ def add_contributions(
 ) -> None:
     """Add to `shares` [k, L] what each liked item [L] adds to the score of each of the items [k].
 
-    No item stands twice in `items`. A look at every link of the likes, whatever the items are.
+    No item is twice in `items`. Every link of the likes is looked at, whatever the items are.
     """
     rows = model.cooccurrence[liked]
     place_of = np.full(rows.shape[1], -1, np.int32)

@@ -1,7 +1,7 @@
 """Approximate nearest neighbours: Annoy behind a typed border.
 
 Annoy's files have no header: loading one with another dimension or metric crashes the process.
-So dimension and metric stand in the model's manifest and are given here, and files are checked
+So dimension and metric are in the model's manifest and passed in here, and files are checked
 against their checksum, and their nodes looked at, before they are loaded.
 """
 

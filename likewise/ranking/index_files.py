@@ -2,7 +2,7 @@
 
 A file is an array of nodes of one size. The first ones are the items, each with one descendant, itself. Then come
 the nodes of the trees, a parent always after its children: one with few descendants lists them, any other has two
-children and the plane between them. The roots are there once more at the end.
+children and the plane between them. The roots are repeated at the end.
 """
 
 from __future__ import annotations

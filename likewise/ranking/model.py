@@ -1,7 +1,7 @@
 """A model in memory: the arrays that every ranker reads, by name and shape.
 
 `n` items, `m` users, rank `d`. External ids live in `item_ids` alone; a model knows no user ids:
-who asks is described by the likes read at request time, and whoever is forgotten in Redis can't
+a user is described by the likes read at request time, and a user forgotten in Redis can't
 be found in a model either.
 """
 

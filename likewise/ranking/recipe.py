@@ -1,6 +1,6 @@
-"""The recipe of a model: which ranker it serves with, and every number the build was told.
+"""The recipe of a model: which ranker it serves with, and every number of its build.
 
-It stands in the manifest, so that a model says of itself how it ranks. docs/ranking.md has the
+It is in the manifest, so that every model describes how it ranks. docs/ranking.md has the
 formulas, their sources and what was measured. Throughout, d_u is how many items a user likes, and
 d_i how many users like an item.
 """

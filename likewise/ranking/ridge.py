@@ -1,4 +1,4 @@
-"""A ridge of their own for every user: the fewer likes, the stronger.
+"""A separate ridge for every user: the fewer likes, the stronger.
 
 A taste seen in n likes is known with a variance that falls with n, and what is known less surely has to
 be shrunk more (Efron and Morris, "Data Analysis Using Stein's Estimator and Its Generalizations", 1975).

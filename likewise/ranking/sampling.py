@@ -32,7 +32,7 @@ def sampled(rows: NDArray[Integer], most: int, *, seed: int = 0) -> NDArray[Inte
 
 
 def bounded(user_items: CsrMatrix, most: int) -> CsrMatrix:
-    """Return the matrix, CSR [m, n], with at most `most` likes of each user: a sample of their own.
+    """Return the matrix, CSR [m, n], with at most `most` likes of each user, sampled at random.
 
     It is returned as it is where nobody likes more.
     """

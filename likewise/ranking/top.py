@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import FloatArray
 
 
-# Scores that one maximum stands for.
+# Scores in a group, of which only the maximum is compared at first.
 _GROUP = 32
 
 

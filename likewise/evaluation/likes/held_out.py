@@ -1,4 +1,4 @@
-"""One measurement: the likes that models are fitted on, and the likes they should foretell."""
+"""One measurement: the likes that models are fitted on, and the likes they should predict."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def hold_out(
 
 
 def _places(table: NDArray[np.integer], values: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Return where each value stands in the sorted table; -1 where it does not."""
+    """Return the place of each value in the sorted table; -1 if it is not there."""
     places = np.minimum(np.searchsorted(table, values), max(len(table) - 1, 0))
     found = table[places] == values if len(table) else np.zeros(len(values), np.bool_)
     return np.where(found, places, -1)

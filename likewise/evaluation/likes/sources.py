@@ -81,7 +81,7 @@ def likes_of_store(store: LikeStore, *, chunk: int, progress: Progress) -> Read:
     """Return what every user likes now; the store knows no times.
 
     Raises:
-        TransientError: the store is out of reach.
+        TransientError: the store cannot be reached.
     """
     return Read(LikeTable(read_all(store, chunk=chunk, progress=progress), None, None))
 
@@ -95,7 +95,7 @@ def likes_of_topic(
 
     Raises:
         EvaluationError: there is no such topic, or nothing in it on one side of `until`.
-        TransientError: the broker is out of reach.
+        TransientError: the broker cannot be reached.
     """
     partitions = broker.partitions(topic)
     if not partitions:

@@ -1,7 +1,7 @@
 """Dividing likes into train, valid and test.
 
 Each user's likes are divided on their own, so that everybody who can be measured is. Where
-likes have times, the last ones are held out: a recommender has to foretell, not to fill in.
+likes have times, the last ones are held out: a recommender has to predict, not to fill in.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ DividedBy = Literal["column", "until"]
 
 
 class Stamp(NamedTuple):
-    """What is known of one like, beside who and what."""
+    """What is known of one like, in addition to user and item."""
 
     time_ms: int | None = None
     split: Split | None = None
@@ -45,7 +45,7 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LikeTable:
-    """Who likes what, and when. Likes stand in the order of `interactions.user_items`."""
+    """Who likes what, and when. Likes are in the order of `interactions.user_items`."""
 
     interactions: Interactions
     times_ms: NDArray[np.int64] | None

@@ -1,4 +1,4 @@
-"""Time travel: likes up to a point train, what came after it is what they should foretell.
+"""Time travel: train on likes up to a point, test on what came after it.
 
 A point is a moment or a place in the log. Both are exclusive: the first event that is not before
 the point belongs to the future.

@@ -64,7 +64,7 @@ def per_user(
 
 
 def coverage(top: NDArray[np.intp], n_items: int) -> float:
-    """Return the share of the items that stand in at least one list."""
+    """Return the share of the items that are in at least one list."""
     return len(np.unique(top[top >= 0])) / max(n_items, 1)
 
 

@@ -1,4 +1,4 @@
-"""Requests answered once more, by a model of choice, through the code that serves."""
+"""Requests answered again by a given model, through the code that serves."""
 
 from __future__ import annotations
 

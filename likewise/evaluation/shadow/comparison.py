@@ -1,4 +1,4 @@
-"""Two models on the same requests: how alike their answers are, and which foretold later likes.
+"""Two models on the same requests: how alike their answers are, and which predicted later likes.
 
 Pure. Requests of one user resemble each other, so every figure is a mean over users of the means
 over their requests, and users are what the intervals resample.
@@ -35,7 +35,7 @@ class Shadowed:
     """One request as each of the two models would answer it."""
 
     who: Hashable
-    """The user; something of its own for a request without one."""
+    """The user; for a request without a user, the id of its record."""
     count: int
     a: Sequence[ItemId]
     b: Sequence[ItemId]

@@ -72,7 +72,7 @@ class LikeHistory:
         """Return what the user liked then; None where the user was forgotten since.
 
         That is what is liked now, without what was liked since, and with what was unliked since.
-        The first event since then on an item says which: whoever likes an item did not like it
+        The first event since then on an item shows which: a user who likes an item did not like it
         before. (A like sent twice, before and after, is taken for a new one; the log before the
         request is not read.)
         """
@@ -113,7 +113,7 @@ def read_history(
     """Return what the users' likes were changed by since then, as far as the topic reaches back.
 
     Raises:
-        TransientError: the broker is out of reach.
+        TransientError: the broker cannot be reached.
     """
     history = LikeHistory(users)
     partitions = broker.partitions(topic)

@@ -58,7 +58,7 @@ def replay(
 
     Raises:
         LikewiseError: there are no requests on the topic.
-        TransientError: a server is out of reach.
+        TransientError: a server cannot be reached.
     """
     progress.step("reading requests")
     recent = read_recent(broker, topics, limit, progress)

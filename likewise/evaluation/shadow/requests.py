@@ -30,7 +30,7 @@ def read_recent(broker: Broker, topics: Topics, limit: int, progress: Progress) 
 
     Raises:
         LikewiseError: there are no requests on the topic, or none of the last can be understood.
-        TransientError: the broker is out of reach.
+        TransientError: the broker cannot be reached.
     """
     partitions = broker.partitions(topics.requests)
     beginning, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Stage = Callable[[Recipe], list[Recipe]]
 
 RANKS = (64, 128, 256, 512)
-# Exponents of R. Each pair costs a factorisation of its own, and seldom gains much over the first.
+# Exponents of R. Each pair costs another factorisation, and seldom gains much over the first.
 OTHER_EXPONENTS = ((0.35, 0.35), (0.15, 0.25), (0.5, 0.5), (0.35, 0.5), (0.0, 0.0))
 _RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _RIDGE_EXPONENTS = (0.0, 0.5, 1.0)

@@ -23,7 +23,7 @@ def settings_toml(recipe: Recipe, remarks: list[str]) -> str:
 
 
 def check_settings_file(path: Path) -> None:
-    """Return if nothing stands at the path yet: other settings there would be lost.
+    """Return if the path does not exist yet: an existing file would be lost.
 
     Raises:
         EvaluationError: something does, or there is no such directory.
