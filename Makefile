@@ -23,7 +23,7 @@ ANNOY_BUILD := $(if $(filter Linux,$(shell uname -s)),ANNOY_COMPILER_ARGS='$(ANN
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-containers test-faults test-clients fuzz check format docs bench bench-quick lock audit image clean
+.PHONY: help install demo test test-containers test-faults test-clients coverage fuzz lint check dist format docs bench bench-quick lock audit image clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ test-containers: $(VENV)/installed ## run the tests that talk to servers against
 		--ignore tests/e2e/test_up.py --ignore tests/e2e/test_demo.py $(PYTEST_ARGS)
 
 # FAULTS='--seed 7 --kills 100 --minutes 60' tries harder; FAULTS=--bounded is what CI runs.
-test-faults: $(VENV)/installed ## kill, cut off, poison and starve everything, then hold it against the log (needs Docker)
+test-faults: $(VENV)/installed ## kill, cut off, poison and starve everything, then compare the state with the log (needs Docker)
 	$(BIN)/pytest tests/faults --show-capture=no $(FAULTS) $(PYTEST_ARGS)
 
 # What is built for it is kept in .clients and in the caches of Go, Maven and npm.
@@ -57,21 +57,30 @@ test-clients: $(VENV)/installed ## try Kafka clients of other languages, README'
 fuzz: $(VENV)/installed ## hand the decoders mutated messages for half a minute (FUZZ_SECONDS); Linux on x86-64
 	$(BIN)/python tests/fuzz/fuzz_decoders.py -max_total_time=$(FUZZ_SECONDS)
 
-check: $(VENV)/installed ## format, lint, types, import rules, unit tests: before every commit
+lint: $(VENV)/installed ## format, lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint ## lint and the unit tests: before every commit
 	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
 
-format: $(VENV)/installed ## format the code and mend what the linter can mend
+coverage: $(VENV)/installed ## run the unit tests and measure branch coverage
+	$(BIN)/pytest tests/unit --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+
+dist: $(VENV)/installed ## build the sdist and the wheel in dist/
+	rm -rf dist
+	$(BIN)/hatchling build
+
+format: $(VENV)/installed ## format the code and fix what the linter can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 docs: $(VENV)/installed ## write the generated tables of the documentation: settings, metrics, commands, codes
 	$(BIN)/python -m docs.generate
 
-bench: $(VENV)/peers ## measure speed and memory beside floors and peers; writes docs/benchmarks.md (under 20 min)
+bench: $(VENV)/peers ## measure speed and memory, next to floors and peers; writes docs/benchmarks.md (under 20 min)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 bench-quick: $(VENV)/installed ## run every benchmark in its smallest size: that it works, not how fast
@@ -97,7 +106,7 @@ image: ## build the container image, likewise:latest
 	docker build --tag $(IMAGE) .
 
 clean: ## remove .venv and every cache
-	rm -rf $(VENV) .clients tests/clients/*/node_modules tests/clients/spring/target build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .clients tests/clients/*/node_modules tests/clients/spring/target build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 # Rebuilt whenever a dependency changed. Hashes are checked for all that the lock names; likewise

@@ -3,6 +3,9 @@
 `LIKEWISE_TEST_SERVERS=embedded` (the default) starts Tansu and redis-server from their wheels;
 `containers` starts Apache Kafka and Redis with testcontainers. If they cannot be started the
 tests fail; none is skipped.
+
+`WHEEL_UNDER_TEST=FILE` says that likewise is installed from this wheel: the run stops if the tests
+would import the source tree instead.
 """
 
 from __future__ import annotations
@@ -11,22 +14,24 @@ import logging
 import os
 import secrets
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
+import likewise
 from likewise.embedded import embedded_broker, embedded_redis
 from likewise.service.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # A busy machine is no counter-example; a test that hangs is ended by its own timeout.
 hypothesis.settings.register_profile("likewise", deadline=None)
 hypothesis.settings.load_profile("likewise")
 
+ROOT = Path(__file__).parents[1]
 IN_CONTAINERS = os.environ.get("LIKEWISE_TEST_SERVERS", "embedded") == "containers"
 
 
@@ -36,6 +41,13 @@ def _no_deployment_of_the_developer(tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to test the source tree where `WHEEL_UNDER_TEST` names the wheel under test."""
+    source = Path(likewise.__file__).resolve().parents[1]
+    if "WHEEL_UNDER_TEST" in os.environ and source == ROOT.resolve():
+        raise pytest.UsageError(f"likewise is imported from {source}, not from an installed wheel")
 
 
 @pytest.fixture(scope="session")

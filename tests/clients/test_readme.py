@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.timeout(600)
 _EXAMPLES = "\n".join(
     (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/clients.md")
 )
+_LIKEWISE = os.environ.get("WHEEL_UNDER_TEST", str(ROOT))
 _RUN_TIMEOUT_S = 60
 _JAVA = """\
 import java.time.Duration;
@@ -64,7 +66,7 @@ def example(language: str, word: str, up: RunningUp) -> str:
 
 @pytest.fixture(scope="module")
 def python_with_likewise(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return fresh_python(tmp_path_factory.mktemp("likewise"), str(ROOT))
+    return fresh_python(tmp_path_factory.mktemp("likewise"), _LIKEWISE)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import typer.main
 import yaml
 from jsonschema import Draft7Validator
 
+import likewise
 from docs.generate import BLOCKS, PAGES, blocks_in, generated
 from likewise import __version__
 from likewise.cli.app import app
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
+SOURCE = Path(likewise.__file__).parents[1]
 PROTOCOL = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -284,8 +286,12 @@ def _codes_in_the_source() -> set[str]:
     # What these refuse costs no event and no request.
     elsewhere = {"dead_letters.py", "times.py", "written_times.py"}
     paths = [
-        *(path for path in (ROOT / "likewise/messages").glob("*.py") if path.name not in elsewhere),
-        *(ROOT / "serving").glob("*.py"),
+        *(
+            path
+            for path in (SOURCE / "likewise/messages").glob("*.py")
+            if path.name not in elsewhere
+        ),
+        *(SOURCE / "serving").glob("*.py"),
     ]
     calls = [
         node

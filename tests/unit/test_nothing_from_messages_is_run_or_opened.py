@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import likewise
 from likewise.errors import ModelFileError
 from likewise.models.files import read_manifest, read_model
 from tests.serving_rig import VERSION, write_block_model
@@ -17,16 +18,16 @@ from tests.serving_rig import VERSION, write_block_model
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
+SOURCE = Path(likewise.__file__).parents[1]
 PACKAGES = ["likewise", "consumers", "indexer", "serving"]
-SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+SOURCES = sorted(path for package in PACKAGES for path in (SOURCE / package).rglob("*.py"))
 # These understand what comes over the wire, and answer it.
 ON_THE_WIRE = [
-    *(ROOT / "likewise/messages").glob("*.py"),
-    *(ROOT / "serving").glob("*.py"),
-    ROOT / "consumers/batches.py",
-    ROOT / "consumers/worker.py",
-    ROOT / "consumers/fold.py",
+    *(SOURCE / "likewise/messages").glob("*.py"),
+    *(SOURCE / "serving").glob("*.py"),
+    SOURCE / "consumers/batches.py",
+    SOURCE / "consumers/worker.py",
+    SOURCE / "consumers/fold.py",
 ]
 RUNS_CODE = {"eval", "exec", "compile", "__import__"}
 UNPACKS_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "runpy"}
@@ -55,7 +56,7 @@ def _tree(path: Path) -> ast.AST:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_no_module_runs_or_unpickles_what_it_is_given(path: Path) -> None:
     tree = _tree(path)
     assert not RUNS_CODE & set(_calls(tree))
@@ -63,7 +64,7 @@ def test_no_module_runs_or_unpickles_what_it_is_given(path: Path) -> None:
     assert "allow_pickle=True" not in ast.unparse(tree)
 
 
-@pytest.mark.parametrize("path", ON_THE_WIRE, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", ON_THE_WIRE, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_no_module_that_reads_messages_can_open_a_file(path: Path) -> None:
     tree = _tree(path)
     assert not OPENS_FILES & set(_imports(tree))
