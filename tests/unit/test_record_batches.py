@@ -49,9 +49,9 @@ class Log:
 
     def fetch(self) -> list[Record]:
         """Return the records of one fetch from the current offset, taken in small pieces."""
-        fetcher: Any = SimpleNamespace(damage=self.damage, high_watermarks={PARTITION: self.end})
         part = GuardedRecords(
-            fetcher,
+            {PARTITION: self.end},
+            self.damage,
             self.at,
             PARTITION,
             MemoryRecords(self.fetched),

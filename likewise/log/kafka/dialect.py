@@ -5,15 +5,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from likewise.log.kafka.reading import KafkaReader, KafkaSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from likewise.log.kafka.broker import KafkaBroker
     from likewise.records import TopicPartition
+
+
+class Cluster(Protocol):
+    """What a dialect asks of a `KafkaBroker`."""
+
+    @property
+    def request_timeout_s(self) -> float: ...
+    def beginning_offsets(
+        self, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int]: ...
+    def least_ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]: ...
+    def list_offsets(
+        self, partitions: Iterable[TopicPartition], at: Any, **options: Any
+    ) -> dict[TopicPartition, int]: ...
+    def read(self, start: Mapping[TopicPartition, int], **options: Any) -> KafkaReader: ...
 
 
 class Dialect:
@@ -25,13 +39,13 @@ class Dialect:
     """The class of readers outside any group."""
 
     def end_offsets(
-        self, broker: KafkaBroker, partitions: Sequence[TopicPartition]
+        self, broker: Cluster, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]:
         """See `Broker.end_offsets`."""
         return broker.least_ends(partitions)
 
     def offsets_since(
-        self, broker: KafkaBroker, partitions: Sequence[TopicPartition], time_ms: int
+        self, broker: Cluster, partitions: Sequence[TopicPartition], time_ms: int
     ) -> dict[TopicPartition, int]:
         """See `Broker.offsets_since`."""
         ends, found = broker.least_ends(partitions), broker.list_offsets(partitions, time_ms)

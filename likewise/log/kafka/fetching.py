@@ -55,7 +55,7 @@ class GuardedFetcher(Fetcher):  # type: ignore[misc]  # kafka-python has no type
         """The damaged bytes that each partition is fetched again for."""
         self._reported_at: dict[Any, int] = {}
         # The fetcher calls it like the class.
-        self.PartitionRecords = partial(GuardedRecords, self)
+        self.PartitionRecords = partial(GuardedRecords, self.high_watermarks, self.damage)
 
     def _parse_fetched_data(self, completed_fetch: Any) -> Any:
         data = completed_fetch.partition_data

@@ -29,9 +29,8 @@ from likewise.log.kafka.record_batches import (
 from likewise.records import DAMAGED_BATCH, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from likewise.log.kafka.fetching import GuardedFetcher
     from likewise.records import Record
 
 _log = logging.getLogger(__name__)
@@ -57,9 +56,17 @@ class GuardedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-p
     """The records that one fetch returned of a partition, decoded lazily. No content makes it raise."""
 
     def __init__(
-        self, fetcher: GuardedFetcher, fetch_offset: int, tp: Any, records: Any, **options: Any
+        self,
+        high_watermarks: Mapping[Any, int],
+        damage: dict[Any, Damage],
+        fetch_offset: int,
+        tp: Any,
+        records: Any,
+        **options: Any,
     ) -> None:
-        self._fetcher = fetcher
+        """Take the fetcher's high watermarks and the damaged bytes that it fetches again."""
+        self._high_watermarks = high_watermarks
+        self._damage = damage
         self.next_fetch_offset: int = fetch_offset
         if not records.has_next() and records.size_in_bytes():
             # Without a whole batch the fetcher raises before it takes records, after every fetch.
@@ -129,25 +136,25 @@ class GuardedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-p
 
     def _is_possible(self, header: BatchHeader) -> bool:
         """Whether the batch can be at this place; the checksum does not cover its first offset."""
-        end = self._fetcher.high_watermarks.get(self.topic_partition, -1)
+        end = self._high_watermarks.get(self.topic_partition, -1)
         last = max(header.last_offset, header.base_offset)
         return bool(last >= self.next_fetch_offset and (end < 0 or header.base_offset <= end))
 
     def _is_fetched_again(self, damaged: memoryview) -> bool:
         """Whether to fetch the damaged bytes again before they count as what the log holds."""
-        known = self._fetcher.damage.get(self.topic_partition)
+        known = self._damage.get(self.topic_partition)
         times, raw = 1, bytes(damaged)
         if known is not None and (known.offset, known.raw) == (self.next_fetch_offset, raw):
             times += known.times
         if times == _FETCHES_TO_CONFIRM:
-            del self._fetcher.damage[self.topic_partition]
+            del self._damage[self.topic_partition]
             return False
         _log.warning(
             "%s:%d at %d: damaged in the network or in the log; fetching it again",
             *self.topic_partition,
             self.next_fetch_offset,
         )
-        self._fetcher.damage[self.topic_partition] = Damage(self.next_fetch_offset, raw, times)
+        self._damage[self.topic_partition] = Damage(self.next_fetch_offset, raw, times)
         return True
 
     def _damaged(self, batch: memoryview, following: memoryview) -> Unreadable:

@@ -15,8 +15,8 @@ from likewise.log.kafka.rebalancing import RebalanceListener
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from likewise.log.kafka.broker import KafkaBroker
     from likewise.log.kafka.connection import Connection
+    from likewise.log.kafka.dialect import Cluster
     from likewise.log.kafka.fetching import Consumer
     from likewise.records import Record, TopicPartition
 
@@ -120,7 +120,7 @@ class Tansu(Dialect):
     reader = TansuReader
 
     def end_offsets(
-        self, broker: KafkaBroker, partitions: Sequence[TopicPartition]
+        self, broker: Cluster, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]:
         """Fetch: Tansu's ListOffsets counts the last batch as one record, a fetch names the true end.
 
@@ -139,7 +139,7 @@ class Tansu(Dialect):
             return reader.known_ends()
 
     def offsets_since(
-        self, broker: KafkaBroker, partitions: Sequence[TopicPartition], _time_ms: int
+        self, broker: Cluster, partitions: Sequence[TopicPartition], _time_ms: int
     ) -> dict[TopicPartition, int]:
         """Return the beginnings: Tansu compares with the time of arrival, not the timestamp."""
         return broker.beginning_offsets(partitions)
