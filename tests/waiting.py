@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE_S = 40.0
+PATIENCE_S = 75.0
+"""Longer than the stall detector takes to get a group going again."""
 _POLL_INTERVAL_S = 0.01
 T = TypeVar("T")
 
