@@ -66,7 +66,7 @@ lint: $(VENV)/installed ## format, lint, types, import rules
 check: lint ## lint and the unit tests: before every commit
 	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
 
-coverage: $(VENV)/installed ## run the unit tests and measure branch coverage
+coverage: $(VENV)/installed ## run the unit tests; their branch coverage must not fall (fail_under)
 	$(BIN)/pytest tests/unit --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 dist: $(VENV)/installed ## build the sdist and the wheel in dist/
