@@ -38,7 +38,7 @@ install: $(VENV)/installed ## make .venv with the locked dependencies and likewi
 demo: $(VENV)/installed ## run the whole path on embedded servers: real likes in, recommendations out
 	$(BIN)/likewise demo
 
-test: $(VENV)/installed ## run every test, against embedded servers (Tansu and Redis)
+test: $(VENV)/installed ## run all suites but security, faults and clients, on embedded servers (Tansu and Redis)
 	$(BIN)/pytest --ignore tests/security --ignore tests/faults --ignore tests/clients $(PYTEST_ARGS)
 
 # `up` and `demo` are left out: they bring their own servers, the embedded ones.
