@@ -180,7 +180,7 @@ def _until(text: str, *, file: str | None, from_redis: bool) -> Until:
 def _seconds(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", text.strip())
     if not found or not float(found[1]):
-        raise typer.BadParameter(f"{text!r} is no time; write it as 90s, 5m or 1h")
+        raise typer.BadParameter(f"{text!r} is not a time; write it as 90s, 5m or 1h")
     return float(found[1]) * {"s": 1, "": 1, "m": 60, "h": 3_600}[found[2]]
 
 

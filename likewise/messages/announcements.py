@@ -1,4 +1,4 @@
-"""The current model: how it is announced, in Redis and on the models topic."""
+"""The announcement of the current model, in Redis and on the models topic."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import msgspec
 from likewise.errors import ModelFileError
 
 TOPIC_KEY = b"current"
-"""The key of every announcement on the compacted topic, so that only the last one stays."""
+"""The key of every announcement, so that compaction of the topic keeps only the last one."""
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
-    """Which model version servers shall use, and what is in it."""
+    """The model version that servers should use, and its size."""
 
     version: str
     snapshot_at_ms: int
-    """When the snapshot that the model was built from began (ms since the epoch)."""
+    """When the model's snapshot began, in ms since the epoch."""
     users: int
     items: int
     likes: int
@@ -31,10 +31,10 @@ def encode_announcement(announcement: Announcement) -> bytes:
 
 
 def decode_announcement(raw: bytes) -> Announcement:
-    """Read the JSON form; unknown fields are ignored.
+    """Parse the JSON form; unknown fields are ignored.
 
     Raises:
-        ModelFileError: it is no announcement.
+        ModelFileError: it is not an announcement.
     """
     try:
         return _decoder.decode(raw)

@@ -51,14 +51,14 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, bytes], ...] = ()
     truncated_bytes: int | None = None
     last_offset: int | None = None
-    """Set if the value is not a record's but the raw bytes of the log up to this offset."""
+    """Set if the value is the raw bytes of an unreadable batch, which ends at this offset."""
 
     @classmethod
     def of(cls, record: Record, reason: InvalidInputError) -> DeadLetter:
         """Return the dead letter for this record.
 
-        A record that was a dead letter before loses the headers of the former reason. An unreadable
-        record brings its own reason, and its raw bytes are kept.
+        If the record is a replayed dead letter, the new reason replaces the old one. An unreadable
+        record has its own reason, and its raw bytes are kept.
         """
         if isinstance(record, Unreadable):
             return cls._of_unreadable(record)
@@ -138,12 +138,12 @@ def decode_dead_letter(record: Record) -> DeadLetter:
 
 
 def send_dead_letters(sink: Sink, topic: str, letters: Sequence[DeadLetter]) -> None:
-    """Return when the broker has confirmed every dead letter.
+    """Send the dead letters; return when the broker has confirmed all of them.
 
-    Sends a letter that is too large for the topic without its value. Blocks for up to 30 s.
+    A dead letter that is too large for the topic is sent without its value. Blocks for up to 30 s.
 
     Raises:
-        TransientError: some are not confirmed; sending all again duplicates the others.
+        TransientError: some are not confirmed; sending all of them again duplicates the rest.
     """
     deliveries = [(letter, _send(sink, topic, letter)) for letter in letters]
     for letter, delivery in deliveries:

@@ -1,6 +1,6 @@
-"""Forms of records that other serialisers write: recognised, so that a refusal says what to change.
+"""Recognises the formats of other serialisers, so that the error for a record says what to change.
 
-Only records that are refused are looked at.
+Only refused records are examined.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from likewise.errors import InvalidInputError
 if TYPE_CHECKING:
     from likewise.records import Record
 
-# Magic byte 0 and the schema's number, four bytes, before the body.
+# Before the body: the magic byte 0 and the schema id in four bytes.
 _FRAME_BYTES = 5
 _PREFIXES = {
     b"\xac\xed\x00\x05": "is a serialised Java object; send JSON: set value.serializer to "
@@ -23,7 +23,7 @@ _PREFIXES = {
     b"Obj\x01": "is an Avro file; send JSON",
     b"\x1f\x8b": "is compressed with gzip; send JSON and set the producer's compression.type",
 }
-# What Jackson and other mappers make of names such as `user_id` unless told otherwise.
+# What Jackson and other mappers write by default for names such as `user_id`.
 _CAMEL_CASE = {
     b'"userId"': "user_id",
     b'"itemId"': "item_id",
@@ -34,7 +34,7 @@ _JAVA_NUMBERS = {4: "IntegerSerializer", 8: "LongSerializer"}
 
 
 def explained(reason: InvalidInputError, record: Record) -> InvalidInputError:
-    """Return the refusal; where another serialiser's form is recognised, with a message that names it."""
+    """Return the error; if the record has another serialiser's format, the message names it."""
     value = record.value or b""
     said = [
         reason.message,
@@ -46,7 +46,7 @@ def explained(reason: InvalidInputError, record: Record) -> InvalidInputError:
 
 
 def about_key(key: bytes, subject: str) -> str | None:
-    """Return what a key is that is not the subject as text; None where its form is not recognised."""
+    """Return the format of a key that is not the subject as text; None if it is not recognised."""
     serializer = _JAVA_NUMBERS.get(len(key))
     if serializer is not None and str(int.from_bytes(key, "big", signed=True)) == subject:
         return (
@@ -86,7 +86,7 @@ def _about_names(reason: InvalidInputError, value: bytes) -> list[str]:
     if reason.code != "missing_field":
         return []
     return [
-        f"the value has {camel.decode()}, which is written `{snake}`; with Jackson, say "
+        f"the value has {camel.decode()}, but the field is `{snake}`; with Jackson, use "
         "@JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)"
         for camel, snake in _CAMEL_CASE.items()
         if camel in value
@@ -94,7 +94,7 @@ def _about_names(reason: InvalidInputError, value: bytes) -> list[str]:
 
 
 def _about_headers(record: Record) -> list[str]:
-    """Return who wrote the record, where Spring's JsonSerializer has left its header."""
+    """Return the Java type of the record if Spring's JsonSerializer has added its header."""
     kind = dict(record.headers).get(_TYPE_HEADER)
     if kind is None:
         return []

@@ -1,4 +1,4 @@
-"""Identifiers: strings outside, row numbers inside a model, never mixed."""
+"""Identifiers: strings outside a model, row numbers inside; different types, so they can't be mixed up."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MAX_ID_BYTES = 256
 
 
 def parse_user_id(raw: str | int | None) -> UserId:
-    """Return the user id that a message names; see `parse_id`."""
+    """Return the user id in a message; see `parse_id`."""
     return UserId(parse_id("user_id", raw))
 
 
 def parse_item_id(raw: str | int | None, field: str = "item_id") -> ItemId:
-    """Return the item id that a message names; see `parse_id`."""
+    """Return the item id in a message; see `parse_id`."""
     return ItemId(parse_id(field, raw))
 
 
@@ -47,5 +47,5 @@ def _utf8_length(field: str, text: str) -> int:
         return len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidInputError(
-            "invalid_id", f"`{field}` holds a lone surrogate, which UTF-8 can't carry"
+            "invalid_id", f"`{field}` contains a lone surrogate, which UTF-8 can't encode"
         ) from error

@@ -1,4 +1,4 @@
-"""Reading JSON from strangers: whatever the bytes, a typed value or an `InvalidInputError`."""
+"""Decodes untrusted JSON: any bytes give a typed value or an `InvalidInputError`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 def decode_json(decoder: Decoder[T], raw: bytes | None, *, what: str, max_bytes: int) -> T:
-    """Return what the decoder reads; `what` names the message in errors.
+    """Return the decoded value; `what` names the message in errors.
 
     Raises:
-        InvalidInputError: there is no value, it is too long, not JSON, too deeply nested, or of
-            other types than the decoder's. Nothing else is ever raised.
+        InvalidInputError: there is no value, or it is too long, not JSON, too deeply nested, or not
+            of the decoder's type. No other exception is raised.
     """
     if raw is None:
         raise InvalidInputError("null_value", "the record has no value")

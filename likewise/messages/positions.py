@@ -1,4 +1,4 @@
-"""Where an event stands in the likes topic, in the form that travels in requests."""
+"""The position of an event in the likes topic, as written in requests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _FORM = re.compile(r"(\d{1,9}):(\d{1,18})")
 
 
 class Position(NamedTuple):
-    """One event of the likes topic: its partition and offset; written `3:1042`.
+    """The partition and offset of an event in the likes topic, written `3:1042`.
 
-    `Likewise.like()` returns it, and a request's `after` takes it, so that an answer
-    counts the like it follows.
+    `Likewise.like()` returns it. A request that has it as `after` gets an answer that includes the
+    event.
     """
 
     partition: int
@@ -25,10 +25,10 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `partition:offset`.
+        """Parse `partition:offset`.
 
         Raises:
-            InvalidInputError: the text has another form.
+            InvalidInputError: the text has a different form.
         """
         match = _FORM.fullmatch(text)
         if match is None:

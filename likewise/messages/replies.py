@@ -1,4 +1,4 @@
-"""Replies: what the server answers, in both directions."""
+"""Replies of the server: encoding and decoding."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Source = Literal["model", "popular"]
 
 
 class Because(msgspec.Struct, frozen=True):
-    """What one of the user's likes adds to an item's score."""
+    """The contribution of one of the user's likes to an item's score."""
 
     item_id: ItemId
     contribution: float
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One recommended item; `because` is there when the request asked to explain.
+    """One recommended item; `because` is set if the request asked for explanations.
 
-    The contributions of all the user's likes add up to `score`; at most the strongest few
-    are listed, strongest first.
+    The contributions of all the user's likes add up to `score`. Only the strongest few are listed,
+    strongest first.
     """
 
     item_id: ItemId
@@ -32,18 +32,17 @@ class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ModelStamp(msgspec.Struct, frozen=True):
-    """Which model answered, and how many seconds ago its snapshot was taken."""
+    """The model that answered, and how many seconds ago its snapshot was taken."""
 
     version: str
     age_s: float
 
 
 class Recommendations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An answer, best item first. `source` says whether the user's likes ranked it.
+    """An answer, best item first. `source` says whether it is ranked by the user's likes.
 
-    `popular` means that there was nothing to go by: the user has no likes, none that the model
-    knows, or none that says anything of another item. With `fill` false in the request, `items`
-    is then empty.
+    `popular` means that it could not be: the user has no likes, none that the model knows, or none
+    that is related to another item. If the request has `fill` false, `items` is then empty.
     """
 
     items: tuple[RecommendedItem, ...]
@@ -54,14 +53,14 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """Why a request got no answer; `code` is stable, `message` is for people."""
+    """Why a request was refused; `code` is stable, `message` is for people."""
 
     code: str
     message: str
 
 
 class ErrorReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a request gets that can't be answered."""
+    """The reply to a request that can't be answered."""
 
     error: ErrorBody
     user_id: UserId | None = None
@@ -83,7 +82,7 @@ def encode_reply(reply: Recommendations | ErrorReply) -> bytes:
 
 
 def decode_reply(value: bytes) -> Recommendations:
-    """Return the recommendations that a reply carries.
+    """Return the recommendations in a reply.
 
     Raises:
         ReplyError: the reply is an error, or not a reply at all (code `invalid_reply`).

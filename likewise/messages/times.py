@@ -1,4 +1,4 @@
-"""Moments as they are written in files, events and on the command line: read alike everywhere."""
+"""Parses times in files, events and on the command line, by the same rules everywhere."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from likewise.errors import InvalidInputError
 from likewise.messages.written_times import UnclearTimeError, parse_written
 
 _FIRST_MS, _FIRST_US, _FIRST_NS = 10**11, 10**14, 10**17
-"""Numbers are seconds below the first (until the year 5138), then milliseconds (from 1973), microseconds,
-nanoseconds: each unit covers 1973 to 5138."""
+"""Numbers below the first are seconds, then milliseconds, microseconds and nanoseconds. Each unit covers the
+years 1973 to 5138."""
 _SURELY_MS = range(_FIRST_MS, 10**13)
-"""Milliseconds of 1973 to 2286: what most numbers are, and no digits of a date."""
+"""Milliseconds of 1973 to 2286: most numbers are, and none of these has the digits of a date."""
 _DATES_MS = range(-62_135_596_800_000, 253_402_300_800_000)
-"""From the year 1 to the end of 9999: the dates that can be written."""
+"""The years 1 to 9999, which ISO 8601 can write."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _NOTHING = frozenset({"", "nan", "nat", "null", "none", "\\n", "0000-00-00", "0000-00-00 00:00:00"})
-"""How databases and data frames write that there is no time."""
+"""How databases and data frames write a missing time."""
 _BASIC_DATE = re.compile(
     r"((?:19|20)\d\d)(0[1-9]|1[0-2])([0-2]\d|3[01])(?:([01]\d|2[0-3])([0-5]\d)([0-5]\d))?"
 )
-"""20240131 and 20240131120000, which as numbers would be moments of 1970."""
+"""20240131 and 20240131120000, which as numbers would be times in 1970."""
 
 
 def parse_time_ms(
     value: object, field: str = "timestamp", *, day_first: bool | None = None
 ) -> int | None:
-    """Return the time in ms since the epoch; None where there is none (None, "", NaN, NaT, year 1).
+    """Return the time in ms since the epoch; None for a missing time (None, "", NaN, NaT, year 1).
 
-    Times are numbers (seconds, from 10^11 on ms, from 10^14 on µs, from 10^17 on ns; eight or
-    fourteen digits that make a date are that date), ISO 8601 and its relatives (see
-    `parse_written`), or `datetime` and `date`; without a zone they are UTC.
+    A time is a number (seconds, from 10^11 on ms, from 10^14 on µs, from 10^17 on ns; eight or
+    fourteen digits that form a date are that date), ISO 8601 or a similar text (see
+    `parse_written`), a `datetime` or a `date`. Without a time zone it is UTC.
 
     Raises:
-        InvalidInputError: the value is no time, could be two, or is not one of the years 1 to 9999.
+        InvalidInputError: the value is not a time, is ambiguous, or is outside the years 1 to 9999.
     """
-    if type(value) is int and value in _SURELY_MS:  # asked of every event that says when it was
+    if type(value) is int and value in _SURELY_MS:  # fast path: the time of nearly every event
         return value
     match value:
         case None | "":
             return None
         case bool():
-            pass  # an int to Python, but no time
-        case int() | float() | datetime() if value != value:  # NaN, NaT: columns without a value
+            pass  # a subclass of int in Python, but not a time
+        case int() | float() | datetime() if value != value:  # NaN, NaT: missing values
             return None
         case datetime():
             return _since_epoch_ms(value)
@@ -54,17 +54,17 @@ def parse_time_ms(
             return _number_ms(value, field)
         case str():
             return _written_ms(value.strip(), field, day_first)
-    raise InvalidInputError("invalid_timestamp", f"`{field}` is {value!r}, which is no time")
+    raise InvalidInputError("invalid_timestamp", f"`{field}` is {value!r}, which is not a time")
 
 
 def iso_time(time_ms: int) -> str:
-    """Return the moment as ISO 8601 in UTC: 2026-01-31T12:00:00Z, with milliseconds if it has any."""
+    """Return the time as ISO 8601 in UTC: 2026-01-31T12:00:00Z, with milliseconds if not zero."""
     moment = (_EPOCH + time_ms * _MILLISECOND).replace(tzinfo=None)
     return moment.isoformat(timespec="milliseconds" if time_ms % 1000 else "seconds") + "Z"
 
 
 def wire_time(time_ms: int) -> int | str:
-    """Return the moment so that `parse_time_ms` reads the same: a number where that is clear."""
+    """Return the time in a form that `parse_time_ms` reads back: a number if that is unambiguous."""
     return (
         time_ms if _FIRST_MS <= time_ms < _FIRST_US and not _is_date(time_ms) else iso_time(time_ms)
     )
@@ -111,12 +111,12 @@ def _written_ms(text: str, field: str, day_first: bool | None) -> int | None:
     try:
         return parse_time_ms(float(text), field)
     except ValueError:
-        pass  # no number
+        pass  # not a number
     try:
         time_ms = _since_epoch_ms(parse_written(text, day_first=day_first))
     except UnclearTimeError as error:
         raise InvalidInputError("invalid_timestamp", f"`{field}` {text[:64]!r} {error}") from error
-    return None if time_ms == _DATES_MS.start else time_ms  # Go and .NET: no time at all
+    return None if time_ms == _DATES_MS.start else time_ms  # the zero value of Go and .NET: missing
 
 
 def _since_epoch_ms(moment: datetime) -> int:

@@ -1,7 +1,7 @@
-"""Moments written for people: ISO 8601 and its relatives, month names, and days before months.
+"""Parses times written for people: ISO 8601 and similar forms, month names, and days before months.
 
-What can be read in one way only is read. `1/31/2024` can, `1/2/2024` cannot: somebody has to say
-which of the two is the day.
+Only unambiguous text is accepted. `1/31/2024` is; for `1/2/2024` the caller has to say which number is
+the day.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _MONTH_NAMED = re.compile(
 
 
 class UnclearTimeError(ValueError):
-    """The text is no moment, or could be two; the message ends a sentence that begins with it."""
+    """The text is not a time, or is ambiguous. The message continues a sentence that begins with the text."""
 
 
 def parse_written(text: str, *, day_first: bool | None = None) -> datetime:
-    """Return the moment; without a zone it is UTC.
+    """Return the time; without a time zone it is UTC.
 
-    `day_first` says what `1/2/2024` is: 1 February, 2 January, or (None) unclear. Dots put the day
-    first by convention: `1.2.2024` is 1 February.
+    `day_first` decides whether `1/2/2024` is 1 February or 2 January; None makes it ambiguous. With dots
+    the day comes first by convention: `1.2.2024` is 1 February.
 
     Raises:
-        UnclearTimeError: the text is no moment, or it could be two.
+        UnclearTimeError: the text is not a time, or is ambiguous.
     """
     try:
         return _in_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
-        pass  # not ISO 8601 to the letter
+        pass  # not strictly ISO 8601
     try:
         return _parse_loosely(text, day_first)
     except OverflowError as error:
@@ -66,7 +66,7 @@ def _parse_loosely(text: str, day_first: bool | None) -> datetime:
     try:
         moment = datetime(day.year, day.month, day.day, *_clock_of(clock), tzinfo=zone or UTC)
     except ValueError as error:
-        raise UnclearTimeError("has no such time of day") from error
+        raise UnclearTimeError("has an invalid time of day") from error
     return moment
 
 
@@ -79,11 +79,11 @@ def _take_zone(text: str) -> tuple[str, timezone | None]:
     if ":" in text and (offset := _OFFSET.search(text)):
         delta = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
         if delta >= timedelta(hours=24):
-            raise UnclearTimeError("has no such time zone")
+            raise UnclearTimeError("has an invalid time zone")
         return text[: offset.start()], timezone(-delta if offset[1] == "-" else delta)
     if utc := _ZONE.search(text):
         return text[: utc.start()], UTC
-    # Twitter puts the zone before the year, and the clock is gone by now.
+    # Twitter puts the zone before the year; the time of day is already removed here.
     if inner := re.search(r"\s([+-])(\d{2})(\d{2})(?=\s\d{4}$)", text):
         delta = timedelta(hours=int(inner[2]), minutes=int(inner[3]))
         if delta < timedelta(hours=24):
@@ -98,7 +98,7 @@ def _clock_of(clock: re.Match[str] | None) -> tuple[int, int, int, int]:
     hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
     if clock[5]:
         if not 1 <= hour <= 12:
-            raise UnclearTimeError("has no such time of day")
+            raise UnclearTimeError("has an invalid time of day")
         hour = hour % 12 + (12 if clock[5] in "pP" else 0)
     return hour, minute, second, int((clock[4] or "")[:6].ljust(6, "0"))
 
@@ -115,7 +115,7 @@ def _date_of(text: str, day_first: bool | None) -> date:
                 day_first = False
             else:
                 raise UnclearTimeError(
-                    f"may be day {first} of month {second} or day {second} of month {first}"
+                    f"is ambiguous: day {first} of month {second}, or day {second} of month {first}"
                 )
         return _date(year, *((second, first) if day_first else (first, second)))
     if found := _DAY_NAMED.fullmatch(text):
@@ -129,13 +129,13 @@ def _date(year: str, month: str | int, day: str | int) -> date:
     try:
         return date(int(year), int(month), int(day))
     except ValueError as error:
-        raise UnclearTimeError("is no date of the calendar") from error
+        raise UnclearTimeError("is not a date of the calendar") from error
 
 
 def _month(name: str) -> int:
     short = name[:3].lower()
     if short not in _MONTHS:
-        raise UnclearTimeError("names no month")
+        raise UnclearTimeError("has an unknown month name")
     return _MONTHS.index(short) + 1
 
 

@@ -1,4 +1,4 @@
-"""Waiting until the consumers have applied what was published."""
+"""Waits until the consumers have applied the published events."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def wait_until_applied(
     standstill_timeout_s: float = STANDSTILL_TIMEOUT_S,
     on_progress: Callable[[int], None] = lambda _left: None,
 ) -> None:
-    """Return once the store has applied every partition up to its offset; no partitions: at once.
+    """Return when every partition is applied to the store up to its offset.
 
-    `on_progress` is told how many events are left. Blocks for as long as there is progress.
+    Returns at once if there are no partitions. Calls `on_progress` with the number of events left.
+    Blocks as long as there is progress.
 
     Raises:
         TransientError: nothing was applied for `standstill_timeout_s`.
@@ -47,7 +48,7 @@ def wait_until_applied(
             least_left, moved_at_s = left, time.monotonic()
         elif time.monotonic() - moved_at_s > standstill_timeout_s:
             raise TransientError(
-                f"{left} events are not applied, and none was for {standstill_timeout_s:g} s: "
+                f"{left} events are not applied yet, and there was no progress for {standstill_timeout_s:g} s: "
                 "is a consumer running (`likewise consume`)?"
             )
         time.sleep(_POLL_INTERVAL_S)

@@ -40,9 +40,9 @@ class Replayed(msgspec.Struct):
 
     sent: int = 0
     without_value: int = 0
-    """No value to send: none, one that was too large to keep, or bytes that are not a record."""
+    """Without a record to send: no value, a value too large to keep, or bytes of an unreadable batch."""
     foreign: int = 0
-    """Not a dead letter, or of a topic of another deployment."""
+    """Not a dead letter, or one from a topic of another deployment."""
     failed: int = 0
     failures: list[str] = []
 
@@ -67,8 +67,8 @@ def read_dead_letters(
 def replay(found: Iterable[Found], sink: Sink | None, topics: Collection[str]) -> Replayed:
     """Send each dead letter again, byte for byte, and return when all are confirmed.
 
-    Each goes to the partition it came from, which has the other events of its user, and only to one
-    of `topics`, whatever its headers name. Without a sink, only count.
+    Each goes to the partition it came from, which has the other events of its user. Dead letters from
+    topics other than `topics` are not sent. Without a sink, only counts.
     """
     counts = Replayed()
     deliveries: list[Delivery] = []
@@ -118,7 +118,7 @@ class ReplayPosition:
         Blocks for a few seconds, while it joins the group.
 
         Raises:
-            TransientError: another replay holds the partitions; nothing is stored.
+            TransientError: another replay owns the partitions; nothing is stored.
         """
         deadline_s = time.monotonic() + _JOIN_TIMEOUT_S
         with closing(self._broker.source(CURSOR_GROUP, [self._topic], max_records=1)) as member:

@@ -1,7 +1,7 @@
-"""What every user should like by the likes topic alone, to compare with the store.
+"""What every user should like according to the likes topic alone, to compare with the store.
 
-The events are applied one by one, in the plainest way there is, and not with the consumers' own
-code: a fault there would otherwise hide itself.
+Applies the events one by one, as simply as possible, and shares no code with the consumers, so that
+a bug there can't hide itself.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Difference(NamedTuple):
-    """Items by which a stored set differs from what the log says.
+    """The items by which a stored set differs from the log.
 
-    Of `unproven` items the log can say nothing for certain: the events that settle them may have
-    been before its beginning.
+    The log proves nothing about `unproven` items: the events that decide them may have been removed
+    from its start.
     """
 
     missing: frozenset[ItemId] = frozenset()
@@ -34,16 +34,16 @@ class Difference(NamedTuple):
 
     @property
     def proven(self) -> bool:
-        """Whether the store is wrong, whatever the log doesn't reach back to."""
+        """Whether the store is proven wrong."""
         return bool(self.missing or self.extra)
 
 
 class ExpectedState:
-    """The state that the events so far come to. Memory: one set per user, ids shared.
+    """The state after the events so far. Takes memory for one set per user; ids are shared.
 
-    `whole` says that the log begins with its first event: then there is nothing it doesn't know.
-    Users whose events lie in several partitions are `unmerged` until everything they have is taken in
-    once more by `merge`, from the log's beginning on.
+    `whole` means that the log still has its first event, so that it proves everything. Users with
+    events in several partitions are `unmerged` until `merge` has seen all their events, from the start
+    of the log.
     """
 
     def __init__(self, *, whole: bool) -> None:
@@ -51,17 +51,17 @@ class ExpectedState:
         self.merged: dict[UserId, Merged] = {}
         self.unmerged: set[UserId] = set()
         self.cut_ms = 0
-        """Where the log is cut: the timestamp of its youngest beginning."""
+        """The time since which the log is complete: the latest timestamp at which a partition starts."""
         self._catalogue = Merged()
         self._whole = whole
-        # What was taken away is kept only where the log is cut: it proves that a stored like,
-        # of which nothing else is known, is one too many.
+        # Removed likes are kept only if the log has lost its start. They prove that a stored like is
+        # wrong even though the log does not have the event that added it.
         self._unlikes: dict[UserId, set[ItemId]] = {}
         self._forgotten: set[UserId] = set()
         self._partitions: dict[UserId, int] = {}
 
     def apply(self, event: Event, record: Record) -> None:
-        """Take in the next event of a partition."""
+        """Apply the next event of a partition."""
         if isinstance(event, RetireItem | RestoreItem):
             self._catalogue.add(event, record)
             return
@@ -79,19 +79,19 @@ class ExpectedState:
             )
 
     def merge(self, event: Event, record: Record) -> None:
-        """Take in, once more, the next event of a partition, where it is of an unmerged user."""
+        """Apply the next event of a partition again if it is about an unmerged user."""
         if isinstance(event, RetireItem | RestoreItem) or event.user_id not in self.unmerged:
             return
         self.merged.setdefault(event.user_id, Merged()).add(event, record)
 
     def end_merge(self) -> None:
-        """Note that everything applied so far was merged."""
+        """Record that all events so far are merged."""
         for user_id in self.unmerged:
             self.likes.pop(user_id, None)
         self.unmerged.clear()
 
     def difference(self, user_id: UserId, stored: AbstractSet[ItemId]) -> Difference:
-        """Return how what is stored for the user differs from what the log says."""
+        """Return how the stored likes of the user differ from the log."""
         if user_id in self.merged:
             return self._merged_difference(self.merged[user_id], stored)
         likes = self.likes.get(user_id, set())
@@ -102,7 +102,7 @@ class ExpectedState:
         return Difference(frozenset(missing), frozenset(extra), frozenset(surplus - extra))
 
     def retired_difference(self, stored: AbstractSet[ItemId]) -> Difference:
-        """Return how the stored retired items differ from what the log says."""
+        """Return how the stored retired items differ from the log."""
         return self._merged_difference(self._catalogue, stored)
 
     def _merged_difference(self, merged: Merged, stored: AbstractSet[ItemId]) -> Difference:
@@ -110,7 +110,7 @@ class ExpectedState:
         missing, surplus = likes - stored, stored - likes
         if self._whole:
             return Difference(frozenset(missing), frozenset(surplus))
-        # Within one partition, an event that is left settles all before it.
+        # Within one partition, an event still in the log overrides all earlier ones.
         known = merged.settled_since(self.cut_ms if merged.partitions > 1 else 0)
         extra = surplus if known is None else surplus & known
         proven = missing if known is None else missing & known

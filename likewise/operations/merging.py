@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Merged:
-    """The state after the events so far, each partition's added from its beginning."""
+    """The state after the events so far. Each partition's events are added from its start."""
 
     def __init__(self) -> None:
         self._ends: dict[int, tuple[int, int]] = {}
@@ -54,13 +54,13 @@ class Merged:
         return {item for item, (_, liked) in self._latest.items() if liked}
 
     def settled_since(self, time_ms: int) -> set[ItemId] | None:
-        """Return the items that no event before `time_ms` decides; None if that is all items."""
+        """Return the items that no event before `time_ms` affects; None means all items."""
         if self._forgotten is not None and self._forgotten[0] >= time_ms:
             return None
         return {item for item, (place, _) in self._latest.items() if place[0] >= time_ms}
 
     def user_state(self) -> UserState:
-        """Return the state as a store keeps it."""
+        """Return the state in the form that the store uses."""
         return UserState(
             None if self._forgotten is None else Moment(*self._forgotten),
             {

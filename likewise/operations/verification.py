@@ -1,8 +1,8 @@
-"""Verification: holds the store against the log, at the very positions the store claims.
+"""Verification: compares the store with the log at the store's own positions.
 
-The store names the position of each partition up to which events are applied. The log is replayed
-to those positions, and the sets must be equal. While consumers go on applying, whoever had an
-event meanwhile is looked at again, so that a difference that is reported is one.
+The store has the position of each partition up to which events are applied. The log is replayed to
+those positions, and the sets must be equal. Consumers may apply more events meanwhile, so users with
+new events are compared again: a reported difference is real.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _ROUNDS = 20
 
 @dataclass(slots=True)
 class Verification:
-    """What came out. `lag` is how many events stand in the log beyond the store's positions.
+    """The result. `lag` is the number of events in the log after the store's positions.
 
-    `beyond_log` names partitions whose stored position lies after the log's end: the log was made
-    anew, or lost its tail. `unsettled` users kept changing while they were looked at.
+    `beyond_log` has the partitions whose stored position is after the end of the log: the topic was
+    recreated, or has lost its last events. `unsettled` users kept changing during the comparison.
     """
 
     events: int = 0
@@ -56,38 +56,38 @@ class Verification:
 
     @property
     def whole(self) -> bool:
-        """Whether the log begins with its first event."""
+        """Whether the log still has its first event."""
         return not self.beginnings
 
     @property
     def wrong_users(self) -> list[UserId]:
-        """Users of whom the store is proven wrong, in order."""
+        """Users whose stored likes are proven wrong, in order."""
         return sorted(user for user, found in self.differences.items() if found.proven)
 
     @property
     def unproven_users(self) -> int:
-        """How many users have likes that the log can neither prove nor refute."""
+        """The number of users with likes that the log can neither prove nor refute."""
         return sum(bool(each.unproven) for each in self.differences.values())
 
     @property
     def proven(self) -> bool:
-        """Whether the store is right beyond doubt: equal, by a log that reaches back to its first event."""
+        """Whether the store is proven right: equal to a log that still has its first event."""
         return self.equal and self.whole and not self.unproven_users
 
     @property
     def equal(self) -> bool:
-        """Whether nothing is proven wrong and nothing was left open."""
+        """Whether nothing is proven wrong and everything could be compared."""
         wrong = self.wrong_users or self.retired.proven or self.beyond_log or self.unsettled
         return not wrong
 
 
 class Verifier:
-    """Compares one store with one log, and mends the store where it is proven wrong."""
+    """Compares a store with a log, and repairs what is proven wrong in the store."""
 
     def __init__(
         self, broker: Broker, store: LikeStore, topic: str, partitioner: Partitioner = "murmur2"
     ) -> None:
-        """Ask the broker where the log begins."""
+        """Ask the broker where the log starts."""
         self._partitioner = partitioner
         self._broker = broker
         self._store = store
@@ -102,10 +102,12 @@ class Verifier:
         self._expected = ExpectedState(whole=self.result.whole)
 
     def run(self, on_progress: Progress) -> Verification:
-        """Return how the store differs from the log; `on_progress` is told read and total events.
+        """Return how the store differs from the log.
+
+        Calls `on_progress` with the events read and their total.
 
         Raises:
-            TransientError: a server is out of reach, or the log can't be read to the end.
+            TransientError: a server can't be reached, or the log can't be read to the end.
         """
         self._advance(on_progress)
         stored_users = {user for users in self._store.scan_users(_CHUNK) for user in users}
@@ -126,13 +128,13 @@ class Verifier:
         return self.result
 
     def repair(self) -> int:
-        """Write what the log says where the store is proven wrong; return how many users that was.
+        """Correct what is proven wrong in the store; return the number of users corrected.
 
-        Only proven items are touched. The positions are compared in the same step, so that a
-        consumer that applies events meanwhile makes this fail instead of being undone.
+        Changes only items that the log proves. Each write compares the positions atomically, so that
+        it fails if a consumer has applied events meanwhile, instead of undoing them.
 
         Raises:
-            PositionMovedError: a consumer applied events since; nothing more was written.
+            PositionMovedError: a consumer has applied events since; nothing more was written.
         """
         here = {
             partition: Advance(stored, self._at[partition] if stored is None else stored)
@@ -154,7 +156,7 @@ class Verifier:
         return len(wrong)
 
     def _mark(self, users: Sequence[UserId]) -> None:
-        """Give the store the times of all that the log says of users on several partitions."""
+        """Store the event times of users with events on several partitions."""
         if not users:
             return
         homes = self._store.homes(self._partitioner, len(self._partitions))
@@ -170,7 +172,7 @@ class Verifier:
     def _advance(
         self, on_progress: Progress = lambda _read, _total: None
     ) -> tuple[set[UserId], bool]:
-        """Replay the log to where the store is now; return which users, and whether items, had events."""
+        """Replay the log to the store's current positions; return the users and whether items changed."""
         targets = self._targets()
         total = sum(targets.values()) - sum(self._at.values())
         users: set[UserId] = set()
@@ -190,7 +192,7 @@ class Verifier:
         return users, items_touched
 
     def _merge(self) -> None:
-        """Read the log once more for those users who were found in several partitions."""
+        """Read the log again for the users who were found in several partitions."""
         if not self._expected.unmerged:
             return
         for records in read_between(self._broker, self._beginnings, self._at):
@@ -201,7 +203,9 @@ class Verifier:
 
     def _targets(self) -> dict[TopicPartition, int]:
         positions = self._store.positions(self._partitions)
-        ends = self._broker.end_offsets(self._partitions)  # after the positions: not before them
+        ends = self._broker.end_offsets(
+            self._partitions
+        )  # read after the positions, so not before them
         self._stored = dict(zip(self._partitions, positions, strict=True))
         applied = {partition: at or 0 for partition, at in self._stored.items()}
         self.result.beyond_log = {
@@ -219,7 +223,7 @@ class Verifier:
             try:
                 event = decode_event(record)
             except InvalidInputError:
-                self.result.invalid += 1  # the consumers have put it among the dead letters
+                self.result.invalid += 1  # the consumers have dead-lettered it
                 continue
             self._note_cut(record)
             self._expected.apply(event, record)
@@ -244,7 +248,7 @@ class Verifier:
         return found if self.result.whole else found | self._doubtful(found)
 
     def _doubtful(self, found: Mapping[UserId, Difference]) -> dict[UserId, Difference]:
-        """Return what is not proven after all: the log has lost the events in other partitions."""
+        """Return the items that are not proven, because the log has lost events of other partitions."""
         alone = [user for user in found if user not in self._expected.merged]
         marks = self._store.scattered(alone, [])
         return {

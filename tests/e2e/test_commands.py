@@ -288,7 +288,7 @@ def test_an_export_says_which_ids_only_parquet_carries(deployed: Deployed, tmp_p
     deployed.settle()
     path = tmp_path / "all.csv"
     assert "1 ids contain line breaks" in deployed.run("export", str(path)).stderr
-    assert "does not end" in deployed.run("import", str(path), "--dry-run", code=5).stderr
+    assert "is not closed" in deployed.run("import", str(path), "--dry-run", code=5).stderr
     deployed.run("export", str(path.with_suffix(".parquet")))
     deployed.run("import", str(path.with_suffix(".parquet")), "--dry-run", "--strict")
     deployed.run("forget", "two\nlines", "--yes")

@@ -252,7 +252,7 @@ def test_tuning_writes_settings_that_serve_as_tuned(csv: Path, tmp_path: Path) -
 @pytest.mark.parametrize("budget", ["0s", "soon", "5 days"])
 def test_a_budget_that_is_no_time_is_a_usage_error(csv: Path, budget: str) -> None:
     ended = run("evaluate", str(csv), "--tune", "--budget", budget, code=2)
-    assert "is no time" in ended.output
+    assert "is not a time" in ended.output
 
 
 def test_settings_out_needs_a_search_and_a_new_file(csv: Path, tmp_path: Path) -> None:

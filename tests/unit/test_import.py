@@ -50,7 +50,7 @@ def test_a_column_of_numbers_with_gaps_never_becomes_one_point_zero(tmp_path: Pa
 
 
 def test_an_id_with_a_fraction_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="neither text nor whole number"):
+    with pytest.raises(InvalidInputError, match="neither text nor a whole number"):
         event_of_row(Row(1, user=1.5, item="i"))
 
 

@@ -106,7 +106,7 @@ def test_delimiter_header_and_columns_are_found_or_named(
         ("u1\t2009-05-04T23:08:57Z\tartist\n", ["column 2 holds times", "--item-column"]),
         ("user_id,item_id,item_id\n1,2,3\n", ["2 columns 'item_id'", "--item-column 2"]),
         ('[{"user_id": 1, "item_id": 2}]\n', ["JSON array", "jq"]),
-        ("<!DOCTYPE html><html>", ["page of HTML"]),
+        ("<!DOCTYPE html><html>", ["HTML or XML"]),
         ("Obj\x01avro", ["Avro"]),
         ("\n\n", ["empty"]),
         ("", ["empty"]),
@@ -236,8 +236,8 @@ def test_a_rating_or_a_kind_decides_where_that_is_asked_for(
     # Else it is named, and refused by --strict.
     unasked = check("file")
     (warning,) = unasked["warnings"]
-    assert "every row is taken as a like" in warning
-    assert "is not looked at" in check("file", "--strict", code=1)["said"]
+    assert "every row is read as a like" in warning
+    assert "is ignored" in check("file", "--strict", code=1)["said"]
 
 
 def test_a_rating_or_kind_that_is_asked_for_has_to_be_there(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_like_is_never_dropped_for_its_time(tmp_path: Path) -> None:
         2,
     )
     assert (
-        "day 1 of month 2 or day 2 of month 1"
+        "day 1 of month 2, or day 2 of month 1"
         in CliRunner().invoke(app, ["import", "file", "--dry-run"]).stderr
     )
     check("file", "--strict", code=1)

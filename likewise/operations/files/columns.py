@@ -1,4 +1,4 @@
-"""Which column of a file holds what: by the name the caller gives, else by the names people use."""
+"""Finds the column of each field: by the name the caller gives, else by the usual names."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from likewise.operations.files.options import ReadOptions
 
-# Without case, blanks and punctuation: User_ID, userId and ` user-id` are all `userid`. The first that
-# a file has counts.
+# Compared without case, spaces and punctuation: User_ID, userId and ` user-id` are all `userid`. The
+# first one found in the file is used.
 _ALIASES = {
     "user": ("userid", "user", "uid", "visitorid", "reviewerid", "customerid"),
     "item": (
@@ -42,33 +42,33 @@ _TYPED = re.compile(r":(token|float)(_seq)?$")  # RecBole: user_id:token
 
 
 class Choice(NamedTuple):
-    """The column of each field that a file has, by its place from 0."""
+    """The column of each field in a file, by its index from 0."""
 
     places: dict[str, int]
     names: dict[str, str]
-    """By field, as the file has it."""
+    """The name of each field's column, as written in the file."""
     guessed: frozenset[str]
-    """Fields whose column goes by another name than the default, and was not named."""
+    """Fields whose column was found by a name other than the default, without the caller naming it."""
 
 
 def is_header(names: Sequence[str], options: ReadOptions) -> bool:
-    """Whether these names tell who likes what, so that they are no row."""
+    """Whether these names include both user and item, so that the line is a header."""
     return any(_find(field, names, options) for field in ("user", "item"))
 
 
 def recognised(names: Sequence[str], options: ReadOptions) -> int:
-    """Return how many of user and item these names tell."""
+    """Return how many of user and item these names include."""
     return sum(bool(_find(field, names, options)) for field in ("user", "item"))
 
 
 def choose(names: Sequence[str], options: ReadOptions, where: str, seen: str = "") -> Choice:
-    """Return the columns to read; `seen` says what was made of the file, for errors.
+    """Return the columns to read. `seen` describes how the file was parsed, for error messages.
 
-    A column that the caller names has to be there. User and item have to be there, but for files
-    of actions that need only one of the two.
+    Columns that the caller names are required. So are user and item, except in files of actions
+    that need only one of the two.
 
     Raises:
-        LikeFileError: a column is missing, or there are several of the name.
+        LikeFileError: a column is missing, or several have its name.
     """
     places, guessed = {}, set()
     for field in _ALIASES:
@@ -105,13 +105,13 @@ def _missing(places: Collection[str], options: ReadOptions) -> Iterator[str]:
     yield from (
         field
         for field in _OPTIONAL
-        # `split` has a default that a file need not have.
+        # The option for `split` has a default, so its column is optional.
         if field in named and field not in places and named[field] != "split"
     )
 
 
 def _find(field: str, names: Sequence[str], options: ReadOptions) -> list[int]:
-    """Return the places of the columns that may stand for the field, all of one name."""
+    """Return the indexes of the columns that match the field; all have the same name."""
     named = options.named_columns().get(field)
     if named is not None:
         exact = [place for place, name in enumerate(names) if name == named]

@@ -1,4 +1,4 @@
-"""Rows of delimited text: every line counts as read, as a row or as a fault with its number."""
+"""Rows of delimited text. Every line becomes part of a row, or a fault with its line number."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from likewise.operations.files.options import ReadOptions
 
 _MOST_LINES = 1_000
-"""Lines of one record: a quote that is still open then was never meant to be one."""
+"""The longest record, in lines. A quote that is still open after these is a stray quote."""
 
-_UNENDED = "a quoted field does not end in the line"
+_UNENDED = "a quoted field is not closed on the line"
 
 
 def look_at(
     head: Sequence[str], options: ReadOptions, constants: Mapping[str, str | None], where: str
 ) -> tuple[Dialect, Choice, Layout]:
-    """Return how to read text that begins with these lines, and what to tell of it.
+    """Return how to read text that begins with these lines, and a description of it.
 
-    `constants` are further columns, with one value for all rows.
+    `constants` are additional columns, with one value for all rows.
 
     Raises:
-        LikeFileError: no telling what the columns are, or one is missing.
+        LikeFileError: the columns can't be determined, or one is missing.
     """
     dialect = dialect_of(head, options, where)
     rows = [*_sample(head[dialect.skipped :], dialect)]
@@ -58,7 +58,7 @@ def look_at(
     header = "with a header" if dialect.has_header else "without a header"
     remarks = []
     if dialect.comments:
-        remarks.append(f"the first {dialect.comments} lines are comments or blank, and left out")
+        remarks.append(f"the first {dialect.comments} lines are comments or blank, and are skipped")
     choice, layout = settle(
         f"text, delimiter {shown(dialect.delimiter)}, {header}",
         choice,
@@ -79,14 +79,14 @@ def rows_of(
     choice: Choice,
     constants: Mapping[str, str | None],
 ) -> Iterator[Row]:
-    """Yield a row for each record, blank lines left out.
+    """Yield a row for each record, without blank lines.
 
-    A record with a fault takes one line with it and no more: where a quoted field does not end, or
-    would make a line break part of an id, reading goes on with the next line.
+    A fault costs one line: if a quoted field is not closed, or would put a line break into an id,
+    reading continues with the next line.
     """
     width, extra = len(dialect.names), list(constants.values())
     wanted = [choice.places.get(column) for column in COLUMNS]
-    # What may be missing at the end of a row: columns that do not count, and its time.
+    # The end of a row may be missing: unused columns, and its time.
     required = 1 + max(
         (at for column, at in choice.places.items() if at < width and column != "timestamp"),
         default=0,
@@ -107,12 +107,12 @@ def rows_of(
 
 
 class _Records:
-    """Puts lines together to records; gives (line number, fields), or what is wrong with the line."""
+    """Joins lines into records. Yields the line number and the fields, or what is wrong with the line."""
 
     def __init__(self, lines: Iterator[str | None], dialect: Dialect, choice: Choice) -> None:
         self._lines = enumerate(lines, 1)
         self._again: deque[tuple[int, str | None]] = deque()
-        """Lines that were taken for the rest of a quoted field, and were not."""
+        """Lines read ahead as part of a quoted field that turned out not to be; read again as records."""
         self._dialect = dialect
         self._ids = {
             choice.names[field]: choice.places[field]
@@ -172,7 +172,7 @@ class _Records:
         return False
 
     def _suspicion(self, fields: list[str], continued: list[str]) -> str | None:
-        """Return why a record of several lines is none, if it is none."""
+        """Return why these lines are not one record; None if they are."""
         if not continued:
             return None
         width, delimiter = len(self._dialect.names), self._dialect.delimiter
@@ -187,7 +187,7 @@ class _Records:
 
 
 def _misfit(fields: int, width: int) -> str:
-    return f"{fields} field{'s' * (fields != 1)} where there are {width} columns"
+    return f"{fields} field{'s' * (fields != 1)} instead of {width}"
 
 
 def _sample(lines: Sequence[str], dialect: Dialect) -> Iterator[list[str]]:
@@ -196,7 +196,7 @@ def _sample(lines: Sequence[str], dialect: Dialect) -> Iterator[list[str]]:
             try:
                 yield dialect.split(line)
             except MalformedError:
-                continue  # told when it is read
+                continue  # reported when the rows are read
 
 
 def _guess(
@@ -207,4 +207,4 @@ def _guess(
     except LikeFileError as error:
         if options.item is not None:
             return {"user": "1"}
-        raise LikeFileError(f"{where} has no header, and {error}") from error
+        raise LikeFileError(f"{where} has no header, and its {error}") from error

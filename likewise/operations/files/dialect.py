@@ -1,4 +1,4 @@
-"""What delimited text looks like: its delimiter, what stands before the first row, its header."""
+"""Detects the dialect of delimited text: its delimiter, the lines before the first row, its header."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _LOOKED_AT = 100
 
 
 class Dialect(NamedTuple):
-    """How to take the lines of a file apart."""
+    """How to split the lines of a file into fields."""
 
     delimiter: str
     names: list[str]
-    """Of the columns; 1, 2, 3… where there is no header."""
+    """Names of the columns; 1, 2, 3… if there is no header."""
     has_header: bool
     skipped: int
-    """Lines before the first row, the header included."""
+    """The number of lines before the first row, including the header."""
     comments: int
-    """How many of these are comments or blank, or were to be skipped."""
+    """How many of them are comments, blank, or skipped by an option."""
     blank_after: bool
-    """Whether delimiters are followed by a blank that is part of no field, as those of the header are."""
+    """Whether each delimiter is followed by a space that belongs to no field, as in the header."""
 
     def split(self, text: str) -> list[str]:
         """Return the fields of a record.
@@ -55,10 +55,11 @@ class Dialect(NamedTuple):
 
 
 def dialect_of(lines: Sequence[str], options: ReadOptions, where: str) -> Dialect:
-    """Return what the first lines of a file show; what `options` name is taken as it is.
+    """Return the dialect of a file with these first lines. `options` override what is detected.
 
     Raises:
-        LikeFileError: there is no line, no delimiter, or no telling whether there is a header.
+        LikeFileError: there are no lines, no delimiter is found, or it is unclear whether there is a
+            header.
     """
     first = _first_line(lines, options.skip)
     delimiter = delimiter_named(options.delimiter)
@@ -83,25 +84,25 @@ def dialect_of(lines: Sequence[str], options: ReadOptions, where: str) -> Dialec
 
 
 def delimiter_named(text: str | None) -> str | None:
-    """Return the delimiter that an option names: itself, or tab, space, pipe and so on."""
+    """Return the delimiter that an option names: the character itself, or tab, space, pipe and so on."""
     return None if text is None else _NAMED.get(text, text)
 
 
 def shown(delimiter: str) -> str:
-    """Return the delimiter as a person would write it."""
+    """Return the delimiter as text for messages."""
     return {"\t": "tab", " ": "space"}.get(delimiter, repr(delimiter))
 
 
 def headless_columns(
     names: Sequence[str], rows: Sequence[Sequence[str]], action: str
 ) -> dict[str, str]:
-    """Return what the columns of rows without a header hold most likely, by field.
+    """Return the most likely column of each field in rows without a header.
 
-    The first is the user, the second the item; a later one that holds times in every row is the
-    time. A single one is what the action is about.
+    The first column is the user and the second the item. A later column with a time in every row is
+    the timestamp. A single column is the subject of the action.
 
     Raises:
-        LikeFileError: the second column holds times, so that the item is elsewhere.
+        LikeFileError: the second column has times, so the item is elsewhere.
     """
     if len(names) == 1:
         return {"item" if action in ("retire_item", "restore_item") else "user": "1"}
@@ -111,13 +112,15 @@ def headless_columns(
         if rows and all(place < len(row) and _is_time(row[place]) for row in rows)
     ]
     if "2" in times:
-        raise LikeFileError("column 2 holds times; name the item's with --item-column 3, say")
+        raise LikeFileError(
+            "column 2 holds times; name the item column, for example --item-column 3"
+        )
     later = [name for name in times if name not in ("1", "2")]
     return {"user": "1", "item": "2"} | ({"timestamp": later[-1]} if later else {})
 
 
 def may_grade(values: Sequence[str]) -> bool:
-    """Whether the values of a column could be ratings or kinds: numbers, or few different ones."""
+    """Whether the values of a column could be ratings or kinds: numbers, or few distinct values."""
     numbers = all(_is_number(value) for value in values)
     return bool(values) and (numbers or 2 * len(set(values)) < len(values))
 
@@ -130,7 +133,7 @@ def _first_line(lines: Sequence[str], start: int) -> int:
 
 
 def _commented_header(lines: Sequence[str], first: int, options: ReadOptions) -> str | None:
-    """Return the header that stands in a comment just before the rows: `# user_id item_id`."""
+    """Return the header from a comment just before the rows, such as `# user_id item_id`."""
     for line in reversed(lines[options.skip : first]):
         text = line.lstrip("".join(_COMMENTS)).strip()
         if text:
@@ -140,7 +143,7 @@ def _commented_header(lines: Sequence[str], first: int, options: ReadOptions) ->
 
 
 def _delimiter_of(lines: Sequence[str], options: ReadOptions) -> str:
-    """Return the delimiter by which the lines are most alike; a comma for a single column."""
+    """Return the delimiter that splits the lines most uniformly; a comma for a single column."""
     best, best_score = ",", (0, 0.0, 1)
     for delimiter in _DELIMITERS:
         rows = [_split(line, delimiter) for line in lines]
@@ -166,7 +169,7 @@ def _heads(fields: Sequence[str], options: ReadOptions) -> bool:
 
 
 def _is_row(fields: Sequence[str]) -> bool:
-    """Whether fields are surely no names of columns: one of them is a number or a time."""
+    """Whether fields can't be column names because one of them is a number or a time."""
     return any(_is_number(field) or _is_time(field) for field in fields)
 
 
@@ -179,7 +182,7 @@ def _is_number(text: str) -> bool:
 
 
 def _is_time(text: str) -> bool:
-    """Whether the text is a moment since 1990; small numbers are ids or ratings."""
+    """Whether the text is a time since 1990. Small numbers are ids or ratings."""
     try:
         time_ms = parse_time_ms(text)
     except InvalidInputError:
@@ -191,7 +194,7 @@ def _unclear(where: str, line: str, delimiter: str, fields: Sequence[str]) -> st
     columns = "1 column" if len(fields) == 1 else f"{len(fields)} columns"
     listed = ", ".join(repr(field[:64]) for field in fields[:20])
     return (
-        f"{where} has no column 'user_id'; its first line has {columns} by the delimiter "
+        f"{where} has no column 'user_id'; its first line has {columns} with the delimiter "
         f"{shown(delimiter)}: {listed}. Name the right ones with --user-column and --item-column; if "
         "that line is a row, add --no-header, and columns are 1, 2, 3…; if it is split wrongly, name "
         "the --delimiter"

@@ -1,4 +1,4 @@
-"""What goes wrong with a file as a whole."""
+"""The error of a file as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking one record of delimited text apart: quotes as in RFC 4180, one line or several."""
+"""Splits one record of delimited text into fields, with quotes as in RFC 4180."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ _QUOTE: Final = '"'
 
 
 class MalformedError(ValueError):
-    """A record that cannot be taken apart; the message says why."""
+    """A record can't be split into fields; the message says why."""
 
 
 class UnclosedError(MalformedError):
-    """A quoted field does not end with the text; it may go on in the next line."""
+    """A quoted field is still open at the end of the text; it may continue on the next line."""
 
     def __init__(self) -> None:
-        super().__init__("a quoted field does not end")
+        super().__init__("a quoted field is not closed")
 
 
 def split_fields(text: str, delimiter: str, *, blank_after: bool = False) -> list[str]:
-    """Return the fields; a quoted one may hold delimiters, line breaks and doubled quotes.
+    """Return the fields. A quoted field may contain delimiters, line breaks and doubled quotes.
 
-    A quote counts at the start of a field only: `12" vinyl` is text. A blank as the delimiter stands
-    for any number of them. With `blank_after` blanks after a delimiter belong to no field.
+    A quote has a meaning only at the start of a field: `12" vinyl` is plain text. If the delimiter is
+    a space, any number of spaces is one delimiter. With `blank_after`, spaces after a delimiter
+    belong to no field.
 
     Raises:
-        UnclosedError: a quoted field does not end.
-        MalformedError: something stands between a closing quote and the next delimiter.
+        UnclosedError: a quoted field is not closed.
+        MalformedError: there is text between a closing quote and the next delimiter.
     """
     if delimiter == " ":
         return text.split()
@@ -44,7 +45,7 @@ def split_fields(text: str, delimiter: str, *, blank_after: bool = False) -> lis
                 return fields
             if not text.startswith(delimiter, at):
                 raise MalformedError(
-                    f"{text[at : at + 16]!r} stands between a closing quote and the next delimiter"
+                    f"{text[at : at + 16]!r} is between a closing quote and the next delimiter"
                 )
         else:
             end = text.find(delimiter, at)
@@ -57,7 +58,7 @@ def split_fields(text: str, delimiter: str, *, blank_after: bool = False) -> lis
 
 
 def _quoted(text: str, start: int, delimiter: str) -> tuple[str, int]:
-    """Return the field whose opening quote stands before `start`, and where it ends."""
+    """Return the field whose opening quote is just before `start`, and where it ends."""
     at, escaped = start, False
     while True:
         end = text.find(_QUOTE, at)

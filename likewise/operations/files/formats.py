@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, where that is nothing that can be read: said in a sentence."""
+"""Recognises unsupported file formats by their first bytes, to name them in the error."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _FOREIGN = (
 
 
 def foreign(start: bytes) -> str | None:
-    """Return what the file is and what is wanted instead; None where it may be read."""
+    """Return a sentence that names the unsupported format and what to use instead; None if supported."""
     for magic, what, instead in _FOREIGN:
         if start.startswith(magic):
-            return f"it is {what}, and {instead} is wanted"
+            return f"it is {what}; {instead} is needed"
     if start[257:262] == b"ustar":
         return "it is a tar archive; unpack it and name the file or the directory"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "it is a page of HTML or XML, and CSV, JSON lines or Parquet is wanted"
+        return "it is an HTML or XML document; CSV, JSON lines or Parquet is needed"
     return None

@@ -1,4 +1,4 @@
-"""Importing: the rows of a file become published events, and every other row is accounted for."""
+"""Publishes the rows of a file as events, and counts every row that is not published."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _SHOWN_BAD_ROWS = 5
 _KINDS_OF_SKIPS = 50
-"""Reasons counted apart; a column of names in place of kinds has no end of them."""
+"""The most reasons counted separately. A wrong column, of names say, would give any number of them."""
 
 
 class BadRow(NamedTuple):
-    """A row that stands for no event, or whose time is not understood, and why."""
+    """A row that is not an event, or whose time is invalid, and why."""
 
     line: int
     reason: str
@@ -37,27 +37,27 @@ class BadRow(NamedTuple):
 
 @dataclass(slots=True)
 class RowCounts:
-    """What became of the rows that were read."""
+    """The outcome of the rows read."""
 
     rows: int = 0
     bad: int = 0
     first_bad: list[BadRow] = field(default_factory=list)
     bad_by_code: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
-    """Rows that the options leave out, by why."""
+    """Rows that the options exclude, by reason."""
     untimed: int = 0
-    """Rows that count without the time they name, since it is not understood."""
+    """Rows published without their time, because it is invalid."""
     first_untimed: BadRow | None = None
 
     def refuse(self, row: Row, error: InvalidInputError) -> None:
-        """Count a row that stands for nothing."""
+        """Count a row that is not an event."""
         self.bad += 1
         self.bad_by_code[error.code] = self.bad_by_code.get(error.code, 0) + 1
         if len(self.first_bad) < _SHOWN_BAD_ROWS:
             self.first_bad.append(BadRow(row.line, error.message, row.part))
 
     def skip(self, reason: str) -> None:
-        """Count a row that is not wanted."""
+        """Count a row that the options exclude."""
         if reason not in self.skipped and len(self.skipped) >= _KINDS_OF_SKIPS:
             reason = "other kinds"
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
@@ -66,7 +66,7 @@ class RowCounts:
 def events_of(
     rows: Iterable[Row], counts: RowCounts, options: ReadOptions
 ) -> Iterator[tuple[Row, Taken]]:
-    """Yield the rows that stand for an event, with it; the others are counted."""
+    """Yield the rows that are events, each with its event; count the others."""
     for row in rows:
         counts.rows += 1
         try:
@@ -92,10 +92,10 @@ def publish_rows(
     options: ReadOptions,
     taken_back: TakenBack | None = None,
 ) -> None:
-    """Publish the rows in their order, without those that are bad, or skipped, or taken back since.
+    """Publish the rows in order, except bad, skipped and since taken back ones.
 
-    `counts` is filled as the work goes. `on_progress` is told the rows read and the share of the
-    file (0 to 1). The caller finishes the publisher.
+    Updates `counts` along the way. Calls `on_progress` with the number of rows read and the share of
+    the file (0 to 1). The caller flushes the publisher.
     """
     for chunk in chunks:
         for _row, (event, time_ms, _) in events_of(chunk.rows, counts, options):
@@ -106,7 +106,7 @@ def publish_rows(
         on_progress(counts.rows, chunk.share_read)
 
 
-TAKEN_BACK = "taken back since by unlike or forget_user"
+TAKEN_BACK = "taken back later by unlike or forget_user"
 
 
 def check_rows(

@@ -1,4 +1,4 @@
-"""Rows of JSON lines: one object a line."""
+"""Rows of JSON lines: one object per line."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def is_json(head: Sequence[str], where: str) -> bool:
     first = next((line.strip() for line in head if line.strip()), "")
     if first.startswith("[") and first[1:].lstrip()[:1] in ("", "{"):
         raise LikeFileError(
-            f"{where} can't be read: it is one JSON array. Write one object a line: jq -c '.[]'"
+            f"{where} can't be read: it is a JSON array. Write one object per line: jq -c '.[]'"
         )
     if first == "{":
         raise LikeFileError(
-            f"{where} can't be read: its JSON objects have several lines. Write one a line: jq -c ."
+            f"{where} can't be read: its JSON objects span several lines. Write one per line: jq -c ."
         )
     return first.startswith("{")
 
@@ -43,9 +43,9 @@ def is_json(head: Sequence[str], where: str) -> bool:
 def look_at(
     head: Sequence[str], options: ReadOptions, constants: Mapping[str, str | None], where: str
 ) -> tuple[Choice, Layout]:
-    """Return which keys hold what, and what to tell of it.
+    """Return the key of each field, and a description of the file.
 
-    Keys of objects inside are `outer.inner`.
+    Keys of nested objects are `outer.inner`.
 
     Raises:
         LikeFileError: a key is missing from all of these lines.
@@ -55,10 +55,10 @@ def look_at(
         try:
             objects.append(_flat(_object(line)))
         except ValueError:
-            continue  # told when it is read
+            continue  # reported when the rows are read
     if not objects:
         raise LikeFileError(
-            f"{where} can't be read: it begins with '{{' and its lines are not JSON"
+            f"{where} can't be read: it begins with '{{' but its lines are not JSON"
         )
     names = list(dict.fromkeys([*(name for one in objects for name in one), *constants]))
     choice = choose(names, options, where)
@@ -75,7 +75,7 @@ def rows_of(
     choice: Choice,
     constants: Mapping[str, str | None],
 ) -> Iterator[Row]:
-    """Yield a row for each line, blank ones left out; a line that is no object has a fault."""
+    """Yield a row for each line that is not blank. A line that is not a JSON object has a fault."""
     wanted = [choice.names.get(column) for column in COLUMNS]
     deep = any(name is not None and "." in name for name in wanted)
     for number, line in enumerate(lines_of(stream, encoding), 1):
@@ -101,7 +101,11 @@ def _object(line: str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
     except ValueError as error:
-        reason = "single quotes, as Python writes" if line.startswith("{'") else str(error)
+        reason = (
+            "single quotes instead of double quotes, as Python prints them"
+            if line.startswith("{'")
+            else str(error)
+        )
         raise ValueError(f"not JSON: {reason}"[:200]) from error
     if not isinstance(found, dict):
         raise ValueError("not a JSON object")
@@ -109,7 +113,7 @@ def _object(line: str) -> dict[str, Any]:
 
 
 def _flat(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the object with the keys of those inside as `outer.inner` beside its own."""
+    """Return the object with the keys of nested objects added as `outer.inner`."""
     flat = dict(found)
     for name, value in found.items():
         if isinstance(value, dict) and not (value.keys() & _WRAPPERS):
@@ -118,7 +122,7 @@ def _flat(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return the value without the object that MongoDB puts around it."""
+    """Return the value without MongoDB's wrapper object."""
     if isinstance(value, dict) and len(value) == 1 and (key := next(iter(value))) in _WRAPPERS:
         return _plain(value[key])
     return value

@@ -1,4 +1,4 @@
-"""What was made of a file, to be told; and whether its ratings and kinds count."""
+"""Describes how a file is read, and decides whether its ratings and kinds are used."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _LIKE_NOTHING = frozenset({"nan", "null", "none", "na", "n/a", "\\n"})
 
 
 class Layout(NamedTuple):
-    """How a file is read, in words."""
+    """How a file is read, for people."""
 
     form: str
     """`text, delimiter ';', with a header`, `JSON lines`, `Parquet`."""
     columns: dict[str, str]
-    """The columns that count, by field: user, item, timestamp, kind, rating, split."""
+    """The columns that are used, by field: user, item, timestamp, kind, rating, split."""
     remarks: tuple[str, ...] = ()
-    """What is worth knowing and changes nothing."""
+    """Worth knowing, but without effect."""
     warnings: tuple[str, ...] = ()
-    """What may make likes of rows that are none; `--strict` refuses the file for them."""
+    """Reasons why rows might be read as likes by mistake; `--strict` refuses the file for them."""
     usual: bool = False
-    """Whether it is what anybody expects: nothing had to be found out."""
+    """Whether everything is the default, so that nothing had to be detected."""
 
     def __str__(self) -> str:
         columns = ", ".join(f"{field} {name!r}" for field, name in self.columns.items())
@@ -49,37 +49,40 @@ def settle(
     remarks: Sequence[str] = (),
     unused: Mapping[str, Sequence[object]] | None = None,
 ) -> tuple[Choice, Layout]:
-    """Return the columns that count, and what to tell.
+    """Return the columns that are used, and the description of the file.
 
-    A column of kinds counts where it is asked for, is called `action`, or holds actions only; a
-    rating where there is a lowest one. Others are warned of, since every row is a like then.
-    `samples` has values of the chosen columns by field, `unused` those of columns without a name.
+    A column of kinds is used if the caller names it, it is called `action`, or all its values are
+    actions. A rating is used if there is a minimum. Otherwise there is a warning, because every row
+    is then a like. `samples` has values of the chosen columns by field, `unused` has values of
+    columns without a name.
 
     Raises:
-        LikeFileError: a rating or a kind is asked for, and there is no such column.
+        LikeFileError: the options use a rating or a kind, but there is no such column.
     """
     columns, warnings, remarks = dict(choice.names), [], list(remarks)
     if "kind" in columns and not _kinds_count(columns["kind"], samples["kind"], options):
         warnings.append(
-            f"column {columns.pop('kind')!r} ({_some(samples['kind'])}) is not looked at: every row is "
-            "taken as a like. --kind-column with --only KIND or --map KIND=ACTION says which are"
+            f"column {columns.pop('kind')!r} ({_some(samples['kind'])}) is ignored: every row is "
+            "read as a like. To choose rows, use --kind-column with --only KIND or --map KIND=ACTION"
         )
     if "rating" in columns and options.min_rating is None:
         warnings.append(
-            f"column {columns.pop('rating')!r} ({_some(samples['rating'])}) is not looked at: every row is "
-            "taken as a like. --min-rating NUMBER leaves out the lower ones"
+            f"column {columns.pop('rating')!r} ({_some(samples['rating'])}) is ignored: every row is "
+            "read as a like. To leave out low ratings, use --min-rating NUMBER"
         )
     for name, values in (unused or {}).items():
         warnings.append(
-            f"column {name} ({_some(values)}) is not looked at: if it is a rating or a kind, every row is "
-            f"taken as a like. --rating-column {name} --min-rating NUMBER, or --kind-column {name}, "
-            "makes it count"
+            f"column {name} ({_some(values)}) is ignored: every row is read as a "
+            f"like. If it is a rating or a kind, use --rating-column {name} --min-rating NUMBER, or "
+            f"--kind-column {name}"
         )
     if options.min_rating is not None and "rating" not in columns:
-        raise LikeFileError(f"{where} has no rating for --min-rating. Name it with --rating-column")
+        raise LikeFileError(
+            f"{where} has no rating column for --min-rating. Name it with --rating-column"
+        )
     if (options.kinds or options.only) and "kind" not in columns:
         raise LikeFileError(
-            f"{where} has no kinds for --map and --only. Name them with --kind-column"
+            f"{where} has no kind column for --map and --only. Name it with --kind-column"
         )
     for field in ("user", "item"):
         remarks += _about_ids(field, samples.get(field, ()), options)
@@ -103,15 +106,17 @@ def _about_ids(field: str, values: Sequence[object], options: ReadOptions) -> li
     found = []
     if texts and all(_WHOLE_AS_FLOAT.fullmatch(text) for text in texts):
         found.append(
-            f"{field} ids such as {texts[0]!r} are taken as they are, and are not {texts[0][:-2]!r}"
+            f"{field} ids such as {texts[0]!r} are used unchanged, not as {texts[0][:-2]!r}"
         )
     empty = next((text for text in texts if text.lower() in _LIKE_NOTHING), None)
     if empty is not None and empty not in options.null:
-        found.append(f"{empty!r} is taken as a {field} id; --null {empty} says that it is none")
+        found.append(
+            f"{empty!r} is read as a {field} id; use --null {empty} if it means a missing value"
+        )
     return found
 
 
 def _some(values: Sequence[object]) -> str:
-    """Return the first few different values, as text."""
+    """Return the first few distinct values, as text."""
     different = list(dict.fromkeys(str(value)[:32] for value in values))
     return ", ".join(different[:_SHOWN]) + (", …" if len(different) > _SHOWN else "")

@@ -1,4 +1,4 @@
-"""From a path to unpacked bytes: one file or many, compressed or not, never more in memory than a block."""
+"""From a path to unpacked bytes: one file or many, compressed or not, one block in memory at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 _BLOCK = 1 << 18
 _XZ_MEMORY = 256 << 20
-"""What unpacking xz may take: 65 MB for files of `xz -9`; more is asked for by nothing but a trap."""
+"""Memory for unpacking xz. Files of `xz -9` need 65 MB; only a malicious file asks for more."""
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _ENDINGS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 _ZIP = b"PK\x03\x04"
@@ -39,13 +39,13 @@ class FilePart(NamedTuple):
     stream: Peekable
     """Unpacked."""
     constants: dict[str, str | None]
-    """Columns that the directory names give: `kind=like/part-0.csv`."""
+    """Columns given by directory names: `kind=like/part-0.csv`."""
     share_read: Callable[[], float]
-    """Of all parts, from 0 to 1; 0 where the size is not known."""
+    """The share of all parts read so far, 0 to 1; 0 if the size is unknown."""
 
 
 class Peekable(io.RawIOBase):
-    """Bytes whose beginning can be looked at before they are read; need not be seekable."""
+    """A stream whose first bytes can be inspected before they are read; it need not be seekable."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = raw
@@ -53,7 +53,7 @@ class Peekable(io.RawIOBase):
         self.bytes_read = 0
 
     def peek(self, length: int) -> bytes:
-        """Return the next bytes, which stay to be read; fewer only where there are no more."""
+        """Return the next bytes without consuming them; fewer only at the end."""
         while len(self._held) < length:
             block = self._raw.read(length - len(self._held))
             if not block:
@@ -62,11 +62,11 @@ class Peekable(io.RawIOBase):
         return self._held[:length]
 
     def readable(self) -> bool:
-        """Whether it can be read: always."""
+        """Return true: the stream is readable."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # narrower: what `io` hands over
-        """Fill the buffer with what comes next; return how much that is."""
+        """Fill the buffer with the next bytes; return how many."""
         block = self._held[: len(buffer)] or self._raw.read(len(buffer))
         self._held = self._held[len(block) :]
         buffer[: len(block)] = block
@@ -74,7 +74,7 @@ class Peekable(io.RawIOBase):
         return len(block)
 
     def spooled(self) -> IO[bytes]:
-        """Return everything as a file that can seek: the file itself, or a copy on disk."""
+        """Return everything as a seekable file: the file itself, or a copy on disk."""
         if isinstance(self._raw, io.BufferedReader | io.FileIO) and self._raw.seekable():
             self._raw.seek(0)
             return self._raw
@@ -86,14 +86,14 @@ class Peekable(io.RawIOBase):
 
 
 def open_parts(source: str, member: str | None = None) -> Iterator[FilePart]:
-    """Yield what there is to read: one part, or those of a directory or ZIP archive, by name.
+    """Yield the parts to read: one file, or those of a directory or ZIP archive in order of name.
 
-    `-` is standard input. Files whose names begin with `_` or `.` are left out of directories and
-    archives, as Spark's own are. A part is closed when the next one is asked for.
+    `-` is standard input. In directories and archives, files whose names begin with `_` or `.` are
+    skipped, such as Spark's. A part is closed when the next one is requested.
 
     Raises:
-        LikeFileError: there is nothing to read, or it is not what its name says.
-        OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile: as from opening and unpacking.
+        LikeFileError: there is nothing to read, or a file's format does not match its name.
+        OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile: from opening and unpacking.
     """
     if source == STANDARD_INPUT:
         yield from _parts_of_stream(source, sys.stdin.buffer, None, member)
@@ -116,7 +116,7 @@ def _parts_of_directory(path: Path, member: str | None) -> Iterator[FilePart]:
     ]
     filled = [(file, relative, size) for file, relative in files if (size := file.stat().st_size)]
     if not filled:
-        raise LikeFileError(f"{path} holds no file to read")
+        raise LikeFileError(f"{path} has no file to read")
     total, before = sum(size for *_, size in filled), 0
     for file, relative, size in filled:
         with file.open("rb") as raw:
@@ -139,7 +139,7 @@ def _parts_of_stream(
     kind = next((kind for magic, kind in _PACKED.items() if start.startswith(magic)), None)
     promised = _ENDINGS.get(Path(name).suffix.lower())
     if promised is not None and kind is None and start:
-        raise LikeFileError(f"{name} can't be read: it is not compressed by {promised}")
+        raise LikeFileError(f"{name} can't be read: it is not compressed with {promised}")
     with ExitStack() as opened:
         stream = packed
         if kind is not None:
@@ -157,7 +157,7 @@ def _parts_of_archive(
     if len(names) != 1 and (not names or member is None):
         listed = ", ".join(everything[:20]) or "nothing"
         raise LikeFileError(
-            f"{name} is an archive of {listed}. Name what to read: --member NAME or 'PATTERN*'"
+            f"{name} is an archive of {listed}. Choose what to read with --member NAME or 'PATTERN*'"
         )
     for one in names:
         try:
@@ -195,7 +195,7 @@ def _share(raw: IO[bytes], total: int, before: int = 0) -> Callable[[], float]:
 
 @contextmanager
 def _unpacked(kind: str, packed: Peekable) -> Iterator[IO[bytes]]:
-    """Give the unpacked bytes, a block at a time."""
+    """Yield the unpacked bytes, one block at a time."""
     match kind:
         case "gzip":
             with gzip.GzipFile(fileobj=packed) as file:
@@ -211,7 +211,7 @@ def _unpacked(kind: str, packed: Peekable) -> Iterator[IO[bytes]]:
 
 
 class _Xz(io.RawIOBase):
-    """Unpacks xz within `_XZ_MEMORY`, which `lzma.LZMAFile` cannot be told."""
+    """Unpacks xz within `_XZ_MEMORY`; `lzma.LZMAFile` has no such limit."""
 
     def __init__(self, packed: Peekable) -> None:
         self._packed = packed

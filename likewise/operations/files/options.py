@@ -1,4 +1,4 @@
-"""How a file of likes is to be read: what the caller says; the rest is found out from the file."""
+"""How to read a file of likes: the caller's options; the rest is detected."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """What the caller knows of a file. None: found out from the file, and told."""
+    """What the caller knows about a file. None: detected, and reported."""
 
     user: str | None = None
-    """Columns go by their name in the file, or by their number from 1."""
+    """A column is given by its name in the file, or by its number from 1."""
     item: str | None = None
     timestamp: str | None = None
     kind: str | None = None
@@ -25,30 +25,30 @@ class ReadOptions:
     header: bool | None = None
     """False: the first line is a row, and columns are called 1, 2, 3…"""
     skip: int = 0
-    """Lines to leave out before anything else."""
+    """The number of lines to skip at the start of the file."""
     encoding: str | None = None
     null: frozenset[str] = frozenset()
-    """What stands for a missing value, beside nothing at all."""
+    """Texts that mean a missing value, in addition to the empty text."""
     timestamp_format: str | None = None
-    """As for `strptime`; or s, ms, us, ns, day-first, month-first."""
+    """A `strptime` format, or one of s, ms, us, ns, day-first, month-first."""
     action: str = "like"
-    """What a row means that has no kind."""
+    """The action of a row without a kind."""
     kinds: Mapping[str, str] = field(default_factory=dict)
-    """From a kind to the action it means; rows of other kinds are skipped."""
+    """The action for each kind; rows of other kinds are skipped."""
     only: frozenset[str] = frozenset()
-    """Kinds to take; rows of others are skipped."""
+    """Kinds to read; rows of other kinds are skipped."""
     min_rating: float | None = None
     """Rows with a lower rating are skipped."""
     member: str | None = None
     """Which files of a ZIP archive to read: a name, or a pattern."""
 
     def named_columns(self) -> dict[str, str]:
-        """Return the columns that the caller names, by the field they stand for."""
+        """Return the columns that the caller names, by field."""
         fields = ("user", "item", "timestamp", "kind", "rating", "split")
         return {name: column for name in fields if (column := getattr(self, name)) is not None}
 
     def with_guess(self, columns: Mapping[str, str]) -> ReadOptions:
-        """Return these options with user, item and timestamp named where the caller left them open."""
+        """Return these options with the guessed user, item and timestamp where the caller names none."""
         named = self.named_columns()
         free = {name: one for name, one in columns.items() if one not in named.values()}
         return replace(

@@ -1,4 +1,4 @@
-"""Rows of Parquet: the columns that are wanted, a batch at a time."""
+"""Rows of Parquet: the needed columns, one batch at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 10_000
 _SAMPLE_ROWS = 100
 _LARGE, _DENSE = 64 << 20, 200
-"""Bytes of one column in one row group, and how many times its packed size, that no ids come to."""
+"""Limits for one column in one row group, in bytes and in multiples of the packed size. Ids stay below."""
 
 
 def look_at(
@@ -32,16 +32,16 @@ def look_at(
     constants: Mapping[str, str | None],
     where: str,
 ) -> tuple[Choice, Layout]:
-    """Return which columns hold what, and what to tell of it.
+    """Return the column of each field, and a description of the file.
 
     Raises:
-        LikeFileError: a column is missing, nested, or unpacks to far more than ids take.
+        LikeFileError: a column is missing, nested, or unpacks to far more than ids need.
     """
     names = [*file.schema_arrow.names, *constants]
     choice = choose(names, options, where)
     for name in set(choice.names.values()) - constants.keys():
         if pa.types.is_nested(file.schema_arrow.field(name).type):
-            raise LikeFileError(f"{where}: column {name!r} is nested, and holds no ids")
+            raise LikeFileError(f"{where}: column {name!r} is nested and can't contain ids")
     _check_sizes(file, set(choice.names.values()), where)
     samples: dict[str, Sequence[object]] = {}
     first = next(file.iter_batches(_SAMPLE_ROWS, columns=_stored(file, choice)), None)
@@ -73,7 +73,7 @@ def rows_of(
 
 
 def opened(file: IO[bytes]) -> parquet.ParquetFile:
-    """Return the file, opened so that equal texts are one object: a column may repeat one of a megabyte."""
+    """Return the file, opened so that equal texts share one object: a column may repeat a long text."""
     looked_at = parquet.ParquetFile(file)
     texts = [field.name for field in looked_at.schema_arrow if pa.types.is_string(field.type)]
     return parquet.ParquetFile(
@@ -95,7 +95,7 @@ def _values(array: pa.Array) -> list[object]:
 
 
 def _check_sizes(file: parquet.ParquetFile, names: set[str], where: str) -> None:
-    """Refuse columns that a few bytes unpack to: whole pages are unpacked at once."""
+    """Refuse columns that unpack to far more than their packed size, since whole pages are unpacked."""
     for group in range(file.metadata.num_row_groups):
         row_group = file.metadata.row_group(group)
         for place in range(row_group.num_columns):
@@ -105,5 +105,5 @@ def _check_sizes(file: parquet.ParquetFile, names: set[str], where: str) -> None
             if column.path_in_schema in names and size > _LARGE and dense:
                 raise LikeFileError(
                     f"{where}: column {column.path_in_schema!r} unpacks from "
-                    f"{column.total_compressed_size:,} to {size:,} bytes, which ids never do"
+                    f"{column.total_compressed_size:,} to {size:,} bytes, too many for ids"
                 )

@@ -1,4 +1,4 @@
-"""Reading files of likes, whatever tool wrote them, in chunks: any size takes the same memory."""
+"""Reads files of likes, written by any tool, in chunks. Memory does not grow with the file's size."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PLAIN = ReadOptions()
 
 
 class Chunk(NamedTuple):
-    """Rows that were read together, and the share of all (0 to 1) that is read with them."""
+    """Rows that were read together, and the share (0 to 1) of everything read so far."""
 
     rows: list[Row]
     share_read: float
@@ -52,13 +52,12 @@ def read_rows(
 ) -> Iterator[Chunk]:
     """Yield the rows in order, at most `chunk_rows` at a time; blank lines are left out.
 
-    The source is a file, a directory of them, a ZIP archive, or `-`, standard input. What it is,
-    its compression, encoding, delimiter, header and columns are found out where `options` do not
-    say, and told to `on_layout` with the name of each part. Lines that can't be taken apart come
-    as rows with a `fault`.
+    The source is a file, a directory of files, a ZIP archive, or `-` for standard input. Format,
+    compression, encoding, delimiter, header and columns are detected unless `options` give them, and
+    passed to `on_layout` with the name of each part. A malformed line gives a row with a `fault`.
 
     Raises:
-        LikeFileError: it can't be read, or a column is missing.
+        LikeFileError: the source can't be read, or a column is missing.
     """
     try:
         for part in open_parts(str(source), options.member):
@@ -115,7 +114,7 @@ def _rows_of_parquet(
 
 
 def _head(start: bytes, encoding: str) -> list[str]:
-    """Return the lines of a file's beginning, without the last one if that is cut off."""
+    """Return the first lines of a file, without the last one if it is cut off."""
     text = start.decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     if len(lines) > 1 and len(start) == _LOOKED_AT:
@@ -128,7 +127,7 @@ def _tell_nobody(_name: str, _layout: Layout) -> None:
 
 
 def _chunks(rows: Iterator[Row], stream: Peekable, chunk_rows: int) -> Iterator[list[Row]]:
-    """Yield the rows in lists that hold no more text than fits, however long the lines are."""
+    """Yield the rows in lists of bounded total text, for lines of any length."""
     chunk: list[Row] = []
     before = stream.bytes_read
     for row in rows:
@@ -141,7 +140,7 @@ def _chunks(rows: Iterator[Row], stream: Peekable, chunk_rows: int) -> Iterator[
 
 
 def _with_times(rows: list[Row], written: str | None) -> list[Row]:
-    """Return the rows with their times read in the form that the caller names."""
+    """Return the rows with their times parsed in the format that the caller names."""
     if written is None or written in _BY_ROW:
         return rows
     texts = [row.timestamp for row in rows]

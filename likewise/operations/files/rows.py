@@ -1,4 +1,4 @@
-"""From a row of a file to the event it stands for."""
+"""Converts a row of a file to an event."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from likewise.messages.events import Event
 
 COLUMNS = ("user", "item", "timestamp", "kind", "rating", "split")
-"""The fields of a row that come from columns, in their order."""
+"""The fields of a row that come from columns, in order."""
 _EXACT = 2**53
-"""Whole numbers from here on are not exact as floating point."""
+"""From here on, floating point does not represent every whole number."""
 _AS_THEY_ARE = ReadOptions()
 
 
 class UnreadTime(str):
-    """A time that is not in the form that the caller names."""
+    """A time that is not in the format that the caller names."""
 
     __slots__ = ()
 
 
 class Row(NamedTuple):
-    """One row as it stands in a file; what is missing is None.
+    """One row as written in a file; a missing value is None.
 
-    `line` counts from 1, a header included. `fault` says why a line could not be taken apart, `part`
-    which file it is in where there are several.
+    `line` counts from 1 and includes a header. `fault` says why a line is malformed. `part` names the
+    file if there are several.
     """
 
     line: int
@@ -45,28 +45,29 @@ class Row(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a row stands for."""
+    """The event of a row."""
 
     event: Event
     time_ms: int | None
-    """None where the row has no time, or none that is understood."""
+    """None if the row has no time, or an invalid one."""
     time_fault: str | None = None
-    """Why the time is not understood; the event counts all the same."""
+    """Why the time is invalid; the event is published nevertheless."""
 
 
 class SkippedRowError(Exception):
-    """The row is not wanted: its kind, or its rating. The message says which."""
+    """The options exclude the row by its kind or its rating; the message says which."""
 
 
 def event_of_row(row: Row, options: ReadOptions = _AS_THEY_ARE) -> Taken:
-    """Return the event that a row stands for, and its time.
+    """Return the event of a row, and its time.
 
-    Text ids stay as they are; whole numbers become their decimal digits, never "1.0". For times see
+    Text ids are used unchanged; whole numbers become their decimal digits, never "1.0". For times see
     `parse_time_ms`.
 
     Raises:
-        InvalidInputError: an id is missing or no id, or the kind or the rating means nothing.
-        SkippedRowError: the row is of a kind, or below a rating, that is not wanted.
+        InvalidInputError: an id is missing or invalid, the kind is unknown, or the rating is not a
+            number.
+        SkippedRowError: the options exclude the row by its kind or its rating.
     """
     if row.fault is not None:
         raise InvalidInputError("malformed_line", row.fault)
@@ -85,7 +86,7 @@ def event_of_row(row: Row, options: ReadOptions = _AS_THEY_ARE) -> Taken:
 
 
 def _without(row: Row, null: frozenset[str]) -> Row:
-    """Return the row with None for what stands for nothing."""
+    """Return the row with None for texts that mean a missing value."""
     kept = (None if value is not None and str(value) in null else value for value in row[1:7])
     return Row(row.line, *kept)._replace(fault=row.fault, part=row.part)  # type: ignore[arg-type] # six of `object`
 
@@ -109,9 +110,11 @@ def _action(kind: object, options: ReadOptions) -> str:
 
 def _check_rating(value: object, lowest: float) -> None:
     try:
-        rating = float(value)  # type: ignore[arg-type] # what is no number raises
+        rating = float(value)  # type: ignore[arg-type] # non-numbers raise
     except (TypeError, ValueError) as error:
-        raise InvalidInputError("invalid_rating", f"the rating {value!r} is no number") from error
+        raise InvalidInputError(
+            "invalid_rating", f"the rating {value!r} is not a number"
+        ) from error
     if not rating >= lowest:
         raise SkippedRowError(f"rating below {lowest:g}")
 
@@ -119,7 +122,7 @@ def _check_rating(value: object, lowest: float) -> None:
 def _time_ms(value: object, options: ReadOptions) -> int | None:
     if isinstance(value, UnreadTime):
         raise InvalidInputError(
-            "invalid_timestamp", f"`timestamp` {value[:64]!r} is not of the --timestamp-format"
+            "invalid_timestamp", f"`timestamp` {value[:64]!r} does not have the --timestamp-format"
         )
     day_first = {"day-first": True, "month-first": False}.get(options.timestamp_format or "")
     return parse_time_ms(value, day_first=day_first)
@@ -134,12 +137,10 @@ def _text(field: str, value: object) -> str | None:
                 _check_encoded(field, value)
             return value
         case bool():
-            pass  # an int to Python, but nobody's id
+            pass  # a subclass of int in Python, but not an id
         case int():
             return str(value)
-        case float() | Decimal() if (
-            value != value
-        ):  # NaN: how columns of numbers say that one is missing
+        case float() | Decimal() if value != value:  # NaN: a missing value in a column of numbers
             return None
         case float() if value.is_integer() and abs(value) >= _EXACT:
             raise InvalidInputError(
@@ -149,7 +150,9 @@ def _text(field: str, value: object) -> str | None:
             return str(int(value))
         case bytes():
             return _text(field, value.decode(errors="surrogateescape"))
-    raise InvalidInputError("invalid_id", f"`{field}` is {value!r}, neither text nor whole number")
+    raise InvalidInputError(
+        "invalid_id", f"`{field}` is {value!r}, neither text nor a whole number"
+    )
 
 
 def _check_encoded(field: str, text: str) -> None:
@@ -158,5 +161,5 @@ def _check_encoded(field: str, text: str) -> None:
     except UnicodeEncodeError as error:
         raise InvalidInputError(
             "invalid_id",
-            f"`{field}` holds bytes that are not UTF-8; --encoding names what they are",
+            f"`{field}` has bytes that are not UTF-8; set --encoding",
         ) from error

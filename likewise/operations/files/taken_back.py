@@ -1,4 +1,4 @@
-"""What events took back: an old file that is imported again must not bring it back."""
+"""Likes that later events took back. Importing an old file again must not restore them."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from likewise.records import Record
 
 _ALWAYS, _NEVER = 1 << 62, -(1 << 62)
-"""The time of an event that has none is later than any row's."""
+"""The time of an event without one: later than any row's."""
 
 
 @dataclass(slots=True)
 class TakenBack:
-    """The last time that each like was taken back, by `unlike` or `forget_user`, and not renewed.
+    """When each like was last taken back, by `unlike` or `forget_user`, unless it was liked again since.
 
-    Memory grows with what was taken back, not with what is liked.
+    Memory grows with the likes taken back, not with all likes.
     """
 
     _pairs: dict[tuple[UserId, ItemId], int] = field(default_factory=dict)
     _users: dict[UserId, int] = field(default_factory=dict)
     _renewed: set[tuple[UserId, ItemId]] = field(default_factory=set)
-    """Likes of those users since they were forgotten."""
+    """Likes of forgotten users since then."""
 
     def add(self, event: Event, time_ms: int | None) -> None:
-        """Take in the next event of the log."""
+        """Apply the next event of the log."""
         at = _ALWAYS if time_ms is None else time_ms
         match event:
             case Like(user_id, item_id):
@@ -59,9 +59,10 @@ class TakenBack:
         return bool(self._pairs or self._users)
 
     def holds(self, event: Event, time_ms: int | None) -> bool:
-        """Whether a row of a file is a like that was taken back since; no row without a time is newer.
+        """Whether a row of a file is a like that was taken back later.
 
-        What the file itself takes back is no longer held against its later rows.
+        A row without a time counts as older. Once the file itself takes a like back, its later rows
+        may restore it.
         """
         match event:
             case Like(user_id, item_id):
@@ -80,12 +81,12 @@ class TakenBack:
 def read_taken_back(
     broker: Broker, topic: str, on_progress: Callable[[int, float], None]
 ) -> TakenBack:
-    """Return what the events of the topic, up to its end now, took back.
+    """Return the likes that the events of the topic, up to its current end, took back.
 
-    `on_progress` is told the events read and their share of all.
+    Calls `on_progress` with the number of events read and their share of all.
 
     Raises:
-        TransientError: the broker is out of reach, or gives no more records.
+        TransientError: the broker can't be reached, or returns no more records.
     """
     taken_back = TakenBack()
     partitions = broker.partitions(topic)
@@ -105,6 +106,6 @@ def read_taken_back(
 
 
 def _may_take_back(record: Record) -> bool:
-    """Tell likes, of which nearly all may be, without decoding them."""
+    """Whether the value is a like, without decoding it. Nearly all events are likes."""
     value = record.value or b""
     return b"unlike" in value or b"forget" in value or b"\\u" in value or bool(record.headers)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_LINE = 1 << 20
-"""Characters. Ids have 256 bytes; a line of a megabyte is no line of a file of likes."""
+"""In characters. Ids have at most 256 bytes, so a line of a megabyte is not one of a file of likes."""
 _BLOCK = 1 << 18
-_BOMS = (  # the longer ones first: UTF-32's begins as UTF-16's does
+_BOMS = (  # longer ones first: the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -27,7 +27,7 @@ def encoding_of(start: bytes, name: str, wanted: str | None) -> str:
     """Return the encoding to read with: `wanted`, else by byte order mark or NULs, else UTF-8.
 
     Raises:
-        LikeFileError: there is no such encoding, or the bytes are no text.
+        LikeFileError: the encoding is unknown, or the bytes are not text.
     """
     if wanted is not None:
         try:
@@ -53,8 +53,8 @@ def encoding_of(start: bytes, name: str, wanted: str | None) -> str:
 def lines_of(stream: io.RawIOBase, encoding: str) -> Iterator[str | None]:
     """Yield the lines without their ends (LF, CRLF or CR); None for one longer than `MAX_LINE`.
 
-    Bytes that the encoding does not know become lone surrogates, which no id may hold; UTF-16 and
-    UTF-32 raise UnicodeDecodeError.
+    Bytes that can't be decoded become lone surrogates, which ids may not contain; with UTF-16 and
+    UTF-32 they raise UnicodeDecodeError.
     """
     errors = (
         "strict"

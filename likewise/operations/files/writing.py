@@ -1,4 +1,4 @@
-"""Writing files of likes: whole or not at all."""
+"""Writes files of likes, atomically."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SCHEMA = pa.schema([(name, pa.string()) for name in _HEADER])
 
 
 def format_of(path: Path) -> Format:
-    """Return the format that the file's name asks for."""
+    """Return the format for the file's name."""
     return "parquet" if path.suffix.lower() == ".parquet" else "csv"
 
 
@@ -35,8 +35,8 @@ def format_of(path: Path) -> Format:
 def writing_likes(path: Path, kind: Format) -> Iterator[WritePairs]:
     """Yield a function that appends (user id, item id) pairs to the file.
 
-    The file appears under its name when the block ends well, complete and on disk; until then, and
-    after a failure, what was there before stays. A CSV whose name ends in `.gz` is compressed.
+    The file gets its name when the block succeeds, complete and synced to disk. Until then, and after
+    a failure, any previous file remains. A CSV whose name ends in `.gz` is compressed.
 
     Raises:
         LikeFileError: the file can't be written.
@@ -76,7 +76,7 @@ def _writer(path: Path, kind: Format, *, compressed: bool) -> Iterator[WritePair
     elif compressed:
         with (
             path.open("wb") as raw,
-            # Without name and time, the same likes make the same bytes.
+            # Without a name and a time in the header, equal likes give equal bytes.
             gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
             io.TextIOWrapper(packed, "utf-8", newline="") as file,
         ):
