@@ -57,7 +57,7 @@ def test_a_key_of_another_serialiser_is_named(key: bytes, named: str) -> None:
         (b"\xef\xbb\xbf" + BODY, "not_json", "byte order mark"),
         (b"\xff\xfe{\x00", "not_json", "UTF-16"),
         (json.dumps(BODY.decode()).encode(), "wrong_type", "serialised twice"),
-        (b'{"userId": 42, "itemId": 7}', "missing_field", '"userId", which is written `user_id`'),
+        (b'{"userId": 42, "itemId": 7}', "missing_field", '"userId", but the field is `user_id`'),
     ],
 )  # fmt: skip
 def test_a_value_of_another_serialiser_is_named(value: bytes, code: str, named: str) -> None:
