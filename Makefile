@@ -1,4 +1,4 @@
-# `make help` says what there is. Everything works in .venv, which is made when it is first needed.
+# `make help` lists the targets. All of them work in .venv, which is created when it is first needed.
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -10,9 +10,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?= likewise:latest
 
-# annoy compiles for the very CPU that builds it unless told otherwise, and dies with SIGILL on a lesser
+# By default, annoy compiles for the CPU of the build machine and crashes with SIGILL on an older
 # one. x86-64-v3 (AVX2, servers since 2015) searches as fast as native did and twice as fast as v2; other
-# architectures get what their compiler takes for granted. ANNOY_CPU=native asks for this machine's CPU,
+# architectures get their compiler's default. ANNOY_CPU=native asks for this machine's CPU,
 # ANNOY_CPU=x86-64-v2 for older ones. The rest are annoy's own flags, which the variable replaces, and a note in
 # the library of what it was compiled with.
 ANNOY_CPU ?= $(if $(filter x86_64,$(shell uname -m)),x86-64-v3)
@@ -25,12 +25,12 @@ ANNOY_BUILD := $(if $(filter Linux,$(shell uname -s)),ANNOY_COMPILER_ARGS='$(ANN
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-containers test-faults test-clients coverage fuzz lint check dist format docs bench bench-quick lock audit image clean
 
-help: ## say what each target does
+help: ## show what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  PYTHON=python3.12 chooses the Python for .venv; PYTEST_ARGS='-k redis' is handed to pytest."
+	@echo "  PYTHON=python3.12 chooses the Python for .venv; PYTEST_ARGS='-k redis' is passed to pytest."
 	@echo "  FAULTS='--kills 100 --minutes 60' makes the faults harder, FAULTS=--bounded is CI's selection."
-	@echo "  ANNOY_CPU=native compiles annoy for this machine's CPU alone (make clean first)."
+	@echo "  ANNOY_CPU=native compiles annoy for this machine's CPU only (make clean first)."
 	@echo "  BENCH_ARGS=--full adds the large sizes to the benchmarks; BENCH_ARGS='--only ingest' runs one."
 
 install: $(VENV)/installed ## make .venv with the locked dependencies and likewise itself
@@ -54,7 +54,7 @@ test-faults: $(VENV)/installed ## kill, cut off, poison and starve everything, t
 test-clients: $(VENV)/installed ## try Kafka clients of other languages, README's examples and asyncapi.yaml (needs Go, Node, Maven, a JDK)
 	$(BIN)/pytest tests/clients $(PYTEST_ARGS)
 
-fuzz: $(VENV)/installed ## hand the decoders mutated messages for half a minute (FUZZ_SECONDS); Linux on x86-64
+fuzz: $(VENV)/installed ## feed the decoders mutated messages for half a minute (FUZZ_SECONDS); Linux on x86-64
 	$(BIN)/python tests/fuzz/fuzz_decoders.py -max_total_time=$(FUZZ_SECONDS)
 
 lint: $(VENV)/installed ## format, lint, types, import rules
@@ -83,7 +83,7 @@ docs: $(VENV)/installed ## write the generated tables of the documentation: sett
 bench: $(VENV)/peers ## measure speed and memory, next to floors and peers; writes docs/benchmarks.md (under 20 min)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
-bench-quick: $(VENV)/installed ## run every benchmark in its smallest size: that it works, not how fast
+bench-quick: $(VENV)/installed ## run every benchmark in its smallest size: checks that it works
 	$(BIN)/python -m benchmarks --quick
 
 # The second lock is the part of the first that the container image needs, at the same versions.
@@ -99,13 +99,13 @@ lock: $(VENV)/installed ## pin the dependencies again after a change to pyprojec
 
 # Compares the pins with the advisories of PyPI, which has to be PyPI itself: mirrors often lack the document
 # of each release. AUDIT="--vulnerability-service osv" asks OSV. Installs nothing.
-audit: ## look for known weaknesses in the locked dependencies (pip-audit; needs the internet)
+audit: ## look for known vulnerabilities in the locked dependencies (pip-audit; needs the internet)
 	$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock $(AUDIT)
 
 image: ## build the container image, likewise:latest
 	docker build --tag $(IMAGE) .
 
-clean: ## remove .venv and every cache
+clean: ## remove .venv and all caches
 	rm -rf $(VENV) .clients tests/clients/*/node_modules tests/clients/spring/target build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
