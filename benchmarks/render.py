@@ -68,7 +68,7 @@ def _section(result: Result, drawn: Sequence[tuple[str, str]]) -> str:
             (*_measured(one), "" if one.goal is None else str(one.goal))
             for one in result.comparisons
         ]
-        parts.append(_table(("held against", "median", "spread", "unit", "goal"), goals))
+        parts.append(_table(("comparison", "median", "spread", "unit", "goal"), goals))
     parts += [f"![{title}](benchmarks/{name})" for name, title in drawn]
     parts += result.notes
     by_hand = TEXT / f"{result.name}.md"
