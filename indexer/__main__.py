@@ -1,7 +1,7 @@
 """`python -m indexer`: one indexer, configured by file and environment, until Ctrl-C or SIGTERM.
 
-SIGUSR1 asks it to build at once. Any other process can have a model built at once, without
-knowing where the indexer runs, by `likewise index --once`.
+SIGUSR1 requests a build at once. `likewise index --once` builds a model from anywhere, without a running
+indexer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def main() -> int:
     """Return the exit code: 0 after a stop, 2 for an error that the operator must fix."""
     try:
-        # Until there is an indexer to ask, the signal must not end the process.
+        # The signal must not end the process before the indexer exists.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         settings = load_settings()
         stats = IndexerStats()
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def build_on_signal(indexer: Indexer) -> None:
-    """Let SIGUSR1 ask this indexer to build at once; only in the main thread."""
+    """Make SIGUSR1 request a build at once; only for the main thread."""
     signal.signal(signal.SIGUSR1, lambda _number, _frame: indexer.build_now())
 
 

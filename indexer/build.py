@@ -38,7 +38,8 @@ def build_model(
 ) -> Model:
     """Return the model of these interactions; the same input gives the same model.
 
-    The vectors that `warm` holds of the last build are input too, and it gets the new ones. An empty or tiny store gives an empty or tiny model, which answers with popular items.
+    The vectors of the last build in `warm` are input too, and the new ones replace them. An empty or
+    tiny store gives an empty or tiny model, which answers with popular items.
     """
     steps = steps or Steps()
     warm = warm or WarmStart()
@@ -59,9 +60,9 @@ def assemble(
 ) -> Model:
     """Return the model that the factors give under the recipe.
 
-    They may be of more vectors than the recipe's rank, where it uses no sparse part: the first
-    ones are taken then. A sparse part is what just these vectors leave. Where `indexed` is false the
-    item index is empty: the model is for the exact scan alone.
+    The factors may have more vectors than the recipe's rank if it uses no sparse part; the first ones
+    are used then. A sparse part is the remainder for exactly these vectors. If `indexed` is false, the
+    item index is empty and the model supports only the exact scan.
     """
     user_items = interactions.user_items
     degrees = item_degrees(user_items)

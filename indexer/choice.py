@@ -1,9 +1,9 @@
-"""`ranker=auto`: a build that tries several recipes on likes it holds out, and takes the best.
+"""`ranker=auto`: a build that tries several recipes on held-out likes, and uses the best.
 
-No fixed recipe suits all data. One like of each user in a small seeded sample is left out, factors
-are made of the rest, once, and each candidate recipe ranks the likes left out. So nothing of
-them leaks into what ranks them; and since the sample is at most 1% of the likes, the model that
-serves is made of the same factors (on small data, of new ones with everything in).
+No fixed recipe suits all data. One like of each user in a small seeded sample is held out, the rest is
+factorised once, and each candidate recipe ranks the held-out likes. So they can't leak into their own
+ranking. Since the sample is at most 1% of the likes, the served model uses the same factors; on small
+data it uses new ones of all likes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CLEARLY = 2.6
 
 
 def candidates(settings: ModelSettings) -> list[Recipe]:
-    """Return the recipes to try, the default first; what the settings give is in all of them.
+    """Return the recipes to try, the default first; all of them use the values in the settings.
 
     All share the exponents and the largest rank of the default, so that one factorisation
     serves them. Of the blend there are weaker and stronger ridges and other weights of popular
@@ -72,8 +72,8 @@ def build_best(
 ) -> Model:
     """Return a model of these interactions under the best of the candidate recipes.
 
-    The default stays unless another is clearly better (`best_of`). What was tried and how it did
-    goes into the report. Too few likes to hold any out give the default.
+    The default is used unless another is clearly better (`best_of`), or if there are too few likes to
+    hold any out. The report has the recipes tried and their results.
     """
     tried = candidates(settings)
     seed = settings.seed
@@ -106,7 +106,7 @@ def best_of(gains: FloatArray) -> int:
 
 
 def _account(tried: list[Recipe], gains: FloatArray, chosen: Recipe) -> dict[str, Any]:
-    """Return what the manifest says of the choice."""
+    """Return the description of the choice for the manifest."""
     return {
         "held_out_likes": gains.shape[1],
         "chosen": tried.index(chosen),

@@ -1,4 +1,4 @@
-"""The connected components of who likes what: items that no path of likes joins say nothing of each other.
+"""The connected components of the likes: items without a path of likes between them are unrelated.
 
 ``R'R`` is block-diagonal by them, and so are its eigenvectors, but a solver that sees the whole matrix does not
 know it: rounding leaves a little of each component in the vectors of the others, and where eigenvalues are equal it
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class Component(NamedTuple):
-    """Some users and items that like each other, and nobody else."""
+    """Users and items connected by likes, without likes to or from any others."""
 
     matrix: CsrMatrix
     """CSR, its part of R."""
     items: NDArray[np.intp]
-    """The columns of R that it has, rising."""
+    """Its columns of R, ascending."""
     bound: float
     """No eigenvalue of its R'R is larger."""
 
@@ -64,7 +64,7 @@ def components(matrix: CsrMatrix) -> Iterator[Component]:
 
 
 def _labels(matrix: CsrMatrix) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the component of each user [m] and item [n], from 0 on; -1 for who has no like."""
+    """Return the component of each user [m] and item [n], from 0 on; -1 without likes."""
     n_users, n_items = matrix.shape
     total = n_users + n_items
     pointers = np.concatenate([matrix.indptr, np.full(n_items, matrix.indptr[-1])])

@@ -35,16 +35,16 @@ class Built(NamedTuple):
 
 
 class Build(Protocol):
-    """Makes a model of interactions, telling each step's name as it begins."""
+    """Builds a model of interactions, and reports each step's name when it begins."""
 
     def __call__(self, interactions: Interactions, on_step: Callable[[str], None]) -> Built: ...
 
 
 @dataclass(slots=True)
 class Cycle:
-    """Runs the steps of a build in order, told how to take a snapshot and how to announce.
+    """Runs the steps of a build in order.
 
-    Between two steps it looks at `stop`; within one it can't be interrupted.
+    Checks `stop` between steps; a step can't be interrupted.
     """
 
     directory: Path
@@ -52,9 +52,9 @@ class Cycle:
     progress: Progress
     stop: threading.Event
     clock_ms: Callable[[], int]
-    """The time of day, since the epoch."""
+    """Wall-clock time in ms since the epoch."""
     popular_half_life_s: float | None = None
-    """After how long a like counts half as much for popularity; None: as much as ever."""
+    """The half-life of a like's weight in popularity; None: no decay."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step of the last run took."""
 
@@ -65,7 +65,7 @@ class Cycle:
 
         Raises:
             StoppedError: `stop` was set before the last step.
-            ModelFileError: the disk does not take the model.
+            ModelFileError: the model can't be written.
         """
         self.seconds = {}
         snapshot = self._step("snapshot", take)

@@ -1,4 +1,4 @@
-"""The factors of a build: what costs time, and what several recipes can share."""
+"""The factors of a build: the costly part, which several recipes can share."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """What costs time and depends on few numbers of a recipe: its exponents, rank and kind."""
+    """The costly part of a build. It depends only on a recipe's exponents, rank and kind of ranker."""
 
     eigenvalues: FloatArray
-    """[d] of R'R, falling: the squares of R's singular values."""
+    """[d] of R'R, descending: the squares of R's singular values."""
     vectors: FloatArray
     """[n, d] right singular vectors of R."""
     sparse_part: SparsePart
@@ -38,7 +38,7 @@ def factorise(
 ) -> Factors:
     """Return the factors of R under the recipe's exponents, rank and kind of ranker.
 
-    `start` [n, k] are item vectors close to those of R, to come to them sooner.
+    `start` [n, k] are item vectors close to those of R; they speed up convergence.
     """
     with steps("svd"):
         normalised = matrix_of(user_items, recipe)

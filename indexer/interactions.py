@@ -1,7 +1,7 @@
-"""Who likes what, as a matrix: what a model is built from.
+"""The interaction matrix: who likes what, the input of a model.
 
-The same likes always give the same matrix, element for element, in whatever order and by
-whichever way they were read.
+The same likes always give the same matrix, element for element, in any order of reading, from a full
+or an incremental snapshot.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class UserLikes(NamedTuple):
-    """Some users, and aligned with them what each likes."""
+    """Users, and the items that each of them likes, in the same order."""
 
     users: Sequence[UserId]
     likes: Sequence[Collection[ItemId]]
@@ -43,7 +43,7 @@ class Interactions:
 
     @property
     def likes(self) -> int:
-        """How many likes there are."""
+        """The number of likes."""
         return int(self.user_items.nnz)
 
 
@@ -69,8 +69,8 @@ def replace_users(
 ) -> Interactions:
     """Return `before` with the rows of all `changed` users taken out and those of `now` put in.
 
-    `now` holds the changed users who have likes, and nobody else. The result is what
-    `interactions_of` would give for everybody's likes.
+    `now` has exactly the changed users who still have likes. The result equals `interactions_of` of
+    all users.
     """
     changed = frozenset(changed)
     stays = np.fromiter((user not in changed for user in before.user_ids), np.bool_)
@@ -99,9 +99,9 @@ def _in_order(
     lengths: NDArray[np.integer],
     columns: NDArray[np.integer],
 ) -> Interactions:
-    """Return the matrix whose rows have these lengths and, one after the other, these columns.
+    """Return the matrix whose rows have these lengths and these columns, concatenated.
 
-    Sorts both tables and leaves out what nobody likes and who likes nothing.
+    Sorts both tables and omits items without likes and users without likes.
     """
     rows = sorted(np.flatnonzero(lengths).tolist(), key=user_ids.__getitem__)
     liked = np.flatnonzero(np.bincount(columns, minlength=len(item_ids))).tolist()

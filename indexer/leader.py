@@ -1,4 +1,4 @@
-"""Which of several indexers builds: the one that holds a lease in the store."""
+"""Leader election: of several indexers, the one with the lease in the store builds."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _RENEWALS_PER_LEASE = 3
 
 
 class LeadershipLostError(Exception):
-    """The lead was lost during a build: somebody else may be building."""
+    """The indexer lost the lead during a build; another one may be building."""
 
 
 def new_holder() -> str:
-    """Return a name that no other process has, and that tells people where this one runs."""
+    """Return a unique name that shows where this process runs."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 class Leadership:
     """The lease of one process, by its own clock (monotonic, seconds). Thread-safe.
 
-    The time to live counts from before the store was asked, so this process never believes to
-    lead when the store has already let the lease lapse.
+    The time to live counts from before the call to the store, so this process never believes that it
+    leads after the lease has expired in the store.
     """
 
     def __init__(
         self, store: LikeStore, *, holder: str, ttl_ms: int, clock_s: Callable[[], float]
     ) -> None:
-        """Lead nothing yet."""
+        """Start without the lead."""
         self._store = store
         self._holder = holder
         self._ttl_ms = ttl_ms
@@ -51,19 +51,19 @@ class Leadership:
 
     @property
     def term(self) -> int | None:
-        """The number of this process's term in the lead, None when it does not lead.
+        """The number of this process's term as leader; None if it does not lead.
 
-        It grows whenever the lease was gone in between, if only for a moment: somebody else may
-        have led meanwhile.
+        It increases whenever the lease has expired in between, however briefly, since another indexer
+        may have led meanwhile.
         """
         until_s = self._until_s
         return self._term if until_s is not None and self._clock_s() < until_s else None
 
     def lead(self) -> int | None:
-        """Return the current term, taking or renewing the lease; None while another holds it.
+        """Acquire or renew the lease; return the current term, or None if another indexer has it.
 
         Raises:
-            TransientError: the store cannot be reached.
+            TransientError: the store can't be reached.
         """
         with self._asking:
             asked_at_s = self._clock_s()
@@ -76,19 +76,19 @@ class Leadership:
             return self.term
 
     def check(self, term: int) -> None:
-        """Return if that term still goes on.
+        """Check that the term has not ended.
 
         Raises:
-            LeadershipLostError: it is over.
+            LeadershipLostError: it has ended.
         """
         if self.term != term:
             raise LeadershipLostError
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Renew the lease, once held, for the length of a `with` block; then give it back.
+        """Keep renewing the lease, once acquired, during a `with` block; release it at the end.
 
-        A thread renews, so that the lease outlasts any long step of a build.
+        A thread renews it, so that the lease does not expire during a long step of a build.
         """
         ended = threading.Event()
         renewing = threading.Thread(target=self._renew, args=[ended], name="lease", daemon=True)
@@ -100,7 +100,7 @@ class Leadership:
             renewing.join()
             if self.term is not None:
                 self._until_s = None
-                with suppress(LikewiseError):  # it lapses by itself
+                with suppress(LikewiseError):  # it expires
                     self._store.release_lease(LEASE, self._holder)
 
     def _renew(self, ended: threading.Event) -> None:

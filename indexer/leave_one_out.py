@@ -1,4 +1,4 @@
-"""One like of each user in a small sample, taken out of the matrix to compare recipes on."""
+"""Holds out one like of each user in a small sample, to compare recipes on."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.ranking.array_types import CsrMatrix
-# Of all likes; also what the factors that serve may lack.
+# Share of all likes held out at most; the served factors may lack these.
 _HELD_OUT_SHARE = 0.01
 _MOST_USERS = 1_000
 # Bounds the work by the catalogue: so many scores are computed for each candidate.
 _SCORES = 16_000_000
-# A user who likes less says too little without one of them.
+# Users with fewer likes have too few left after one is held out.
 _FEWEST_LIKES = 3
 
 
 class LeftOut(NamedTuple):
-    """Likes taken out of the matrix, one a user."""
+    """Held-out likes, one per user."""
 
     rest: CsrMatrix
     """CSR [m, n] without them."""

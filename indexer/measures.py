@@ -20,7 +20,7 @@ def _model(
     *,
     label: str | None = None,
 ) -> Measure[IndexerStats]:
-    """Return a gauge of the model built last, left out before the first build."""
+    """Return a gauge of the last model built; it has no value before the first build."""
     return Measure(
         name,
         documentation,

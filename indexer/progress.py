@@ -6,20 +6,20 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Receives the progress of a build, for a bar on a terminal."""
+    """Receives the progress of a build, such as a progress bar on a terminal."""
 
     def step(self, name: str) -> None:
         """The step of this name begins."""
 
     def expect(self, users: int | None) -> None:
-        """So many users are going to be read; None where that is not known beforehand."""
+        """Set the number of users that will be read; None if unknown."""
 
     def advance(self, users: int) -> None:
-        """So many more users have been read."""
+        """Add to the number of users read."""
 
 
 class Unwatched:
-    """A `Progress` that nobody watches."""
+    """A `Progress` that ignores everything."""
 
     def step(self, name: str) -> None:
         """See `Progress.step`."""

@@ -1,4 +1,4 @@
-"""Announcing a model: to servers through Redis, to everybody on the compacted topic."""
+"""Announces a model: to servers through Redis, to all others on the compacted topic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEND_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Tells which of the versions in `directory` is the current one.
+    """Sets and reads which version in `directory` is the current one.
 
     Every method raises `TransientError` when Redis or Kafka cannot be reached; calling it again
     is safe.
@@ -48,7 +48,7 @@ class Publisher:
         self.sink.send(self.topics.models, encoded, key=TOPIC_KEY).result(SEND_TIMEOUT_S)
 
     def announce_unless_overtaken(self, announcement: Announcement) -> bool:
-        """Announce, unless a model of a later snapshot is current; return whether it did."""
+        """Announce the model unless one of a later snapshot is current; return whether it did."""
         current = self.announced()
         if current is not None and current.snapshot_at_ms > announcement.snapshot_at_ms:
             return False
@@ -66,7 +66,7 @@ class Publisher:
             return None
 
     def restore(self) -> Manifest | None:
-        """Announce the newest sound version if the announced one is not here; return it if so.
+        """Announce the newest valid version if the announced one is not on disk; return it if so.
 
         Redis may have lost the announcement, or the disk the version.
         """
@@ -79,7 +79,7 @@ class Publisher:
         return newest
 
     def prune(self, keep: int) -> list[str]:
-        """Remove all versions but the newest `keep` and the announced one; return what went."""
+        """Remove all versions but the newest `keep` and the announced one; return those removed."""
         current = self.announced()
         version = None if current is None else current.version
         return remove_old_versions(self.directory, keep=keep, current=version)
@@ -90,8 +90,8 @@ def use_version(
 ) -> Announcement:
     """Make a version on disk the current one, once it is verified; return its announcement.
 
-    It stays current until the next build is announced. To hold on to it for longer, stop the
-    indexer: what is built next is built from the likes of then, whatever is current.
+    It stays current until the next build is announced. To keep it longer, stop the indexer: the next
+    build uses the likes at that time, regardless of the current model.
 
     Raises:
         ModelFileError: the version is missing, incomplete, corrupt, of a newer format, or does not

@@ -25,7 +25,7 @@ DEFAULTS: dict[RankerName, Recipe] = {
     ),
     "neighbours": ORIGINAL,
 }
-"""What each ranker is built with unless the settings say otherwise; docs/ranking.md."""
+"""The default recipe of each ranker; see docs/ranking.md."""
 
 
 def recipe_of(settings: ModelSettings) -> Recipe:

@@ -1,4 +1,4 @@
-"""When to build: at once, when enough has changed, or when anything has and the time has come."""
+"""When to build: on request, when enough has changed, or after the interval if anything has changed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Reason = Literal["first", "asked", "first likes", "retry", "share changed", "int
 
 
 class Schedule:
-    """Decides when a build is due. Pure but for the clock it is given (monotonic, seconds)."""
+    """Decides when a build is due. Pure, except for the clock passed in (monotonic, seconds)."""
 
     def __init__(self, settings: IndexerSettings, clock_s: Callable[[], float]) -> None:
-        """Begin without a build."""
+        """Start before the first build."""
         self._settings = settings
         self._clock_s = clock_s
         self._last_end_s: float | None = None
@@ -25,9 +25,9 @@ class Schedule:
     def due(self, *, changed: int, users: int, asked: bool = False) -> Reason | None:
         """Return why a build is due now, or None.
 
-        `changed` users of `users` in the last model changed since; times count from the end of
-        the last build. An empty model is replaced at the first like. What failed is tried again after the interval, whether or not anything
-        changed since; otherwise, without a change nothing is due but what is asked for.
+        `changed` of the `users` in the last model have changed since; times count from the end of the
+        last build. An empty model is replaced at the first like. A failed build is retried after the
+        interval, with or without changes. Otherwise, without changes, only a requested build is due.
         """
         if self._last_end_s is None:
             return "first"
@@ -44,12 +44,12 @@ class Schedule:
         return None
 
     def built(self) -> None:
-        """Note that a build has just ended well."""
+        """Record that a build has just succeeded."""
         self._last_end_s = self._clock_s()
         self._failed = False
 
     def failed(self) -> None:
-        """Note that a build has just failed."""
+        """Record that a build has just failed."""
         self._last_end_s = self._clock_s()
         self._failed = True
 

@@ -42,11 +42,11 @@ def run_indexer(
     progress: Progress | None = None,
     on_start: Callable[[Indexer], None] = lambda indexer: None,
 ) -> None:
-    """Keep the current model close to the likes until `stop` is set.
+    """Keep the current model up to date until `stop` is set.
 
-    Waits for servers that are not up yet. Updates `stats` all the time. `on_start` gets the indexer
-    before its first turn, for `Indexer.build_now`. Broker and store stay open: they are the
-    caller's.
+    Waits for servers that are not up yet. Updates `stats` continuously. Calls `on_start` with the
+    indexer before its first build, so that the caller can use `Indexer.build_now`. Does not close the
+    broker and the store: they belong to the caller.
 
     Raises:
         SettingsError: a server refuses our credentials, or a topic is missing and must not be
@@ -84,8 +84,8 @@ def index_once(
 
     Without `announce` the model is only written to disk, to compare it with the current one.
 
-    Does not disturb a running indexer: it leaves the marks of changed users alone, and if that
-    indexer has announced a model of a later snapshot meanwhile, that model stays current.
+    Does not disturb a running indexer: it keeps the marks of changed users, and if that indexer has
+    announced a model of a later snapshot meanwhile, that model stays current.
 
     Raises:
         TransientError: Redis or Kafka cannot be reached.
@@ -120,7 +120,7 @@ def _announce_nothing(_announcement: Announcement) -> None:
 
 
 def building(settings: ModelSettings) -> Build:
-    """Return a function that builds a model by the settings, starting from the last factors."""
+    """Return a function that builds a model with the settings, starting from the last factors."""
     warm = WarmStart()
 
     def build(interactions: Interactions, on_step: Callable[[str], None]) -> Built:

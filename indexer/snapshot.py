@@ -1,4 +1,4 @@
-"""Snapshots of everybody's likes: the first reads all users, the next ones those that changed."""
+"""Snapshots of all likes: the first reads all users, later ones only the users that changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The likes of all users, each user's as they were at some moment since `began_at_ms`."""
+    """The likes of all users, each as of some time after `began_at_ms`."""
 
     interactions: Interactions
     began_at_ms: int
@@ -28,16 +28,16 @@ class Snapshot:
 
 
 class Snapshots:
-    """Takes snapshots of one store, remembering the last so as to read only what changed.
+    """Takes snapshots of one store, and keeps the last one to read only what changed.
 
-    For one thread. Correct as long as nobody else takes the users marked as changed: a new leader
+    For one thread. Correct as long as no other process takes the users marked as changed: a new leader
     calls `forget` first.
     """
 
     def __init__(
         self, store: LikeStore, *, chunk: int, full_every: int, clock_ms: Callable[[], int]
     ) -> None:
-        """Remember nothing yet; `chunk` users are read per round trip."""
+        """Start without a snapshot; `chunk` users are read per round trip."""
         self._store = store
         self._chunk = chunk
         self._full_every = full_every
@@ -46,7 +46,7 @@ class Snapshots:
         self._since_full = 0
 
     def take(self, progress: Progress) -> Snapshot:
-        """Return what everybody likes, and take the marks of the users that have changed.
+        """Return the likes of all users, and clear the marks of the users that have changed.
 
         A user is unmarked before being read, so a change that comes meanwhile marks them again
         and is in the next snapshot if it is not in this one.
@@ -75,7 +75,7 @@ class Snapshots:
 
     def _take_marks(self) -> list[UserId]:
         taken: dict[UserId, None] = {}
-        # As many as are marked now: under a steady stream of likes there is no end of them.
+        # Only as many as are marked now: a steady stream of likes would never let this end.
         remaining = self._store.changed_count()
         while remaining > 0:
             some = self._store.take_changed(min(remaining, self._chunk))
@@ -93,7 +93,7 @@ class Snapshots:
 
 
 def read_all(store: LikeStore, *, chunk: int, progress: Progress) -> Interactions:
-    """Return what every user likes, leaving the marks of changed users alone.
+    """Return what every user likes, without clearing the marks of changed users.
 
     Raises:
         TransientError: the store cannot be reached.
@@ -108,7 +108,7 @@ def _read_all(store: LikeStore, chunk: int, progress: Progress) -> Iterator[User
 
 
 def _once_each(chunks: Iterable[list[UserId]]) -> Iterator[list[UserId]]:
-    """Yield the chunks without users seen before: a scan may come upon a user twice."""
+    """Yield the chunks without users already seen: a scan may return a user twice."""
     seen: set[UserId] = set()
     for chunk in chunks:
         new = list(dict.fromkeys(user for user in chunk if user not in seen))

@@ -1,4 +1,4 @@
-"""What one build leaves for the next: item vectors to begin the factorisation with."""
+"""Keeps item vectors of one build, to start the factorisation of the next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import FloatArray
     from likewise.ranking.recipe import Recipe
 
-# With fewer known items than this share of the catalogue, the old vectors say too little of it.
+# If less than this share of the catalogue has old vectors, they are no good start.
 _LEAST_KNOWN = 0.5
 
 
@@ -28,8 +28,8 @@ class WarmStart:
     def vectors(self, item_ids: list[ItemId], recipe: Recipe) -> FloatArray | None:
         """Return the last vectors in the order of these items [n, d], zero for new ones.
 
-        None where there is nothing to begin with: no build so far, another matrix or rank by the
-        recipe, or a catalogue of which less than half was there.
+        None if they can't be used: there was no build yet, the recipe has another matrix or rank, or
+        fewer than half of the items are known.
         """
         if self._last is None or self._last.kind != _kind(recipe):
             return None
@@ -54,5 +54,5 @@ class _Remembered(NamedTuple):
 
 
 def _kind(recipe: Recipe) -> tuple[float, float, int]:
-    """Return what the vectors of one and the same matrix still depend on."""
+    """Return the parameters of the recipe that the vectors depend on."""
     return recipe.user_exponent, recipe.item_exponent, recipe.rank

@@ -71,7 +71,7 @@ class Indexer:
         clock_s: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = time_of_day_ms,
     ) -> None:
-        """Do nothing yet; `stop` ends `run`. `clock_s` is monotonic."""
+        """Connect to nothing yet; `stop` ends `run`. `clock_s` is monotonic."""
         self.stats = stats or IndexerStats()
         self._settings = settings
         self._publisher = publisher
@@ -99,10 +99,10 @@ class Indexer:
         self._log = get_logger()
 
     def run(self) -> None:
-        """Build whenever it is due, until told to stop; then finish the current step.
+        """Build whenever a build is due, until `stop` is set; then finish the current step.
 
-        Waits for servers that cannot be reached, and for a disk that is full; logs each failure.
-        Any other error ends the indexer.
+        Retries while a server can't be reached or the disk is full, and logs each failure. Any other
+        error ends the indexer.
 
         Raises:
             SettingsError: a server refuses our credentials.
@@ -117,7 +117,7 @@ class Indexer:
         """Build if this indexer leads and a build is due.
 
         Raises:
-            StoppedError: the indexer was told to stop.
+            StoppedError: `stop` was set.
         """
         term = self._lead()
         if term is not None and self._is_due():

@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 
 def compare(
     context: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="A version, `current` or `previous`.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A version, or `current` or `previous`.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The version to compare it with.")],
     requests: Annotated[
-        int, typer.Option("--requests", min=1, metavar="N", help="How many to answer again.")
+        int,
+        typer.Option("--requests", min=1, metavar="N", help="Number of requests to answer again."),
     ] = 1_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the confidence intervals.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Answer recent requests with two model versions: which one predicts later likes better?
 
-    The last N requests of the request topic are answered by both, through the code that serves and
-    with the likes that each user had at the time. Nobody is sent anything. Shown are how alike the
-    answers are, and how many of the items that users have liked since are in them. Only likes
-    that came after the snapshots of both models count: a model knows the others already.
+    Both models answer the last N requests of the request topic, with the same code that serves requests
+    and the likes that each user had at the time. No replies are sent. The result shows how similar the
+    answers are, and how many of the items that users have liked since are in them. Only likes after
+    the snapshots of both models count, since a model already knows the others.
 
     ```
     likewise models compare previous current
@@ -50,7 +51,7 @@ def compare(
     with cli.broker() as broker, cli.store() as store, build_progress() as progress:
         one, other = (find_version(name, directory, store) for name in (a, b))
         if one == other:
-            raise typer.BadParameter(f"A and B are both {one}: name two versions")
+            raise typer.BadParameter(f"A and B are both {one}; give two different versions")
         progress.step("loading models")
         models = (load_model(directory, one), load_model(directory, other))
         played = replay(broker, store, cli.topics, models, limit=requests, progress=progress)
@@ -66,19 +67,19 @@ def compare(
 
 
 def find_version(name: str, directory: Path, store: LikeStore) -> str:
-    """Return the version on disk that is called so: by its own name, `current` or `previous`.
+    """Return the version on disk with this name, or that `current` or `previous` refers to.
 
-    `current` is what Redis names, `previous` the newest one on disk that is older than it.
+    `current` is the version announced in Redis, `previous` the newest older one on disk.
 
     Raises:
-        ModelFileError: there is none; the sentence lists those there are.
-        TransientError: Redis cannot be reached.
+        ModelFileError: there is none; the message lists the versions on disk.
+        TransientError: Redis can't be reached.
     """
     from likewise.messages.announcements import decode_announcement
     from likewise.models.versions import list_versions
 
     versions = [manifest.version for manifest in list_versions(directory)]
-    known = f"in {directory} are {', '.join(versions)}" if versions else f"none are in {directory}"
+    known = f"{directory} has {', '.join(versions) if versions else 'no models'}"
     if name not in ("current", "previous"):
         if name not in versions:
             raise ModelFileError(f"there is no model {name[:64]!r}: {known}")
@@ -89,7 +90,7 @@ def find_version(name: str, directory: Path, store: LikeStore) -> str:
     current = decode_announcement(announcement).version
     if name == "current":
         if current not in versions:
-            raise ModelFileError(f"the current model {current} is not here: {known}")
+            raise ModelFileError(f"the current model {current} is not on this disk: {known}")
         return current
     older = [version for version in versions if version < current]
     if not older:

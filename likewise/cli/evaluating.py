@@ -1,4 +1,4 @@
-"""`evaluate`: how good the recommendations are, measured on likes held out."""
+"""`evaluate`: measures the quality of recommendations on held-out likes."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="[FILE]",
-            help="CSV and its relatives, JSON lines or Parquet, as for `import`; `-` is standard input.",
+            help="Delimited text, JSON lines or Parquet, as for `import`; `-` is standard input.",
         ),
     ] = None,
     from_redis: Annotated[
-        bool, typer.Option("--from-redis", help="Take what everybody likes now.")
+        bool, typer.Option("--from-redis", help="Use the current likes in Redis.")
     ] = False,
     from_topic: Annotated[
-        bool, typer.Option("--from-topic", help="Take the likes topic, with its times.")
+        bool, typer.Option("--from-topic", help="Use the likes topic, with its times.")
     ] = False,
     until: Annotated[
         str | None,
         typer.Option(
             metavar="OFFSET|TIME",
-            help="Train on what was liked until then, test on what was liked from then on: "
+            help="Train on the likes before this point, test on the likes after it: "
             "2026-01-31T12:00, -7d, or (with --from-topic) 0:1042,1:990.",
         ),
     ] = None,
@@ -59,46 +59,49 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Measure only this ranker, next to the one that serves. May be repeated.",
+            help="Measure only this ranker, in addition to the served model. May be repeated.",
         ),
     ] = None,
     sample: Annotated[
         int,
         typer.Option(
-            min=0, help="Users to measure rankers and baselines on that only compare; 0: all."
+            min=0,
+            help="Number of users for the rankers and baselines compared with the served model; 0: all.",
         ),
     ] = 5_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     split_column: Annotated[
-        str, typer.Option(help="Column that says train, valid or test, if any.")
+        str, typer.Option(help="Column with train, valid or test, if there is one.")
     ] = "split",
     tune: Annotated[
-        bool, typer.Option("--tune", help="First search for better settings, on valid.")
+        bool,
+        typer.Option("--tune", help="First search for better settings, on the validation likes."),
     ] = False,
     budget: Annotated[
-        str, typer.Option(metavar="TIME", help="How long the search may take: 90s, 5m, 1h.")
+        str, typer.Option(metavar="TIME", help="Time limit of the search: 90s, 5m, 1h.")
     ] = "5m",
     settings_out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.toml", help="Where to write the settings that --tune found."),
+        typer.Option(metavar="FILE.toml", help="Write the settings found by --tune to this file."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write a report with plots as well.")
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Also write a report with charts to this file."),
     ] = None,
     strict: bool = False,
     as_json: Json = False,
 ) -> None:
-    """Measure every ranker on likes held out, through the code that serves.
+    """Measure all rankers on held-out likes, with the same code that serves requests.
 
-    A column `split` (train, valid, test) is taken as it is; without one, each user's last likes are
-    held out, or random ones where there are no times. Models are fitted on train and valid. The
-    model that serves is built as the settings say; docs/ranking.md has the definitions.
+    A column `split` (train, valid, test) is used if there is one. Otherwise each user's last likes are
+    held out, or random ones if there are no times. Models are fitted on train and valid. The served
+    model is the one built with your settings. docs/ranking.md defines the metrics.
 
-    `--until` travels in time: a model of what was liked until then is asked for what was newly liked
-    from then on. TIME is ISO 8601 (UTC without a zone) or so long ago (-90m, -12h, -7d, -2w); OFFSET
-    is the first event that is not trained on, `partition:offset` for every partition of the topic.
+    `--until` trains on the likes before a point and tests on the new likes after it. TIME is ISO 8601
+    (UTC if it has no time zone) or a time ago (-90m, -12h, -7d, -2w). OFFSET is the first event that is
+    not used for training: `partition:offset` for every partition of the topic.
 
-    `--tune` fits on train and searches on valid; the test likes are looked at once, afterwards.
+    `--tune` fits on train and searches on valid. The test likes are used only once, at the end.
 
     ```
     likewise evaluate likes.csv.gz
@@ -116,7 +119,7 @@ def evaluate(
 
     cli = command_line(context)
     if [file is not None, from_redis, from_topic].count(True) != 1:
-        raise typer.BadParameter("name one source: FILE, --from-redis or --from-topic")
+        raise typer.BadParameter("give exactly one source: FILE, --from-redis or --from-topic")
     point = None if until is None else _until(until, file=file, from_redis=from_redis)
     names, budget_s = _names(ranker), _seconds(budget)
     reading = replace(reading, split=split_column)
@@ -142,7 +145,7 @@ def evaluate(
         if read.rows is not None:
             complain_of_rows(read.rows)
         elif read.bad:
-            complain(f"{read.bad:,} bad events were left out, the first: {read.first_bad}")
+            complain(f"{read.bad:,} bad events were skipped, the first: {read.first_bad}")
         print_evaluation(account)
 
 
@@ -151,7 +154,7 @@ def _names(given: list[str] | None) -> tuple[str, ...]:
 
     unknown = sorted(set(given or ()) - set(NAMES))
     if unknown:
-        raise typer.BadParameter(f"no ranker {unknown[0]!r}; there are {', '.join(NAMES)}")
+        raise typer.BadParameter(f"no ranker {unknown[0]!r}; choose from {', '.join(NAMES)}")
     return tuple(given) if given else NAMES
 
 
@@ -165,15 +168,15 @@ def _until(text: str, *, file: str | None, from_redis: bool) -> Until:
         )
     except InvalidInputError as error:
         raise typer.BadParameter(
-            f"--until {text!r} is none of a time (2026-01-31T12:00), so long ago (-7d) and offsets "
+            f"--until {text!r} is not a time (2026-01-31T12:00), a time ago (-7d) or offsets "
             f"(0:1042,1:990): {error.message}"
         ) from error
     if from_redis:
         raise typer.BadParameter(
-            "--until needs times, which Redis does not have: take --from-topic or a FILE"
+            "--until needs times, which Redis does not have; use --from-topic or a FILE"
         )
     if file is not None and until.offsets:
-        raise typer.BadParameter("--until with a FILE is a time: offsets are for --from-topic")
+        raise typer.BadParameter("--until with a FILE takes a time; offsets need --from-topic")
     return until
 
 
@@ -190,7 +193,7 @@ def _check_settings_out(path: Path | None, tune: bool) -> None:
     if path is None:
         return
     if not tune:
-        raise typer.BadParameter("--settings-out is where --tune writes: name both")
+        raise typer.BadParameter("--settings-out needs --tune")
     check_settings_file(path)
 
 
@@ -204,7 +207,7 @@ def _read(
     from_redis: bool,
     strict: bool,
 ) -> tuple[Read, str]:
-    """Return the likes, and what to call where they came from."""
+    """Return the likes, and the name of their source."""
     from likewise.evaluation.likes import sources
     from likewise.operations.files.errors import LikeFileError
     from likewise.operations.files.reading import read_rows

@@ -8,7 +8,7 @@ from likewise.cli.output import duration, stdout, table
 
 
 def print_evaluation(account: dict[str, Any]) -> None:
-    """Print the JSON account of an evaluation for people; a star marks what serves."""
+    """Print the JSON account of an evaluation for people; a star marks the served model."""
     out = stdout()
     _print_data(account)
     out.print(_rankers(account))
@@ -16,7 +16,9 @@ def print_evaluation(account: dict[str, Any]) -> None:
     out.print(_groups(account))
     out.print()
     _print_approximation(account)
-    out.print(f"\nAsked for diversity and novelty, {account['default']} gives:", markup=False)
+    out.print(
+        f"\n{account['default']} with the request options diversity and novelty:", markup=False
+    )
     out.print(_options(account))
     if account["tuning"] is not None:
         _print_tuning(account)
@@ -33,8 +35,8 @@ def _print_data(account: dict[str, Any]) -> None:
         markup=False,
     )
     out.print(
-        f"Fitted on {settings['fitted_on']}; lists of {settings['k']}; in brackets the "
-        f"{settings['confidence']:.0%} interval over users.\n",
+        f"Fitted on {settings['fitted_on']}; lists of {settings['k']} items; {settings['confidence']:.0%} "
+        f"confidence intervals over users in brackets.\n",
         markup=False,
     )
 
@@ -109,9 +111,9 @@ def _print_approximation(account: dict[str, Any]) -> None:
     cost = account["approximation"]
     searched, exact = cost["approximate_ms_per_query"], cost["exact_ms_per_query"]
     stdout().print(
-        f"The approximate search finds {cost['recall']:.1%} of the exact lists, in "
-        f"{searched:.2f} ms a query against {exact:.2f} ms; the {cost['serves']} one serves "
-        f"{account['default']} here.",
+        f"The approximate search finds {cost['recall']:.1%} of the items of the exact search, in "
+        f"{searched:.2f} ms per query instead of {exact:.2f} ms. Serving uses the {cost['serves']} "
+        f"search for {account['default']} here.",
         markup=False,
     )
 
@@ -128,4 +130,4 @@ def _print_tuning(account: dict[str, Any]) -> None:
         markup=False,
     )
     numbers = ", ".join(f"{name} {value}" for name, value in tuned["recipe"].items())
-    out.print(f"The settings: {numbers}.", markup=False)
+    out.print(f"Settings found: {numbers}.", markup=False)

@@ -1,4 +1,4 @@
-"""The models that are measured: what serves by default, every ranker, and the baselines."""
+"""The models to measure: the served model, all rankers, and the baselines."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
 POPULAR = "popular"
 EXACT_NEIGHBOURS = "exact_neighbours"
 NAMES: tuple[str, ...] = (*RANKERS, EXACT_NEIGHBOURS, POPULAR)
-"""Every ranker and baseline there is; `neighbours` is the original."""
+"""All rankers and baselines; `neighbours` is the original ranker."""
 
 _USERS_AT_ONCE = 16_384
 
 
 class Contender(NamedTuple):
-    """A model to measure, under the name that the results have for it."""
+    """A model to measure, and its name in the results."""
 
     name: str
     model: Model
     build_s: float
     choice: dict[str, Any] | None = None
-    """What `ranker=auto` tried, and how it did."""
+    """The recipes that `ranker=auto` tried, with their results."""
 
     @property
     def blind(self) -> bool:
-        """Whether it ranks without looking at likes."""
+        """Whether it ignores the user's likes."""
         return self.name == POPULAR
 
 
 def serving(fit: Interactions, settings: ModelSettings, progress: Progress) -> Contender:
     """Return the model that the indexer would build, named after its ranker.
 
-    Where its numbers are not the ranker's defaults, the name is `auto` if the build chose them
-    and `configured` if the settings give them.
+    If its parameters are not the ranker's defaults, the name is `auto` if the build chose them and
+    `configured` if they come from the settings.
     """
     started_s = time.perf_counter()
     model, report = building(settings)(
@@ -75,9 +75,10 @@ def others(
     seed: int,
     progress: Progress,
 ) -> Iterator[Contender]:
-    """Yield the rankers and baselines named, but for the one that serves.
+    """Yield the named rankers and baselines, except the served model.
 
-    One model is in memory at a time, in addition to that one. Recipes of equal exponents share factors.
+    In addition to the served model, one model is in memory at a time. Recipes with equal exponents
+    share factors.
     """
     bench = Bench(fit, seed=seed, progress=progress, known=served.model)
     for name in RANKERS:
@@ -96,12 +97,12 @@ def others(
 
 
 class Bench:
-    """Builds models of the same interactions, keeping the last factors for the next recipe."""
+    """Builds models of the same interactions, and reuses the last factors for the next recipe."""
 
     def __init__(
         self, fit: Interactions, *, seed: int, progress: Progress, known: Model | None = None
     ) -> None:
-        """Begin with the vectors of the model that is `known`."""
+        """Start with the vectors of the model `known`."""
         self._fit = fit
         self._seed = seed
         self._progress = progress
@@ -111,7 +112,7 @@ class Bench:
             self._last = structs.replace(known.recipe, ranker="spectral"), _factors_in(known)
 
     def build(self, name: str, recipe: Recipe) -> Contender:
-        """Return the model of the recipe; `build_s` leaves out factors that were there already."""
+        """Return the model of the recipe; `build_s` does not include factors that are reused."""
         started_s = time.perf_counter()
         steps = Steps(on_step=lambda step: self._progress.step(f"{name}: {step}"))
         factors = self._factors(recipe, steps)

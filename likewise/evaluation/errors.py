@@ -1,4 +1,4 @@
-"""What makes an evaluation impossible."""
+"""The error of an evaluation."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from likewise.errors import LikewiseError
 
 
 class EvaluationError(LikewiseError):
-    """These likes can't be evaluated; the sentence says what is missing."""
+    """These likes can't be evaluated; the message says what is missing."""

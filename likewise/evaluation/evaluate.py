@@ -1,4 +1,4 @@
-"""The main path: divide the likes, build each contender, rank for its users, sum up."""
+"""The main path: split the likes, build each contender, rank for its users, summarise."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from likewise.settings import ModelSettings
 
 SAMPLE = 5_000
-"""Users that contenders are measured on, but for what serves, what is tuned, and the original."""
+"""The number of users for contenders other than the served, tuned and original ones."""
 ORIGINAL = "neighbours"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is measured, and how."""
+    """What to measure, and how."""
 
     k: int = 20
     rankers: Collection[str] = contenders.NAMES
-    """Beside the one that serves."""
+    """Rankers in addition to the served model."""
     sample: int | None = SAMPLE
     """Users for the others; None: all."""
     seed: int = 0
@@ -53,19 +53,19 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All that came out."""
+    """All results."""
 
     likes: LikeTable
     division: Division
     options: Options
     default: str
-    """The name of the contender that serves under the settings."""
+    """The name of the served model, which is built with the settings."""
     choice: dict[str, Any] | None
-    """What `ranker=auto` tried, if it did."""
+    """The recipes that `ranker=auto` tried, if it was used."""
     summaries: list[Summary]
     approximation: Approximation
     request_options: list[Traded]
-    """What diversity and novelty cost and bring where they are asked of what serves."""
+    """The cost and effect of the request options diversity and novelty on the served model."""
     held_out_users: int
 
 
@@ -76,7 +76,7 @@ def evaluate(
     options: Options,
     progress: Progress,
 ) -> Evaluation:
-    """Return how everything that is asked for does on the test likes, fitted on all others."""
+    """Return the results of all contenders on the test likes, fitted on all other likes."""
     held_out = hold_out(likes, division.splits, fit=(Split.TRAIN, Split.VALID), wanted=Split.TEST)
     everybody = np.arange(len(held_out.user_rows))
     for_everybody = {ORIGINAL, *options.extra}
@@ -119,7 +119,7 @@ def _others(
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """Ranks and measures contenders, all in the same way."""
+    """Ranks and measures every contender in the same way."""
 
     held_out: HeldOut
     liked: list[NDArray[np.intp]]

@@ -105,8 +105,8 @@ def test_bad_rows_are_left_out_and_counted(csv: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "name one source"),
-        (("likes.csv", "--from-redis"), "name one source"),
+        ((), "give exactly one source"),
+        (("likes.csv", "--from-redis"), "give exactly one source"),
         (("likes.csv", "--ranker", "magic"), "no ranker 'magic'"),
     ],
 )
@@ -192,10 +192,10 @@ def test_a_model_of_then_is_tested_on_what_came_since(topic: list[str]) -> None:
 @pytest.mark.parametrize(
     ("until", "said"),
     [
-        ("2020-01-01", "nothing was liked before 2020-01-01T00:00:00Z: the events are from 2026"),
-        ("-1s", "nothing was newly liked from"),
-        ("0:3", "has to name an offset of every partition, and leaves out 1"),
-        ("0:3,1:9999", "1:9999 is out of the log"),
+        ("2020-01-01", "there are no likes before 2020-01-01T00:00:00Z: the events are from 2026"),
+        ("-1s", "there are no new likes after"),
+        ("0:3", "needs an offset for every partition; partition 1 is missing"),
+        ("0:3,1:9999", "1:9999 is outside the log"),
     ],
 )
 def test_a_point_at_which_the_log_can_not_be_divided_is_refused(
@@ -220,9 +220,9 @@ def test_a_file_with_times_travels_too(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("--from-redis", "--until", "-7d"), "which Redis does not have"),
-        (("likes.csv", "--until", "0:12"), "with a FILE is a time"),
-        (("--from-topic", "--until", "yesterday"), "is none of a time"),
-        (("--until", "-7d"), "name one source"),
+        (("likes.csv", "--until", "0:12"), "with a FILE takes a time"),
+        (("--from-topic", "--until", "yesterday"), "is not a time"),
+        (("--until", "-7d"), "give exactly one source"),
     ],
 )
 def test_a_point_that_makes_no_sense_is_a_usage_error(
@@ -257,7 +257,7 @@ def test_a_budget_that_is_no_time_is_a_usage_error(csv: Path, budget: str) -> No
 
 def test_settings_out_needs_a_search_and_a_new_file(csv: Path, tmp_path: Path) -> None:
     out = tmp_path / "likewise.toml"
-    assert "name both" in run("evaluate", str(csv), "--settings-out", str(out), code=2).output
+    assert "needs --tune" in run("evaluate", str(csv), "--settings-out", str(out), code=2).output
     out.write_text("")
     ended = run("evaluate", str(csv), "--tune", "--settings-out", str(out), code=1)
     assert "is there already" in ended.output

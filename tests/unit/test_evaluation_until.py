@@ -108,7 +108,7 @@ def test_train_is_the_state_at_the_point_and_test_what_the_end_has_more(
 
 @pytest.mark.parametrize(
     ("time_ms", "sentence"),
-    [(100, "nothing was liked before"), (99, "nothing was newly liked from")],
+    [(100, "there are no likes before"), (99, "there are no new likes after")],
 )
 def test_a_point_with_nothing_on_one_side_is_refused_with_the_reach_of_the_events(
     time_ms: int, sentence: str
@@ -152,10 +152,10 @@ def test_a_point_is_written_as_it_could_be_given() -> None:
 @pytest.mark.parametrize(
     ("offsets", "sentence"),
     [
-        ({0: 7}, "leaves out 1; the log ends at 0:10,1:20"),
-        ({0: 7, 1: 7, 2: 7}, "names partition 2; there are partitions 0 to 1"),
-        ({0: 4, 1: 7}, "0:4 is out of the log: partition 0 begins at 5 and ends at 10"),
-        ({0: 5, 1: 21}, "1:21 is out of the log"),
+        ({0: 7}, "partition 1 is missing; the log ends at 0:10,1:20"),
+        ({0: 7, 1: 7, 2: 7}, "has partition 2, but there are only partitions 0 to 1"),
+        ({0: 4, 1: 7}, "0:4 is outside the log: partition 0 starts at 5 and ends at 10"),
+        ({0: 5, 1: 21}, "1:21 is outside the log"),
     ],
 )
 def test_offsets_that_are_not_in_the_log_are_refused(

@@ -1,1 +1,1 @@
-"""`demo`: the whole path on one machine, with likes of real people; `command` has the main path."""
+"""`demo`: the whole pipeline on one machine, with real likes. Start reading with `command`."""

@@ -36,10 +36,10 @@ def demo(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Turn likes of real people into recommendations, on servers started for the purpose.
+    """Show the whole pipeline: from the likes of real people to recommendations.
 
-    Starts a broker and Redis on free ports, in a private directory. Ignores all settings, and leaves
-    nothing running, even after Ctrl-C.
+    Starts its own broker and Redis on free ports, in a temporary directory. Ignores all settings.
+    Stops everything it started, also after Ctrl-C.
 
     ```
     likewise demo
@@ -52,7 +52,7 @@ def demo(
     from likewise.cli.demo.story import Story
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Both end it cleanly. A shell starts background jobs with Ctrl-C ignored.
+        # Both stop the demo cleanly. A shell starts background jobs with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)
     started_s = time.monotonic()
     film_likes = load_film_likes(events)
@@ -69,7 +69,7 @@ def demo(
 
 
 def _console(*, silent: bool) -> Console:
-    """Return the console for the story, with a readable width where there is no terminal."""
+    """Return the console for the story, with a readable width if there is no terminal."""
     console = stdout()
     console.quiet = silent
     if not console.is_terminal:
@@ -85,7 +85,7 @@ def _shown_users(film_likes: FilmLikes, wanted: list[str] | None) -> list[UserId
     users = set(film_likes.users)
     for name in wanted:
         if name not in users:
-            raise typer.BadParameter(f"user {name} has no likes in these data")
+            raise typer.BadParameter(f"user {name} has no likes in this data")
     return [UserId(name) for name in wanted]
 
 
@@ -124,7 +124,7 @@ def _tell(running: Deployment, film_likes: FilmLikes, story: Story, shown: list[
 
 
 def _publish_and_apply(running: Deployment, film_likes: FilmLikes) -> tuple[float, float]:
-    """Publish all likes and wait until they are in Redis; return the seconds that each took."""
+    """Publish all likes and wait until they are in Redis; return the seconds for each of the two."""
     from likewise.client.bulk import BULK_LINGER_MS, BulkPublisher
     from likewise.messages.events import Like
     from likewise.operations.applied import wait_until_applied
@@ -154,7 +154,7 @@ def _publish_and_apply(running: Deployment, film_likes: FilmLikes) -> tuple[floa
 
 
 def _build(running: Deployment) -> dict[str, Any]:
-    """Build a model and wait until the server answers with it."""
+    """Build a model and wait until the server uses it."""
     with progress() as bars:
         bars.add_task("building a model", total=None)
         built = running.build_model()

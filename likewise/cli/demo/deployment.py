@@ -1,4 +1,4 @@
-"""The demo's own servers and services, in a private directory, gone without a trace afterwards."""
+"""The demo's own servers and services, in a temporary directory that is removed afterwards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _KEPT_LINES = 20
 
 @dataclass
 class Deployment:
-    """Everything that runs, and the way to it."""
+    """The running servers and services, and their addresses."""
 
     servers: EmbeddedServers
     settings: Settings
@@ -52,10 +52,10 @@ class Deployment:
         return Topics(self.settings.kafka.topic_prefix)
 
     def await_ready(self, name: str) -> None:
-        """Return once the service says that it can work.
+        """Return when the service reports that it is ready.
 
         Raises:
-            TransientError: it does not in time.
+            TransientError: it is not ready in time.
         """
         deadline_s = time.monotonic() + _READY_TIMEOUT_S
         while not self.services[name].ready():
@@ -65,10 +65,10 @@ class Deployment:
             time.sleep(_POLL_INTERVAL_S)
 
     def build_model(self) -> dict[str, Any]:
-        """Run `likewise index --once` and return what it says of the model.
+        """Run `likewise index --once` and return its JSON description of the model.
 
         Raises:
-            LikewiseError: no model came of it; the sentence has the indexer's last words.
+            LikewiseError: the build failed; the message has the last log lines of the indexer.
         """
         command = likewise_command("index", "--once", "--json")
         built = subprocess.run(  # noqa: S603 - no shell, and the command is ours
@@ -83,17 +83,17 @@ class Deployment:
         )
         if built.returncode != 0:
             last_words = "\n".join(built.stderr.splitlines()[-_KEPT_LINES:])
-            raise LikewiseError(f"the build ended with code {built.returncode}:\n{last_words}")
+            raise LikewiseError(f"the build exited with code {built.returncode}:\n{last_words}")
         manifest: dict[str, Any] = json.loads(built.stdout)
         return manifest
 
 
 @contextmanager
 def deployment() -> Iterator[Deployment]:
-    """Run servers, a consumer and a server for the length of a `with` block.
+    """Run servers, a consumer and a server for the duration of a `with` block.
 
-    The server answers once there is a model. What the services have logged last is shown when the
-    block ends in an error. Only in the main thread.
+    The server answers once there is a model. If the block fails, the last log lines of the services
+    are shown. Only for the main thread.
 
     Raises:
         EmbeddedServerError: a server did not start.

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class Newcomer(msgspec.Struct):
-    """What happened to a user whom the model has never seen. Films by their titles."""
+    """The results for a user who is not in the model. Films by title."""
 
     liked: list[str]
     recommended: list[str]
     answer_ms: float
-    """From the question, asked right after the third like, to the answer that counts it."""
+    """From the request, sent right after the third like, to the answer that includes it."""
     taken_back: str
     recommended_afterwards: list[str]
 
 
 class Figures(msgspec.Struct, kw_only=True):
-    """One run of the demo. Times in seconds include everything between first and last."""
+    """One run of the demo. Durations are in seconds, from the first event to the last."""
 
     events: int
     users: int
@@ -39,11 +39,11 @@ class Figures(msgspec.Struct, kw_only=True):
     answer_p50_ms: float
     answer_p99_ms: float
     verified: bool
-    """Whether Redis held what a replay of the log says."""
+    """Whether Redis was equal to a replay of the log."""
     total_s: float = 0.0
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that this share (0 to 1) of the values does not exceed; none: 0."""
+    """Return the smallest value that this share (0 to 1) of the values does not exceed; 0 for no values."""
     ordered = sorted(values)
     return ordered[max(math.ceil(share * len(ordered)), 1) - 1] if ordered else 0.0

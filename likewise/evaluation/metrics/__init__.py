@@ -1,1 +1,1 @@
-"""What lists of recommendations are worth: metrics by user, means over users, intervals."""
+"""Metrics of recommendation lists: per user, means over users, confidence intervals."""

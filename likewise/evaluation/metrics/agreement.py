@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
 PERSISTENCE = 0.9
-"""How much each place weighs against the one before: the first ten get 86% of all weight."""
+"""The weight of each rank relative to the one before: the first ten have 86% of the total weight."""
 
 
 def overlap(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
-    """Return the share of the longer list that the other one holds too, in whatever order."""
+    """Return the share of the longer list's items that are also in the other list, in any order."""
     longest = max(len(one), len(other))
     return len({*one} & {*other}) / longest if longest else 1.0
 
@@ -20,13 +20,12 @@ def overlap(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
 def rank_biased_overlap(
     one: Sequence[Hashable], other: Sequence[Hashable], *, persistence: float = PERSISTENCE
 ) -> float:
-    """Return how far two rankings agree, from 0 (nothing in common) to 1 (the same).
+    """Return the rank-biased overlap of two rankings, from 0 (nothing in common) to 1 (equal).
 
-    The expected overlap of the two for somebody who reads down both and goes on from each place
-    with the probability `persistence`; extrapolated beyond their ends, where they may differ in
-    length (Webber, Moffat and Zobel, "A Similarity Measure for Indefinite Rankings", 2010, eq. 32).
-    Unlike Kendall's tau it takes lists that do not hold the same items, and the top counts most.
-    No list holds an item twice.
+    It is the expected overlap for a reader who continues from each rank with probability
+    `persistence`, extrapolated beyond the ends of lists of different lengths (Webber, Moffat and Zobel,
+    "A Similarity Measure for Indefinite Rankings", 2010, eq. 32). Unlike Kendall's tau, it allows lists
+    of different items and gives most weight to the top. The items of a list are distinct.
     """
     short, long = sorted((one, other), key=len)
     if not short:

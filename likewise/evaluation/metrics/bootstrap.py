@@ -18,8 +18,8 @@ def resampled_means(
 ) -> NDArray[np.float64]:
     """Return the means [resamples, columns] of users drawn with replacement from `values`.
 
-    `values` is [users, columns]. The same number of users and the same seed draw the same users,
-    so that the differences of two such results are paired.
+    `values` is [users, columns]. For an equal number of users and an equal seed, the same users are
+    drawn, so that differences of two results are paired.
     """
     users = len(values)
     draw = np.random.default_rng(seed)

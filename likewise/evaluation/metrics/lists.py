@@ -1,6 +1,6 @@
-"""Ranking metrics of every user, from the lists they would be given.
+"""Ranking metrics of each user's recommendation list.
 
-Full ranking: the lists are the best of all items that the user does not like yet.
+The ranking is full: a list has the best of all items that the user does not like yet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import CsrMatrix
 
 METRICS = ("recall", "ndcg", "hit_rate", "mrr", "novelty", "popular_share")
-"""The columns of `per_user`; all are means over users, and higher is better but for the last."""
+"""The columns of `per_user`. Higher is better, except for the last."""
 ACCURACY = METRICS[:4]
 POPULAR_SHARE_OF_ITEMS = 0.1
 """The most liked tenth of the items counts as popular."""
@@ -28,18 +28,18 @@ def per_user(
 ) -> NDArray[np.float64]:
     """Return every metric of each list, [lists, len(METRICS)].
 
-    `top` [lists, k] holds rows of items, best first, -1 where a list is shorter than k; `users`
-    [lists] are places in `held_out`. Of a user with t likes held out:
+    `top` [lists, k] has item rows, best first, padded with -1 if a list is shorter than k; `users`
+    [lists] are indexes into `held_out`. For a user with t held-out likes:
 
     - recall: hits / t;
-    - ndcg: binary gains with discount 1/log2(1 + rank), by the ideal of min(k, t) hits (Järvelin
+    - ndcg: binary gains with discount 1/log2(1 + rank), divided by that of min(k, t) hits (Järvelin
       and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", 2002);
     - hit_rate: 1 if there is a hit;
     - mrr: 1 / rank of the first hit, 0 without one (Voorhees, "The TREC-8 Question Answering
       Track Report", 1999, cut at k);
-    - novelty: mean self-information -log2(share of users who like it) of the items given (Zhou et
+    - novelty: mean self-information -log2(share of users who like it) of the items (Zhou et
       al., "Solving the Apparent Diversity-Accuracy Dilemma", 2010);
-    - popular_share: the share of items given that are among the most liked tenth.
+    - popular_share: the share of items that are among the most liked tenth.
     """
     k = top.shape[1]
     hits = _hits(top, held_out.wanted[users])
@@ -64,21 +64,21 @@ def per_user(
 
 
 def coverage(top: NDArray[np.intp], n_items: int) -> float:
-    """Return the share of the items that are in at least one list."""
+    """Return the share of all items that are in at least one list."""
     return len(np.unique(top[top >= 0])) / max(n_items, 1)
 
 
 def intra_list_diversity(top: NDArray[np.intp], user_items: CsrMatrix) -> NDArray[np.float64]:
     """Return for each list [lists] the mean of 1 - cosine over all pairs of its items, 0 to 1.
 
-    Two items are alike as far as the same users like them: the cosine of their columns in the
-    matrix, whatever the ranker goes by. Intra-list similarity is of Ziegler et al., "Improving
-    Recommendation Lists Through Topic Diversification", WWW 2005. A list of one item or none has 0.
+    The similarity of two items is the cosine of their columns in the interaction matrix, for every
+    ranker. Intra-list similarity is from Ziegler et al., "Improving Recommendation Lists Through Topic
+    Diversification", WWW 2005. A list of fewer than two items has 0.
     """
     given = top >= 0
     lengths = given.sum(axis=1)
     likes = np.bincount(user_items.indices, minlength=user_items.shape[1])
-    # Of unit vectors the sum's square is the number of them and twice the cosines of all pairs.
+    # The squared norm of a sum of n unit vectors is n plus twice the sum of the cosines of all pairs.
     units = (1 / np.sqrt(np.maximum(likes, 1)))[top[given]]
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     lists = csr_array((units, top[given], indptr), shape=(len(top), user_items.shape[1]))
@@ -90,7 +90,7 @@ def intra_list_diversity(top: NDArray[np.intp], user_items: CsrMatrix) -> NDArra
 
 
 def popular_items(likes: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Return which items [n] are the most liked tenth, at least one; ties go by row."""
+    """Return which items [n] are the most liked tenth, at least one; ties are broken by row."""
     count = max(round(POPULAR_SHARE_OF_ITEMS * len(likes)), 1)
     popular = np.zeros(len(likes), np.bool_)
     popular[np.argsort(-likes, kind="stable")[:count]] = True
@@ -98,7 +98,7 @@ def popular_items(likes: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 def _hits(top: NDArray[np.intp], wanted: CsrMatrix) -> NDArray[np.bool_]:
-    """Return which places of the lists [lists, k] hold a wanted item."""
+    """Return which entries of the lists [lists, k] are wanted items."""
     lists, n_items = wanted.shape
     rows = np.arange(lists)
     keys = (rows * n_items)[:, None] + top
