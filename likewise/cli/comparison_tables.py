@@ -11,7 +11,7 @@ from likewise.messages.times import iso_time
 
 if TYPE_CHECKING:
     from likewise.evaluation.shadow.comparison import Comparison, Duel, Mean
-    from likewise.evaluation.shadow.replay import Replay
+    from likewise.evaluation.shadow.replay import ShadowRun
     from likewise.models.holder import ServedModel
 
 _DIGITS = 5
@@ -26,7 +26,7 @@ _LABELS = {
 
 
 def account_of(
-    comparison: Comparison, models: tuple[ServedModel, ServedModel], played: Replay, *, seed: int
+    comparison: Comparison, models: tuple[ServedModel, ServedModel], played: ShadowRun, *, seed: int
 ) -> dict[str, Any]:
     """Return `{a, b, settings, requests, agreement, later_likes, better, verdict}`."""
     a, b = models

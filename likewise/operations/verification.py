@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from likewise.settings import Partitioner
     from likewise.store.port import LikeStore
 
-    Progress = Callable[[int, int], None]
+    OnProgress = Callable[[int, int], None]
 
 _CHUNK = 1_000  # users read or written at once
 _ROUNDS = 20
@@ -101,7 +101,7 @@ class Verifier:
         self._unread_cuts = set(self.result.beginnings)
         self._expected = ExpectedState(whole=self.result.whole)
 
-    def run(self, on_progress: Progress) -> Verification:
+    def run(self, on_progress: OnProgress) -> Verification:
         """Return how the store differs from the log.
 
         Calls `on_progress` with the events read and their total.
@@ -170,7 +170,7 @@ class Verifier:
             )
 
     def _advance(
-        self, on_progress: Progress = lambda _read, _total: None
+        self, on_progress: OnProgress = lambda _read, _total: None
     ) -> tuple[set[UserId], bool]:
         """Replay the log to the store's current positions; return the users and whether items changed."""
         targets = self._targets()

@@ -10,7 +10,7 @@ import pytest
 from indexer.progress import Unwatched
 from likewise.errors import LikewiseError
 from likewise.evaluation.shadow.comparison import compare
-from likewise.evaluation.shadow.replay import Replay, replay
+from likewise.evaluation.shadow.replay import ShadowRun, replay
 from likewise.log.topics import Topics
 from likewise.messages.events import ForgetUser, Like, encode_event
 from likewise.messages.ids import ItemId, UserId
@@ -72,7 +72,7 @@ class Deployment:
         self._sink.send(self.topics.likes, encode_event(event), key=user_id.encode())
         self.store.apply(Changes(users={UserId(user_id): UserChange(forget=True)}), {})
 
-    def replay(self, models: tuple[ServedModel, ServedModel], limit: int = 100) -> Replay:
+    def replay(self, models: tuple[ServedModel, ServedModel], limit: int = 100) -> ShadowRun:
         return replay(
             self.broker, self.store, self.topics, models, limit=limit, progress=Unwatched()
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BATCH = 256
 
 
-class Replayed(NamedTuple):
+class PastRequest(NamedTuple):
     """A request, and what its user liked when it was made (empty where it names none)."""
 
     asked: OpenRequest
@@ -29,7 +29,7 @@ class Replayed(NamedTuple):
 
 
 def answer_again(
-    served: ServedModel, requests: Sequence[Replayed], known: BatchContext, progress: Progress
+    served: ServedModel, requests: Sequence[PastRequest], known: BatchContext, progress: Progress
 ) -> list[list[ItemId] | None]:
     """Return what the model would recommend to each request, in order; None for an error reply.
 
@@ -57,9 +57,9 @@ def answer_again(
     return [answers.get(one.asked.record_id) for one in requests]
 
 
-def _batches(requests: Sequence[Replayed]) -> Iterator[list[Replayed]]:
+def _batches(requests: Sequence[PastRequest]) -> Iterator[list[PastRequest]]:
     """Yield requests that can be answered together: a user's likes may differ between requests."""
-    batch: list[Replayed] = []
+    batch: list[PastRequest] = []
     users: set[UserId] = set()
     for one in requests:
         user_id = one.asked.request.user_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from likewise.evaluation.shadow.answers import Replayed, answer_again
+from likewise.evaluation.shadow.answers import PastRequest, answer_again
 from likewise.evaluation.shadow.comparison import Shadowed
 from likewise.evaluation.shadow.history import LikeHistory, RequestTime, read_history
 from likewise.evaluation.shadow.requests import read_recent
@@ -29,7 +29,7 @@ _USERS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ShadowRun:
     """Requests as both models answer them, and what became of the others."""
 
     shadowed: list[Shadowed]
@@ -49,7 +49,7 @@ def replay(
     *,
     limit: int,
     progress: Progress,
-) -> Replay:
+) -> ShadowRun:
     """Return the last `limit` requests, answered by both models. Nobody is sent anything.
 
     Each is answered with the likes that its user had when it was made. What users have liked since
@@ -80,7 +80,7 @@ def replay(
             shadowed.append(Shadowed(who, asked.request.count, a or [], b or [], later))
     forgotten = sum(_forgotten(one, history) for one in recent.asked)
     unanswered = len(recent.asked) - forgotten - len(shadowed)
-    return Replay(shadowed, recent.bad, forgotten, unanswered)
+    return ShadowRun(shadowed, recent.bad, forgotten, unanswered)
 
 
 def _look_up(view: StoreView, asked: Sequence[OpenRequest]) -> BatchContext:
@@ -105,17 +105,17 @@ def _history(
 
 def _taken_back(
     asked: Sequence[OpenRequest], known: BatchContext, history: LikeHistory
-) -> list[Replayed]:
+) -> list[PastRequest]:
     """Return the requests whose users' likes are known, with the likes of then."""
     requests = []
     for one in asked:
         user_id = one.request.user_id
         if user_id is None:
-            requests.append(Replayed(one, set()))
+            requests.append(PastRequest(one, set()))
         elif user_id in known.likes:
             likes = history.likes_at(user_id, known.likes[user_id], _moment(one))
             if likes is not None:
-                requests.append(Replayed(one, likes))
+                requests.append(PastRequest(one, likes))
     return requests
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from likewise.operations.files.rows import Row, Taken
     from likewise.operations.files.taken_back import TakenBack
 
-    Progress = Callable[[int, float], None]
+    OnProgress = Callable[[int, float], None]
 
 _SHOWN_BAD_ROWS = 5
 _KINDS_OF_SKIPS = 50
@@ -88,7 +88,7 @@ def publish_rows(
     chunks: Iterable[Chunk],
     publisher: BulkPublisher,
     counts: RowCounts,
-    on_progress: Progress,
+    on_progress: OnProgress,
     options: ReadOptions,
     taken_back: TakenBack | None = None,
 ) -> None:
@@ -110,7 +110,7 @@ TAKEN_BACK = "taken back later by unlike or forget_user"
 
 
 def check_rows(
-    chunks: Iterable[Chunk], on_progress: Progress, options: ReadOptions, show: int = 0
+    chunks: Iterable[Chunk], on_progress: OnProgress, options: ReadOptions, show: int = 0
 ) -> tuple[RowCounts, list[Taken]]:
     """Return what `publish_rows` would find without publishing anything, and the first events."""
     counts, first = RowCounts(), list["Taken"]()
