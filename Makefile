@@ -64,10 +64,10 @@ lint: $(VENV)/installed ## format, lint, types, import rules
 	$(BIN)/lint-imports
 
 check: lint ## lint and the unit tests: before every commit
-	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto tests/unit $(PYTEST_ARGS)
 
 coverage: $(VENV)/installed ## run the unit tests; their branch coverage must not fall (fail_under)
-	$(BIN)/pytest tests/unit --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto tests/unit --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 dist: $(VENV)/installed ## build the sdist and the wheel in dist/
 	rm -rf dist

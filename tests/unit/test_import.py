@@ -154,7 +154,7 @@ def test_a_time_that_means_nothing_costs_the_time_and_not_the_like(timestamp: ob
     ("name", "content"),
     [
         ("empty.csv", b""),
-        ("cut.csv.gz", gzip.compress(b"user_id,item_id\n" + b"u,i\n" * 9999)[:40]),
+        ("cut.csv.gz", gzip.compress(b"user_id,item_id\n" + b"u,i\n" * 9999, mtime=0)[:40]),
         ("plain.csv.gz", b"user_id,item_id\nu,i\n"),
         ("text.parquet", b"user_id,item_id\nu,i\n"),
         ("missing.csv", None),

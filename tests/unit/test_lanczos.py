@@ -139,7 +139,8 @@ def test_the_same_seed_and_start_give_the_same_bits() -> None:
 
 @pytest.mark.parametrize("rank", [5, BLOCK, 40])
 def test_eigenvalues_that_occur_many_times_and_zeros_are_found(rank: int) -> None:
-    blocks = [np.ones((4, 8), np.float32)] * 20 + [np.zeros((1, 8), np.float32)] * 20
+    dense = [np.ones((4, 8), np.float32)] * 20 + [np.zeros((1, 8), np.float32)] * 20
+    blocks = [sparse.csr_array(block) for block in dense]
     matrix = sparse.csr_array(sparse.block_diag(blocks))
     assert matrix.shape[1] >= dimensions_needed(rank)
     found = largest_eigenpairs(Gram(matrix), rank, tolerance=TOLERANCE, seed=0)
