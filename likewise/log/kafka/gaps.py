@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from likewise.records import Span, TopicPartition, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from likewise.records import Record
 
@@ -29,9 +29,11 @@ class Gaps:
         self._found: dict[TopicPartition, tuple[int, float]] = {}
         """The offset of each partition's last gap, and when it was found."""
 
-    def hold_back(self, consumer: Any, records: Iterable[Record]) -> list[Record]:
+    def hold_back(self, consumer: Any, records: Sequence[Record]) -> list[Record]:
         """Return the records of a poll up to the first gap of each partition."""
         spans: dict[TopicPartition, Span] = consumer.fetcher.spans
+        if len(records) == sum(span.end - span.start for span in spans.values()):
+            return list(records)  # one for each offset
         expected = {partition: span.start for partition, span in spans.items()}
         gaps: dict[TopicPartition, int] = {}
         kept: list[Record] = []
