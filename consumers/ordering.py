@@ -13,22 +13,18 @@ from typing import TYPE_CHECKING
 
 from consumers.fold import fold
 from consumers.homes import away_from_home
-from consumers.scattering import Scattering
 from likewise.errors import HomesMovedError, PositionMovedError, TransientError, UndeliverableError
 from likewise.messages.events import RestoreItem, RetireItem
 from likewise.messages.order import UserState, moment_ms
 from likewise.store.port import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from consumers.batches import Part
-    from consumers.scattering import Marks
-    from consumers.stats import ConsumerStats
-    from likewise.log.port import Broker
+    from consumers.scattering import Marks, Scattering
     from likewise.messages.ids import UserId
     from likewise.records import TopicPartition
-    from likewise.settings import Partitioner
     from likewise.store.port import Advance, Homes, LikeStore
 
 
@@ -40,17 +36,12 @@ class Ordering:
 
     def __init__(
         self,
-        broker: Broker,
         store: LikeStore,
-        topic: str,
-        partitioner: Partitioner,
-        stats: ConsumerStats,
-        *,
-        while_reading: Callable[[], None] = lambda: None,
+        scattering: Scattering,
     ) -> None:
-        """Read nothing yet; `while_reading` is called now and then while the log is read again."""
+        """Read nothing yet."""
         self._store = store
-        self._scattering = Scattering(broker, store, topic, partitioner, stats, while_reading)
+        self._scattering = scattering
 
     def apply(self, parts: Sequence[Part], advances: Mapping[TopicPartition, Advance]) -> None:
         """Apply a batch; see `LikeStore.apply`.

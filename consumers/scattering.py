@@ -42,7 +42,7 @@ class Scattering:
         topic: str,
         partitioner: Partitioner,
         stats: ConsumerStats,
-        while_reading: Callable[[], None],
+        while_reading: Callable[[], None] = lambda: None,
     ) -> None:
         """Read nothing yet; `while_reading` is called now and then while the log is read again."""
         self._broker = broker

@@ -14,6 +14,7 @@ from consumers.batches import decode
 from consumers.dead_letters import DeadLetters
 from consumers.ordering import Ordering
 from consumers.positions import Positions
+from consumers.scattering import Scattering
 from consumers.stats import ConsumerStats
 from likewise.errors import PositionMovedError
 from likewise.log.port import held_back
@@ -82,7 +83,7 @@ class ConsumerWorker:
         self._member = GroupMember(self._source, detector, watch, self.stats, stop)
         self._retry = self._member.retry
         self._positions = Positions(broker, store, self._source, check_log_every_s=patience_s / 4)
-        self._ordering = Ordering(
+        scattering = Scattering(
             broker,
             store,
             topics.likes,
@@ -90,6 +91,7 @@ class ConsumerWorker:
             self.stats,
             while_reading=self._beat_while_reading,
         )
+        self._ordering = Ordering(store, scattering)
         self._dead_letters = DeadLetters(
             broker,
             self._settings.group,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from likewise.errors import ModelFileError
-from likewise.messages.announcements import TOPIC_KEY, decode_announcement, encode_announcement
+from likewise.messages.announcements import TOPIC_KEY, encode_announcement, valid_announcement
 from likewise.models.files import read_manifest, read_model
 from likewise.models.versions import newest_sound_version, remove_old_versions
 
@@ -57,13 +57,7 @@ class Publisher:
 
     def announced(self) -> Announcement | None:
         """Return the current announcement, or None where there is none that can be read."""
-        raw = self.store.model_announcement()
-        if raw is None:
-            return None
-        try:
-            return decode_announcement(raw)
-        except ModelFileError:
-            return None
+        return valid_announcement(self.store.model_announcement())
 
     def restore(self) -> Manifest | None:
         """Announce the newest valid version if the announced one is not on disk; return it if so.

@@ -179,8 +179,8 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     explain_limit: Count = 3
     """Maximum number of likes named for each item if a request sets `explain`."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 2
-    """Threads that rank. They share a single batch; if more requests are waiting, each ranks a batch
-    of its own. More than two seldom help: part of the work holds Python's global lock."""
+    """Threads that rank. They share a single batch; if more requests are waiting, each ranks a
+    separate batch. More than two seldom help: part of the work holds Python's global lock."""
     model_check_interval_s: Seconds = 1.0
     """How often an idle server checks for a new model. A busy server checks with every batch."""
 

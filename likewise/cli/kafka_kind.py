@@ -1,4 +1,4 @@
-"""The brokers that `up` can start. A module of its own, since it is imported for the help text."""
+"""The brokers that `up` can start. A separate module, because the help text needs it."""
 
 from enum import StrEnum
 

@@ -145,14 +145,11 @@ def _versions(directory: Path) -> list[Manifest]:
 
 
 def _announced(cli: CommandLine) -> str | None:
-    from likewise.messages.announcements import decode_announcement
+    from likewise.messages.announcements import valid_announcement
 
     with cli.store() as store:
-        raw = store.model_announcement()
-    try:
-        return None if raw is None else decode_announcement(raw).version
-    except ModelFileError:
-        return None
+        announced = valid_announcement(store.model_announcement())
+    return None if announced is None else announced.version
 
 
 def _current(cli: CommandLine) -> str | None:

@@ -51,11 +51,6 @@ def print_json(value: object) -> None:
     typer.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str)))
 
 
-def print_json_line(value: object) -> None:
-    """Print one JSON value on one line, for streams of values."""
-    typer.echo(msgspec.json.encode(value, enc_hook=str))
-
-
 def table(*columns: str, title: str | None = None) -> Table:
     """Return a plain table; columns whose name starts with `#` are right-aligned numbers."""
     from rich.table import Table

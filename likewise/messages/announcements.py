@@ -40,3 +40,11 @@ def decode_announcement(raw: bytes) -> Announcement:
         return _decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ModelFileError(f"the model announcement can't be read: {error}") from error
+
+
+def valid_announcement(raw: bytes | None) -> Announcement | None:
+    """Return the announcement, or None if there is none that can be read."""
+    try:
+        return None if raw is None else decode_announcement(raw)
+    except ModelFileError:
+        return None

@@ -134,7 +134,7 @@ def _decode_body(raw: bytes | None) -> _Body:
 
 
 def _check_key(key: bytes | None, event: Event) -> None:
-    """Refuse a key of another user: the event would not be in the order of its own user's events."""
+    """Refuse a key of another user: the event would not be in order with the events of its user."""
     subject = event_subject(event)
     if key is None or key == subject.encode():
         return

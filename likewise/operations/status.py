@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from likewise.errors import ModelFileError, TransientError
+from likewise.errors import TransientError
 from likewise.log.topics import Topics
-from likewise.messages.announcements import Announcement, decode_announcement
+from likewise.messages.announcements import Announcement, valid_announcement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def redis_status(store: LikeStore, *, chunk: int) -> RedisStatus:
         scattered_users=store.scattered_count(),
         retired_items=len(store.retired()[1]),
         changed_users=store.changed_count(),
-        model=_current_model(store),
+        model=valid_announcement(store.model_announcement()),
     )
 
 
@@ -161,13 +161,3 @@ def _behind(
         max(ends[partition] - max(at or 0, beginnings[partition]), 0)
         for partition, at in zip(partitions, reached, strict=True)
     )
-
-
-def _current_model(store: LikeStore) -> Announcement | None:
-    raw = store.model_announcement()
-    if raw is None:
-        return None
-    try:
-        return decode_announcement(raw)
-    except ModelFileError:
-        return None

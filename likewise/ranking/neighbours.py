@@ -91,12 +91,6 @@ def _nearest(
     return [(rows[cosines > least], cosines[cosines > least]) for rows, cosines in found]
 
 
-def _unit(vectors: FloatArray) -> FloatArray:
-    """Return the vectors [U, d] at length 1, those without a length as they are."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
-
-
 def _user_index(model: Model) -> AnnoyVectors:
     if model.user_index is None:
         raise ModelFileError("this model was built without the user index that `neighbours` needs")

@@ -108,7 +108,7 @@ def slot_tag(key: str) -> str:
 
 
 def allows_slot_tags(prefix: str) -> bool:
-    """Whether a hash tag after the prefix counts, or the prefix has a complete one of its own."""
+    """Whether a hash tag after the prefix counts, or the prefix has a complete hash tag."""
     return "{" not in prefix or re.match(r"[^{]*\{[^}]+\}", prefix) is not None
 
 

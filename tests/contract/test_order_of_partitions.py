@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from consumers.batches import by_partition, decode
 from consumers.ordering import Ordering
+from consumers.scattering import Scattering
 from consumers.stats import ConsumerStats
 from likewise.errors import PositionMovedError
 from likewise.log.topics import TopicSpec
@@ -101,7 +102,9 @@ class Consumer:
 
     def _restart(self) -> None:
         store: Any = Unsteady(self.run.store, self.run.disturb)
-        self._ordering = Ordering(self.run.broker, store, TOPIC, "murmur2", ConsumerStats())
+        self._ordering = Ordering(
+            store, Scattering(self.run.broker, store, TOPIC, "murmur2", ConsumerStats())
+        )
         self._at = self.run.store.positions([self.partition])[0]
 
     def _apply(self, count: int) -> None:

@@ -47,7 +47,7 @@ def test_no_record_is_passed_over_while_producers_write_at_once(
 
 
 def produce(bootstrap_servers: str, topic: str) -> None:
-    """Publish records one by one, each in a batch of its own."""
+    """Publish records one by one, each in a separate batch."""
     producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
     for _ in range(RECORDS_EACH):
         producer.produce(topic, b"x", partition=0)
