@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -47,8 +48,7 @@ def configure_logging(settings: LoggingSettings, *, service: str) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # Looked up for every line, since the present standard error may be closed later.
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+        logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=False,
     )
     # The client libraries retry by themselves and log that at length; keep only errors.
@@ -90,7 +90,22 @@ class _Lines(logging.Handler):
             event["exc_info"] = record.exc_info
         for processor in self._processors:
             event = processor(None, record.levelname.lower(), event)
-        structlog.WriteLogger(sys.stderr).msg(event)
+        _StandardError().msg(event)
+
+
+class _StandardError:
+    """A logger of structlog that writes lines to standard error and never raises OSError.
+
+    A log that has gone (its reader died, the disk is full) must not end the thread that logs: the
+    I/O thread of kafka-python would leave its callers waiting for ever.
+    """
+
+    def msg(self, line: str) -> None:
+        # Looked up for every line: tests and daemons replace `sys.stderr`, or close it.
+        with suppress(OSError, ValueError):
+            structlog.WriteLogger(sys.stderr).msg(line)
+
+    log = debug = info = warning = error = critical = fatal = exception = msg
 
 
 def _take_in_standard_logging(lines: _Lines, level: int) -> None:

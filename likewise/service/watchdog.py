@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from likewise.service.logs import get_logger
@@ -34,7 +34,8 @@ def end_process(event: str, after_s: float) -> None:
         event, after_s=round(after_s), stack="".join(traceback.format_stack(frame))
     )
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError, ValueError):  # its reader may have ended before
+            stream.flush()
     os._exit(EXIT_CODE)
 
 

@@ -128,7 +128,7 @@ def test_everything_dies_with_up_even_when_it_is_killed(tmp_path: Path) -> None:
         assert len(started) >= 5
         up.process.kill()
         up.process.wait()
-        wait_until(lambda: not alive(started), "the children to end", timeout_s=15)
+        wait_until(lambda: not alive(started), lambda: f"{alive(started)} to end", timeout_s=15)
     (left,) = (tmp_path / "likewise").iterdir()
     with running_up(tmp_path) as up:
         up.await_line("models in")
@@ -197,7 +197,7 @@ def test_an_embedded_server_that_dies_ends_everything(tmp_path: Path) -> None:
         os.kill(broker, signal.SIGKILL)
         assert up.process.wait(60) == 1
         up.await_line(r"The embedded broker has ended; its log is")
-        wait_until(lambda: not alive(started), "the children to end", timeout_s=15)
+        wait_until(lambda: not alive(started), lambda: f"{alive(started)} to end", timeout_s=15)
 
 
 def test_without_java_up_with_apache_kafka_ends_with_what_to_install(

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
+
+import pytest
+
+from likewise.service.watchdog import EXIT_CODE
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,3 +84,37 @@ def test_every_log_event_is_a_constant_string() -> None:
     assert len(calls) > 20
     composed = (ast.JoinedStr, ast.BinOp, ast.Call)
     assert [place for place, event in calls if isinstance(event, composed)] == []
+
+
+LOGS_AFTER_THE_READER_DIED = """
+    import logging, os, sys
+    from likewise.service.logs import configure_logging, get_logger
+    from likewise.service.watchdog import end_process
+    from likewise.settings import LoggingSettings
+
+    configure_logging(LoggingSettings(format=sys.argv[1]), service="server")
+    sys.stdin.readline()
+    get_logger().info("ours", facts=[1])
+    logging.getLogger("kafka.conn").error("a library's")
+    os.write(int(sys.argv[2]), b"logged")
+    end_process("stuck", 1.0)
+"""
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_log_whose_reader_has_died_ends_no_thread_and_no_rescue(log_format: str) -> None:
+    said, say = os.pipe()
+    reader, writer = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", dedent(LOGS_AFTER_THE_READER_DIED), log_format, str(say)],
+        stdin=subprocess.PIPE,
+        stdout=writer,
+        stderr=writer,
+        pass_fds=[say],
+    ) as service:
+        for end in (say, writer, reader):
+            os.close(end)
+        service.communicate(b"\n", timeout=60)
+    assert os.read(said, 100) == b"logged"
+    os.close(said)
+    assert service.returncode == EXIT_CODE
