@@ -98,7 +98,7 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
         comparisons=[
             Comparison("two servers / one", [users.two_mb / users.one_mb]),
             Comparison(
-                "what a second server adds beside imports / model files",
+                "memory of a second server without imports / model files",
                 [(second - second_idle) / users.model_mb],
             ),
         ],

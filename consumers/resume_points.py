@@ -61,7 +61,7 @@ def resume_points(
     """Return where to resume partitions of one topic, and store those positions.
 
     A partition whose position another member moves meanwhile is left out. The log's id is noted
-    after the position: after a crash in between, the log is read once more from its beginning.
+    after the position: after a crash in between, the log is read again from its beginning.
 
     Raises:
         TransientError: a server cannot be reached.

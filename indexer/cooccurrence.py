@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # Rows of S that a thread holds at a time; bounds memory where S is nearly dense.
 _ROWS_AT_ONCE = 64
-# Entries of S, per entry kept, for which the factors' share is computed at all.
+# Entries of S considered for each entry kept: only for these is the factors' share computed.
 _LOOK_AT = 4
 
 
@@ -89,7 +89,7 @@ def residual(
         rest = strong - vectors.take(near, axis=0) @ (vectors[row] * eigenvalues)
         largest = _largest(rest, keep)
         kept = rest[largest]
-        # What plain rows would have to keep for losing less; seldom do even all entries looked at.
+        # How much a plain row has to keep to lose less; even all entries considered seldom reach it.
         needed = kept @ kept - gained[row]
         if strong @ strong > needed:
             largest_plain = _largest(strong, keep)
@@ -104,7 +104,7 @@ def residual(
 def _energies_gained(
     normalised: CsrMatrix, eigenvalues: FloatArray, vectors: FloatArray
 ) -> FloatArray:
-    """Return by how much each row's energy off the diagonal grows when the factors' share is taken off.
+    """Return the growth of each row's off-diagonal energy when the factors' share is subtracted.
 
     Since ``S V = V diag(e)`` the energy of a whole row i falls by the sum of ``(V_id e_d)^2``; what is
     on the diagonal falls from ``S_ii`` to ``S_ii - sum of V_id^2 e_d``. Float32 [n].
@@ -123,7 +123,7 @@ def _energies_gained(
 def _cut_rows(normalised: CsrMatrix, cut: Cut, keep: int) -> SparsePart:
     """Return what `cut` leaves of each row of ``R'R``: `keep` entries at most, none on the diagonal.
 
-    A thread for each core works on some rows at a time: SciPy and NumPy let go of the GIL.
+    One thread per core, each on a block of rows: SciPy and NumPy release the GIL.
     """
     n_items = normalised.shape[1]
     by_item = normalised.T.tocsr()
@@ -136,7 +136,7 @@ def _cut_rows(normalised: CsrMatrix, cut: Cut, keep: int) -> SparsePart:
             for row, (begin, end) in enumerate(places, first)
         ]
 
-    # Room for all, of which only what is filled takes memory: no second copy at the end.
+    # Allocated for all rows; only pages that are written take memory, and nothing is copied at the end.
     columns, values = np.empty(n_items * keep, np.int32), np.empty(n_items * keep, np.float32)
     plain, ends = np.zeros(n_items, np.bool_), [0]
     with ThreadPoolExecutor(cores()) as threads:
@@ -155,7 +155,7 @@ def _strongest(
     row: int, columns: Columns, values: FloatArray, count: int
 ) -> tuple[Columns, FloatArray]:
     """Return the `count` largest of a row of ``R'R`` off its diagonal: columns and values."""
-    places = _largest(values, count + 1)  # the one on the diagonal is mostly among them
+    places = _largest(values, count + 1)  # the diagonal entry is usually among them
     places = places[columns[places] != row]
     if len(places) > count:
         places = np.delete(places, values[places].argmin())

@@ -1,4 +1,4 @@
-"""How well each recipe ranks the likes that were left out, without building its model."""
+"""How well each recipe ranks held-out likes, without building its model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.recipe import Recipe
 
-# Whose scores, 5 MB of 20,000 items, are gone over while they are in the cache.
+# Users scored at a time: their scores, 5 MB for 20,000 items, stay in the cache.
 _USERS_AT_ONCE = 64
 GAIN_AT_20 = np.float32(1 / np.log2(21))
 
@@ -33,7 +33,7 @@ def gains_of_all(left_out: LeftOut, factors: Factors, tried: list[Recipe]) -> Fl
 
     A gain is ``1 / log2(1 + rank)`` among all items that its user had not liked: nDCG without a
     cut-off (Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", 2002), which
-    tells recipes apart with fewer users than a hit rate does.
+    separates recipes with fewer users than a hit rate needs.
     """
     degrees, typical = item_degrees(left_out.rest), typical_likes(left_out.rest)
     queries = left_out.rest[left_out.users]
@@ -50,7 +50,7 @@ def gains_of_all(left_out: LeftOut, factors: Factors, tried: list[Recipe]) -> Fl
                     scores = _scores(folded, factors, recipe, degrees, typical)
                     gains[place, some] = _gains(scores, queries[some], left_out.items[some])
 
-    # Threads of our own share the users; those of BLAS would wait for each other, spinning.
+    # The users are split among our threads; BLAS threads would spin, waiting for each other.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as threads:
         list(threads.map(rank_some, range(0, len(left_out.users), _USERS_AT_ONCE)))
     return gains
@@ -62,12 +62,12 @@ def _gains(scores: FloatArray, queries: CsrMatrix, items: NDArray[np.intp]) -> F
     wanted = scores[everybody, items]
     # Ties count against the recipe; the item itself makes the best rank 1.
     ranks = np.count_nonzero(scores >= wanted[:, None], axis=1)
-    # Rounded last, as `GAIN_AT_20` is: a rank of 20 has to give that very number.
+    # Rounded last, as `GAIN_AT_20` is, so that a rank of 20 gives exactly that number.
     return np.asarray(1 / np.log2(1 + ranks), np.float32)
 
 
 class _Folded:
-    """What all recipes of one query exponent share of the work."""
+    """The work that all recipes with one query exponent share."""
 
     def __init__(self, queries: CsrMatrix, factors: Factors, query_weights: FloatArray) -> None:
         self._weighted = queries.multiply(query_weights[None, :]).tocsr()
@@ -94,7 +94,7 @@ class _Folded:
 def _scores(
     folded: _Folded, factors: Factors, recipe: Recipe, degrees: NDArray[np.int64], typical: float
 ) -> FloatArray:
-    """Return the scores that a model of this recipe would give, [B, n]."""
+    """Return the scores of a model with this recipe, [B, n]."""
     spectrum, tail = filtered(factors.eigenvalues[: recipe.rank], recipe)
     ratios = relative_ridges(recipe, typical, folded.n_likes)
     vectors = factors.vectors[:, : recipe.rank]

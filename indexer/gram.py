@@ -1,4 +1,4 @@
-"""``S = R'R`` as a linear map on blocks of vectors: never formed, and computed by all cores."""
+"""``S = R'R`` as a linear map on blocks of vectors: never formed, and computed on all cores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The largest eigenpairs of ``S = R'R`` by block Lanczos, as exact as they are asked to be.
+"""The largest eigenpairs of ``S = R'R`` by block Lanczos, to a given tolerance.
 
 A basis Q of a Krylov space grows by a block of vectors at a time, so that one pass over the sparse matrix
 serves all of them and the rest is matrix products (Golub and Underwood, "The Block Lanczos Method for
@@ -33,15 +33,15 @@ _ROOM = 3
 _NOISE = 0.02
 # Directions of a block weaker than this, relative to its strongest, are left out.
 _WEAK = 1e-3
-# What is left of an image, relative to S, that is rounding and nothing else.
+# Norm of an image, relative to S, below which it is only rounding error.
 _NOTHING = 1e-5
 
 
 class Eigenpairs(NamedTuple):
-    """What was found, and what it cost."""
+    """The eigenpairs, and the number of products they took."""
 
     values: FloatArray
-    """[d], falling."""
+    """[d], in descending order."""
     vectors: FloatArray
     """[n, d], orthonormal."""
     products: int
@@ -69,9 +69,9 @@ def largest_eigenpairs(
 ) -> Eigenpairs:
     """Return the `rank` largest eigenpairs of S, each with ``|S v - e v| <= tolerance e``.
 
-    S has at least `dimensions_needed` rows. `start` [n, k] are vectors thought to be close to the
-    ones wanted, such as those of a matrix that was a little different. They make it quicker and
-    never less exact: see `_first_block`. Deterministic for a seed.
+    S has at least `dimensions_needed` rows. `start` [n, k] are approximations of the
+    eigenvectors, such as those of a slightly different matrix. They make it faster and never less
+    exact: see `_first_block`. Deterministic for a seed.
     """
     rng = np.random.default_rng(seed)
     space = KrylovSpace(gram, _first_block(gram, start, rng), rank, rng)
@@ -81,17 +81,17 @@ def largest_eigenpairs(
 
 
 def dimensions_needed(rank: int) -> int:
-    """Return how large S must at least be for so many eigenpairs."""
+    """Return the smallest size of S for which this many eigenpairs can be found."""
     return _ROOM * (rank + BLOCK)
 
 
 def _first_block(gram: Gram, start: FloatArray | None, rng: np.random.Generator) -> FloatArray:
-    """Return [n, b] to begin with: random vectors, or random mixtures of the vectors of a start.
+    """Return the first block [n, b]: random vectors, or random mixtures of the start vectors.
 
-    Mixtures hold little but what is wanted, so the basis grows into that first. Starting with all
-    k vectors instead costs k products a step and gains less from each: with as many products a
-    narrow block reaches polynomials in S of a much higher degree. A little of random vectors is
-    in the mixtures too, to find what the start knows nothing of, such as new items.
+    Mixtures lie almost entirely in the wanted space, so the basis covers it first. Starting with all
+    k vectors would cost k products a step and gain less from each: for the same number of products, a
+    narrow block reaches polynomials in S of a much higher degree. Some random noise in the mixtures
+    finds directions that the start lacks, such as those of new items.
     """
     noise = _random(gram, rng)
     if start is None:
@@ -103,13 +103,13 @@ def _first_block(gram: Gram, start: FloatArray | None, rng: np.random.Generator)
 
 
 def _solve(space: KrylovSpace, tolerance: float) -> Eigenpairs:
-    """Return the eigenpairs as soon as those of the space, extended as need be, have converged."""
+    """Extend the Krylov space until its eigenpairs have converged, and return them."""
     ritz, restarts = space.ritz(), 0
     while not ritz.has_converged(tolerance) and restarts < _MOST_RESTARTS:
         if space.is_full():
             space.restart()
             restarts += 1
-        # To look costs about as much as a block or two do.
+        # A convergence check costs about as much as one or two blocks.
         look_at = space.size + max(space.rank // 8, 1)
         while not space.is_full() and space.size < look_at:
             space.extend()
@@ -132,7 +132,7 @@ class KrylovSpace:
     """
 
     def __init__(self, gram: Gram, first: FloatArray, rank: int, rng: np.random.Generator) -> None:
-        """Begin with the span of `first` [n, k] as the first block; nothing is multiplied yet."""
+        """Take the span of `first` [n, k] as the first block; multiply nothing yet."""
         self.rank = rank
         self.size = 0
         self.products = 0
@@ -150,14 +150,14 @@ class KrylovSpace:
         return self.size + 2 * self._width > len(self._rows)
 
     def extend(self) -> None:
-        """Take the next block into the basis, and what S makes of it as the next one."""
+        """Add the next block to the basis; its image under S becomes the next one."""
         begin, end = self.size, self.size + self._width
         image = self._gram @ self._rows[begin:end].T
         self.products += self._width
         near = self._rows[self._near : end]
         coefficients = near @ image
         image -= near.T @ coefficients
-        # In exact arithmetic nothing of the basis would be left in it.
+        # In exact arithmetic the image would be orthogonal to the basis already.
         basis = self._rows[:end]
         left = basis @ image
         image -= basis.T @ left
@@ -168,11 +168,11 @@ class KrylovSpace:
         self._set_next(image)
 
     def ritz(self) -> Ritz:
-        """Return the best approximations that the basis holds of the largest eigenpairs."""
+        """Return the Ritz approximations of the largest eigenpairs."""
         return self._ritz(self.rank)
 
     def restart(self) -> None:
-        """Replace the basis by its best vectors, which leaves room for new blocks."""
+        """Restart: replace the basis by its best vectors, to make room for new blocks."""
         kept = self.rank + (self.size - self.rank) // 4
         kept = max(self.rank, min(kept, len(self._rows) - 2 * self._width))
         best = self._ritz(kept)
@@ -202,7 +202,7 @@ class KrylovSpace:
         nothing = _NOTHING * float(self._projected.diagonal().max())
         block, self._coupling = orthonormal(image, nothing)
         if not block.shape[1]:
-            # S maps the space to itself: what it lacks is found from elsewhere.
+            # S maps the space to itself: continue from random vectors.
             block = self._elsewhere()
             self._coupling = np.zeros((block.shape[1], image.shape[1]))
         self._width: int = block.shape[1]
@@ -221,8 +221,8 @@ def orthonormal(columns: FloatArray, nothing: float) -> tuple[FloatArray, Double
     """Return N [n, k] orthonormal and C [k, b] with ``columns = N C``, without weak directions.
 
     By the eigenvectors of the Gram matrix (SVQB; Stathopoulos and Wu, "A Block Orthogonalization
-    Procedure with Constant Synchronization Requirements", 2002), twice, as the first round is exact to
-    half of the digits only. Directions of a norm up to `nothing` are left out; k may be 0.
+    Procedure with Constant Synchronization Requirements", 2002), twice, because the first round is exact to
+    only half of the digits. Directions of a norm up to `nothing` are left out; k may be 0.
     """
     first, coupling = _svqb(columns, nothing)
     if not first.shape[1]:

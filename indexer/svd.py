@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import CsrMatrix, FloatArray
 
 # The exact decomposition of the smaller Gram matrix takes less CPU time than Lanczos up to a size that
-# grows with the rank: the first costs the cube of the size, whatever the rank. Measured on one core, they
-# meet at 2,100 items for rank 128 and at 3,200 for rank 256; at 1,000 either takes less than a second.
+# grows with the rank: the first costs the cube of the size, whatever the rank. On one core they break even
+# at 2,100 items for rank 128 and at 3,200 for rank 256; at 1,000 both take less than a second.
 _DENSE_LIMIT = 1_000
 _DENSE_SIZE_PER_VECTOR = 13
-# Of the largest eigenvalue and the root of their number: below are those that rounding leaves of 0.
+# Relative to the largest eigenvalue times the root of their number: smaller values are rounding errors of 0.
 _ROUNDING = 4 * np.finfo(np.float32).eps
-# The residual of each eigenpair of R'R, relative to its value; the error of the singular value goes with
-# its square, and comes to three digits. Tighter costs time and changes no ranking.
+# The residual of each eigenpair of R'R, relative to its value; the error of the singular value is
+# proportional to its square: three digits. A tighter tolerance costs time and changes no ranking.
 _TOLERANCE = 1e-2
 
 
@@ -46,13 +46,13 @@ def item_degrees(user_items: CsrMatrix) -> NDArray[np.int64]:
 def truncated_svd(
     matrix: CsrMatrix, rank: int, *, seed: int, start: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the singular values [d], falling, and the right singular vectors [n, d].
+    """Return the singular values [d], in descending order, and the right singular vectors [n, d].
 
-    d is `rank`, or less where the matrix has fewer dimensions that are more than rounding. A vector is
-    exactly 0 outside one connected component of the likes, so that ``V f(s) V'`` joins no two items that no
-    path of likes joins. Deterministic for a seed and a start. `start` [n, k] are vectors close to the result,
-    to come to it sooner. Lanczos rather than a randomised range finder: on matrices of likes, whose spectrum
-    falls slowly, it is more exact and quicker; docs/ranking.md has the figures.
+    d is `rank`, or less if the numerical rank of the matrix is lower. A vector is
+    exactly 0 outside one connected component of the likes, so that ``V f(s) V'`` links no two items that no
+    path of likes connects. Deterministic for a seed and a start. `start` [n, k] are approximations of the result,
+    which make it faster. Lanczos rather than a randomised range finder: on matrices of likes, whose spectrum
+    decays slowly, it is more exact and faster; docs/ranking.md has the figures.
     """
     rank = min(rank, *matrix.shape)
     found: list[tuple[FloatArray, FloatArray, NDArray[np.intp]]] = []
@@ -72,7 +72,7 @@ def truncated_svd(
 def _joined(
     found: list[tuple[FloatArray, FloatArray, NDArray[np.intp]]], values: FloatArray, n_items: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the largest values of all components, and their vectors over all items."""
+    """Return the largest values among all components, and their vectors over all items."""
     of_all = np.concatenate([np.zeros(0, np.float32), *(ours for ours, _, _ in found)])
     places = np.empty(len(of_all), np.intp)  # the position of each, from the largest on
     places[np.argsort(-of_all, kind="stable")] = np.arange(len(of_all))
@@ -93,7 +93,7 @@ def _of_component(
     rank = min(rank, *matrix.shape)
     if min(matrix.shape) <= _largest_dense_size(rank):
         return _by_gram_matrix(matrix, rank)
-    # Beside the threads of the products those of BLAS would wait for work, spinning: a third of the time.
+    # BLAS threads would spin next to the threads of the products, which took a third of the time.
     with threadpool_limits(1, "blas"):
         found = largest_eigenpairs(Gram(matrix), rank, tolerance=_TOLERANCE, seed=seed, start=start)
     return np.sqrt(found.values), found.vectors
@@ -106,7 +106,7 @@ def _largest_dense_size(rank: int) -> int:
 def _by_gram_matrix(matrix: CsrMatrix, rank: int) -> tuple[FloatArray, FloatArray]:
     """Return the leading singular values and right singular vectors through ``R R'`` or ``R'R``.
 
-    Without the directions that are nothing but rounding: their vectors would be arbitrary.
+    Directions that are only rounding error are left out: their vectors would be arbitrary.
     """
     wide = matrix.shape[0] <= matrix.shape[1]
     gram = (matrix @ matrix.T if wide else matrix.T @ matrix).toarray()

@@ -29,7 +29,7 @@ _APPROXIMATION_USERS = 500
 
 
 class Lists(NamedTuple):
-    """What users would be given."""
+    """The lists that users would get."""
 
     top: NDArray[np.intp]
     """[lists, k] item rows, best first; -1 where a list is shorter."""
@@ -48,10 +48,10 @@ def rank(
     diversity: float = 0.0,
     novelty: float = 0.0,
 ) -> Lists:
-    """Return the best k items for each user, of those that they do not like yet.
+    """Return the best k items for each user, among those that they do not like yet.
 
-    `blind` hides the likes from the ranker, though not from what is left out: everybody is given
-    popular items. `diversity` and `novelty` are the options of a request.
+    `blind` hides the likes from the ranker but still leaves liked items out: every user gets popular
+    items. `diversity` and `novelty` are the options of a request.
     """
     top = np.full((len(liked), k), -1, np.intp)
     nothing = np.zeros(0, np.intp)
@@ -71,7 +71,7 @@ def rank(
 
 
 class ExactVectors(AnnoyVectors):
-    """Looks at every row, where Annoy looks at some: what an approximate search is compared with."""
+    """An exact search with the interface of `AnnoyVectors`: the reference for approximate searches."""
 
     def __init__(self, vectors: FloatArray) -> None:
         """Search the rows of `vectors` by angle."""
@@ -82,7 +82,7 @@ class ExactVectors(AnnoyVectors):
     def nearest(
         self, vector: FloatArray, count: int, *, effort: int = -1
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Return up to `count` rows, nearest first, and their cosines; no effort is spared."""
+        """Return up to `count` rows, nearest first, and their cosines; `effort` is ignored."""
         return self.nearest_of_each(vector[None], count)[0]
 
     def nearest_of_each(
@@ -102,13 +102,13 @@ def with_exact_neighbours(model: Model) -> Model:
 
 @dataclass(frozen=True, slots=True)
 class Approximation:
-    """What the approximate search of a model costs against looking at everything."""
+    """Recall and time of a model's approximate search compared with the exact scan."""
 
     users: int
     serves: str
     """`exact` or `approximate`: which one answers with this catalogue and the defaults."""
     recall: float
-    """Share of the exact list that the approximate one holds, on average."""
+    """Mean share of the exact list that the approximate list contains."""
     exact_ms_per_query: float
     approximate_ms_per_query: float
 
@@ -116,7 +116,7 @@ class Approximation:
 def approximation(
     model: Model, liked: Sequence[NDArray[np.intp]], *, k: int, seed: int, progress: Progress
 ) -> Approximation:
-    """Return how both searches of the model compare, on a sample of the users."""
+    """Compare both searches of the model on a sample of the users."""
     drawn = np.random.default_rng(seed).permutation(len(liked))[:_APPROXIMATION_USERS]
     asked = [liked[user] for user in drawn if len(liked[user])]
     n_items = len(model.item_ids)

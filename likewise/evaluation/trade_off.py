@@ -1,4 +1,4 @@
-"""Beyond accuracy: what the request options `diversity` and `novelty` cost, and what they bring."""
+"""The effect of the request options `diversity` and `novelty` on accuracy and variety."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from likewise.evaluation.likes.held_out import HeldOut
     from likewise.ranking.model import Model
 
-# (diversity, novelty) as requests may ask for; the first is what they get who ask for nothing.
+# (diversity, novelty) of a request; the first pair is the default.
 _ASKED = ((0.0, 0.0), (0.3, 0.0), (0.6, 0.0), (0.0, 0.2), (0.0, 0.4), (0.3, 0.2))
 _USERS = 1_000
 _SHOWN = ("recall", "ndcg", "novelty", "popular_share")
@@ -24,7 +24,7 @@ _SHOWN = ("recall", "ndcg", "novelty", "popular_share")
 
 @dataclass(frozen=True, slots=True)
 class Traded:
-    """How a model did when requests asked for so much diversity and novelty."""
+    """The figures of a model at one setting of diversity and novelty."""
 
     diversity: float
     novelty: float
@@ -37,7 +37,7 @@ class Traded:
 def trade_off(
     model: Model, held_out: HeldOut, users: NDArray[np.intp], *, k: int, progress: Progress
 ) -> list[Traded]:
-    """Return the figures of each setting of the options, on the same users: some of those given."""
+    """Return the figures at each setting, all on the same sample of `users`."""
     users = users[:: -(-len(users) // _USERS)]
     liked = held_out.liked()
     progress.step("diversity and novelty")

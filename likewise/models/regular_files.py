@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def open_regular(path: Path) -> Iterator[FileIO]:
     """Open the file for reading if it is a regular file, and no link to one.
 
-    A pipe would block whoever opens it, and a device may have no end.
+    Opening a pipe blocks, and a device may have no end.
 
     Raises:
         OSError: it is something else, or not there.

@@ -1,8 +1,8 @@
-"""The tables of a model version: written, and mapped again only if each is what a ranker takes it for.
+"""The tables of a model version: written, then memory-mapped after a check of their contents.
 
-A checksum says that a file is as it was written, not that what was written makes sense. SciPy and Annoy follow
-the numbers in their tables without a look, out of the memory that is theirs; so shapes, types, bounds and
-finiteness are checked once, before anything is ranked.
+A checksum shows that a file is as it was written, not that its contents make sense. SciPy and Annoy use the
+numbers in their tables as offsets without bounds checks; a wrong one reads foreign memory. So shapes, types,
+bounds and finiteness are checked once, before anything is ranked.
 """
 
 from __future__ import annotations

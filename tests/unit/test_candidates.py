@@ -1,4 +1,4 @@
-"""The search for large catalogues, held against the scan of every item."""
+"""The search for large catalogues, compared with the scan of every item."""
 
 from __future__ import annotations
 

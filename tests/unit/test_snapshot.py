@@ -54,7 +54,7 @@ class RepeatingStore(MemoryStore):
 
 
 class Watched(Unwatched):
-    """Notes what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.expected: list[int | None] = []

@@ -1,4 +1,4 @@
-"""A partition that nobody reads on in is noticed, and nothing else is."""
+"""A partition without progress is detected, and nothing else is."""
 
 from __future__ import annotations
 

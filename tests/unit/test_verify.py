@@ -1,4 +1,4 @@
-"""Verification: a store that is right passes at any moment, one that is wrong is told in what."""
+"""Verification: a correct store passes at any time; each error in a wrong one is named."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _GROUPS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """How one contender did, user by user."""
+    """The figures of one contender for each user."""
 
     name: str
     recipe: Recipe | None
@@ -57,14 +57,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is said of one contender."""
+    """The results of one contender."""
 
     name: str
     recipe: Recipe | None
     figures: Figures
     coverage: float
     against_default: dict[str, Interval]
-    """By metric, the interval of the difference to what serves, over the users both ranked for."""
+    """By metric, the interval of the difference from the served recipe, over the users that both ranked for."""
     groups: list[Group]
     build_s: float
     ms_per_query: float
@@ -80,7 +80,7 @@ def summarise(
 ) -> list[Summary]:
     """Return the summary of each contender, in their order.
 
-    `activity` [all users] says how many likes each user has in what the models were fitted on;
+    `activity` [all users] is how many likes each user has in the data the models were fitted on;
     its quartiles make the groups.
     """
     (served,) = [one for one in measured if one.name == default]

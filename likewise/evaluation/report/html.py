@@ -71,7 +71,7 @@ def _introduction(account: dict[str, Any]) -> str:
         f"{data['valid']:,} valid, {data['test']:,} test of {data['test_users']:,} users. "
         f"Fitted on {settings['fitted_on']}, seed {settings['seed']}. Every item that a user does "
         f"not like yet is a candidate. Lines across the bars are {settings['confidence']:.0%} "
-        f"bootstrap intervals over users. {account['default']} is what serves."
+        f"bootstrap intervals over users. {account['default']} is the served recipe."
     )
 
 
@@ -123,11 +123,11 @@ def _approximation(account: dict[str, Any]) -> str:
 
 
 def _options(account: dict[str, Any], k: int) -> str:
-    """Return how what serves does when requests ask for diversity or novelty."""
+    """Return the figures of the served recipe when requests ask for diversity or novelty."""
     options = account["options"]
     users = options[0]["users"]
     said = _paragraph(
-        f"What serves, asked by {users:,} users. Diversity in lists: one minus how much the same "
+        f"The served recipe, for {users:,} users. Diversity in lists: one minus how much the same "
         "users like both items, over all pairs of a list. Coverage is that of these users' lists."
     )
     names = [name for name in options[0] if name != "users"]

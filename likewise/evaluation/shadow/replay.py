@@ -50,11 +50,11 @@ def replay(
     limit: int,
     progress: Progress,
 ) -> ShadowRun:
-    """Return the last `limit` requests, answered by both models. Nobody is sent anything.
+    """Return the last `limit` requests, answered by both models; no reply is sent.
 
-    Each is answered with the likes that its user had when it was made. What users have liked since
-    counts from the later of both snapshots on: before it, one of the models knows it. Retired
-    items and those that the request excludes are not counted: neither could recommend them.
+    Each is answered with the likes that its user had when the request was made. A later like counts
+    as a hit if it is newer than both snapshots: otherwise one of the models has seen it. Retired and
+    excluded items do not count, since neither model could recommend them.
 
     Raises:
         LikewiseError: there are no requests on the topic.
