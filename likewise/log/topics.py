@@ -10,7 +10,10 @@ _DEAD_LETTERS = "likes.dead-letters"
 _REQUESTS = "recommendation-requests"
 _REPLIES = "recommendation-replies"
 _MODELS = "models"
-_NAMES = (_LIKES, _DEAD_LETTERS, _REQUESTS, _REPLIES, _MODELS)
+_ITEMS = "items"
+_SCENARIOS = "scenarios"
+_NAMES = (_LIKES, _DEAD_LETTERS, _REQUESTS, _REPLIES, _MODELS, _ITEMS, _SCENARIOS)
+_DAY_MS = 86_400_000
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
@@ -52,6 +55,21 @@ class Topics(NamedTuple):
         """The current model version; compacted."""
         return f"{self.prefix}{_MODELS}"
 
+    @property
+    def items(self) -> str:
+        """What items are, keyed by item id; compacted."""
+        return f"{self.prefix}{_ITEMS}"
+
+    @property
+    def scenarios(self) -> str:
+        """Stored options of requests, keyed by name; compacted."""
+        return f"{self.prefix}{_SCENARIOS}"
+
+    @property
+    def applied(self) -> tuple[str, str, str]:
+        """The topics that consumers apply to the store: `likes`, `items`, `scenarios`."""
+        return self.likes, self.items, self.scenarios
+
     def may_be_replied_to(self, topic: str) -> bool:
         """Whether a request may name this reply topic: legal, not internal, not a deployment's.
 
@@ -67,6 +85,8 @@ class Topics(NamedTuple):
         """Return the specification of every topic; `partitions` applies to the busy ones."""
         # A dead letter holds a whole record and the reason, so it is larger than any record.
         roomy = {"max.message.bytes": str(4 * 1024 * 1024)}
+        # A consumer that has not read a removal before compaction drops it never removes the item.
+        catalogue = {"cleanup.policy": "compact", "delete.retention.ms": str(30 * _DAY_MS)}
         return [
             # Redis is rebuilt from it: kept forever, unless an operator decides otherwise.
             TopicSpec(self.likes, partitions, {"retention.ms": "-1", "retention.bytes": "-1"}),
@@ -74,4 +94,7 @@ class Topics(NamedTuple):
             TopicSpec(self.replies, partitions, {}),
             TopicSpec(self.dead_letters, 1, roomy),
             TopicSpec(self.models, 1, {"cleanup.policy": "compact"}),
+            # One partition keeps an item's records in order, whatever partitioner a client uses.
+            TopicSpec(self.items, 1, catalogue),
+            TopicSpec(self.scenarios, 1, catalogue),
         ]

@@ -8,9 +8,10 @@ from functools import cache
 from hashlib import blake2b
 from typing import NamedTuple
 
-from likewise.messages.ids import UserId
+from likewise.messages.ids import ItemId, UserId
 
 _SLOTS = 16_384
+_ITEM_BUCKETS = 1_024
 
 
 class Keys(NamedTuple):
@@ -82,6 +83,27 @@ class Keys(NamedTuple):
     def retired_version(self) -> str:
         """INTEGER that changes whenever `retired` may have changed, and never repeats."""
         return f"{self.prefix}likewise:retired-version"
+
+    def items(self, item_id: ItemId) -> str:
+        """HASH of items by id, as JSON: the bucket of this item."""
+        return f"{self.prefix}likewise:items:{binascii.crc32(item_id.encode()) % _ITEM_BUCKETS}"
+
+    def items_buckets(self) -> list[str]:
+        """Return every bucket of items."""
+        return [f"{self.prefix}likewise:items:{bucket}" for bucket in range(_ITEM_BUCKETS)]
+
+    @property
+    def scenarios(self) -> str:
+        """HASH of scenarios by name, as JSON."""
+        return f"{self.prefix}likewise:scenarios"
+
+    @property
+    def catalogue_changes(self) -> str:
+        """STREAM of the items and scenarios that changed, the oldest trimmed.
+
+        An entry has one field: `i` with an item id, or `s` with a scenario's name.
+        """
+        return f"{self.prefix}likewise:catalogue-changes"
 
     @property
     def model(self) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from likewise.store.catalogue_port import CatalogueStore
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -73,6 +75,9 @@ class Changes:
     """States of users whose events have times. An item changes unless the store has a later state."""
     catalogue: UserState | None = None
     """The retired items, whose events always have times; "liked" means retired here."""
+    items: dict[ItemId, bytes | None] = field(default_factory=dict)
+    """Documents of the catalogue as they are stored; None removes one."""
+    scenarios: dict[str, bytes | None] = field(default_factory=dict)
     homes: Homes | None = None
     """What the caller believes; None if the changes do not depend on it."""
 
@@ -104,8 +109,8 @@ class Eviction(NamedTuple):
     evicted_keys: int
 
 
-class LikeStore(Protocol):
-    """Likes per user, retired items, applied positions, the current model. Thread-safe.
+class LikeStore(CatalogueStore, Protocol):
+    """Likes per user, the catalogue, applied positions, the current model. Thread-safe.
 
     Every method raises `TransientError` when the store cannot be reached, is loading, out of
     memory or read-only, and `SettingsError` when it refuses the credentials.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from likewise.errors import HomesMovedError, PositionMovedError
 from likewise.messages.order import UserState
 from likewise.store.port import Eviction, Homes, Lookup, Scattered
+from likewise.testing.memory_catalogue import MemoryCatalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from likewise.store.port import Advance, Changes, History, UserChange
 
 
-class MemoryStore:
+class MemoryStore(MemoryCatalogue):
     """A store in memory that passes the contract suite of the real one.
 
     While `failure` is set every call raises it, as if the server were unavailable.
@@ -54,6 +55,7 @@ class MemoryStore:
         self._retired_times = UserState()
         self._announcement: bytes | None = None
         self._leases: dict[str, tuple[str, float]] = {}
+        self._flush_catalogue()
 
     def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
         """See `LikeStore.positions`."""
@@ -94,6 +96,7 @@ class MemoryStore:
                 self._merge_into_user(user_id, state, follow=True)
             self._changed.update(changes.users, changes.scattered)
             self._apply_to_catalogue(changes)
+            self._apply_documents(changes.items, changes.scenarios)
             self._positions.update(
                 {partition: advance.next for partition, advance in advances.items()}
             )

@@ -17,7 +17,6 @@ from likewise.store.keys import Keys
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.store.redis import RedisStore
 from likewise.testing import MemoryStore
-from tests.redis_cluster import redis_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,24 +25,6 @@ if TYPE_CHECKING:
 
 P0, P1 = TopicPartition("likes", 0), TopicPartition("likes", 1)
 ANN, BOB, EVE = UserId("ann"), UserId("bob"), UserId("éve:{1}\n")
-
-
-@pytest.fixture(scope="module")
-def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_cluster(tmp_path_factory.mktemp("cluster")) as url:
-        yield url
-
-
-@pytest.fixture(params=["memory", "redis", "cluster"])
-def store(request: pytest.FixtureRequest, prefix: str) -> Iterator[LikeStore]:
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    on_cluster = request.param == "cluster"
-    url = request.getfixturevalue("cluster_url" if on_cluster else "redis_url")
-    redis = RedisStore(RedisSettings(url=url, key_prefix=prefix, cluster=on_cluster))
-    yield redis
-    redis.close()
 
 
 def test_a_new_store_knows_nothing(store: LikeStore) -> None:

@@ -9,7 +9,7 @@ from redis.crc import key_slot
 
 from likewise.errors import SettingsError
 from likewise.log.topics import Topics
-from likewise.messages.ids import UserId
+from likewise.messages.ids import ItemId, UserId
 from likewise.settings import RedisSettings
 from likewise.store.keys import Keys, allows_slot_tags
 from likewise.store.redis import RedisStore
@@ -26,6 +26,8 @@ def test_the_topics_have_the_names_that_the_protocol_promises() -> None:
         "recommendation-replies",
         "likes.dead-letters",
         "models",
+        "items",
+        "scenarios",
     ]
 
 
@@ -34,13 +36,15 @@ def test_a_prefix_stands_before_every_topic() -> None:
     assert [spec.name for spec in prefixed] == [f"shop.{spec.name}" for spec in plain]
 
 
-def test_only_the_models_topic_is_compacted_and_only_busy_topics_are_wide() -> None:
+def test_topics_of_current_state_are_compacted_and_only_busy_topics_are_wide() -> None:
     specs = {spec.name: spec for spec in Topics().specs(partitions=6)}
     compacted = [name for name, spec in specs.items() if "cleanup.policy" in spec.config]
-    assert compacted == ["models"]
+    assert compacted == ["models", "items", "scenarios"]
     assert {name for name, spec in specs.items() if spec.partitions == 1} == {
         "likes.dead-letters",
         "models",
+        "items",
+        "scenarios",
     }
 
 
@@ -53,7 +57,7 @@ def test_replies_may_go_to_any_legal_topic(topic: str) -> None:
     "topic",
     [
         "", ".", "..", "a b", "é", "a/b", "mine\n", "x" * 250, "__consumer_offsets",
-        "likes", "likes.dead-letters", "recommendation-requests", "models",
+        "likes", "likes.dead-letters", "recommendation-requests", "models", "items", "scenarios",
     ],
 )  # fmt: skip
 def test_replies_never_go_to_what_likewise_reads_nor_to_internal_or_illegal_topics(
@@ -93,9 +97,18 @@ def test_the_pattern_finds_every_set_of_likes_and_no_bookkeeping(prefix: str, us
         keys.retired_version,
         keys.model,
         keys.lease("indexer"),
+        keys.items(ItemId(user)),
+        keys.scenarios,
+        keys.catalogue_changes,
     ):
         assert other.startswith(prefix)
         assert not matches(keys.likes_pattern, other)
+
+
+@given(prefixes, users)
+def test_the_bucket_of_every_item_is_among_the_buckets(prefix: str, item: str) -> None:
+    keys = Keys(prefix)
+    assert keys.items(ItemId(item)) in keys.items_buckets()
 
 
 @pytest.mark.parametrize("prefix", ["a*:", "a?:", "[ab]:", "a\\:"])
@@ -138,6 +151,9 @@ def test_no_two_keys_are_the_same() -> None:
         keys.retired_version,
         keys.model,
         keys.lease("indexer"),
+        keys.items(ItemId("i1")),
+        keys.scenarios,
+        keys.catalogue_changes,
         keys.lease("other"),
     ]
     assert len(set(names)) == len(names)

@@ -11,6 +11,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
+from likewise.store.redis.documents import PUT_FUNCTION, puts
 from likewise.store.redis.merging import MERGE_FUNCTION, merge_arguments
 
 if TYPE_CHECKING:
@@ -29,11 +30,12 @@ NOWHERE = ""
 # Lua's unpack puts the members on a stack of 8,000 values.
 _MEMBERS_PER_WRITE = 5_000
 
-# KEYS: those with an expected value (positions, homes), then one for each write, two for a `MERGE`.
+# KEYS: those with an expected value (positions, homes), then one for each write, two for a `MERGE` or `PUT`.
 # ARGV: their number; expected and next for each; command, count and members for each write.
 # Returns the stored values if one is not as expected, else nothing. An error names its key.
 _APPLY = (
     MERGE_FUNCTION
+    + PUT_FUNCTION
     + """
 local expectations = tonumber(ARGV[1])
 local stored, moved = {}, false
@@ -48,6 +50,9 @@ while i <= #KEYS do
   local last = at + 1 + tonumber(ARGV[at + 1])
   if ARGV[at] == 'MERGE' then
     merge(i, i + 1, at + 2, last)
+    i = i + 2
+  elseif ARGV[at] == 'PUT' then
+    put(i, i + 1, at + 2, last)
     i = i + 2
   else
     call(ARGV[at], i, unpack(ARGV, at + 2, last))
@@ -73,12 +78,12 @@ class Expectation(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One command that changes one key; `MERGE` changes the key of its times, too."""
+    """One command that changes one key; `MERGE` changes the set's times, too, `PUT` the stream."""
 
     command: str
     key: str
-    members: Collection[str] = ()
-    times: str | None = None
+    members: Collection[str | bytes] = ()
+    second_key: str | None = None
 
 
 def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
@@ -101,6 +106,8 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
         yield from set_writes("SREM", keys.retired, changes.restore)
         # Random, since a counter would repeat its numbers after Redis was lost.
         yield Write("SET", keys.retired_version, [str(secrets.randbits(VERSION_BITS))])
+    for key, arguments in puts(keys, changes):
+        yield Write("PUT", key, arguments, keys.catalogue_changes)
 
 
 def merge_write(keys: Keys, key: str, state: UserState) -> Write:
@@ -124,13 +131,13 @@ def apply_script(expectations: Sequence[Expectation], batch: Iterable[Write]) ->
     Its reply is empty if it did, else the values of the keys.
     """
     key_names = [one.key for one in expectations]
-    arguments: list[str | int] = [len(expectations)]
+    arguments: list[str | bytes | int] = [len(expectations)]
     for one in expectations:
         arguments += (one.expected, one.next)
-    for command, key, members, times in batch:
+    for command, key, members, second_key in batch:
         key_names.append(key)
-        if times is not None:
-            key_names.append(times)
+        if second_key is not None:
+            key_names.append(second_key)
         arguments += (command, len(members), *members)
     return ("EVAL", _APPLY, len(key_names), *key_names, *arguments)
 

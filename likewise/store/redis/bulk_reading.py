@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-Read = tuple[str, str]
-"""A command and the one key that it reads."""
+Read = tuple[str, ...]
+"""A command that reads one key: its name, the key, and fields of the key."""
 
 
-def read_all(client: Redis, reads: Sequence[Read]) -> list[Any]:
+def read_all(client: Redis, reads: Sequence[Read], *, decode: bool = True) -> list[Any]:
     """Return the reply to each command, in their order; a set is a list, in no order.
+
+    Without `decode`, bytes take the place of text.
 
     One round trip on one connection. An error closes it, since an unread reply must not be taken for
     the reply to the next command.
@@ -30,8 +32,8 @@ def read_all(client: Redis, reads: Sequence[Read]) -> list[Any]:
     pool = client.connection_pool
     connection: Any = pool.get_connection()  # its methods have no types
     try:
-        connection.send_packed_command([b"".join(_packed(*read) for read in reads)])
-        return [connection.read_response() for _ in reads]
+        connection.send_packed_command([b"".join(_packed(read) for read in reads)])
+        return [connection.read_response(disable_decoding=not decode) for _ in reads]
     except BaseException:
         connection.disconnect()
         raise
@@ -39,12 +41,8 @@ def read_all(client: Redis, reads: Sequence[Read]) -> list[Any]:
         pool.release(connection)
 
 
-def _packed(name: str, key: str) -> bytes:
-    """Return the command in Redis's protocol (RESP: an array of two bulk strings)."""
-    encoded = key.encode()
-    return b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
-        len(name),
-        name.encode(),
-        len(encoded),
-        encoded,
-    )
+def _packed(read: Read) -> bytes:
+    """Return the command in Redis's protocol (RESP: an array of bulk strings)."""
+    encoded = [part.encode() for part in read]
+    bulk = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in encoded)
+    return b"*%d\r\n%b" % (len(encoded), bulk)

@@ -79,6 +79,20 @@ class RedisCommands:
         except FAILURES as error:
             raise self._failure(error) from error
 
+    def read_bytes(self, reads: Sequence[Read]) -> list[Any]:
+        """Return the same as `read`, with bytes in place of text."""
+        client = self._connected()
+        if isinstance(client, RedisCluster):
+            return [_encoded(reply) for reply in self.pipeline(reads)]
+        if not reads:
+            return []
+        try:
+            return read_all(client, reads, decode=False)
+        except ResponseError:
+            return self.pipeline(reads)  # the error it raises names the key
+        except FAILURES as error:
+            raise self._failure(error) from error
+
     def scan_sets(self, pattern: str, chunk: int) -> Iterator[list[str]]:
         """Yield the names of all sets that match, about `chunk` at a time, each at least once."""
         for client in self._primaries():
@@ -144,3 +158,9 @@ class RedisCommands:
                 except FAILURES as error:
                     raise refusal(error, self.address) from error
             return self._client
+
+
+def _encoded(reply: Any) -> Any:
+    if isinstance(reply, list):
+        return [_encoded(one) for one in reply]
+    return reply.encode() if isinstance(reply, str) else reply

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import ForeignDataError, HomesMovedError, PositionMovedError
 from likewise.store.redis.applying import NOWHERE, Expectation, apply_script
+from likewise.store.redis.documents import note_commands, put_commands
 from likewise.store.redis.merging import MERGE
 
 if TYPE_CHECKING:
@@ -86,11 +87,14 @@ class Positions:
     ) -> None:
         """Apply a batch that spans the nodes of a cluster: the sets first, the positions last.
 
-        A crash in between makes the next consumer apply the batch again.
+        A crash in between makes the next consumer apply the batch again. Entries of the catalogue's
+        stream are written after its hashes, so that a reader of the stream finds the new state.
         """
         self._check(advances)
         self._check_homes(homes)
-        self._redis.pipeline([_command(write) for write in batch])
+        listed = list(batch)
+        self._redis.pipeline([command for write in listed for command in _commands(write)])
+        self._redis.pipeline([note for write in listed for note in _notes(write)])
         self._check_homes(homes)
         for partition, advance in advances.items():
             if advance.next != advance.expected:
@@ -106,7 +110,15 @@ class Positions:
             raise HomesMovedError(_SCATTERED_MEANWHILE)
 
 
-def _command(write: Write) -> Command:
-    if write.times is None:
-        return (write.command, write.key, *write.members)
-    return ("EVAL", MERGE, 2, write.key, write.times, *write.members)
+def _commands(write: Write) -> list[Command]:
+    if write.command == "PUT":
+        return [*put_commands(write.key, [*write.members])]
+    if write.second_key is None:
+        return [(write.command, write.key, *write.members)]
+    return [("EVAL", MERGE, 2, write.key, write.second_key, *write.members)]
+
+
+def _notes(write: Write) -> list[Command]:
+    if write.command != "PUT" or write.second_key is None:
+        return []
+    return [*note_commands(write.second_key, [*write.members])]
