@@ -1,10 +1,10 @@
-"""What is asked of a model, by ids and by the rows of its tables, and the way from one to the other."""
+"""Queries of a model, by item ids and by the rows of its tables, and the conversion between them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain, pairwise, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -12,19 +12,24 @@ from scipy import sparse
 from likewise.messages.ids import ItemId, ItemRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import CsrMatrix
+    from likewise.ranking.array_types import CsrMatrix, FloatArray, IntArray
     from likewise.ranking.model import Model
 
 NO_ROWS = np.zeros(0, np.intp)
+Source = Literal["model", "popular"]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What one request ranks by, and what it must not be given."""
+    """What one request ranks by, and what it must not return.
+
+    Arrays have one entry for each item of the model that is asked. They may be shared between
+    queries, and nobody modifies them; queries with the same `allowed` array are ranked together.
+    """
 
     liked: Collection[ItemId]
     banned: Collection[ItemId]
@@ -32,11 +37,39 @@ class Query:
     explain: int = 0
     """How many of the likes to name for each item; 0 for none."""
     diversity: float = 0.0
-    """From 0 to 1: how much an item counts less that is like those before it."""
+    """From 0 to 1: how strongly an item is moved back that is similar to those before it."""
     novelty: float = 0.0
-    """From 0 to 1: how much popular items count less."""
+    """From 0 to 1: how strongly popular items are moved back."""
     fill: bool = True
     """Whether popular items follow those that the model has evidence for."""
+    weights: Mapping[ItemId, float] | None = None
+    """Finite weights in place of 1, also of items that are not in `liked`; below 0 for a dislike."""
+    allowed: NDArray[np.bool_] | None = None
+    """[n] which items may be returned; None for all."""
+    only: Collection[ItemId] | None = None
+    """The only items that may be returned. With `fill`, all of them that the model knows are ranked."""
+    boost: FloatArray | None = None
+    """[n] finite factors of 0 and above, which positive scores are multiplied by."""
+    demoted: Mapping[ItemId, float] | None = None
+    """Factors from 0 to 1, which the positive scores of these items are multiplied by."""
+    max_per: tuple[IntArray, int] | None = None
+    """[n] the group of each item, -1 for none, and how many items of one group to return."""
+    pins: tuple[tuple[ItemId, int], ...] = ()
+    """Items and their places, from 1."""
+    source: Source = "model"
+    """`popular` ranks by popularity alone."""
+
+
+class Rules(NamedTuple):
+    """The rules of a query in rows: `Query` says what each of them means."""
+
+    allowed: NDArray[np.bool_] | None = None
+    only: NDArray[np.intp] | None = None
+    """Sorted, no row twice."""
+    boost: FloatArray | None = None
+    demoted: tuple[NDArray[np.intp], FloatArray] | None = None
+    """Sorted rows and their factors."""
+    max_per: tuple[IntArray, int] | None = None
 
 
 class RowQuery(NamedTuple):
@@ -49,32 +82,71 @@ class RowQuery(NamedTuple):
     diversity: float = 0.0
     novelty: float = 0.0
     fill: bool = True
+    weights: FloatArray | None = None
+    """One for each row of `liked`, none 0; None if all are 1."""
+    rules: Rules | None = None
+    """None if the query has none."""
+    source: Source = "model"
 
 
 def in_rows(model: Model, queries: Sequence[Query]) -> list[RowQuery]:
-    """Return the queries with rows in place of ids."""
-    liked = rows_of_each(model, [query.liked for query in queries])
-    # Nearly all ban what they like and nothing else: then the rows are there already.
-    others = [query.banned for query in queries if query.banned is not query.liked]
+    """Return the queries with rows in place of ids, without their pins."""
+    liked = rows_of_each(model, [_weighted(query) for query in queries])
+    # Most queries ban exactly what is liked: its rows are known already.
+    others = [query.banned for query in queries if not _bans_what_is_liked(query)]
     banned = iter(rows_of_each(model, others))
     return [
-        RowQuery(
-            rows,
-            rows if query.banned is query.liked else next(banned),
-            query.count,
-            query.diversity,
-            query.novelty,
-            query.fill,
-        )
+        _row_query(model, query, rows, rows if _bans_what_is_liked(query) else next(banned))
         for query, rows in zip(queries, liked, strict=True)
     ]
 
 
-def rows_of_each(model: Model, asked: Sequence[Collection[ItemId]]) -> list[NDArray[np.intp]]:
-    """Return the rows of the items that the model knows, for each: in order, none twice.
+def _weighted(query: Query) -> Collection[ItemId]:
+    return query.liked if query.weights is None else [*query.liked, *query.weights]
 
-    All are looked up and sorted together, as numbers that say whose they are: that costs a tenth
-    of doing it for each.
+
+def _bans_what_is_liked(query: Query) -> bool:
+    return query.banned is query.liked and query.weights is None
+
+
+def _row_query(
+    model: Model, query: Query, liked: NDArray[np.intp], banned: NDArray[np.intp]
+) -> RowQuery:
+    weights = None
+    if query.weights is not None:
+        weights = np.array(
+            [query.weights.get(model.item_ids[row], 1.0) for row in liked], np.float32
+        )
+        liked, weights = liked[weights != 0], weights[weights != 0]
+    return RowQuery(
+        liked,
+        banned,
+        query.count,
+        query.diversity,
+        query.novelty,
+        query.fill,
+        weights,
+        _rules(model, query),
+        query.source,
+    )
+
+
+def _rules(model: Model, query: Query) -> Rules | None:
+    only = demoted = None
+    if query.only is not None:
+        (only,) = rows_of_each(model, [query.only])
+    if query.demoted:
+        (rows,) = rows_of_each(model, [query.demoted])
+        demoted = rows, np.array([query.demoted[model.item_ids[row]] for row in rows], np.float32)
+    rules = Rules(query.allowed, only, query.boost, demoted, query.max_per)
+    return rules if any(rule is not None for rule in rules) else None
+
+
+def rows_of_each(model: Model, asked: Sequence[Collection[ItemId]]) -> list[NDArray[np.intp]]:
+    """Return the rows of the items that the model knows, for each collection: sorted, none twice.
+
+    All are looked up and sorted together, each row numbered by its collection, which takes a tenth
+    of the time of sorting each alone.
     """
     n_items = len(model.item_ids)
     if not asked or not n_items:
@@ -93,7 +165,7 @@ def rows_of_each(model: Model, asked: Sequence[Collection[ItemId]]) -> list[NDAr
 
 
 def as_csr(liked: list[NDArray[np.intp]], n_items: int) -> CsrMatrix:
-    """Return the rows liked as a matrix of ones, CSR [B, n]."""
+    """Return the liked rows as a matrix of ones, CSR [B, n]."""
     lengths = [len(rows) for rows in liked]
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     indices = joined(liked)
