@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from likewise.messages.ids import ItemId, UserId
+from likewise.store.shown_port import Viewer
 
 _SLOTS = 16_384
 _ITEM_BUCKETS = 1_024
@@ -104,6 +105,15 @@ class Keys(NamedTuple):
         An entry has one field: `i` with an item id, or `s` with a scenario's name.
         """
         return f"{self.prefix}likewise:catalogue-changes"
+
+    def shown(self, viewer: Viewer) -> str:
+        """LIST of what was shown to the viewer, newest first, as JSON, with a time to live."""
+        kind = "" if viewer.kind == "user" else f"-{viewer.kind}"
+        return f"{self.prefix}likewise:shown{kind}:{viewer.name}"
+
+    def shown_to(self, user_id: UserId) -> list[str]:
+        """Return the keys that hold what the user was shown."""
+        return [self.shown(Viewer("user", user_id)), self.shown(Viewer("pages", user_id))]
 
     @property
     def model(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from likewise.store.catalogue_port import CatalogueStore
+from likewise.store.shown_port import ShownStore
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -109,7 +110,7 @@ class Eviction(NamedTuple):
     evicted_keys: int
 
 
-class LikeStore(CatalogueStore, Protocol):
+class LikeStore(CatalogueStore, ShownStore, Protocol):
     """Likes per user, the catalogue, applied positions, the current model. Thread-safe.
 
     Every method raises `TransientError` when the store cannot be reached, is loading, out of

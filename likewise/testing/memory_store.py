@@ -14,6 +14,7 @@ from likewise.errors import HomesMovedError, PositionMovedError
 from likewise.messages.order import UserState
 from likewise.store.port import Eviction, Homes, Lookup, Scattered
 from likewise.testing.memory_catalogue import MemoryCatalogue
+from likewise.testing.memory_shown import MemoryShown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from likewise.store.port import Advance, Changes, History, UserChange
 
 
-class MemoryStore(MemoryCatalogue):
+class MemoryStore(MemoryCatalogue, MemoryShown):
     """A store in memory that passes the contract suite of the real one.
 
     While `failure` is set every call raises it, as if the server were unavailable.
@@ -56,6 +57,7 @@ class MemoryStore(MemoryCatalogue):
         self._announcement: bytes | None = None
         self._leases: dict[str, tuple[str, float]] = {}
         self._flush_catalogue()
+        self._flush_shown()
 
     def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
         """See `LikeStore.positions`."""
@@ -248,6 +250,8 @@ class MemoryStore(MemoryCatalogue):
         return [set(self._likes.get(user_id, ())) for user_id in users]
 
     def _apply_to_user(self, user_id: UserId, change: UserChange) -> None:
+        if change.forget:
+            self._forget_shown(user_id)
         before = set() if change.forget else self._likes.get(user_id, set())
         after = (before | change.add) - change.remove
         if after:
@@ -256,6 +260,8 @@ class MemoryStore(MemoryCatalogue):
             self._likes.pop(user_id, None)
 
     def _merge_into_user(self, user_id: UserId, state: UserState, *, follow: bool) -> None:
+        if state.forget is not None:
+            self._forget_shown(user_id)
         likes = self._likes.get(user_id, set())
         if likes := _merged(likes, self._times[user_id], state, follow=follow):
             self._likes[user_id] = likes

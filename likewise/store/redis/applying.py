@@ -92,12 +92,15 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
         key = keys.likes(user_id)
         if change.forget:
             yield Write("UNLINK", key)
+            yield from (Write("UNLINK", shown) for shown in keys.shown_to(user_id))
         if change.add:
             yield from set_writes("SADD", key, change.add)
         if change.remove:
             yield from set_writes("SREM", key, change.remove)
     for user_id, state in changes.scattered.items():
         yield merge_write(keys, keys.likes(user_id), state)
+        if state.forget is not None:
+            yield from (Write("UNLINK", shown) for shown in keys.shown_to(user_id))
     yield from set_writes("SADD", keys.changed, [*changes.users, *changes.scattered])
     if changes.catalogue is not None:
         yield merge_write(keys, keys.retired, changes.catalogue)

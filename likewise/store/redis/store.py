@@ -12,6 +12,7 @@ from likewise.store.redis.catalogue import RedisCatalogue
 from likewise.store.redis.positions import Positions
 from likewise.store.redis.scattering import ScatteredUsers, unmoved
 from likewise.store.redis.server_state import worst
+from likewise.store.redis.shown import RedisShown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 
 
-class RedisStore(RedisCatalogue):
+class RedisStore(RedisCatalogue, RedisShown):
     """Likes and bookkeeping in Redis, under the keys that `likewise.store.keys` names. Thread-safe.
 
     Connects with the first call, and again after an interruption. On a cluster (`redis.cluster`) a
