@@ -22,6 +22,7 @@ from scipy import sparse
 
 from indexer.gram import cores, row_parts
 from likewise.ranking.array_types import empty_matrix
+from likewise.ranking.top import largest_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,12 +88,12 @@ def residual(
         if len(strong) <= keep:
             return _Row(near, strong, plain=True)
         rest = strong - vectors.take(near, axis=0) @ (vectors[row] * eigenvalues)
-        largest = _largest(rest, keep)
+        largest = largest_places(rest, keep)
         kept = rest[largest]
         # How much a plain row has to keep to lose less; even all entries considered seldom reach it.
         needed = kept @ kept - gained[row]
         if strong @ strong > needed:
-            largest_plain = _largest(strong, keep)
+            largest_plain = largest_places(strong, keep)
             kept_plain = strong[largest_plain]
             if kept_plain @ kept_plain > needed:
                 return _Row(near[largest_plain], kept_plain, plain=True)
@@ -155,15 +156,8 @@ def _strongest(
     row: int, columns: Columns, values: FloatArray, count: int
 ) -> tuple[Columns, FloatArray]:
     """Return the `count` largest of a row of ``R'R`` off its diagonal: columns and values."""
-    places = _largest(values, count + 1)  # the diagonal entry is usually among them
+    places = largest_places(values, count + 1)  # the diagonal entry is usually among them
     places = places[columns[places] != row]
     if len(places) > count:
         places = np.delete(places, values[places].argmin())
     return columns[places].astype(np.int32), values[places]
-
-
-def _largest(values: FloatArray, keep: int) -> NDArray[np.intp]:
-    """Return the places of the `keep` largest by absolute value, in order of place."""
-    if len(values) <= keep:
-        return np.arange(len(values))
-    return np.sort(np.argpartition(np.abs(values), len(values) - keep)[-keep:])

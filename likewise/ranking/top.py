@@ -42,6 +42,16 @@ def best_columns_of_each(scores: FloatArray, count: int) -> tuple[NDArray[np.int
     return np.take_along_axis(places, order, axis=1), np.take_along_axis(found, order, axis=1)
 
 
+def largest_places(values: FloatArray, keep: int) -> NDArray[np.intp]:
+    """Return the places of the `keep` largest values by absolute value, in order of place.
+
+    So rows of links are cut, in a build and for items that came after it.
+    """
+    if len(values) <= keep:
+        return np.arange(len(values))
+    return np.sort(np.argpartition(np.abs(values), len(values) - keep)[-keep:])
+
+
 def _promising(scores: FloatArray, count: int) -> NDArray[np.intp]:
     """Return places [B, …] that each row's highest `count` scores are among; of many, a few.
 

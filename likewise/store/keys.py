@@ -106,6 +106,25 @@ class Keys(NamedTuple):
         """
         return f"{self.prefix}likewise:catalogue-changes"
 
+    @property
+    def new_likes(self) -> str:
+        """STREAM of likes of items that the current model does not have, the oldest trimmed.
+
+        An entry has the fields `i`, an item id, and `u`, a user id; without `u` a like was taken back.
+        """
+        return f"{self.prefix}likewise:new-likes"
+
+    @property
+    def trending(self) -> str:
+        """ZSET of items by recent likes, counted from `trending_epoch` on."""
+        return f"{self.prefix}likewise:trending"
+
+    @property
+    def trending_epoch(self) -> str:
+        """STRING `time:half-life` in ms: see `likewise.store.redis.recent`."""
+        slot = f":{{{slot_tag(self.trending)}}}" if self.cluster else ""
+        return f"{self.prefix}likewise:trending-epoch{slot}"
+
     def shown(self, viewer: Viewer) -> str:
         """LIST of what was shown to the viewer, newest first, as JSON, with a time to live."""
         kind = "" if viewer.kind == "user" else f"-{viewer.kind}"

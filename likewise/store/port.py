@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from likewise.store.catalogue_port import CatalogueStore
+from likewise.store.recent_port import RecentStore
 from likewise.store.shown_port import ShownStore
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from likewise.messages.order import Reach, UserState
     from likewise.records import TopicPartition
     from likewise.settings import Partitioner
+    from likewise.store.recent_port import NewItemChanges
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class Changes:
     items: dict[ItemId, bytes | None] = field(default_factory=dict)
     """Documents of the catalogue as they are stored; None removes one."""
     scenarios: dict[str, bytes | None] = field(default_factory=dict)
+    new_items: NewItemChanges | None = None
     homes: Homes | None = None
     """What the caller believes; None if the changes do not depend on it."""
 
@@ -110,7 +113,7 @@ class Eviction(NamedTuple):
     evicted_keys: int
 
 
-class LikeStore(CatalogueStore, ShownStore, Protocol):
+class LikeStore(CatalogueStore, RecentStore, ShownStore, Protocol):
     """Likes per user, the catalogue, applied positions, the current model. Thread-safe.
 
     Every method raises `TransientError` when the store cannot be reached, is loading, out of

@@ -14,6 +14,7 @@ from likewise.errors import HomesMovedError, PositionMovedError
 from likewise.messages.order import UserState
 from likewise.store.port import Eviction, Homes, Lookup, Scattered
 from likewise.testing.memory_catalogue import MemoryCatalogue
+from likewise.testing.memory_recent import MemoryRecent
 from likewise.testing.memory_shown import MemoryShown
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from likewise.store.port import Advance, Changes, History, UserChange
 
 
-class MemoryStore(MemoryCatalogue, MemoryShown):
+class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
     """A store in memory that passes the contract suite of the real one.
 
     While `failure` is set every call raises it, as if the server were unavailable.
@@ -57,6 +58,7 @@ class MemoryStore(MemoryCatalogue, MemoryShown):
         self._announcement: bytes | None = None
         self._leases: dict[str, tuple[str, float]] = {}
         self._flush_catalogue()
+        self._flush_recent()
         self._flush_shown()
 
     def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
@@ -99,6 +101,7 @@ class MemoryStore(MemoryCatalogue, MemoryShown):
             self._changed.update(changes.users, changes.scattered)
             self._apply_to_catalogue(changes)
             self._apply_documents(changes.items, changes.scenarios)
+            self._apply_new_likes(changes)
             self._positions.update(
                 {partition: advance.next for partition, advance in advances.items()}
             )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.store.redis.documents import PUT_FUNCTION, puts
 from likewise.store.redis.merging import MERGE_FUNCTION, merge_arguments
+from likewise.store.redis.recent import FORGET_LIKERS_FUNCTION, new_like_writes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -36,6 +37,7 @@ _MEMBERS_PER_WRITE = 5_000
 _APPLY = (
     MERGE_FUNCTION
     + PUT_FUNCTION
+    + FORGET_LIKERS_FUNCTION
     + """
 local expectations = tonumber(ARGV[1])
 local stored, moved = {}, false
@@ -54,6 +56,9 @@ while i <= #KEYS do
   elseif ARGV[at] == 'PUT' then
     put(i, i + 1, at + 2, last)
     i = i + 2
+  elseif ARGV[at] == 'FORGET-LIKERS' then
+    forget_likers(i, at + 2, last)
+    i = i + 1
   else
     call(ARGV[at], i, unpack(ARGV, at + 2, last))
     i = i + 1
@@ -111,6 +116,8 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
         yield Write("SET", keys.retired_version, [str(secrets.randbits(VERSION_BITS))])
     for key, arguments in puts(keys, changes):
         yield Write("PUT", key, arguments, keys.catalogue_changes)
+    for command, members in new_like_writes(changes):
+        yield Write(command, keys.new_likes, members)
 
 
 def merge_write(keys: Keys, key: str, state: UserState) -> Write:

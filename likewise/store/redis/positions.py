@@ -8,6 +8,7 @@ from likewise.errors import ForeignDataError, HomesMovedError, PositionMovedErro
 from likewise.store.redis.applying import NOWHERE, Expectation, apply_script
 from likewise.store.redis.documents import note_commands, put_commands
 from likewise.store.redis.merging import MERGE
+from likewise.store.redis.recent import FORGET_LIKERS, FORGET_LIKERS_SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,8 +88,8 @@ class Positions:
     ) -> None:
         """Apply a batch that spans the nodes of a cluster: the sets first, the positions last.
 
-        A crash in between makes the next consumer apply the batch again. Entries of the catalogue's
-        stream are written after its hashes, so that a reader of the stream finds the new state.
+        A crash in between makes the next consumer apply the batch again. Entries of
+        streams are written after what they announce, so that a reader of the stream finds the new state.
         """
         self._check(advances)
         self._check_homes(homes)
@@ -113,12 +114,18 @@ class Positions:
 def _commands(write: Write) -> list[Command]:
     if write.command == "PUT":
         return [*put_commands(write.key, [*write.members])]
+    if write.command in (FORGET_LIKERS, "XADD"):
+        return []
     if write.second_key is None:
         return [(write.command, write.key, *write.members)]
     return [("EVAL", MERGE, 2, write.key, write.second_key, *write.members)]
 
 
 def _notes(write: Write) -> list[Command]:
+    if write.command == FORGET_LIKERS:
+        return [("EVAL", FORGET_LIKERS_SCRIPT, 1, write.key, *write.members)]
+    if write.command == "XADD":
+        return [(write.command, write.key, *write.members)]
     if write.command != "PUT" or write.second_key is None:
         return []
     return [*note_commands(write.second_key, [*write.members])]

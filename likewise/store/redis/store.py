@@ -10,6 +10,7 @@ from likewise.store.port import Lookup
 from likewise.store.redis.applying import set_writes, writes
 from likewise.store.redis.catalogue import RedisCatalogue
 from likewise.store.redis.positions import Positions
+from likewise.store.redis.recent import RedisRecent
 from likewise.store.redis.scattering import ScatteredUsers, unmoved
 from likewise.store.redis.server_state import worst
 from likewise.store.redis.shown import RedisShown
@@ -33,7 +34,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 
 
-class RedisStore(RedisCatalogue, RedisShown):
+class RedisStore(RedisCatalogue, RedisRecent, RedisShown):
     """Likes and bookkeeping in Redis, under the keys that `likewise.store.keys` names. Thread-safe.
 
     Connects with the first call, and again after an interruption. On a cluster (`redis.cluster`) a
