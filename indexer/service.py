@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from indexer.build import build_model
@@ -130,6 +131,8 @@ def building(settings: ModelSettings) -> Build:
         else:
             recipe = recipe_of(settings)
             model = build_model(interactions, recipe, seed=settings.seed, steps=steps, warm=warm)
+        if settings.user_ids:
+            model = replace(model, user_ids=interactions.user_ids)
         return Built(model, steps.report)
 
     return build

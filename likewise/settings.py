@@ -244,6 +244,9 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     popular_half_life_s: Seconds | None = None
     """Age at which a like counts half towards an item's popularity. Not set: all likes count the same.
     Users without likes get the most popular items."""
+    user_ids: bool = False
+    """Whether models hold user ids, which requests with `users_for` and `users_like` need. A forgotten user
+    is never returned, but stays in the files of older versions until these are removed."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

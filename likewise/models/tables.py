@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 from scipy import sparse
 
 from likewise.errors import ModelFileError
-from likewise.messages.ids import MAX_ID_BYTES, ItemId
+from likewise.messages.ids import MAX_ID_BYTES, ItemId, UserId
 from likewise.models.regular_files import open_regular, read_regular, size_of
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from likewise.ranking.index_files import Metric
 
 _ITEM_IDS = "item_ids.json"
+_USER_IDS = "user_ids.json"
 _ITEM_INDEX = "items.ann"
 _USER_INDEX = "users.ann"
 _DECAYED_COUNTS = "decayed_counts"
@@ -65,6 +66,8 @@ def write_tables(path: Path, model: Model) -> None:
         OSError: the disk does not take them.
     """
     (path / _ITEM_IDS).write_bytes(msgspec.json.encode(model.item_ids))
+    if model.user_ids is not None:
+        (path / _USER_IDS).write_bytes(msgspec.json.encode(model.user_ids))
     for name in _VECTORS:
         _save(path, name, getattr(model, name))
     if model.decayed_counts is not None:
@@ -101,7 +104,8 @@ def read_tables(path: Path, manifest: Manifest) -> Model:
     _check_within("cooccurrence.values", values)
     return Model(
         recipe=manifest.recipe,
-        item_ids=_load_ids(path, manifest),
+        item_ids=[ItemId(one) for one in _load_ids(path, _ITEM_IDS, manifest, manifest.items)],
+        user_ids=_load_user_ids(path, manifest),
         **vectors,
         user_items=sparse.csr_array((ones, *liked), shape=(manifest.users, n_items)),
         cooccurrence=sparse.csr_array((values, *near), shape=(n_items, n_items)),
@@ -135,16 +139,23 @@ def _check_vectors(vectors: Mapping[str, Any], manifest: Manifest) -> None:
         _check_within(name, vectors[name], 0)
 
 
-def _load_ids(path: Path, manifest: Manifest) -> list[ItemId]:
-    raw = read_regular(path / _ITEM_IDS, at_most=manifest.files[_ITEM_IDS].bytes)
-    item_ids = msgspec.json.decode(raw, type=list[ItemId])
-    if len(item_ids) != manifest.items:
-        raise ModelFileError(f"{_ITEM_IDS} has {len(item_ids)} ids for {manifest.items} items")
-    if len(set(item_ids)) != len(item_ids):
-        raise ModelFileError(f"{_ITEM_IDS} has an id twice")
-    if item_ids and not 1 <= min(map(len, item_ids)) <= max(map(len, item_ids)) <= MAX_ID_BYTES:
-        raise ModelFileError(f"{_ITEM_IDS} has an id that is empty or too long")
-    return item_ids
+def _load_ids(path: Path, name: str, manifest: Manifest, rows: int) -> list[str]:
+    raw = read_regular(path / name, at_most=manifest.files[name].bytes)
+    ids = msgspec.json.decode(raw, type=list[str])
+    if len(ids) != rows:
+        raise ModelFileError(f"{name} has {len(ids)} ids for {rows} rows")
+    if len(set(ids)) != len(ids):
+        raise ModelFileError(f"{name} has an id twice")
+    if ids and not 1 <= min(map(len, ids)) <= max(map(len, ids)) <= MAX_ID_BYTES:
+        raise ModelFileError(f"{name} has an id that is empty or too long")
+    return ids
+
+
+def _load_user_ids(path: Path, manifest: Manifest) -> list[UserId] | None:
+    """Return the users of the rows; None for a model that was built without their ids."""
+    if _USER_IDS not in manifest.files:
+        return None
+    return [UserId(one) for one in _load_ids(path, _USER_IDS, manifest, manifest.users)]
 
 
 def _load_decayed(path: Path, manifest: Manifest) -> Any:

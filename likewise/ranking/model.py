@@ -1,8 +1,8 @@
 """A model in memory: the arrays that every ranker reads, by name and shape.
 
-`n` items, `m` users, rank `d`. External ids live in `item_ids` alone; a model knows no user ids:
-a user is described by the likes read at request time, and a user forgotten in Redis can't
-be found in a model either.
+`n` items, `m` users, rank `d`. A model has user ids only if `model.user_ids` is set: a user is
+described by the likes read at request time, and a user forgotten in Redis can't be found in a
+model either.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from likewise.messages.ids import ItemId, ItemRow
+from likewise.messages.ids import ItemId, ItemRow, UserId
 from likewise.ranking import ridge
 
 if TYPE_CHECKING:
@@ -56,11 +56,20 @@ class Model:
     """Over the m user vectors, metric angular; only where the ranker is `neighbours`."""
     decayed_counts: FloatArray | None = None
     """[n] likes by item, older ones counting less; None where `model.popular_half_life_s` is."""
+    user_ids: list[UserId] | None = None
+    """[m] the users of the rows of `user_items`; None unless `model.user_ids` is set."""
 
     @cached_property
     def item_rows(self) -> dict[ItemId, ItemRow]:
         """The row of every known item."""
         return {item_id: ItemRow(row) for row, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def user_norms(self) -> FloatArray:
+        """[m] the lengths of the users' vectors: `likewise.ranking.similar_users`."""
+        from likewise.ranking.similar_users import user_norms
+
+        return user_norms(self)
 
     @cached_property
     def typical_likes(self) -> float:

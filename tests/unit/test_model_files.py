@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,16 @@ def test_a_model_read_back_answers_as_the_one_written(tmp_path: Path, ranker: Ra
     assert (manifest.users, manifest.items, manifest.likes) == (30, 12, 120)
     queries = [Query({ItemId("i3"), ItemId("i4")}, {ItemId("i3")}, 5, explain=2)]
     assert recommend(read_model(tmp_path, VERSION), queries) == recommend(model, queries)
+
+
+def test_user_ids_are_written_only_where_a_model_has_them(tmp_path: Path) -> None:
+    model = small_model()
+    assert "user_ids.json" not in write_model(tmp_path, VERSION, model, snapshot_at_ms=1).files
+    assert read_model(tmp_path, VERSION).user_ids is None
+    later = new_version(1_795_377_503_418)
+    users = [UserId(f"u{row}") for row in range(30)]
+    write_model(tmp_path, later, replace(model, user_ids=users), snapshot_at_ms=2)
+    assert read_model(tmp_path, later).user_ids == users
 
 
 def test_a_new_directory_is_its_owners_alone_and_one_that_is_there_stays_as_it_is(
