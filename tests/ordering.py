@@ -9,7 +9,7 @@ import heapq
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem
+from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +40,7 @@ def _outcome(log: Log) -> set[ItemId]:
             items.clear()
         elif isinstance(event, Like | RetireItem):
             items.add(event.item_id)
-        else:
+        elif isinstance(event, Unlike | RestoreItem):
             items.discard(event.item_id)
     return items
 

@@ -8,10 +8,28 @@ import msgspec
 
 from likewise.errors import InvalidInputError
 from likewise.messages.cloud_events import action_of, binary_mode_type, checked_type, data_of
-from likewise.messages.events import Event, Like, Unlike, event_subject, make_event
-from likewise.messages.foreign_forms import about_key, explained
-from likewise.messages.ids import MAX_ID_BYTES, ItemId, UserId
+from likewise.messages.events import (
+    Event,
+    Like,
+    Signal,
+    Unlike,
+    Unsignal,
+    event_subject,
+    make_event,
+)
+from likewise.messages.foreign_forms import explained
+from likewise.messages.ids import (
+    KIND_PATTERN,
+    MAX_ID_BYTES,
+    RECOMMENDATION_ID_PATTERN,
+    RESERVED_KINDS,
+    ItemId,
+    SignalKind,
+    UserId,
+    parse_recommendation_id,
+)
 from likewise.messages.json_input import decode_json
+from likewise.messages.record_keys import check_key
 from likewise.messages.times import parse_time_ms
 
 if TYPE_CHECKING:
@@ -31,10 +49,12 @@ class _UsualBody(msgspec.Struct):
 
     user_id: Annotated[UserId, _SurelyShort]
     item_id: Annotated[ItemId, _SurelyShort]
-    action: Literal["like", "unlike", None] = None
+    action: Literal["like", "unlike", "signal", "unsignal", None] = None
     timestamp: int | float | str | None = None
     version: Literal[1, None] = None
     specversion: None = None
+    kind: Annotated[str, msgspec.Meta(pattern=KIND_PATTERN)] | None = None
+    recommendation_id: Annotated[str, msgspec.Meta(pattern=RECOMMENDATION_ID_PATTERN)] | None = None
 
 
 class _Body(msgspec.Struct):
@@ -49,11 +69,13 @@ class _Body(msgspec.Struct):
     type: Any = None
     data: msgspec.Raw = msgspec.Raw()
     data_base64: Any = None
+    kind: Any = None  # checked for the actions that use it, and ignored for others
+    into: Any = None
+    recommendation_id: str | None = None
 
 
 _usual_decoder = msgspec.json.Decoder(_UsualBody)
 _decoder = msgspec.json.Decoder(_Body)
-_encoder = msgspec.json.Encoder()
 
 
 def decode_event(
@@ -74,7 +96,7 @@ def decode_event(
 
 def _decode_usual_form(
     record: Record, on_unclear_time: Callable[[object], None] | None = None
-) -> Like | Unlike | None:
+) -> Like | Unlike | Signal | Unsignal | None:
     """Return what `decode_any_form` returns, in half the time; None if the form is not the usual one.
 
     The JSON decoder checks all types and lengths of such a body.
@@ -90,9 +112,15 @@ def _decode_usual_form(
         return None
     if body.timestamp is not None and on_unclear_time is not None:
         _check_time(body.timestamp, on_unclear_time)
-    if body.action == "unlike":
+    action = body.action
+    if action is None or action == "like":
+        return Like(body.user_id, body.item_id)
+    if action == "unlike":
         return Unlike(body.user_id, body.item_id)
-    return Like(body.user_id, body.item_id)
+    if body.kind is None or body.kind in RESERVED_KINDS:
+        return None
+    made = Signal if action == "signal" else Unsignal
+    return made(body.user_id, body.item_id, SignalKind(body.kind))
 
 
 def decode_any_form(
@@ -115,8 +143,11 @@ def _decode_any_form(record: Record, on_unclear_time: Callable[[object], None] |
         raise InvalidInputError(
             "unsupported_version", f"version {body.version} is not {PROTOCOL_VERSION}"
         )
-    event = make_event(body.action or action_of(kind), body.user_id, body.item_id)
-    _check_key(record.key, event)
+    action = body.action or action_of(kind)
+    event = make_event(action, body.user_id, body.item_id, kind=body.kind, into=body.into)
+    if body.recommendation_id is not None:
+        parse_recommendation_id(body.recommendation_id)
+    check_key(record.key, event_subject(event))
     if body.timestamp is not None and on_unclear_time is not None:
         _check_time(body.timestamp, on_unclear_time)
     return event
@@ -131,15 +162,3 @@ def _check_time(timestamp: object, on_unclear_time: Callable[[object], None]) ->
 
 def _decode_body(raw: bytes | None) -> _Body:
     return decode_json(_decoder, raw, what="event", max_bytes=MAX_EVENT_BYTES)
-
-
-def _check_key(key: bytes | None, event: Event) -> None:
-    """Refuse a key of another user: the event would not be in order with the events of its user."""
-    subject = event_subject(event)
-    if key is None or key == subject.encode():
-        return
-    if key != _encoder.encode(subject):  # JSON serialisers quote keys
-        shown = about_key(key, subject) or repr(key[:64].decode(errors="replace"))
-        raise InvalidInputError(
-            "key_mismatch", f"the record's key is {shown}, not {subject[:64]!r}"
-        )

@@ -5,7 +5,17 @@ from __future__ import annotations
 import msgspec
 
 from likewise.errors import InvalidInputError
-from likewise.messages.ids import ItemId, UserId, parse_item_id, parse_user_id
+from likewise.messages.ids import (
+    DISLIKE,
+    HIDE,
+    ItemId,
+    SignalKind,
+    UserId,
+    parse_id,
+    parse_item_id,
+    parse_kind,
+    parse_user_id,
+)
 from likewise.messages.times import wire_time
 
 
@@ -41,7 +51,32 @@ class RestoreItem(msgspec.Struct, frozen=True, gc=False):
     item_id: ItemId
 
 
-Event = Like | Unlike | ForgetUser | RetireItem | RestoreItem
+class Signal(msgspec.Struct, frozen=True, gc=False):
+    """The user dislikes or hides the item, or did with it what `kind` names, such as `buy`."""
+
+    user_id: UserId
+    item_id: ItemId
+    kind: SignalKind
+
+
+class Unsignal(msgspec.Struct, frozen=True, gc=False):
+    """The signal of this kind no longer holds."""
+
+    user_id: UserId
+    item_id: ItemId
+    kind: SignalKind
+
+
+class MergeUsers(msgspec.Struct, frozen=True, gc=False):
+    """Everything that a guest likes and signalled moves to the account `into`."""
+
+    user_id: UserId
+    into: UserId
+
+
+Event = Like | Unlike | ForgetUser | RetireItem | RestoreItem | Signal | Unsignal | MergeUsers
+BeyondLikes = Signal | Unsignal | MergeUsers
+"""Events that say nothing about what a user likes now, except by moving it."""
 _ABOUT_ITEMS = (RetireItem, RestoreItem)
 
 _ACTIONS: dict[type[Event], str] = {
@@ -50,18 +85,30 @@ _ACTIONS: dict[type[Event], str] = {
     ForgetUser: "forget_user",
     RetireItem: "retire_item",
     RestoreItem: "restore_item",
+    MergeUsers: "merge_users",
 }
-ACTIONS = frozenset(_ACTIONS.values())
-
+_SIGNAL_ACTIONS: dict[type[Event], dict[SignalKind | None, str]] = {
+    Signal: {None: "signal", DISLIKE: "dislike", HIDE: "hide"},
+    Unsignal: {None: "unsignal", DISLIKE: "undislike", HIDE: "unhide"},
+}
+"""By kind; None: the action names its kind in `kind`."""
+ACTIONS = frozenset(_ACTIONS.values()).union(*(by.values() for by in _SIGNAL_ACTIONS.values()))
 
 _encoder = msgspec.json.Encoder()
 
 
-def make_event(action: str, user_id: str | int | None, item_id: str | int | None) -> Event:
-    """Return the event for an action; an id that the action does not use is ignored.
+def make_event(
+    action: str,
+    user_id: str | int | None,
+    item_id: str | int | None = None,
+    *,
+    kind: object = None,
+    into: object = None,
+) -> Event:
+    """Return the event for an action; a field that the action does not use is ignored.
 
     Raises:
-        InvalidInputError: the action is unknown, or an id that it needs is missing or invalid.
+        InvalidInputError: the action is unknown, or a field that it needs is missing or invalid.
     """
     match action:
         case "like":
@@ -74,17 +121,42 @@ def make_event(action: str, user_id: str | int | None, item_id: str | int | None
             return RetireItem(parse_item_id(item_id))
         case "restore_item":
             return RestoreItem(parse_item_id(item_id))
+        case "dislike" | "hide" | "signal":
+            named = parse_kind(kind) if action == "signal" else SignalKind(action)
+            return Signal(parse_user_id(user_id), parse_item_id(item_id), named)
+        case "undislike" | "unhide" | "unsignal":
+            named = parse_kind(kind) if action == "unsignal" else SignalKind(action[2:])
+            return Unsignal(parse_user_id(user_id), parse_item_id(item_id), named)
+        case "merge_users":
+            return _merge(parse_user_id(user_id), into)
     raise InvalidInputError(
         "unknown_action", f"action {action[:64]!r} is not one of {', '.join(sorted(ACTIONS))}"
     )
 
 
-def encode_event(event: Event, *, timestamp_ms: int | None = None) -> bytes:
-    """Return the JSON body of an event, which `decode_event` decodes to the same event."""
-    body: dict[str, object] = {"action": _ACTIONS[type(event)], **msgspec.structs.asdict(event)}
+def encode_event(
+    event: Event, *, timestamp_ms: int | None = None, recommendation_id: str | None = None
+) -> bytes:
+    """Return the JSON body of an event, which `decode_event` decodes to the same event.
+
+    `recommendation_id` names the answer that led to the event.
+    """
+    body: dict[str, object] = {"action": action_of_event(event), **msgspec.structs.asdict(event)}
+    if isinstance(event, Signal | Unsignal) and event.kind in {DISLIKE, HIDE}:
+        del body["kind"]  # the action names it
     if timestamp_ms is not None:
         body["timestamp"] = wire_time(timestamp_ms)
+    if recommendation_id is not None:
+        body["recommendation_id"] = recommendation_id
     return _encoder.encode(body)
+
+
+def action_of_event(event: Event) -> str:
+    """Return the `action` of an event."""
+    if isinstance(event, Signal | Unsignal):
+        by_kind = _SIGNAL_ACTIONS[type(event)]
+        return by_kind.get(event.kind, by_kind[None])
+    return _ACTIONS[type(event)]
 
 
 def event_key(event: Event) -> bytes:
@@ -95,3 +167,12 @@ def event_key(event: Event) -> bytes:
 def event_subject(event: Event) -> UserId | ItemId:
     """Return the id of the user or item whose events must stay in order."""
     return event.item_id if isinstance(event, _ABOUT_ITEMS) else event.user_id
+
+
+def _merge(guest: UserId, into: object) -> MergeUsers:
+    if isinstance(into, bool) or not isinstance(into, str | int | None):
+        raise InvalidInputError("wrong_type", "`into` is neither a string nor an integer")
+    account = UserId(parse_id("into", into))
+    if guest == account:
+        raise InvalidInputError("invalid_merge", f"`into` is `user_id` itself: {guest[:64]!r}")
+    return MergeUsers(guest, account)

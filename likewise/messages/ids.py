@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NewType
 
 from likewise.errors import InvalidInputError
@@ -10,8 +11,20 @@ UserId = NewType("UserId", str)
 ItemId = NewType("ItemId", str)
 ItemRow = NewType("ItemRow", int)
 """The row of an item in one model's tables; means nothing in another model."""
+SignalKind = NewType("SignalKind", str)
+"""What a signal says about a user and an item: `dislike`, `hide`, or a kind named in `[signals]`."""
+
+DISLIKE = SignalKind("dislike")
+HIDE = SignalKind("hide")
+RESERVED_KINDS = frozenset({"like", DISLIKE, HIDE})
+"""Kinds with an action of their own; the action `signal` does not accept them."""
 
 MAX_ID_BYTES = 256
+KIND_PATTERN = r"\A[a-z][a-z0-9_-]{0,31}\Z"
+RECOMMENDATION_ID_PATTERN = r"\A[A-Za-z0-9_-]{1,64}\Z"
+_KIND = re.compile(KIND_PATTERN)
+_SCENARIO = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_RECOMMENDATION_ID = re.compile(RECOMMENDATION_ID_PATTERN)
 
 
 def parse_user_id(raw: str | int | None) -> UserId:
@@ -22,6 +35,58 @@ def parse_user_id(raw: str | int | None) -> UserId:
 def parse_item_id(raw: str | int | None, field: str = "item_id") -> ItemId:
     """Return the item id in a message; see `parse_id`."""
     return ItemId(parse_id(field, raw))
+
+
+def parse_kind(raw: object) -> SignalKind:
+    """Return the kind of a `signal` event.
+
+    Raises:
+        InvalidInputError: it is missing or reserved, or is not 1 to 32 of `a-z 0-9 _ -`, beginning
+            with a letter.
+    """
+    if raw is None:
+        raise InvalidInputError("missing_field", "`kind` is missing")
+    if not isinstance(raw, str):
+        raise InvalidInputError("wrong_type", "`kind` is not a string")
+    if not _KIND.match(raw):
+        raise InvalidInputError(
+            "invalid_kind",
+            f"`kind` {raw[:64]!r} is not 1 to 32 of a-z, 0-9, _ and -, beginning with a letter",
+        )
+    if raw in RESERVED_KINDS:
+        raise InvalidInputError("invalid_kind", f"`kind` can't be {raw!r}: use the action {raw!r}")
+    return SignalKind(raw)
+
+
+def parse_scenario_name(raw: str | None, field: str = "scenario") -> str:
+    """Return the name of a scenario.
+
+    Raises:
+        InvalidInputError: it is missing, or is not 1 to 64 of `a-z 0-9 _ -`, beginning with a letter
+            or digit.
+    """
+    if raw is None:
+        raise InvalidInputError("missing_field", f"`{field}` is missing")
+    if not _SCENARIO.fullmatch(raw):
+        raise InvalidInputError(
+            "invalid_scenario",
+            f"`{field}` {raw[:64]!r} is not 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit",
+        )
+    return raw
+
+
+def parse_recommendation_id(raw: str, field: str = "recommendation_id") -> str:
+    """Return the id of a recommendation, as replies carry it.
+
+    Raises:
+        InvalidInputError: it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
+    """
+    if not _RECOMMENDATION_ID.match(raw):
+        raise InvalidInputError(
+            "invalid_recommendation_id",
+            f"`{field}` {raw[:64]!r} is not 1 to 64 of A-Z, a-z, 0-9, _ and -",
+        )
+    return raw
 
 
 def parse_id(field: str, raw: str | int | None) -> str:

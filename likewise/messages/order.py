@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.messages.events import ForgetUser, Like, RetireItem
+from likewise.messages.events import BeyondLikes, ForgetUser, Like, RetireItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ class UserState:
         moment = self._moment(record, known)
         if isinstance(event, ForgetUser):
             self.forget_before(moment)
-        else:
+        elif not isinstance(event, BeyondLikes):
             liked = isinstance(event, Like | RetireItem)
             self.set_item(event.item_id, ItemState(moment, liked))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from likewise.errors import ReplyError
 from likewise.messages.ids import ItemId, UserId
 
-Source = Literal["model", "popular"]
+Source = Literal["model", "popular", "trending", "new"]
 
 
 class Because(msgspec.Struct, frozen=True):
@@ -29,6 +29,17 @@ class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True):
     item_id: ItemId
     score: float
     because: tuple[Because, ...] | None = None
+    fields: dict[str, Any] | None = None
+    """The catalogue fields that the request asked for, as far as the item has them."""
+    pinned: bool = False
+    explored: bool = False
+
+
+class RankedUser(msgspec.Struct, frozen=True):
+    """One user in the answer to `users_for` or `users_like`."""
+
+    user_id: UserId
+    score: float
 
 
 class ModelStamp(msgspec.Struct, frozen=True):
@@ -41,7 +52,7 @@ class ModelStamp(msgspec.Struct, frozen=True):
 class Recommendations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An answer, best item first. `source` says whether it is ranked by the user's likes.
 
-    `popular` means that it could not be: the user has no likes, none that the model knows, or none
+    `trending` and `new` are sources that the request asked for. Otherwise, `popular` means that it could not be: the user has no likes, none that the model knows, or none
     that is related to another item. If the request has `fill` false, `items` is then empty.
     """
 
@@ -50,6 +61,10 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     model: ModelStamp
     user_id: UserId | None = None
     request_id: str | None = None
+    recommendation_id: str = ""
+    """Identifies this answer, for `next_of` and for events that it led to. Servers before 0.2 sent none."""
+    users: tuple[RankedUser, ...] | None = None
+    """The answer to `users_for` and `users_like`; `items` is then empty."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem
+from likewise.messages.events import BeyondLikes, ForgetUser, Like, RestoreItem, RetireItem
 from likewise.messages.ids import ItemId
 from likewise.operations.merging import Merged
 
@@ -73,7 +73,7 @@ class ExpectedState:
             self.unmerged.add(user_id)
         if isinstance(event, ForgetUser):
             self._forget(user_id)
-        else:
+        elif not isinstance(event, BeyondLikes):
             self._set_like(
                 user_id, ItemId(sys.intern(event.item_id)), liked=isinstance(event, Like)
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from likewise.messages.events import ForgetUser, Like, RetireItem
+from likewise.messages.events import BeyondLikes, ForgetUser, Like, RetireItem
 from likewise.messages.ids import ItemId
 from likewise.messages.order import ItemState, Moment, Reach, UserState
 
@@ -44,6 +44,8 @@ class Merged:
         if isinstance(event, ForgetUser):
             self._forgotten = place
             self._latest = {item: one for item, one in self._latest.items() if one[0] > place}
+            return
+        if isinstance(event, BeyondLikes):
             return
         item_id = ItemId(sys.intern(event.item_id))
         if item_id not in self._latest or self._latest[item_id][0] < place:

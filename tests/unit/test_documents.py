@@ -72,9 +72,18 @@ SAID_BY_ASYNCAPI = {
     "ForgetUser": "event",
     "RetireItem": "event",
     "RestoreItem": "event",
+    "Dislike": "event",
+    "Undislike": "event",
+    "Hide": "event",
+    "Unhide": "event",
+    "Signal": "event",
+    "Unsignal": "event",
+    "MergeUsers": "event",
     "RequestForUser": "request",
     "RequestForSession": "request",
     "RequestForSimilarItems": "request",
+    "RequestForUsersOfItem": "request",
+    "RequestForUsersLikeUser": "request",
     "Recommendations": "reply",
     "Error": "error",
     "Announcement": "announcement",
@@ -285,7 +294,7 @@ def _commands() -> set[str]:
 def _codes_in_the_source() -> set[str]:
     """Return the first argument of every error that becomes a reply or a dead letter."""
     # What these refuse costs no event and no request.
-    elsewhere = {"dead_letters.py", "times.py", "written_times.py"}
+    elsewhere = {"codes.py", "dead_letters.py", "times.py", "written_times.py"}
     paths = [
         *(
             path
@@ -294,19 +303,27 @@ def _codes_in_the_source() -> set[str]:
         ),
         *(SOURCE / "serving").glob("*.py"),
     ]
-    calls = [
-        node
-        for path in paths
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    nodes = [
+        node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    given = [
+        node.args[0]
+        for node in nodes
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id in {"InvalidInputError", "ErrorBody"}
     ]
+    # Some functions check several fields, and are called with the code.
+    passed_on = [
+        node
+        for node in nodes
+        if isinstance(node, ast.Constant) and str(node.value).startswith("invalid_")
+    ]
     return {
-        call.args[0].value
-        for call in calls
-        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
-    }
+        node.value
+        for node in [*given, *passed_on]
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    } - {"invalid_reply"}
 
 
 def _fields(schema: dict[str, Any]) -> Iterator[str]:

@@ -27,13 +27,16 @@ from likewise.messages.events import (
     Event,
     ForgetUser,
     Like,
+    MergeUsers,
     RestoreItem,
     RetireItem,
+    Signal,
     Unlike,
+    Unsignal,
     encode_event,
     event_key,
 )
-from likewise.messages.ids import ItemId, UserId
+from likewise.messages.ids import DISLIKE, HIDE, RESERVED_KINDS, ItemId, SignalKind, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,15 +45,24 @@ if TYPE_CHECKING:
 
 ANN, FILM = UserId("u42"), ItemId("i7")
 LIKE = Like(ANN, FILM)
+PAIR = {"user_id": "u42", "item_id": "i7"}
 
 user_ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=64).map(UserId)
 item_ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=64).map(ItemId)
+kinds = st.from_regex(r"\A[a-z][a-z0-9_-]{0,31}\Z").filter(lambda kind: kind not in RESERVED_KINDS)
+signal_kinds = st.sampled_from([DISLIKE, HIDE]) | kinds.map(SignalKind)
+recommendation_ids = st.from_regex(r"\A[A-Za-z0-9_-]{1,64}\Z")
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Like, user_ids, item_ids),
     st.builds(Unlike, user_ids, item_ids),
     st.builds(ForgetUser, user_ids),
     st.builds(RetireItem, item_ids),
     st.builds(RestoreItem, item_ids),
+    st.builds(Signal, user_ids, item_ids, signal_kinds),
+    st.builds(Unsignal, user_ids, item_ids, signal_kinds),
+    st.tuples(user_ids, user_ids)
+    .filter(lambda users: users[0] != users[1])
+    .map(lambda users: MergeUsers(*users)),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -65,7 +77,11 @@ nearly_usual = st.tuples(
     st.fixed_dictionaries(
         {"user_id": user_ids | st.text(max_size=300), "item_id": item_ids | st.integers()},
         optional={
-            "action": st.sampled_from(["like", "unlike", "forget_user", "", None]),
+            "action": st.sampled_from(
+                ["like", "unlike", "forget_user", "signal", "unsignal", "dislike", "", None]
+            ),
+            "kind": st.sampled_from(["buy", "like", "hide", "Buy", "buy\n", "", None, 3]),
+            "recommendation_id": st.sampled_from(["r-1", "r 1", "r-1\n", "x" * 65, "", None, 3]),
             "timestamp": st.integers() | st.floats(allow_nan=False) | st.text() | st.booleans(),
             "version": st.sampled_from([1, 2, 1.0, True, "1"]),
             "specversion": st.sampled_from([None, "1.0"]),
@@ -110,6 +126,18 @@ def test_a_user_and_an_item_are_enough_for_a_like() -> None:
         ({"action": "forget_user", "user_id": "u42", "item_id": "i7"}, ForgetUser(ANN)),
         ({"action": "retire_item", "item_id": "i7"}, RetireItem(FILM)),
         ({"action": "restore_item", "item_id": "i7"}, RestoreItem(FILM)),
+        ({"action": "dislike", **PAIR}, Signal(ANN, FILM, DISLIKE)),
+        ({"action": "undislike", **PAIR}, Unsignal(ANN, FILM, DISLIKE)),
+        ({"action": "hide", **PAIR}, Signal(ANN, FILM, HIDE)),
+        ({"action": "unhide", **PAIR}, Unsignal(ANN, FILM, HIDE)),
+        ({"action": "hide", "kind": "buy", **PAIR}, Signal(ANN, FILM, HIDE)),
+        ({"action": "signal", "kind": "buy", **PAIR}, Signal(ANN, FILM, SignalKind("buy"))),
+        ({"action": "unsignal", "kind": "x-1_", **PAIR}, Unsignal(ANN, FILM, SignalKind("x-1_"))),
+        (
+            {"action": "merge_users", "user_id": "u42", "into": "ada"},
+            MergeUsers(ANN, UserId("ada")),
+        ),
+        ({"action": "merge_users", "user_id": "u42", "into": 7}, MergeUsers(ANN, UserId("7"))),
     ],
 )
 def test_each_action_is_an_event_of_its_own(body: dict[str, object], event: Event) -> None:
@@ -126,6 +154,8 @@ def test_each_action_is_an_event_of_its_own(body: dict[str, object], event: Even
         {"version": 1},
         {"action": None},
         {"type": {"ignored": "without specversion"}, "data": 3},
+        {"kind": {"of": "another system"}, "into": [1]},
+        {"recommendation_id": "01J8Z7-Q4_" + "x" * 54},
     ],
 )
 def test_what_else_the_body_says_changes_nothing(more: dict[str, object]) -> None:
@@ -155,6 +185,21 @@ def test_a_body_of_nulls_is_read_as_fast_as_one_without() -> None:
         b'{"user_id":"u42","item_id":"i7","action":null,"timestamp":null,"version":null}'
     )
     assert _decode_usual_form(record) == LIKE
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**PAIR, "recommendation_id": "01J8Z7Q4"},
+        {**PAIR, "action": "signal", "kind": "buy"},
+        {**PAIR, "action": "unsignal", "kind": "buy", "recommendation_id": None},
+    ],
+)
+def test_likes_and_signals_take_the_fast_path(body: dict[str, object]) -> None:
+    record = ARecord(as_json(body))
+    decoded = _decode_usual_form(record)
+    assert decoded is not None
+    assert decoded == decode_any_form(record)
 
 
 def test_integers_serve_as_ids() -> None:
@@ -204,6 +249,27 @@ def test_an_id_may_have_256_bytes_and_no_more() -> None:
         (b'{"user_id": "u", "item_id": "i", "action": "LIKE"}', "unknown_action"),
         (b'{"user_id": "u", "item_id": "i", "version": 2}', "unsupported_version"),
         (b'{"user_id": "u", "item_id": "i", "version": 0}', "unsupported_version"),
+        (b'{"action": "signal", "user_id": "u", "item_id": "i"}', "missing_field"),
+        (b'{"action": "signal", "kind": "buy", "user_id": "u"}', "missing_field"),
+        (b'{"action": "signal", "kind": 3, "user_id": "u", "item_id": "i"}', "wrong_type"),
+        (b'{"action": "signal", "kind": "Buy", "user_id": "u", "item_id": "i"}', "invalid_kind"),
+        (b'{"action": "signal", "kind": "", "user_id": "u", "item_id": "i"}', "invalid_kind"),
+        (b'{"action": "signal", "kind": "b*", "user_id": "u", "item_id": "i"}', "invalid_kind"),
+        (b'{"action": "signal", "kind": "buy\\n", "user_id": "u", "item_id": "i"}', "invalid_kind"),
+        (b'{"action": "signal", "kind": "hide", "user_id": "u", "item_id": "i"}', "invalid_kind"),
+        (b'{"action": "unsignal", "kind": "like", "user_id": "u", "item_id": "i"}', "invalid_kind"),
+        (b'{"action": "hide", "user_id": "u"}', "missing_field"),
+        (b'{"action": "merge_users", "user_id": "u"}', "missing_field"),
+        (b'{"action": "merge_users", "into": "u"}', "missing_field"),
+        (b'{"action": "merge_users", "user_id": "u", "into": ["v"]}', "wrong_type"),
+        (b'{"action": "merge_users", "user_id": "u", "into": ""}', "invalid_id"),
+        (b'{"action": "merge_users", "user_id": "1", "into": 1}', "invalid_merge"),
+        (b'{"user_id": "u", "item_id": "i", "recommendation_id": ""}', "invalid_recommendation_id"),
+        (
+            b'{"user_id": "u", "item_id": "i", "recommendation_id": "a b"}',
+            "invalid_recommendation_id",
+        ),
+        (b'{"user_id": "u", "item_id": "i", "recommendation_id": 7}', "wrong_type"),
     ],
 )
 def test_an_event_that_breaks_the_contract_is_refused_with_its_reason(
@@ -361,9 +427,9 @@ def test_a_header_without_a_value_is_no_trouble() -> None:
     assert refusal_of(body, headers=headers) == "missing_field"
 
 
-@given(events)
-def test_what_is_encoded_is_decoded_as_it_was(event: Event) -> None:
-    value = encode_event(event, timestamp_ms=1_700_000_000_000)
+@given(events, st.none() | recommendation_ids)
+def test_what_is_encoded_is_decoded_as_it_was(event: Event, recommendation: str | None) -> None:
+    value = encode_event(event, timestamp_ms=1_700_000_000_000, recommendation_id=recommendation)
     assert decode_event(ARecord(value, key=event_key(event))) == event
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from likewise.errors import InvalidInputError
 from likewise.log.ranges import offsets_before, read_between
 from likewise.messages.event_decoding import decode_event
-from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem
+from likewise.messages.events import BeyondLikes, ForgetUser, Like, RestoreItem, RetireItem
 from likewise.messages.positions import Position
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class LikeHistory:
 
     def add(self, event: Event, record: Record) -> None:
         """Take in the next event; its time is when its record came into the log."""
-        if isinstance(event, RetireItem | RestoreItem) or event.user_id not in self.users:
+        if isinstance(event, RetireItem | RestoreItem | BeyondLikes):
+            return
+        if event.user_id not in self.users:
             return
         item_id = None if isinstance(event, ForgetUser) else event.item_id
         position = Position(record.partition, record.offset)
