@@ -96,6 +96,11 @@ METRICS: ServiceMetrics[ConsumerStats] = ServiceMetrics(
         Measure("batches", "Batches of events applied to Redis.", lambda s: s.batches),
         Measure("events_applied", "Events applied to Redis.", lambda s: s.events_applied),
         Measure(
+            "documents_applied",
+            "Items and scenarios applied to Redis; several records of one in a batch count once.",
+            lambda s: s.documents_applied,
+        ),
+        Measure(
             "dead_letters",
             "Events written to the dead-letter topic.",
             lambda s: s.dead_letters,
@@ -119,7 +124,7 @@ METRICS: ServiceMetrics[ConsumerStats] = ServiceMetrics(
         REJOINS,
         Measure(
             "lag",
-            "Events not applied yet, by partition assigned to this consumer.",
+            "Offsets not applied yet, by partition assigned to this consumer: the number for `likes`, `topic/number` for others.",
             lambda s: s.lag,
             label="partition",
             counts=False,

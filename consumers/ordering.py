@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from consumers.batches import Part
+    from consumers.documents import Documents
     from consumers.scattering import Marks, Scattering
     from likewise.messages.ids import UserId
     from likewise.records import TopicPartition
@@ -43,7 +44,12 @@ class Ordering:
         self._store = store
         self._scattering = scattering
 
-    def apply(self, parts: Sequence[Part], advances: Mapping[TopicPartition, Advance]) -> None:
+    def apply(
+        self,
+        parts: Sequence[Part],
+        advances: Mapping[TopicPartition, Advance],
+        documents: Documents | None = None,
+    ) -> None:
         """Apply a batch; see `LikeStore.apply`.
 
         Raises:
@@ -52,7 +58,10 @@ class Ordering:
         """
         while True:
             try:
-                self._store.apply(self._changes(parts, advances), advances)
+                changes = self._changes(parts, advances)
+                if documents is not None:
+                    changes.items, changes.scenarios = documents.items, documents.scenarios
+                self._store.apply(changes, advances)
             except HomesMovedError:
                 self._scattering.invalidate()
             except PositionMovedError:

@@ -1,7 +1,7 @@
 """How far this member's partitions are applied, where they resume, and what to commit.
 
 A position is believed until Redis or the log contradicts it. A partition in doubt has no position:
-nothing of it is applied until `resume` has read its position from Redis and sought it in the log.
+nothing of it is applied until `resume_unknown` has read its position from Redis and sought it in the log.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from consumers.batches import by_partition
 from consumers.epochs import Epochs, truncated
 from consumers.resume_points import recreated, resume_points
 from likewise.errors import PositionMovedError, TransientError, UndeliverableError
+from likewise.log.port import partition_label
 from likewise.service.logs import get_logger
 from likewise.store.port import Advance
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping
 
     from consumers.batches import Batch
     from consumers.resume_points import ResumePoint
@@ -34,12 +35,22 @@ class Positions:
     """The applied positions of the assigned partitions. Not thread-safe."""
 
     def __init__(
-        self, broker: Broker, store: LikeStore, source: Source, *, check_log_every_s: float
+        self,
+        broker: Broker,
+        store: LikeStore,
+        source: Source,
+        topic: str,
+        *,
+        check_log_every_s: float,
     ) -> None:
-        """Know no position yet; `source` must seek before it reads a partition."""
+        """Know no position yet; `source` must seek before it reads a partition.
+
+        `topic` is the one whose partitions `lag` names by their numbers.
+        """
         self._broker = broker
         self._store = store
         self._source = source
+        self._topic = topic
         self._epochs = Epochs(broker, store)
         self._rebalances = 0
         # Redis holds the same, or refuses our batch.
@@ -81,17 +92,17 @@ class Positions:
         return batch
 
     def unknown(self) -> list[TopicPartition]:
-        """Return the assigned partitions without a position, for `resume`."""
+        """Return the assigned partitions without a position, for `resume_unknown`."""
         return sorted(self._source.assignment() - self._applied.keys())
 
-    def resume(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, ResumePoint]:
-        """Seek the partitions' resume points, and return them; some may be left for a later call.
+    def resume_unknown(self) -> dict[TopicPartition, ResumePoint]:
+        """Seek the resume points of `unknown`, and return them; some may be left for a later call.
 
         Raises:
             TransientError: a server cannot be reached, or the topic was just deleted.
         """
         try:
-            points = resume_points(self._broker, self._store, partitions)
+            points = resume_points(self._broker, self._store, self.unknown())
         except UndeliverableError as gone:
             raise TransientError(str(gone)).of("kafka") from gone
         self._epochs.forget(points)
@@ -169,10 +180,13 @@ class Positions:
             self._uncommitted = {}
 
     def lag(self) -> dict[str, int]:
-        """Return the events left in each partition, by the end that the last poll reported."""
+        """Return the offsets left in each partition, by the end that the last poll reported.
+
+        Of a compacted topic, fewer records than that may be left.
+        """
         ends = self._source.known_ends()
         return {
-            str(at.partition): max(ends[at] - applied, 0)
+            partition_label(at, self._topic): max(ends[at] - applied, 0)
             for at, applied in self._applied.items()
             if at in ends
         }

@@ -58,7 +58,7 @@ _EXPIRED = LogBreak(
 def resume_points(
     broker: Broker, store: LikeStore, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, ResumePoint]:
-    """Return where to resume partitions of one topic, and store those positions.
+    """Return where to resume the partitions, and store those positions.
 
     A partition whose position another member moves meanwhile is left out. The log's id is noted
     after the position: after a crash in between, the log is read again from its beginning.
@@ -66,7 +66,7 @@ def resume_points(
     Raises:
         TransientError: a server cannot be reached.
     """
-    log = broker.log_id(partitions[0].topic)
+    logs_now = _logs(broker, partitions)
     positions, logs = store.positions(partitions), store.logs(partitions)
     beginnings, ends = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
     same_up_to = ends_of_applied(broker, store, partitions)
@@ -76,7 +76,7 @@ def resume_points(
             position,
             beginnings[partition],
             ends[partition],
-            is_recreated=None not in (log, noted) and log != noted,
+            is_recreated=noted is not None and logs_now.get(partition.topic, noted) != noted,
             same_up_to=same_up_to.get(partition),
         )
         if point.offset != position:
@@ -85,25 +85,30 @@ def resume_points(
             except PositionMovedError:
                 continue
         points[partition] = point
-    if log is not None:
-        noted_before = dict(zip(partitions, logs, strict=True))
-        store.note_logs(log, [p for p in points if noted_before[p] != log])
+    noted_before = dict(zip(partitions, logs, strict=True))
+    for topic, log in logs_now.items():
+        store.note_logs(log, [p for p in points if p.topic == topic and noted_before[p] != log])
     return points
 
 
 def recreated(
     broker: Broker, store: LikeStore, partitions: Sequence[TopicPartition]
 ) -> list[TopicPartition]:
-    """Return the partitions of one topic whose log is not the one that was applied.
+    """Return the partitions whose log is not the one that was applied.
 
     Raises:
         TransientError: a server cannot be reached.
     """
-    log = broker.log_id(partitions[0].topic) if partitions else None
-    if log is None:
-        return []
-    noted = zip(partitions, store.logs(partitions), strict=True)
-    return [partition for partition, applied_log in noted if applied_log != log]
+    logs = _logs(broker, partitions)
+    with_id = [partition for partition in partitions if partition.topic in logs]
+    noted = zip(with_id, store.logs(with_id), strict=True)
+    return [partition for partition, log in noted if log != logs[partition.topic]]
+
+
+def _logs(broker: Broker, partitions: Sequence[TopicPartition]) -> dict[str, str]:
+    """Return the ids of the partitions' logs by topic, of those that have one."""
+    found = {topic: broker.log_id(topic) for topic in {one.topic for one in partitions}}
+    return {topic: log for topic, log in found.items() if log is not None}
 
 
 def choose_resume_point(

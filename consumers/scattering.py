@@ -135,7 +135,11 @@ class Scattering:
         )
 
     def _search_backlog(self, advances: Mapping[TopicPartition, Advance]) -> dict[UserId, int]:
-        start = {one: max(step.next, self._searched.get(one, 0)) for one, step in advances.items()}
+        start = {
+            one: max(step.next, self._searched.get(one, 0))
+            for one, step in advances.items()
+            if one.topic == self._topic
+        }
         ends = self._broker.end_offsets(start)
         start = {one: at for one, at in start.items() if at < ends[one]}
         floors_ms = floors_ahead(self._broker, start, ends, self.homes(), self._while_reading)

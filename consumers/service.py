@@ -14,6 +14,7 @@ from likewise.errors import SettingsError
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
 from likewise.service.loop import log_retry
+from likewise.service.topic_creation import create_topics
 
 if TYPE_CHECKING:
     import threading
@@ -47,9 +48,11 @@ def run_consumer(
 
     def start(sampler: Sampler | None) -> ConsumerWorker:
         if settings.kafka.create_topics:
-            broker.ensure_topics(topics.specs(settings.kafka.partitions))
+            create_topics(broker, topics, settings.kafka.partitions)
         _require_topics(broker, [topics.likes, topics.dead_letters])
         warn_of_retention(broker, topics.likes)
+        for topic in topics.catalogue:
+            warn_of_retention(broker, topic, compacted=True)
         return ConsumerWorker(settings, broker, store, stop, stats=stats, sampler=sampler)
 
     with _sampling(settings, store, stats) as sampler:

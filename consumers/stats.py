@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consumers.batches import Batch, Decoded
+    from consumers.documents import Documents
     from consumers.prequential.stats import QualityStats
 
 
@@ -23,6 +24,8 @@ class ConsumerStats(MemberStats):
     """What a consumer has done so far. Only the worker writes; any thread may read."""
 
     events_applied: int = 0
+    documents_applied: int = 0
+    """Items and scenarios, each once per batch."""
     log_breaks: Counter[str] = field(
         default_factory=lambda: Counter(remade=0, retention=0, truncated=0)
     )
@@ -36,12 +39,13 @@ class ConsumerStats(MemberStats):
     quality: QualityStats | None = None
     """How well the current model predicts likes; None while that is not measured."""
 
-    def count(self, batch: Batch, decoded: Decoded) -> None:
+    def count(self, batch: Batch, decoded: Decoded, documents: Documents) -> None:
         """Count a batch of at least one record that was applied just now."""
         self.on_batch(sum(map(len, batch.values())))
         if (since_ms := oldest_ms(batch)) > 0:
             self.on_delay_s(max(time.time() - since_ms / 1000, 0.0))
         self.batches += 1
         self.events_applied += decoded.event_count
-        self.dead_letters += len(decoded.dead_letters)
+        self.documents_applied += len(documents.items) + len(documents.scenarios)
+        self.dead_letters += len(decoded.dead_letters) + len(documents.dead_letters)
         self.unclear_times += len(decoded.unclear_times)

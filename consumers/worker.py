@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from consumers.batches import decode
 from consumers.dead_letters import DeadLetters
+from consumers.documents import applied_topics, split
 from consumers.ordering import Ordering
 from consumers.positions import Positions
 from consumers.scattering import Scattering
@@ -71,18 +72,21 @@ class ConsumerWorker:
         self._sampler = sampler
         self._log = get_logger()
         self._topics = topics = Topics(settings.kafka.topic_prefix)
+        applied = applied_topics(broker, topics)
         self._source = broker.source(
             self._settings.group,
-            [topics.likes],
+            applied,
             max_records=self._settings.max_records,
             seek_first=True,
         )
         patience_s = settings.kafka.group_patience_s if patience_s is None else patience_s
-        detector = StallDetector(broker, topics.likes, store.positions, patience_s=patience_s)
+        detector = StallDetector(broker, applied, store.positions, patience_s=patience_s)
         watch = StoreWatch(store, self.stats.keeping)
         self._member = GroupMember(self._source, detector, watch, self.stats, stop)
         self._retry = self._member.retry
-        self._positions = Positions(broker, store, self._source, check_log_every_s=patience_s / 4)
+        self._positions = Positions(
+            broker, store, self._source, topics.likes, check_log_every_s=patience_s / 4
+        )
         scattering = Scattering(
             broker,
             store,
@@ -133,7 +137,7 @@ class ConsumerWorker:
         self._resume_unknown()
         self._member.beat()
         self.stats.lag = self._positions.lag()
-        self.stats.held_back = held_back(self._source)
+        self.stats.held_back = held_back(self._source, self._topics.likes)
         if not reached or self._positions.commit_is_due:
             self._positions.commit()
         try:
@@ -147,9 +151,9 @@ class ConsumerWorker:
 
     def _resume_unknown(self) -> None:
         """Resume partitions that are new to us or in doubt."""
-        if not (partitions := self._positions.unknown()):
+        if not self._positions.unknown():
             return
-        points = self._retry(lambda: self._positions.resume(partitions))
+        points = self._retry(self._positions.resume_unknown)
         starts = {partition: point.offset for partition, point in points.items()}
         self._dead_letters.start(starts)
         for partition, point in points.items():
@@ -165,15 +169,16 @@ class ConsumerWorker:
     def _process(self, batch: Batch, reached: dict[TopicPartition, int]) -> None:
         if self._retry(lambda: self._positions.doubt_truncated(batch)):
             return
-        decoded = decode(batch)
-        self._dead_letters.send(decoded.dead_letters)
-        probes = self._probes_of(decoded, batch)
+        events, documents = split(batch, self._topics)
+        decoded = decode(events)
+        self._dead_letters.send([*decoded.dead_letters, *documents.dead_letters])
+        probes = self._probes_of(decoded, events)
         advances = self._positions.advances(reached)
-        self._retry(lambda: self._ordering.apply(decoded.parts, advances))
+        self._retry(lambda: self._ordering.apply(decoded.parts, advances, documents))
         self._positions.move(reached)
         if batch:
             self.stats.lag = self._positions.lag()
-            self.stats.count(batch, decoded)
+            self.stats.count(batch, decoded, documents)
         if self._sampler is not None:
             self._sampler.submit(probes)
 

@@ -19,6 +19,7 @@ from indexer.worker import Indexer, IndexerStats, time_of_day_ms
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
 from likewise.service.loop import log_retry
+from likewise.service.topic_creation import create_topics
 
 if TYPE_CHECKING:
     import threading
@@ -141,7 +142,7 @@ def building(settings: ModelSettings) -> Build:
 def _sink(settings: Settings, broker: Broker) -> Sink:
     if settings.kafka.create_topics:
         topics = Topics(settings.kafka.topic_prefix)
-        broker.ensure_topics(topics.specs(settings.kafka.partitions))
+        create_topics(broker, topics, settings.kafka.partitions)
     return broker.sink()
 
 

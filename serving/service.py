@@ -116,5 +116,5 @@ def _stall_detector(settings: Settings, broker: Broker, topics: Topics) -> Stall
         return [committed[partition] for partition in partitions]
 
     return StallDetector(
-        broker, topics.requests, reached, patience_s=settings.kafka.group_patience_s
+        broker, (topics.requests,), reached, patience_s=settings.kafka.group_patience_s
     )

@@ -206,4 +206,4 @@ class ServingWorker:
     def _commit(self, *, at_once: bool = False) -> None:
         self._commits.commit(at_once=at_once)
         self.stats.lag = self._commits.lag()
-        self.stats.held_back = held_back(self._ports.source)
+        self.stats.held_back = held_back(self._ports.source, self._topics.requests)

@@ -138,7 +138,7 @@ class Rig:
         stats = ServingStats()
         detector = StallDetector(
             self.broker,
-            self.topics.requests,
+            (self.topics.requests,),
             lambda asked: self.broker.committed(self.settings.group, asked).values(),
             patience_s=self.patience_s,
         )

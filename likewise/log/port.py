@@ -254,7 +254,13 @@ class Broker(Protocol):
         """Disconnect what answers questions; sources, readers and sinks stay open."""
 
 
-def held_back(source: Source) -> dict[str, int]:
-    """Return `Source.held_back` by partition number, with 0 for the others, for monitoring."""
+def held_back(source: Source, topic: str) -> dict[str, int]:
+    """Return `Source.held_back` by `partition_label`, with 0 for the others, for monitoring."""
     held = source.held_back()
-    return {str(at.partition): held.get(at, 0) for at in source.assignment()}
+    return {partition_label(at, topic): held.get(at, 0) for at in source.assignment()}
+
+
+def partition_label(partition: TopicPartition, topic: str) -> str:
+    """Return the number of a partition of `topic`, or `other/number` of another topic."""
+    number = str(partition.partition)
+    return number if partition.topic == topic else f"{partition.topic}/{number}"

@@ -66,9 +66,9 @@ class Topics(NamedTuple):
         return f"{self.prefix}{_SCENARIOS}"
 
     @property
-    def applied(self) -> tuple[str, str, str]:
-        """The topics that consumers apply to the store: `likes`, `items`, `scenarios`."""
-        return self.likes, self.items, self.scenarios
+    def catalogue(self) -> tuple[str, str]:
+        """The topics `items` and `scenarios`, which a deployment may lack."""
+        return self.items, self.scenarios
 
     def may_be_replied_to(self, topic: str) -> bool:
         """Whether a request may name this reply topic: legal, not internal, not a deployment's.

@@ -119,8 +119,7 @@ class GroupMember:
             return
         get_logger().error(
             "partitions have stopped making progress; rejoining the group",
-            topic=stalled[0].topic,
-            partitions=[partition.partition for partition in stalled],
+            partitions=[f"{topic}/{number}" for topic, number in stalled],
         )
         self._stats.rejoins += 1
         self.retry(self._source.rejoin)

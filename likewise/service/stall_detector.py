@@ -43,7 +43,7 @@ class StallDetector:
     def __init__(
         self,
         broker: Broker,
-        topic: str,
+        topics: tuple[str, ...],
         reached: Callable[[list[TopicPartition]], Iterable[int | None]],
         *,
         patience_s: float,
@@ -57,7 +57,7 @@ class StallDetector:
         all members act at once. The time doubles after each stall, until nothing is stalled.
         """
         self._broker = broker
-        self._topic = topic
+        self._topics = topics
         self._reached = reached
         self._patience_s = patience_s
         self._rng = rng or random.Random()
@@ -95,7 +95,8 @@ class StallDetector:
 
     def _look(self) -> None:
         """Note since when each partition rests: it has not moved, and is not at its end."""
-        ends = self._broker.least_ends(self._broker.partitions(self._topic))
+        partitions = [one for topic in self._topics for one in self._broker.partitions(topic)]
+        ends = self._broker.least_ends(partitions)
         now_s = self._clock_s()
         before, self._rests = self._rests, {}
         for (partition, end), at in zip(ends.items(), self._reached([*ends]), strict=True):

@@ -99,3 +99,17 @@ def test_a_topic_with_retention_is_warned_of_and_one_that_we_create_keeps_everyt
     warn_of_retention(broker, "old.likes")
     said = capsys.readouterr()
     assert "retention.ms=-1" in said.out + said.err
+
+
+def test_a_topic_of_the_catalogue_has_to_be_compacted_or_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broker = MemoryBroker()
+    broker.ensure_topics([TopicSpec("auto.items", 1, {"retention.ms": "604800000"})])
+    broker.ensure_topics(Topics().specs(1))
+    warn_of_retention(broker, "items", compacted=True)
+    warn_of_retention(broker, "there is none", compacted=True)
+    assert capsys.readouterr() == ("", "")
+    warn_of_retention(broker, "auto.items", compacted=True)
+    said = capsys.readouterr()
+    assert "cleanup.policy=compact" in said.out + said.err

@@ -83,7 +83,7 @@ def member_of(broker: MemoryBroker, store: MemoryStore) -> tuple[GroupMember, Me
     source.keep_alive()
     detector = StallDetector(
         broker,
-        "likes",
+        ("likes",),
         store.positions,
         patience_s=1.0,
         clock_s=partial(next, itertools.count(0.0)),

@@ -35,7 +35,7 @@ class Scene:
         self.sink = self.broker.sink()
         self.stall_detector = StallDetector(
             self.broker,
-            "likes",
+            ("likes",),
             self._reached,
             patience_s=PATIENCE_S,
             rng=random.Random(1),

@@ -1,0 +1,70 @@
+"""Records of the topics `items` and `scenarios`: the newest document of each replaces the one before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.errors import InvalidInputError
+from likewise.messages.dead_letters import DeadLetter
+from likewise.messages.items import CatalogueItem, decode_item, encode_item
+from likewise.messages.scenarios import Scenario, decode_scenario, encode_scenario
+from likewise.service.logs import get_logger
+
+if TYPE_CHECKING:
+    from consumers.batches import Batch
+    from likewise.log.port import Broker
+    from likewise.log.topics import Topics
+    from likewise.messages.ids import ItemId
+    from likewise.records import Record
+
+
+class Documents(NamedTuple):
+    """The decoded documents of a batch, as the store holds them; None removes one."""
+
+    items: dict[ItemId, bytes | None]
+    scenarios: dict[str, bytes | None]
+    dead_letters: list[DeadLetter]
+
+
+def applied_topics(broker: Broker, topics: Topics) -> tuple[str, ...]:
+    """Return the topics to read: `likes`, and those of the catalogue that exist.
+
+    Raises:
+        TransientError: the broker cannot be reached.
+    """
+    missing = [name for name in topics.catalogue if not broker.partitions(name)]
+    if missing:
+        get_logger().warning(
+            "topics of the catalogue do not exist; create them and restart the consumers to use them",
+            topics=missing,
+        )
+    return (topics.likes, *(name for name in topics.catalogue if name not in missing))
+
+
+def split(batch: Batch, topics: Topics) -> tuple[Batch, Documents]:
+    """Return the records of the likes topic, and the decoded documents of the other topics."""
+    documents = Documents({}, {}, [])
+    others = [partition for partition in batch if partition.topic != topics.likes]
+    if not others:
+        return batch, documents
+    for partition in others:
+        put = _put_item if partition.topic == topics.items else _put_scenario
+        for record in batch[partition]:
+            try:
+                put(documents, record)
+            except InvalidInputError as reason:
+                documents.dead_letters.append(DeadLetter.of(record, reason))
+    events = {one: records for one, records in batch.items() if one.topic == topics.likes}
+    return events, documents
+
+
+def _put_item(documents: Documents, record: Record) -> None:
+    item = decode_item(record)
+    stored = encode_item(item) if isinstance(item, CatalogueItem) else None
+    documents.items[item.item_id] = stored
+
+
+def _put_scenario(documents: Documents, record: Record) -> None:
+    scenario = decode_scenario(record)
+    stored = encode_scenario(scenario) if isinstance(scenario, Scenario) else None
+    documents.scenarios[scenario.name] = stored

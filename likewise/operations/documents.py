@@ -1,0 +1,93 @@
+"""Items and scenarios in the log and in the store, in one form: a name and its document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from likewise.messages.ids import ItemId
+from likewise.messages.items import CatalogueItem, decode_item, decode_stored_item, encode_item
+from likewise.messages.scenarios import Scenario, decode_scenario, encode_scenario
+from likewise.store.port import Changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from likewise.records import Record
+    from likewise.store.port import LikeStore
+
+
+class Documents(Protocol):
+    """The documents of one topic."""
+
+    topic: str
+
+    def decode(self, record: Record) -> tuple[str, bytes | None]:
+        """Return the name and what the store should hold; None if the record removes it.
+
+        Raises:
+            InvalidInputError: the record breaks the wire contract.
+        """
+
+    def all_stored(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and document of everything in the store."""
+
+    def stored(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Return the stored documents of these names; others are left out."""
+
+    def changes(self, documents: Mapping[str, bytes | None]) -> Changes:
+        """Return the changes that write these documents."""
+
+
+class Items:
+    """The documents of the topic `items`; the name is the item id."""
+
+    def __init__(self, topic: str, store: LikeStore) -> None:
+        self.topic = topic
+        self._store = store
+
+    def decode(self, record: Record) -> tuple[str, bytes | None]:
+        """See `Documents.decode`."""
+        item = decode_item(record)
+        return item.item_id, encode_item(item) if isinstance(item, CatalogueItem) else None
+
+    def all_stored(self) -> Iterator[tuple[str, bytes]]:
+        """See `Documents.all_stored`."""
+        for chunk in self._store.catalogue_items():
+            for stored in chunk:
+                yield decode_stored_item(stored).item_id, stored
+
+    def stored(self, names: Iterable[str]) -> dict[str, bytes]:
+        """See `Documents.stored`."""
+        items = [ItemId(name) for name in names]
+        found = zip(items, self._store.catalogue_get(items), strict=True)
+        return {item_id: stored for item_id, stored in found if stored is not None}
+
+    def changes(self, documents: Mapping[str, bytes | None]) -> Changes:
+        """See `Documents.changes`."""
+        return Changes(items={ItemId(name): document for name, document in documents.items()})
+
+
+class Scenarios:
+    """The documents of the topic `scenarios`."""
+
+    def __init__(self, topic: str, store: LikeStore) -> None:
+        self.topic = topic
+        self._store = store
+
+    def decode(self, record: Record) -> tuple[str, bytes | None]:
+        """See `Documents.decode`."""
+        scenario = decode_scenario(record)
+        return scenario.name, encode_scenario(scenario) if isinstance(scenario, Scenario) else None
+
+    def all_stored(self) -> Iterator[tuple[str, bytes]]:
+        """See `Documents.all_stored`."""
+        yield from self._store.scenarios().items()
+
+    def stored(self, names: Iterable[str]) -> dict[str, bytes]:
+        """See `Documents.stored`."""
+        found = self._store.scenarios()
+        return {name: found[name] for name in names if name in found}
+
+    def changes(self, documents: Mapping[str, bytes | None]) -> Changes:
+        """See `Documents.changes`."""
+        return Changes(scenarios=dict(documents))
