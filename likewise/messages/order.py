@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.messages.events import BeyondLikes, ForgetUser, Like, RetireItem
+from likewise.messages.events import ForgetUser, Like, MergeUsers, RetireItem, Signal, Unsignal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from likewise.messages.events import Event
-    from likewise.messages.ids import ItemId
+    from likewise.messages.ids import ItemId, SignalKind, UserId
     from likewise.records import Record
 
 
@@ -32,6 +32,10 @@ class Moment(NamedTuple):
     time_ms: int
     partition: int
     offset: int
+
+
+BEGINNING = Moment(0, 0, 0)
+"""Not after any event."""
 
 
 class ItemState(NamedTuple):
@@ -48,6 +52,14 @@ class Reach(NamedTuple):
     offset: int
 
 
+class Merged(NamedTuple):
+    """That everything of a guest between two moments belongs to an account now."""
+
+    since: Moment
+    moment: Moment
+    into: UserId
+
+
 @dataclass(slots=True)
 class UserState:
     """The latest state of each item for one user, and the latest `forget_user`.
@@ -57,41 +69,72 @@ class UserState:
     """
 
     forget: Moment | None = None
+    """When everything before was erased, or moved to another user."""
+    merged: Merged | None = None
+    """Where everything before `forget` was moved to; None if it was erased."""
     items: dict[ItemId, ItemState] = field(default_factory=dict)
+    signals: dict[SignalKind, dict[ItemId, ItemState]] = field(default_factory=dict)
+    """By kind, the same as `items` are for likes."""
     reach: dict[int, Reach] = field(default_factory=dict)
     """By partition, of the events that were added."""
+    forgotten_before: Moment | None = None
+    """The `forget` of an earlier state of this user, which the states of new kinds need, too."""
 
     def add(self, event: Event, record: Record, known: Mapping[int, Reach]) -> None:
         """Add the next event of a partition; `known` is the reach of the events before these."""
-        moment = self._moment(record, known)
-        if isinstance(event, ForgetUser):
-            self.forget_before(moment)
-        elif not isinstance(event, BeyondLikes):
-            liked = isinstance(event, Like | RetireItem)
-            self.set_item(event.item_id, ItemState(moment, liked))
+        self.add_at(self.moment(record, known), event)
 
-    def set_item(self, item_id: ItemId, state: ItemState) -> bool:
-        """Set the item's state and return True; return False if a later state is known."""
-        if self.forget is not None and state.moment <= self.forget:
-            return False
-        known = self.items.get(item_id)
-        if known is not None and state.moment <= known.moment:
-            return False
-        self.items[item_id] = state
-        return True
+    def add_at(self, moment: Moment, event: Event) -> None:
+        """Add an event of this moment; of `merge_users`, what it means for the guest."""
+        match event:
+            case ForgetUser():
+                self.forget_before(moment)
+            case MergeUsers():
+                since = self.forget or self.forgotten_before or BEGINNING
+                self.forget_before(moment, Merged(since, moment, event.into))
+            case Signal() | Unsignal():
+                of_kind = self.signals.setdefault(event.kind, {})
+                self._set(of_kind, event.item_id, ItemState(moment, isinstance(event, Signal)))
+            case _:
+                liked = isinstance(event, Like | RetireItem)
+                self.set_item(event.item_id, ItemState(moment, liked))
 
-    def forget_before(self, moment: Moment) -> bool:
-        """Drop all older states and return True; return False if a later `forget_user` is known."""
-        if self.forget is not None and moment <= self.forget:
-            return False
-        self.forget = moment
-        self.items = {item: state for item, state in self.items.items() if state.moment > moment}
-        return True
-
-    def _moment(self, record: Record, known: Mapping[int, Reach]) -> Moment:
+    def moment(self, record: Record, known: Mapping[int, Reach]) -> Moment:
+        """Return the moment of the next event of a partition, and note that it was reached."""
         time_ms = moment_ms(record, self.reach.get(record.partition, known.get(record.partition)))
         self.reach[record.partition] = Reach(time_ms, record.offset)
         return Moment(time_ms, record.partition, record.offset)
+
+    def set_item(self, item_id: ItemId, state: ItemState) -> bool:
+        """Set the item's state and return True; return False if a later state is known."""
+        return self._set(self.items, item_id, state)
+
+    def forget_before(self, moment: Moment, merged: Merged | None = None) -> bool:
+        """Drop all older states and return True; return False if a later `forget_user` is known."""
+        if self.forget is not None and moment <= self.forget:
+            return False
+        self.forget, self.merged = moment, merged
+        self.items = _after(moment, self.items)
+        self.signals = {kind: _after(moment, items) for kind, items in self.signals.items()}
+        return True
+
+    def of_kinds(self, forgotten: Iterable[SignalKind]) -> dict[SignalKind, UserState]:
+        """Return the state of each kind of signal as that of likes; of those to forget, too."""
+        forget = self.forget or self.forgotten_before
+        erased = () if self.forget is None else forgotten
+        return {
+            kind: UserState(forget=forget, items=self.signals.get(kind, {}))
+            for kind in {*self.signals, *erased}
+        }
+
+    def _set(self, items: dict[ItemId, ItemState], item_id: ItemId, state: ItemState) -> bool:
+        if self.forget is not None and state.moment <= self.forget:
+            return False
+        known = items.get(item_id)
+        if known is not None and state.moment <= known.moment:
+            return False
+        items[item_id] = state
+        return True
 
 
 def moment_ms(record: Record, reach: Reach | None) -> int:
@@ -101,3 +144,7 @@ def moment_ms(record: Record, reach: Reach | None) -> int:
     if reach is None or reach.offset >= record.offset:
         return time_ms
     return max(time_ms, reach.time_ms)
+
+
+def _after(moment: Moment, items: Mapping[ItemId, ItemState]) -> dict[ItemId, ItemState]:
+    return {item: state for item, state in items.items() if state.moment > moment}

@@ -6,11 +6,15 @@ import binascii
 import re
 from functools import cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.messages.ids import ItemId, UserId
+from likewise.messages.ids import DISLIKE, HIDE, ItemId, SignalKind, UserId
 from likewise.store.shown_port import Viewer
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_NOBODY = UserId("")
 _SLOTS = 16_384
 _ITEM_BUCKETS = 1_024
 
@@ -32,12 +36,38 @@ class Keys(NamedTuple):
     @property
     def likes_pattern(self) -> str:
         """Glob pattern that matches every user's set, and nothing else."""
-        literal = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix)
-        return f"{literal}likes:*"
+        return f"{_literal(self.likes(_NOBODY))}*"
 
-    def user_of(self, key: str) -> UserId:
-        """Return the user whose likes are under the key."""
-        return UserId(key.removeprefix(f"{self.prefix}likes:"))
+    def user_of(self, key: str, kind: SignalKind | None = None) -> UserId:
+        """Return the user whose likes, or signals of a kind, are under the key."""
+        return UserId(
+            key[len(self.likes(_NOBODY) if kind is None else self.signals(kind, _NOBODY)) :]
+        )
+
+    def signals(self, kind: SignalKind, user_id: UserId) -> str:
+        """SET of the item ids for which the user's signal of this kind holds."""
+        if kind == DISLIKE:
+            return f"{self.prefix}dislikes:{user_id}"
+        if kind == HIDE:
+            return f"{self.prefix}hidden:{user_id}"
+        return f"{self.prefix}signals:{kind}:{user_id}"
+
+    def signals_pattern(self, kind: SignalKind) -> str:
+        """Glob pattern that matches every user's set of this kind, and nothing else."""
+        return f"{_literal(self.signals(kind, _NOBODY))}*"
+
+    @property
+    def kinds(self) -> str:
+        """SET of the kinds of signals that were ever used."""
+        return f"{self.prefix}likewise:kinds"
+
+    def of_user(self, user_id: UserId, kinds: Iterable[SignalKind]) -> list[str]:
+        """Return every key that holds something about the user, given the kinds of signals in use.
+
+        The times of a scattered user are not among them: their names and values do not show the user.
+        """
+        signals = (self.signals(kind, user_id) for kind in kinds)
+        return [self.likes(user_id), *signals, *self.shown_to(user_id)]
 
     def position(self, topic: str, partition: int) -> str:
         """STRING: the offset of the first event of the partition that is not applied yet."""
@@ -142,6 +172,11 @@ class Keys(NamedTuple):
     def lease(self, name: str) -> str:
         """STRING with a time to live: who holds the named lease."""
         return f"{self.prefix}likewise:lease:{name}"
+
+
+def _literal(text: str) -> str:
+    """Return a glob pattern that matches the text only."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", text)
 
 
 def hashed(text: str) -> str:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from likewise.store.catalogue_port import CatalogueStore
 from likewise.store.recent_port import RecentStore
 from likewise.store.shown_port import ShownStore
+from likewise.store.signals_port import SetChange, SignalStore
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from likewise.messages.ids import ItemId, UserId
-    from likewise.messages.order import Reach, UserState
+    from likewise.messages.ids import ItemId, SignalKind, UserId
+    from likewise.messages.order import Merged, Moment, Reach, UserState
     from likewise.records import TopicPartition
     from likewise.settings import Partitioner
     from likewise.store.recent_port import NewItemChanges
+    from likewise.store.signals_port import SignalsOfUser
 
 
 @dataclass(slots=True)
@@ -33,6 +35,14 @@ class UserChange:
     forget: bool = False
     add: set[ItemId] = field(default_factory=set)
     remove: set[ItemId] = field(default_factory=set)
+    signals: dict[SignalKind, SetChange] | None = None
+    """By kind; None without signals, which is most often."""
+
+    def signal(self, kind: SignalKind) -> SetChange:
+        """Return the change of the user's signals of this kind, to be added to."""
+        if self.signals is None:
+            self.signals = {}
+        return self.signals.setdefault(kind, SetChange())
 
 
 class Homes(NamedTuple):
@@ -52,12 +62,15 @@ class Scattered(NamedTuple):
 
     The store keeps the times of events from `floor_ms` on. `complete` is False until they include
     those of the events that were applied before the user was marked. `reach` has the requested
-    partitions, as far as they are known.
+    partitions, as far as they are known. `forgotten` is the moment of the latest `forget_user` or
+    `merge_users` of this user; `merged` describes it if it is the latter.
     """
 
     floor_ms: int
     complete: bool
     reach: dict[int, Reach]
+    forgotten: Moment | None = None
+    merged: Merged | None = None
 
 
 class History(NamedTuple):
@@ -65,6 +78,8 @@ class History(NamedTuple):
 
     floor_ms: int
     state: UserState
+    forgotten_kinds: frozenset[SignalKind] = frozenset()
+    """See `Changes`."""
 
 
 @dataclass(slots=True)
@@ -78,6 +93,10 @@ class Changes:
     """States of users whose events have times. An item changes unless the store has a later state."""
     catalogue: UserState | None = None
     """The retired items, whose events always have times; "liked" means retired here."""
+    kinds: set[SignalKind] = field(default_factory=set)
+    """The kinds of all signals in these changes."""
+    forgotten_kinds: frozenset[SignalKind] = frozenset()
+    """The kinds that are erased with a user who is forgotten."""
     items: dict[ItemId, bytes | None] = field(default_factory=dict)
     """Documents of the catalogue as they are stored; None removes one."""
     scenarios: dict[str, bytes | None] = field(default_factory=dict)
@@ -97,13 +116,16 @@ class Lookup(NamedTuple):
     """What one batch of requests needs, read in one round trip.
 
     `positions` were read before `likes`, so a like below a position is in the sets. `likes` is
-    aligned with the requested users, each item once; empty for a user without likes.
+    aligned with the requested users, each item once; empty for a user without likes. `signals` is
+    aligned, too, if kinds were requested; else it is empty. `kinds` are all that were ever used.
     """
 
     positions: list[int | None]
     likes: Sequence[Collection[ItemId]]
     retired_version: int
     model_announcement: bytes | None
+    kinds: frozenset[SignalKind] = frozenset()
+    signals: Sequence[SignalsOfUser] = ()
 
 
 class Eviction(NamedTuple):
@@ -113,7 +135,7 @@ class Eviction(NamedTuple):
     evicted_keys: int
 
 
-class LikeStore(CatalogueStore, RecentStore, ShownStore, Protocol):
+class LikeStore(CatalogueStore, RecentStore, ShownStore, SignalStore, Protocol):
     """Likes per user, the catalogue, applied positions, the current model. Thread-safe.
 
     Every method raises `TransientError` when the store cannot be reached, is loading, out of
@@ -176,8 +198,13 @@ class LikeStore(CatalogueStore, RecentStore, ShownStore, Protocol):
     def liked_items(self, users: Sequence[UserId]) -> Sequence[Collection[ItemId]]:
         """Return the same as `likes`, each item once but not in sets: cheaper for many users."""
 
-    def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
-        """Return what a batch of requests needs, in one round trip."""
+    def lookup(
+        self,
+        users: Sequence[UserId],
+        partitions: Sequence[TopicPartition],
+        kinds: Collection[SignalKind] = (),
+    ) -> Lookup:
+        """Return what a batch of requests needs, with signals of these kinds, in one round trip."""
 
     def retired(self) -> tuple[int, set[ItemId]]:
         """Return the retired items and their version (read first, so never newer than them).

@@ -16,19 +16,20 @@ from likewise.store.port import Eviction, Homes, Lookup, Scattered
 from likewise.testing.memory_catalogue import MemoryCatalogue
 from likewise.testing.memory_recent import MemoryRecent
 from likewise.testing.memory_shown import MemoryShown
+from likewise.testing.memory_signals import MemorySignals, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from likewise.errors import LikewiseError
-    from likewise.messages.ids import ItemId, UserId
+    from likewise.messages.ids import ItemId, SignalKind, UserId
     from likewise.messages.order import Reach
     from likewise.records import TopicPartition
     from likewise.settings import Partitioner
     from likewise.store.port import Advance, Changes, History, UserChange
 
 
-class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
+class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
     """A store in memory that passes the contract suite of the real one.
 
     While `failure` is set every call raises it, as if the server were unavailable.
@@ -60,6 +61,7 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
         self._flush_catalogue()
         self._flush_recent()
         self._flush_shown()
+        self._flush_signals()
 
     def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
         """See `LikeStore.positions`."""
@@ -96,8 +98,11 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
                 raise HomesMovedError("users were marked as scattered meanwhile")
             for user_id, change in changes.users.items():
                 self._apply_to_user(user_id, change)
+                self._apply_signals(user_id, change, changes.forgotten_kinds)
             for user_id, state in changes.scattered.items():
                 self._merge_into_user(user_id, state, follow=True)
+                self._merge_signals(user_id, state, changes.forgotten_kinds)
+            self._kinds |= changes.kinds
             self._changed.update(changes.users, changes.scattered)
             self._apply_to_catalogue(changes)
             self._apply_documents(changes.items, changes.scenarios)
@@ -118,7 +123,7 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
         """See `LikeStore.scattered`."""
         with self._answering():
             return [
-                self._scattered[user]._replace(reach=_reach(self._times[user], partitions))
+                _with_times(self._scattered[user], self._times[user], partitions)
                 if user in self._scattered
                 else None
                 for user in users
@@ -137,9 +142,10 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
     def catch_up(self, histories: Mapping[UserId, History]) -> None:
         """See `LikeStore.catch_up`."""
         with self._answering():
-            for user, (floor_ms, state) in histories.items():
+            for user, (floor_ms, state, forgotten_kinds) in histories.items():
                 if self._scattered.get(user) == Scattered(floor_ms, False, {}):
                     self._merge_into_user(user, state, follow=False)
+                    self._merge_signals(user, state, forgotten_kinds)
                     self._changed.add(user)
                     self._scattered[user] = Scattered(floor_ms, True, {})
 
@@ -162,7 +168,12 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
         """See `LikeStore.liked_items`."""
         return self.likes(users)
 
-    def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
+    def lookup(
+        self,
+        users: Sequence[UserId],
+        partitions: Sequence[TopicPartition],
+        kinds: Collection[SignalKind] = (),
+    ) -> Lookup:
         """See `LikeStore.lookup`."""
         with self._answering():
             return Lookup(
@@ -170,6 +181,8 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
                 likes=self._likes_of(users),
                 retired_version=self._retired_version,
                 model_announcement=self._announcement,
+                kinds=frozenset(self._kinds),
+                signals=self._signals_of(users, kinds) if kinds else (),
             )
 
     def retired(self) -> tuple[int, set[ItemId]]:
@@ -266,14 +279,14 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
         if state.forget is not None:
             self._forget_shown(user_id)
         likes = self._likes.get(user_id, set())
-        if likes := _merged(likes, self._times[user_id], state, follow=follow):
+        if likes := merged(likes, self._times[user_id], state, follow=follow):
             self._likes[user_id] = likes
         else:
             self._likes.pop(user_id, None)
 
     def _apply_to_catalogue(self, changes: Changes) -> None:
         if changes.catalogue is not None:
-            self._retired = _merged(
+            self._retired = merged(
                 self._retired, self._retired_times, changes.catalogue, follow=True
             )
         self._retired = (self._retired | changes.retire) - changes.restore
@@ -281,16 +294,10 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown):
             self._retired_version = secrets.randbits(62)
 
 
-def _merged(likes: set[ItemId], times: UserState, state: UserState, *, follow: bool) -> set[ItemId]:
-    if state.forget is not None and times.forget_before(state.forget):
-        likes = likes & times.items.keys()
-    changed = {item for item, new in state.items.items() if times.set_item(item, new)}
-    added = {item for item in changed if state.items[item].liked}
-    for partition, reach in state.reach.items():
-        known = times.reach.get(partition)
-        if follow or known is None or reach.offset > known.offset:
-            times.reach[partition] = reach
-    return (likes - changed) | added
+def _with_times(mark: Scattered, times: UserState, partitions: Sequence[int]) -> Scattered:
+    return mark._replace(
+        reach=_reach(times, partitions), forgotten=times.forget, merged=times.merged
+    )
 
 
 def _reach(times: UserState, partitions: Sequence[int]) -> dict[int, Reach]:

@@ -93,17 +93,25 @@ class Write(NamedTuple):
 
 def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
     """Yield the writes that apply the changes, in the order that each key needs."""
+    yield from set_writes("SADD", keys.kinds, changes.kinds)
     for user_id, change in changes.users.items():
         key = keys.likes(user_id)
         if change.forget:
-            yield Write("UNLINK", key)
-            yield from (Write("UNLINK", shown) for shown in keys.shown_to(user_id))
+            for erased in keys.of_user(user_id, changes.forgotten_kinds):
+                yield Write("UNLINK", erased)
         if change.add:
             yield from set_writes("SADD", key, change.add)
         if change.remove:
             yield from set_writes("SREM", key, change.remove)
+        if change.signals is not None:
+            for kind, signals in change.signals.items():
+                key = keys.signals(kind, user_id)
+                yield from set_writes("SADD", key, signals.add)
+                yield from set_writes("SREM", key, signals.remove)
     for user_id, state in changes.scattered.items():
         yield merge_write(keys, keys.likes(user_id), state)
+        for kind, of_kind in state.of_kinds(changes.forgotten_kinds).items():
+            yield merge_write(keys, keys.signals(kind, user_id), of_kind)
         if state.forget is not None:
             yield from (Write("UNLINK", shown) for shown in keys.shown_to(user_id))
     yield from set_writes("SADD", keys.changed, [*changes.users, *changes.scattered])

@@ -1,24 +1,26 @@
 """How user states are merged into a set in Redis, and how Redis stores them.
 
 A moment is `time:partition:offset`, an item's state the same with `:1` (liked) or `:0`, a reach
-`time:offset`. `likewise.store.keys.Keys.times` describes the HASH of the times.
+`time:offset`. A merge into another user is its moment, the moment since which it counts, and the
+user's id. `likewise.store.keys.Keys.times` describes the HASH of the times.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from likewise.messages.order import Reach
+from likewise.messages.ids import UserId
+from likewise.messages.order import Merged, Moment, Reach
 from likewise.store.port import Scattered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from likewise.messages.order import Moment, UserState
+    from likewise.messages.order import UserState
 
 # `merge(set, times, from, to)`: positions in KEYS, and in ARGV.
-# ARGV: `follow` or `catch up`; the forget's moment or ''; the number of reaches, partition and reach
-# for each; then item and state for each item.
+# ARGV: `follow` or `catch up`; the moment of the forget or the merge, or ''; the number of reaches,
+# partition and reach for each; then item and state for each item.
 MERGE_FUNCTION = """
 local function call(command, i, ...)
   local reply = redis.pcall(command, KEYS[i], ...)
@@ -72,7 +74,13 @@ local function merge(set, times, from, to)
     local forget = moment(ARGV[from + 1])
     if not forgotten or later(forget, forgotten) then
       forgotten = forget
-      call('HSET', times, 'f', ARGV[from + 1])
+      local text = string.match(ARGV[from + 1], '^%d+:%d+:%d+')
+      call('HSET', times, 'f', text)
+      if text == ARGV[from + 1] then
+        call('HDEL', times, 'm')
+      else
+        call('HSET', times, 'm', ARGV[from + 1])
+      end
       erase(set, times, forget)
     end
   end
@@ -95,21 +103,26 @@ end
 # KEYS: a set and its times. ARGV: as above.
 MERGE = MERGE_FUNCTION + "merge(1, 2, 1, #ARGV)"
 
-# KEYS: scattered, changed; a set and its times for each user.
-# ARGV: for each user the hashed id, the id, the floor, the number of arguments, and those above.
-# Only a user who is still marked from this floor becomes complete.
+# KEYS: scattered, changed; for each user the sets and their times.
+# ARGV: for each user the hashed id, the id, the floor, the number of sets; for each set the number of
+# arguments, and those above. Only a user who is still marked from this floor becomes complete.
 CATCH_UP = (
     MERGE_FUNCTION
     + """
-local at = 1
-for i = 3, #KEYS, 2 do
-  local last = at + 3 + tonumber(ARGV[at + 3])
-  if call('HGET', 1, ARGV[at]) == ARGV[at + 2] .. '?' then
-    merge(i, i + 1, at + 4, last)
+local at, i = 1, 3
+while i <= #KEYS do
+  local marked = call('HGET', 1, ARGV[at]) == ARGV[at + 2] .. '?'
+  local from = at + 4
+  for _ = 1, tonumber(ARGV[at + 3]) do
+    local last = from + tonumber(ARGV[from])
+    if marked then merge(i, i + 1, from + 1, last) end
+    from, i = last + 1, i + 2
+  end
+  if marked then
     call('SADD', 2, ARGV[at + 1])
     call('HSET', 1, ARGV[at], ARGV[at + 2])
   end
-  at = last + 1
+  at = from
 end
 """
 )
@@ -139,7 +152,7 @@ def merge_arguments(state: UserState, mode: Literal["follow", "catch up"]) -> li
     `follow`: the state is of events after the applied positions; its reach replaces the stored one.
     `catch up`: it is of events before them; a stored reach that is further stays.
     """
-    arguments = [mode, "" if state.forget is None else _text(state.forget), str(len(state.reach))]
+    arguments = [mode, _forget_text(state), str(len(state.reach))]
     for partition, (time_ms, offset) in state.reach.items():
         arguments += (str(partition), f"{time_ms}:{offset}")
     for item_id, (moment, liked) in state.items.items():
@@ -152,6 +165,10 @@ def reach_fields(partitions: Sequence[int]) -> list[str]:
     return [f"r{partition}" for partition in partitions]
 
 
+MOMENT_FIELDS = ["f", "m"]
+"""When the user was last forgotten, or merged into another; and the latter."""
+
+
 def parse_reaches(partitions: Sequence[int], fields: Iterable[str | None]) -> dict[int, Reach]:
     """Return the reaches that are known."""
     return {
@@ -161,10 +178,35 @@ def parse_reaches(partitions: Sequence[int], fields: Iterable[str | None]) -> di
     }
 
 
-def parse_scattered(mark: str, reach: dict[int, Reach]) -> Scattered:
-    """Return a field of the HASH of scattered users, parsed."""
-    return Scattered(int(mark.rstrip("?")), not mark.endswith("?"), reach)
+def parse_scattered(
+    mark: str, reach: dict[int, Reach], forgotten: str | None, merged: str | None
+) -> Scattered:
+    """Return a field of the HASH of scattered users and those of `MOMENT_FIELDS`, parsed."""
+    return Scattered(
+        floor_ms=int(mark.rstrip("?")),
+        complete=not mark.endswith("?"),
+        reach=reach,
+        forgotten=None if forgotten is None else _moment(forgotten.split(":")),
+        merged=None if merged is None else _merged(merged),
+    )
 
 
 def _text(moment: Moment) -> str:
     return ":".join(map(str, moment))
+
+
+def _forget_text(state: UserState) -> str:
+    if state.forget is None:
+        return ""
+    if state.merged is None:
+        return _text(state.forget)
+    return f"{_text(state.forget)}:{_text(state.merged.since)}:{state.merged.into}"
+
+
+def _merged(text: str) -> Merged:
+    *numbers, into = text.split(":", 6)
+    return Merged(_moment(numbers[3:]), _moment(numbers[:3]), UserId(into))
+
+
+def _moment(numbers: Sequence[str]) -> Moment:
+    return Moment(*map(int, numbers))

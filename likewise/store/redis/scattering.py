@@ -14,6 +14,7 @@ from likewise.store.redis.merging import (
     CATCH_UP,
     COMPLETE,
     MERGE,
+    MOMENT_FIELDS,
     SCATTER,
     merge_arguments,
     parse_reaches,
@@ -54,8 +55,8 @@ class ScatteredUsers:
             return []
         marks = self._redis.run("HMGET", self._keys.scattered, *map(hashed, users))
         marked = [user for user, mark in zip(users, marks, strict=True) if mark is not None]
-        reaches = iter(self.reaches([self._keys.likes(user) for user in marked], partitions))
-        return [None if mark is None else parse_scattered(mark, next(reaches)) for mark in marks]
+        times = iter(self._times([self._keys.likes(user) for user in marked], partitions))
+        return [None if mark is None else parse_scattered(mark, *next(times)) for mark in marks]
 
     def scatter(self, floors_ms: Mapping[UserId, int], homes: Homes) -> Homes:
         """See `LikeStore.scatter`."""
@@ -86,25 +87,44 @@ class ScatteredUsers:
         """Return, for each set, the reach of its events in these partitions."""
         if not partitions:
             return [{} for _ in sets]
-        fields = reach_fields(partitions)
+        return [reach for reach, _, _ in self._times(sets, partitions)]
+
+    def _times(
+        self, sets: Sequence[str], partitions: Sequence[int]
+    ) -> list[tuple[dict[int, Reach], str | None, str | None]]:
+        """Return, for each set, the reach in these partitions, and the `MOMENT_FIELDS`."""
+        fields = [*reach_fields(partitions), *MOMENT_FIELDS]
         found = self._redis.pipeline([("HMGET", self._keys.times(one), *fields) for one in sets])
-        return [parse_reaches(partitions, one) for one in found]
+        return [
+            (parse_reaches(partitions, reaches), forgotten, merged)
+            for *reaches, forgotten, merged in found
+        ]
 
     def _catch_up_atomically(self, some: Iterable[tuple[UserId, History]]) -> None:
         keys = [self._keys.scattered, self._keys.changed]
         arguments: list[str | int] = []
-        for user, (floor_ms, state) in some:
-            likes, merged = self._keys.likes(user), merge_arguments(state, "catch up")
-            keys += (likes, self._keys.times(likes))
-            arguments += (hashed(user), user, floor_ms, len(merged), *merged)
+        for user, history in some:
+            merges = self._merges(user, history)
+            arguments += (hashed(user), user, history.floor_ms, len(merges))
+            for one, merged in merges:
+                keys += (one, self._keys.times(one))
+                arguments += (len(merged), *merged)
         self._redis.run("EVAL", CATCH_UP, len(keys), *keys, *arguments)
 
     def _catch_up_stepwise(self, some: Iterable[tuple[UserId, History]]) -> None:
-        for user, (floor_ms, state) in some:
-            likes, merged = self._keys.likes(user), merge_arguments(state, "catch up")
-            self._redis.run("EVAL", MERGE, 2, likes, self._keys.times(likes), *merged)
+        for user, history in some:
+            for one, merged in self._merges(user, history):
+                self._redis.run("EVAL", MERGE, 2, one, self._keys.times(one), *merged)
             self._redis.run("SADD", self._keys.changed, user)
+            floor_ms = history.floor_ms
             self._redis.run("EVAL", COMPLETE, 1, self._keys.scattered, hashed(user), floor_ms)
+
+    def _merges(self, user: UserId, history: History) -> list[tuple[str, list[str]]]:
+        """Return each set of the user that changes, and the arguments of its merge."""
+        of_kinds = history.state.of_kinds(history.forgotten_kinds)
+        states = [(self._keys.likes(user), history.state)]
+        states += [(self._keys.signals(kind, user), state) for kind, state in of_kinds.items()]
+        return [(key, merge_arguments(state, "catch up")) for key, state in states]
 
     def _parsed(self, stored: str) -> Homes:
         try:

@@ -14,11 +14,12 @@ from likewise.store.redis.recent import RedisRecent
 from likewise.store.redis.scattering import ScatteredUsers, unmoved
 from likewise.store.redis.server_state import worst
 from likewise.store.redis.shown import RedisShown
+from likewise.store.redis.signals import RedisSignals, by_user, signal_reads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from likewise.messages.ids import ItemId, UserId
+    from likewise.messages.ids import ItemId, SignalKind, UserId
     from likewise.messages.order import Reach
     from likewise.records import TopicPartition
     from likewise.settings import Partitioner, RedisSettings
@@ -34,7 +35,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 
 
-class RedisStore(RedisCatalogue, RedisRecent, RedisShown):
+class RedisStore(RedisCatalogue, RedisRecent, RedisShown, RedisSignals):
     """Likes and bookkeeping in Redis, under the keys that `likewise.store.keys` names. Thread-safe.
 
     Connects with the first call, and again after an interruption. On a cluster (`redis.cluster`) a
@@ -141,21 +142,33 @@ class RedisStore(RedisCatalogue, RedisRecent, RedisShown):
         """See `LikeStore.liked_items`; on a cluster it is `likes`."""
         return self._redis.read(self._likes_reads(users))
 
-    def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
+    def lookup(
+        self,
+        users: Sequence[UserId],
+        partitions: Sequence[TopicPartition],
+        kinds: Collection[SignalKind] = (),
+    ) -> Lookup:
         """See `LikeStore.lookup`; two round trips on a cluster, where nodes answer in any order."""
         first = self._positions.reads(partitions)
-        second = self._likes_reads(users)
-        second += [("GET", self._keys.retired_version), ("GET", self._keys.model)]
+        second = self._likes_reads(users) + signal_reads(self._keys, users, kinds)
+        second += [
+            ("SMEMBERS", self._keys.kinds),
+            ("GET", self._keys.retired_version),
+            ("GET", self._keys.model),
+        ]
         if self._settings.cluster:
             replies = self._redis.pipeline(first) + self._redis.pipeline(second)
         else:
             replies = self._redis.read(first + second)
-        *rest, retired_version, announcement = replies
+        *rest, kinds_in_use, retired_version, announcement = replies
+        at = len(partitions) + len(users)
         return Lookup(
             positions=self._positions.parse(partitions, rest[: len(partitions)]),
-            likes=rest[len(partitions) :],
+            likes=rest[len(partitions) : at],
             retired_version=int(retired_version or 0),
             model_announcement=_bytes(announcement),
+            kinds=frozenset(kinds_in_use),
+            signals=by_user(rest[at:], users, kinds) if kinds else (),
         )
 
     def retired(self) -> tuple[int, set[ItemId]]:
