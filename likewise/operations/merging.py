@@ -64,10 +64,10 @@ class Merged:
     def user_state(self) -> UserState:
         """Return the state in the form that the store uses."""
         return UserState(
-            None if self._forgotten is None else Moment(*self._forgotten),
-            {
+            forget=None if self._forgotten is None else Moment(*self._forgotten),
+            items={
                 item: ItemState(Moment(*place), liked)
                 for item, (place, liked) in self._latest.items()
             },
-            {partition: Reach(*end) for partition, end in self._ends.items()},
+            reach={partition: Reach(*end) for partition, end in self._ends.items()},
         )

@@ -23,10 +23,10 @@ from tests.serving_rig import (
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from likewise.messages.ids import UserId
+    from likewise.messages.ids import SignalKind, UserId
     from likewise.store.port import Lookup
     from serving.worker import ServingWorker
 
@@ -181,10 +181,15 @@ class StoreWithAHitch(MemoryStore):
         super().__init__()
         self.hitches: list[Callable[[], None]] = []
 
-    def lookup(self, users: Sequence[UserId], partitions: Sequence[TopicPartition]) -> Lookup:
+    def lookup(
+        self,
+        users: Sequence[UserId],
+        partitions: Sequence[TopicPartition],
+        kinds: Collection[SignalKind] = (),
+    ) -> Lookup:
         if self.hitches and "u0" in users:
             self.hitches.pop(0)()
-        return super().lookup(users, partitions)
+        return super().lookup(users, partitions, kinds)
 
 
 def test_commits_of_the_next_owner_of_a_partition_are_kept(model_directory: Path) -> None:
