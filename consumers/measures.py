@@ -121,6 +121,11 @@ METRICS: ServiceMetrics[ConsumerStats] = ServiceMetrics(
             "Users found to have events on several partitions, which are then merged by timestamp.",
             lambda s: s.scattered_users,
         ),
+        Measure(
+            "new_item_likes",
+            "Likes of items that the current model does not have.",
+            lambda s: s.new_item_likes,
+        ),
         REJOINS,
         Measure(
             "lag",

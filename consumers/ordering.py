@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from consumers.batches import Part
     from consumers.documents import Documents
+    from consumers.recent import Recent
     from consumers.scattering import Marks, Scattering
     from likewise.messages.ids import UserId
     from likewise.records import TopicPartition
@@ -39,10 +40,12 @@ class Ordering:
         self,
         store: LikeStore,
         scattering: Scattering,
+        recent: Recent,
     ) -> None:
         """Read nothing yet."""
         self._store = store
         self._scattering = scattering
+        self._recent = recent
 
     def apply(
         self,
@@ -61,6 +64,7 @@ class Ordering:
                 changes = self._changes(parts, advances)
                 if documents is not None:
                     changes.items, changes.scenarios = documents.items, documents.scenarios
+                self._recent.before(changes)
                 self._store.apply(changes, advances)
             except HomesMovedError:
                 self._scattering.invalidate()
@@ -70,6 +74,7 @@ class Ordering:
             except UndeliverableError as gone:  # the topic was just deleted
                 raise TransientError(str(gone)).of("kafka") from gone
             else:
+                self._recent.after(changes, parts)
                 return
 
     def _changes(

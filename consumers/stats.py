@@ -34,6 +34,8 @@ class ConsumerStats(MemberStats):
     """Events whose `timestamp` is not a time. It was ignored."""
     scattered_users: int = 0
     """Users found with events on several partitions."""
+    new_item_likes: int = 0
+    """Likes of items that the current model does not have."""
     on_delay_s: Callable[[float], None] = nothing
     """Called with the seconds from each batch's oldest record timestamp until it was applied."""
     quality: QualityStats | None = None

@@ -15,6 +15,7 @@ from consumers.dead_letters import DeadLetters
 from consumers.documents import applied_topics, split
 from consumers.ordering import Ordering
 from consumers.positions import Positions
+from consumers.recent import Recent
 from consumers.scattering import Scattering
 from consumers.stats import ConsumerStats
 from likewise.errors import PositionMovedError
@@ -95,7 +96,8 @@ class ConsumerWorker:
             self.stats,
             while_reading=self._beat_while_reading,
         )
-        self._ordering = Ordering(store, scattering)
+        self._recent = Recent(settings, store, self.stats)
+        self._ordering = Ordering(store, scattering, self._recent)
         self._dead_letters = DeadLetters(
             broker,
             self._settings.group,
@@ -119,9 +121,11 @@ class ConsumerWorker:
         self._log.info("consuming", topic=self._topics.likes, group=self._settings.group)
         try:
             while not self._stop.is_set():
+                self._recent.turn()
                 self._run_once()
                 self._member.rejoin_if_stalled()
                 self._positions.check_log()
+            self._recent.turn(at_once=True)
             self._positions.commit()
         except StoppedError:
             self._log.warning("stopped while a server was unavailable; no event is lost")

@@ -183,6 +183,16 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     separate batch. More than two seldom help: part of the work holds Python's global lock."""
     model_check_interval_s: Seconds = 1.0
     """How often an idle server checks for a new model. A busy server checks with every batch."""
+    new_item_likes: Annotated[int, Meta(ge=0, le=1_000)] = 3
+    """Likes from which an item that is not in the model yet is recommended; 0 turns this off. Consumers
+    read this setting, too, and the list of items in the model directory."""
+
+
+class TrendingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Items with many recent likes, for requests with the source `trending`."""
+
+    half_life_s: Annotated[float, Meta(ge=0, le=1e9)] = 86_400.0
+    """Age at which a like counts half. 0 turns the counting off."""
 
 
 class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -257,6 +267,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     consumer: ConsumerSettings = ConsumerSettings()
     indexer: IndexerSettings = IndexerSettings()
     serving: ServingSettings = ServingSettings()
+    trending: TrendingSettings = TrendingSettings()
     model: ModelSettings = ModelSettings()
     logging: LoggingSettings = LoggingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MANIFEST = "manifest.json"
+ITEM_IDS = "item_ids.json"
 VERSION = re.compile(r"\d{8}T\d{6}\.\d{3}Z(-[0-9a-f]{4})?")
 ASIDE = ".aside-"
 """How the directory of a version begins while it is being written."""

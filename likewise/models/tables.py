@@ -16,6 +16,7 @@ from scipy import sparse
 
 from likewise.errors import ModelFileError
 from likewise.messages.ids import MAX_ID_BYTES, ItemId, UserId
+from likewise.models.layout import ITEM_IDS
 from likewise.models.regular_files import open_regular, read_regular, size_of
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import CsrMatrix
     from likewise.ranking.index_files import Metric
 
-_ITEM_IDS = "item_ids.json"
 _USER_IDS = "user_ids.json"
 _ITEM_INDEX = "items.ann"
 _USER_INDEX = "users.ann"
@@ -48,7 +48,7 @@ _VECTORS: Mapping[str, DTypeLike] = {
 _MATRICES = ("user_items", "cooccurrence")
 _REQUIRED = frozenset(
     [
-        _ITEM_IDS,
+        ITEM_IDS,
         _ITEM_INDEX,
         *(f"{name}.npy" for name in (*_VECTORS, "cooccurrence.values")),
         *(f"{name}.{table}.npy" for name in _MATRICES for table in ("indptr", "indices")),
@@ -65,7 +65,7 @@ def write_tables(path: Path, model: Model) -> None:
     Raises:
         OSError: the disk does not take them.
     """
-    (path / _ITEM_IDS).write_bytes(msgspec.json.encode(model.item_ids))
+    (path / ITEM_IDS).write_bytes(msgspec.json.encode(model.item_ids))
     if model.user_ids is not None:
         (path / _USER_IDS).write_bytes(msgspec.json.encode(model.user_ids))
     for name in _VECTORS:
@@ -104,7 +104,7 @@ def read_tables(path: Path, manifest: Manifest) -> Model:
     _check_within("cooccurrence.values", values)
     return Model(
         recipe=manifest.recipe,
-        item_ids=[ItemId(one) for one in _load_ids(path, _ITEM_IDS, manifest, manifest.items)],
+        item_ids=[ItemId(one) for one in _load_ids(path, ITEM_IDS, manifest, manifest.items)],
         user_ids=_load_user_ids(path, manifest),
         **vectors,
         user_items=sparse.csr_array((ones, *liked), shape=(manifest.users, n_items)),

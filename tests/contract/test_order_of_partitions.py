@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from consumers.batches import by_partition, decode
 from consumers.ordering import Ordering
+from consumers.recent import Recent
 from consumers.scattering import Scattering
 from consumers.stats import ConsumerStats
 from likewise.errors import PositionMovedError
@@ -24,7 +25,7 @@ from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, 
 from likewise.messages.ids import ItemId, UserId
 from likewise.operations.verification import Verifier
 from likewise.records import TopicPartition
-from likewise.settings import RedisSettings
+from likewise.settings import RedisSettings, Settings
 from likewise.store.port import Advance
 from likewise.store.redis import RedisStore
 from likewise.testing import MemoryBroker, MemoryStore
@@ -102,9 +103,9 @@ class Consumer:
 
     def _restart(self) -> None:
         store: Any = Unsteady(self.run.store, self.run.disturb)
-        self._ordering = Ordering(
-            store, Scattering(self.run.broker, store, TOPIC, "murmur2", ConsumerStats())
-        )
+        stats = ConsumerStats()
+        scattering = Scattering(self.run.broker, store, TOPIC, "murmur2", stats)
+        self._ordering = Ordering(store, scattering, Recent(Settings(), store, stats))
         self._at = self.run.store.positions([self.partition])[0]
 
     def _apply(self, count: int) -> None:

@@ -1,0 +1,56 @@
+"""Which items a model has, in 8 bytes an item and without a numerical library."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from likewise.errors import ModelFileError
+from likewise.messages.ids import ItemId
+from likewise.models.layout import ITEM_IDS, VERSION
+from likewise.models.regular_files import read_regular
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MOST_BYTES = 4 * 1024**3
+_decoder = msgspec.json.Decoder(list[ItemId])
+
+
+class KnownItems:
+    """The items of one model: the sorted hashes of their ids.
+
+    An item that is in the model is always known. Another one is with a probability of 2^-64 for each
+    item of the model.
+    """
+
+    def __init__(self, item_ids: list[ItemId]) -> None:
+        # Hashes of this process: they cost nothing, because Python keeps them with each string.
+        self._hashes = array("q", sorted(map(hash, item_ids)))
+
+    @classmethod
+    def read(cls, directory: Path, version: str) -> Self:
+        """Return the items of a version on disk. Its checksum is not verified.
+
+        Raises:
+            ModelFileError: the version is not there, or its list of items cannot be read.
+        """
+        if not VERSION.fullmatch(version):  # it becomes a path
+            raise ModelFileError(f"{version[:64]!r} is not a model version")
+        try:
+            return cls(
+                _decoder.decode(read_regular(directory / version / ITEM_IDS, at_most=_MOST_BYTES))
+            )
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ModelFileError(f"the items of model {version} cannot be read: {error}") from error
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def __contains__(self, item_id: ItemId) -> bool:
+        hashed = hash(item_id)
+        place = bisect_left(self._hashes, hashed)
+        return place < len(self._hashes) and self._hashes[place] == hashed
