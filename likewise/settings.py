@@ -195,6 +195,19 @@ class TrendingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Age at which a like counts half. 0 turns the counting off."""
 
 
+class ImpressionsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What servers record of the items that they showed, for `next_of` and `rotation`."""
+
+    lists: Annotated[int, Meta(ge=0, le=1_000)] = 50
+    """Recommended lists kept for each user; 0 turns recording off. A list of 10 items takes some 150
+    bytes in Redis."""
+    half_life_s: Seconds = 604_800.0
+    """Age at which an item that was shown counts half for `rotation`. Default: a week."""
+    max_age_s: Seconds = 2_592_000.0
+    """Lists are erased at this age, at the latest when the user is shown nothing else for as long.
+    Default: 30 days."""
+
+
 class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the services log, and how."""
 
@@ -269,5 +282,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     serving: ServingSettings = ServingSettings()
     trending: TrendingSettings = TrendingSettings()
     model: ModelSettings = ModelSettings()
+    impressions: ImpressionsSettings = ImpressionsSettings()
     logging: LoggingSettings = LoggingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()

@@ -5,7 +5,7 @@ Pure, except for the log line about a request that breaks the ranking.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.messages.replies import (
     Because,
@@ -15,21 +15,29 @@ from likewise.messages.replies import (
     RecommendedItem,
 )
 from likewise.ranking.blocks import THIS_THREAD
-from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
 from likewise.service.logs import get_logger
 from serving.outgoing import Reply, error_reply
+from serving.querying import QuerySettings, query_of
+from serving.walks import MAX_WALK_ITEMS, MAX_WALK_PAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
-    from likewise.messages.ids import ItemId
-    from likewise.messages.requests import Request
     from likewise.models.holder import ServedModel
     from likewise.ranking.blocks import Threads
+    from likewise.ranking.queries import Query
     from likewise.ranking.recommend import Ranked
     from serving.incoming import OpenRequest
+    from serving.recommendation_ids import RecommendationIds
     from serving.store_view import BatchContext
+
+
+class _Stamps(NamedTuple):
+    """What marks the replies of a batch."""
+
+    model: ModelStamp
+    ids: RecommendationIds
 
 
 def answer(
@@ -37,25 +45,26 @@ def answer(
     batch: Sequence[OpenRequest],
     context: BatchContext,
     *,
-    explain_limit: int,
+    ids: RecommendationIds,
+    settings: QuerySettings,
     now_ms: int,
     threads: Threads = THIS_THREAD,
 ) -> list[Reply]:
     """Return one reply for each request, in no particular order.
 
-    It holds no retired item, nothing that the request excludes, and nothing that the user likes now
-    unless the request asks for that.
+    It holds no retired item, nothing that the request excludes, no item of the pages before, and
+    nothing that the user likes now unless the request asks for that.
     """
     replies = []
     ready: list[tuple[OpenRequest, Query]] = []
     for open_request in batch:
         problem = _problem(served, open_request, context)
         if problem is None:
-            ready.append((open_request, _query(open_request, context, explain_limit)))
+            ready.append((open_request, query_of(open_request, context, settings, now_ms=now_ms)))
         else:
             replies.append(error_reply(open_request, problem))
     stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
-    return replies + _rank(served, ready, context, stamp, threads)
+    return replies + _rank(served, ready, context, _Stamps(stamp, ids), threads)
 
 
 def _problem(
@@ -66,45 +75,23 @@ def _problem(
         return ErrorBody("unknown_item", "the model does not know the item in `similar_to`")
     if request.user_id is not None and request.user_id not in context.likes:
         return _internal_error()
+    walk = context.walks.get(open_request.record_id) if context.walks else None
+    if walk is not None and (
+        walk.n_items + request.count > MAX_WALK_ITEMS or walk.number > MAX_WALK_PAGES
+    ):
+        return ErrorBody(
+            "too_large",
+            f"`next_of`: the lists before hold {walk.n_items} items on {walk.number - 1} pages; with "
+            f"this page there may be up to {MAX_WALK_ITEMS} items on {MAX_WALK_PAGES} pages",
+        )
     return None
-
-
-def _query(open_request: OpenRequest, context: BatchContext, explain_limit: int) -> Query:
-    request = open_request.request
-    likes_now = context.likes[request.user_id] if request.user_id is not None else ()
-    if request.similar_to is not None:
-        liked = frozenset([request.similar_to])
-    elif request.liked is not None:
-        liked = frozenset(request.liked)
-    else:
-        liked = frozenset(likes_now)
-    return Query(
-        liked=liked,
-        banned=_banned(request, liked, likes_now),
-        count=request.count,
-        explain=explain_limit if request.explain else 0,
-        diversity=request.diversity,
-        novelty=request.novelty,
-        fill=request.fill,
-    )
-
-
-def _banned(
-    request: Request, liked: frozenset[ItemId], likes_now: Collection[ItemId]
-) -> frozenset[ItemId]:
-    """Return what must not be in the answer: `liked` itself if that is all, which is faster."""
-    if request.include_liked:
-        itself = () if request.similar_to is None else (request.similar_to,)
-        return frozenset((*itself, *request.exclude))
-    also = (*request.exclude, *(likes_now if request.similar_to is not None else ()))
-    return liked.union(also) if also else liked
 
 
 def _rank(
     served: ServedModel,
     ready: Sequence[tuple[OpenRequest, Query]],
     context: BatchContext,
-    stamp: ModelStamp,
+    stamps: _Stamps,
     threads: Threads,
 ) -> list[Reply]:
     """Rank all at once. If that fails, rank each alone, so that only the one at fault gets an error."""
@@ -117,15 +104,16 @@ def _rank(
         get_logger().exception("ranking failed", requests=len(ready), model=served.version)
         if len(ready) == 1:
             return [error_reply(ready[0][0], _internal_error())]
-        return [reply for one in ready for reply in _rank(served, [one], context, stamp, threads)]
+        return [reply for one in ready for reply in _rank(served, [one], context, stamps, threads)]
     return [
-        _reply(open_request, answer, stamp)
+        _reply(open_request, answer, stamps)
         for (open_request, _), answer in zip(ready, ranked, strict=True)
     ]
 
 
-def _reply(open_request: OpenRequest, ranked: Ranked, stamp: ModelStamp) -> Reply:
-    explain = open_request.request.explain
+def _reply(open_request: OpenRequest, ranked: Ranked, stamps: _Stamps) -> Reply:
+    request = open_request.request
+    explain = request.explain
     items = tuple(
         RecommendedItem(
             item.item_id,
@@ -137,8 +125,11 @@ def _reply(open_request: OpenRequest, ranked: Ranked, stamp: ModelStamp) -> Repl
     body = Recommendations(
         items=items,
         source=ranked.source,
-        model=stamp,
-        user_id=open_request.request.user_id,
+        model=stamps.model,
+        recommendation_id=stamps.ids.new()
+        if request.next_of is None
+        else stamps.ids.following(request.next_of),
+        user_id=request.user_id,
         request_id=open_request.route.request_id,
     )
     return Reply(open_request.record, open_request.route, body)

@@ -45,6 +45,16 @@ METRICS: ServiceMetrics[ServingStats] = ServiceMetrics(
             "Requests that retention removed before they were answered.",
             lambda s: s.lost,
         ),
+        Measure(
+            "shown_recorded",
+            "Lists whose items were recorded as shown.",
+            lambda s: s.shown_recorded,
+        ),
+        Measure(
+            "shown_dropped",
+            "Lists not recorded as shown: Redis was slower than the answers, or refused them.",
+            lambda s: s.shown_dropped,
+        ),
         REJOINS,
         Measure(
             "waiting",

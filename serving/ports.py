@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from likewise.log.port import Sink, Source
     from likewise.models.holder import ModelHolder
     from likewise.service.loop import GroupMember
+    from serving.impressions import Impressions
     from serving.lost_requests import LostRequests
     from serving.reply_topics import ReplyTopics
     from serving.store_view import StoreView
@@ -24,3 +25,4 @@ class Ports(NamedTuple):
     models: ModelHolder
     reply_topics: ReplyTopics
     lost_requests: LostRequests
+    impressions: Impressions

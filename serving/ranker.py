@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from likewise.ranking.blocks import THIS_THREAD, Threads
 from serving.answering import answer
+from serving.querying import QuerySettings
+from serving.recommendation_ids import RecommendationIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor, Future
 
-    from likewise.models.holder import ModelHolder
-    from likewise.settings import ServingSettings
+    from likewise.settings import Settings
     from serving.incoming import OpenRequest
     from serving.outgoing import Reply
+    from serving.ports import Ports
     from serving.stats import ServingStats
     from serving.store_view import BatchContext
 
@@ -24,17 +26,19 @@ class Ranker:
 
     def __init__(
         self,
-        models: ModelHolder,
+        ports: Ports,
         executor: Executor,
-        settings: ServingSettings,
+        settings: Settings,
         stats: ServingStats,
         clock_ms: Callable[[], int],
     ) -> None:
-        """`executor` has `settings.threads` threads."""
-        self._models = models
+        """`executor` has `serving.threads` threads."""
+        self._models = ports.models
+        self._impressions = ports.impressions
         self._executor = executor
-        self._shared = Threads(executor.map, settings.threads)
-        self._explain_limit = settings.explain_limit
+        self._shared = Threads(executor.map, settings.serving.threads)
+        self._settings = QuerySettings(settings.serving.explain_limit, settings.impressions)
+        self._ids = RecommendationIds()
         self._stats = stats
         self._clock_ms = clock_ms
 
@@ -54,11 +58,15 @@ class Ranker:
         served = self._models.current()
         self._stats.model_version = served.version
         self._stats.model_snapshot_at_ms = served.snapshot_at_ms
-        return answer(
+        now_ms = self._clock_ms()
+        replies = answer(
             served,
             batch,
             context,
-            explain_limit=self._explain_limit,
-            now_ms=self._clock_ms(),
+            ids=self._ids,
+            settings=self._settings,
+            now_ms=now_ms,
             threads=threads,
         )
+        self._impressions.note(batch, replies, context.walks, now_ms=now_ms)
+        return replies

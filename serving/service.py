@@ -14,6 +14,7 @@ from likewise.service.loop import GroupMember, log_retry
 from likewise.service.stall_detector import StallDetector
 from likewise.service.store_watch import StoreWatch
 from serving.first_model import join_with_model
+from serving.impressions import Impressions
 from serving.lost_requests import LostRequests
 from serving.ports import Ports
 from serving.reply_topics import ReplyTopics
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from likewise.log.port import Broker, Source
     from likewise.records import TopicPartition
-    from likewise.settings import ServingSettings, Settings
+    from likewise.settings import Settings
     from likewise.store.port import LikeStore
 
 T = TypeVar("T")
@@ -84,8 +85,10 @@ def run_server(
                 models,
                 reply_topics,
                 LostRequests(broker),
+                Impressions(store, settings.impressions, stats),
             )
-            _run_worker(ports, topics, settings.serving, stop, stats)
+            with ports.impressions.writing():
+                _run_worker(ports, topics, settings, stop, stats)
     except StoppedError:
         return
 
@@ -93,7 +96,7 @@ def run_server(
 def _run_worker(
     ports: Ports,
     topics: Topics,
-    settings: ServingSettings,
+    settings: Settings,
     stop: threading.Event,
     stats: ServingStats,
 ) -> None:
@@ -102,8 +105,9 @@ def _run_worker(
 
     from serving.worker import ServingWorker
 
+    threads = settings.serving.threads
     # These threads share a batch. Those of BLAS would spin, waiting for each other.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(settings.threads, "ranking") as executor:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads, "ranking") as executor:
         worker = ServingWorker(ports, executor, topics, settings, stop=stop, stats=stats)
         # These objects stay. Searching them for garbage took a twentieth of the time.
         gc.freeze()

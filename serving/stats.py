@@ -30,6 +30,10 @@ class ServingStats(MemberStats):
     """Requests that wait for their `after` now."""
     backlog: int = 0
     """Requests that were read and wait for their turn now."""
+    shown_recorded: int = 0
+    """Lists whose items were recorded as shown. The thread that records them writes it."""
+    shown_dropped: int = 0
+    """Lists that were not recorded, because the store was too slow or refused them."""
     model_version: str | None = None
     model_snapshot_at_ms: int | None = None
     on_latency_s: Callable[[float], None] = nothing

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from likewise.errors import ForeignDataError
+from likewise.errors import ForeignDataError, SettingsError
 from likewise.records import TopicPartition
 from likewise.service.logs import get_logger
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from likewise.log.topic_listing import TopicListing
     from likewise.messages.ids import ItemId, UserId
     from likewise.store.port import LikeStore, Lookup
+    from likewise.store.shown_port import ShownList, Viewer
+    from serving.incoming import RecordId
+    from serving.walks import Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,10 @@ class BatchContext:
     retired: Collection[ItemId]
     announcement: bytes | None
     partitions_age_ms: float = 0.0
+    shown: Mapping[Viewer, Sequence[ShownList]] = field(default_factory=dict)
+    """What the viewers were shown whose requests ask for it."""
+    walks: Mapping[RecordId, Walk] = field(default_factory=dict)
+    """The pages before, of the requests with `next_of` whose pages are all known."""
 
     def n_likes(self, user_id: UserId | None) -> int | None:
         """Return how many items the user likes; None without a user."""
@@ -78,6 +85,21 @@ class StoreView:
             lookup.model_announcement,
             partitions_age_ms=1000 * self._partitions_age_s,
         )
+
+    def shown(self, viewers: Collection[Viewer]) -> Mapping[Viewer, Sequence[ShownList]]:
+        """Return what the viewers were shown, newest list first.
+
+        Nothing if the store does not let this server read it: what else it answers must go on.
+
+        Raises:
+            TransientError: the store cannot be reached. Calling again is safe.
+        """
+        wanted = sorted(set(viewers))
+        try:
+            return dict(zip(wanted, self._store.shown(wanted), strict=True))
+        except SettingsError as error:
+            get_logger().error("what was shown cannot be read", reason=str(error))
+            return {}
 
     def _partitions(self, named: int) -> list[TopicPartition]:
         """Return the partitions of the likes topic.

@@ -1,4 +1,7 @@
-"""Requests that wait until the like named in their `after` is applied."""
+"""Requests that wait: for the like named in `after` to be applied, or for the list in `next_of`.
+
+A list is recorded while its reply is sent, so the request for the next page may be faster.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,22 @@ from likewise.messages.replies import ErrorBody
 from serving.outgoing import error_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Sequence
 
     from likewise.records import TopicPartition
     from serving.incoming import OpenRequest, RecordId, Requester
     from serving.outgoing import Reply
 
 MAX_WAITING = 10_000
+LIST_TIMEOUT_MS = 1_000
+"""How long a request waits for the list in its `next_of`."""
+_LOOK_UP_EVERY_MS = 20
 
 _TOO_MANY = ErrorBody("overloaded", "too many requests wait for their `after` already")
+# The same for a list that never was, is too old, or was shown to somebody else.
+_UNKNOWN_LIST = ErrorBody(
+    "unknown_recommendation", "`next_of`: no such list was shown to this user, or it is too old"
+)
 
 
 class Readiness(Enum):
@@ -81,6 +91,12 @@ def readiness_of(
     return Readiness.WAITING
 
 
+class _Held(NamedTuple):
+    request: OpenRequest
+    look_up_at_ms: int
+    """When the list in `next_of` is looked up again."""
+
+
 class Waiting:
     """The requests that wait, oldest first. Their number is bounded, in all and per requester.
 
@@ -89,35 +105,53 @@ class Waiting:
     """
 
     def __init__(
-        self, after_timeout_ms: int, clock_ms: Callable[[], int], *, limit: int = MAX_WAITING
+        self,
+        after_timeout_ms: int,
+        clock_ms: Callable[[], int],
+        *,
+        list_timeout_ms: int = LIST_TIMEOUT_MS,
+        limit: int = MAX_WAITING,
     ) -> None:
         self.applied = Applied()
         """How far the likes topic is applied, as of the last look-up."""
         self._after_timeout_ms = after_timeout_ms
+        self._list_timeout_ms = list_timeout_ms
         self._clock_ms = clock_ms
         self._limit = limit
-        self._requests: dict[RecordId, OpenRequest] = {}
+        self._held: dict[RecordId, _Held] = {}
         self._per_requester: Counter[Requester] = Counter()
 
     def __len__(self) -> int:
-        return len(self._requests)
+        return len(self._held)
 
     def due(self, *, limit: int) -> list[OpenRequest]:
         """Return up to `limit` requests that need not wait any longer, without removing them."""
         due: list[OpenRequest] = []
-        for request in self._requests.values():
+        now_ms = self._clock_ms()
+        for request, look_up_at_ms in self._held.values():
             if len(due) == limit:
                 break
-            if self._readiness_of(request) is not Readiness.WAITING:
+            readiness = self._readiness_of(request)
+            if readiness is Readiness.READY and request.request.next_of is not None:
+                looked_up_lately = 0 < look_up_at_ms - now_ms <= _LOOK_UP_EVERY_MS
+                readiness = Readiness.WAITING if looked_up_lately else readiness
+            if readiness is not Readiness.WAITING:
                 due.append(request)
         return due
 
-    def sort_out(self, requests: Iterable[OpenRequest]) -> tuple[list[OpenRequest], list[Reply]]:
-        """Return what can be answered, and the error replies. What has to wait is kept."""
+    def sort_out(
+        self, requests: Iterable[OpenRequest], walks: Container[RecordId] = ()
+    ) -> tuple[list[OpenRequest], list[Reply]]:
+        """Return what can be answered, and the error replies. What has to wait is kept.
+
+        `walks` are the requests whose `next_of` was found.
+        """
         ready: list[OpenRequest] = []
         errors: list[Reply] = []
         for request in requests:
             readiness = self._readiness_of(request)
+            if readiness is Readiness.READY and request.request.next_of is not None:
+                readiness = self._list_readiness_of(request, walks)
             if readiness is Readiness.WAITING and self._hold(request):
                 continue
             self._release(request)
@@ -130,7 +164,7 @@ class Waiting:
 
     def keep_only(self, assigned: Collection[TopicPartition]) -> None:
         """Remove the requests of other partitions."""
-        for request in [one for at, one in self._requests.items() if at[0] not in assigned]:
+        for request in [one.request for at, one in self._held.items() if at[0] not in assigned]:
             self._release(request)
 
     def _readiness_of(self, request: OpenRequest) -> Readiness | ErrorBody:
@@ -141,19 +175,29 @@ class Waiting:
             after_timeout_ms=self._after_timeout_ms,
         )
 
+    def _list_readiness_of(
+        self, request: OpenRequest, walks: Container[RecordId]
+    ) -> Readiness | ErrorBody:
+        if request.record_id in walks:
+            return Readiness.READY
+        waited_ms = abs(self._clock_ms() - request.received_at_ms)
+        return Readiness.WAITING if waited_ms < self._list_timeout_ms else _UNKNOWN_LIST
+
     def _hold(self, request: OpenRequest) -> bool:
         """Keep a request, or continue to keep it; return False if there is no room for it."""
-        if request.record_id in self._requests:
+        held = _Held(request, self._clock_ms() + _LOOK_UP_EVERY_MS)
+        if request.record_id in self._held:
+            self._held[request.record_id] = held
             return True
-        if self._per_requester[request.requester] >= self._limit - len(self._requests):
+        if self._per_requester[request.requester] >= self._limit - len(self._held):
             return False
-        self._requests[request.record_id] = request
+        self._held[request.record_id] = held
         self._per_requester[request.requester] += 1
         return True
 
     def _release(self, request: OpenRequest) -> None:
         """Remove a request. Nothing happens if it never waited."""
-        if not self._requests or self._requests.pop(request.record_id, None) is None:
+        if not self._held or self._held.pop(request.record_id, None) is None:
             return
         self._per_requester[request.requester] -= 1
         if not self._per_requester[request.requester]:

@@ -8,6 +8,7 @@ answers what is open.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from likewise.log.port import held_back
@@ -24,15 +25,16 @@ from serving.queues import Queues
 from serving.ranker import Ranker
 from serving.reader import Reader
 from serving.unrouted import Unrouted
-from serving.waiting import Applied, Waiting
+from serving.waiting import LIST_TIMEOUT_MS, Applied, Waiting
+from serving.walks import find_walk, viewers_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
     from likewise.log.topics import Topics
-    from likewise.settings import ServingSettings
+    from likewise.settings import Settings
     from serving.incoming import OpenRequest
     from serving.ports import Ports
     from serving.stats import ServingStats
@@ -57,7 +59,7 @@ class ServingWorker:
         ports: Ports,
         executor: Executor,
         topics: Topics,
-        settings: ServingSettings,
+        settings: Settings,
         *,
         stop: threading.Event,
         stats: ServingStats,
@@ -65,19 +67,23 @@ class ServingWorker:
     ) -> None:
         """Connect the parts without I/O. `run` ends when `stop` is set.
 
-        `executor` has `settings.threads` threads, which rank batches.
+        `executor` has `serving.threads` threads, which rank batches.
         """
         self.stats = stats
         self._ports = ports
         self._topics = topics
-        self._settings = settings
+        self._settings = serving = settings.serving
         self._stop = stop
         self._clock_ms = clock_ms
         self._ledger = Ledger()
-        self._backlog = Backlog(settings.max_batch)
-        self._waiting = Waiting(settings.after_timeout_ms, clock_ms)
+        self._backlog = Backlog(serving.max_batch)
+        self._waiting = Waiting(
+            serving.after_timeout_ms,
+            clock_ms,
+            list_timeout_ms=LIST_TIMEOUT_MS if ports.impressions.on else 0,
+        )
         self._queues = Queues(Unrouted(ports.reply_topics), self._backlog, self._waiting)
-        self._in_flight = InFlight(settings.threads)
+        self._in_flight = InFlight(serving.threads)
         self._commits = Commits(ports.source, self._ledger, ports.member.retry)
         self._intake = Intake(
             Reader(ports, self._ledger, self._queues, self._commits, stats),
@@ -85,10 +91,10 @@ class ServingWorker:
             ports.reply_topics,
             ports.member.retry,
             default_reply_topic=topics.replies,
-            max_batch=settings.max_batch,
+            max_batch=serving.max_batch,
             clock_ms=clock_ms,
         )
-        self._ranker = Ranker(ports.models, executor, settings, stats, clock_ms)
+        self._ranker = Ranker(ports, executor, settings, stats, clock_ms)
         self._outbox = Outbox(ports, topics.dead_letters, stats, clock_ms)
         self._next_lookup_s = 0.0
 
@@ -138,7 +144,7 @@ class ServingWorker:
         if requests:
             self.stats.on_batch(len(requests))
         context = self._look_up(requests)
-        ready, errors = self._waiting.sort_out(requests)
+        ready, errors = self._waiting.sort_out(requests, context.walks)
         outgoing += errors
         ready, costly = self._within_budget(ready, context)
         if costly or self._backlog or self._in_flight:
@@ -165,7 +171,7 @@ class ServingWorker:
     def _lookup_is_due(self) -> bool:
         return bool(self._waiting) or time.monotonic() >= self._next_lookup_s
 
-    def _look_up(self, requests: Iterable[OpenRequest]) -> BatchContext:
+    def _look_up(self, requests: Sequence[OpenRequest]) -> BatchContext:
         """Return what the store holds for the requests now, and follow the announced model."""
         asked = [one.request for one in requests]
         users = {one.user_id for one in asked if one.user_id is not None}
@@ -178,7 +184,17 @@ class ServingWorker:
         )
         self._next_lookup_s = time.monotonic() + self._settings.model_check_interval_s
         self._ports.models.follow(context.announcement)
-        return context
+        return self._with_shown(requests, context)
+
+    def _with_shown(self, requests: Iterable[OpenRequest], context: BatchContext) -> BatchContext:
+        """Return the context with what was shown, if any of the requests needs it."""
+        viewers = [viewer for one in requests for viewer in viewers_of(one.request)]
+        if not viewers or not self._ports.impressions.on:
+            return context
+        shown = self._ports.member.retry(lambda: self._ports.store_view.shown(viewers))
+        found = ((one.record_id, find_walk(one.request, shown)) for one in requests)
+        walks = {record_id: walk for record_id, walk in found if walk is not None}
+        return replace(context, shown=shown, walks=walks)
 
     def _within_budget(
         self, ready: list[OpenRequest], context: BatchContext

@@ -22,9 +22,10 @@ from likewise.records import TopicPartition
 from likewise.service.loop import GroupMember
 from likewise.service.stall_detector import StallDetector
 from likewise.service.store_watch import StoreWatch
-from likewise.settings import ServingSettings
+from likewise.settings import ImpressionsSettings, ServingSettings, Settings
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
+from serving.impressions import Impressions
 from serving.lost_requests import LostRequests
 from serving.ports import Ports
 from serving.reply_topics import ReplyTopics
@@ -107,6 +108,7 @@ class Rig:
         *,
         partitions: int = 1,
         settings: ServingSettings | None = None,
+        impressions: ImpressionsSettings | None = None,
         store: MemoryStore | None = None,
         broker: type[MemoryBroker] = MemoryBroker,
         patience_s: float = 60.0,
@@ -123,6 +125,9 @@ class Rig:
         self.directory = directory
         self.version = version
         self.settings = settings or ServingSettings(poll_timeout_ms=1)
+        self.all_settings = Settings(
+            serving=self.settings, impressions=impressions or ImpressionsSettings()
+        )
         self.stop = threading.Event()
         self._sink = self.broker.sink()
         self.worker = self.new_worker()
@@ -136,6 +141,7 @@ class Rig:
             self.settings.group, [self.topics.requests], max_records=self.settings.max_batch
         )
         stats = ServingStats()
+        self.impressions = Impressions(self.store, self.all_settings.impressions, stats)
         detector = StallDetector(
             self.broker,
             (self.topics.requests,),
@@ -153,12 +159,13 @@ class Rig:
             ModelHolder(self.directory, load_model(self.directory, self.version)),
             self.reply_topics,
             LostRequests(self.broker),
+            self.impressions,
         )
         return ServingWorker(
             ports,
             self.executor,
             self.topics,
-            self.settings,
+            self.all_settings,
             stop=self.stop,
             stats=stats,
             clock_ms=lambda: self.now_ms,
@@ -190,10 +197,11 @@ class Rig:
         self._sink.send(self.topics.requests, value, headers=headers, partition=partition)
 
     def answer(self, body: dict[str, Any] | bytes | None, **how: Any) -> dict[str, Any]:
-        """Ask, let the server turn once, and return the one reply."""
+        """Ask, let the server turn once and record what it shows, and return the one reply."""
         before = len(self.replies())
         self.ask(body, **how)
         self.worker.run_once()
+        self.impressions.write_pending()
         [reply] = self.replies()[before:]
         return reply
 

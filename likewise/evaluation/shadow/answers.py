@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from likewise.messages.replies import Recommendations
 from serving.answering import answer
 from serving.incoming import record_id_of
+from serving.querying import QuerySettings
+from serving.recommendation_ids import RecommendationIds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +38,7 @@ def answer_again(
     Of what is `known` now, the likes are taken back to those of the request.
     """
     answers: dict[object, list[ItemId]] = {}
+    ids = RecommendationIds()
     progress.expect(len(requests))
     for batch in _batches(requests):
         likes: dict[UserId, set[ItemId]] = {
@@ -47,7 +50,8 @@ def answer_again(
             served,
             [one.asked for one in batch],
             replace(known, likes=likes),
-            explain_limit=0,  # why does not matter here, and takes most of the time
+            ids=ids,
+            settings=QuerySettings(),  # explains nothing: that would take most of the time
             now_ms=served.snapshot_at_ms,
         )
         for reply in replies:

@@ -1,0 +1,84 @@
+"""From a request to the query that it is ranked by: what it counts, and what it leaves out. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from likewise.ranking.queries import Query
+from likewise.settings import ImpressionsSettings
+from likewise.store.shown_port import Viewer
+from serving.rotation import demoted
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from likewise.messages.ids import ItemId
+    from likewise.messages.requests import Request
+    from serving.incoming import OpenRequest
+    from serving.store_view import BatchContext
+
+
+class QuerySettings(NamedTuple):
+    """The settings that queries depend on."""
+
+    explain_limit: int = 0
+    impressions: ImpressionsSettings = ImpressionsSettings()
+
+
+def query_of(
+    asked: OpenRequest, context: BatchContext, settings: QuerySettings, *, now_ms: int
+) -> Query:
+    """Return the query that answers a request without errors."""
+    request = asked.request
+    likes_now = context.likes[request.user_id] if request.user_id is not None else ()
+    if request.similar_to is not None:
+        liked = frozenset([request.similar_to])
+    elif request.liked is not None:
+        liked = frozenset(request.liked)
+    else:
+        liked = frozenset(likes_now)
+    return Query(
+        liked=liked,
+        banned=_banned(asked, context, liked, likes_now),
+        count=request.count,
+        explain=settings.explain_limit if request.explain else 0,
+        diversity=request.diversity,
+        novelty=request.novelty,
+        fill=request.fill,
+        demoted=_demoted(request, context, likes_now, settings.impressions, now_ms=now_ms),
+    )
+
+
+def _banned(
+    asked: OpenRequest,
+    context: BatchContext,
+    liked: frozenset[ItemId],
+    likes_now: Collection[ItemId],
+) -> frozenset[ItemId]:
+    """Return what must not be in the answer: `liked` itself if that is all, which is faster."""
+    request = asked.request
+    left_out: list[Collection[ItemId]] = []
+    if request.exclude:
+        left_out.append(request.exclude)
+    if context.walks and (walk := context.walks.get(asked.record_id)) is not None:
+        left_out.append(walk.items)
+    if request.include_liked:
+        itself = () if request.similar_to is None else (request.similar_to,)
+        return frozenset(itself).union(*left_out)
+    if request.similar_to is not None:
+        left_out.append(likes_now)
+    return liked.union(*left_out) if left_out else liked
+
+
+def _demoted(
+    request: Request,
+    context: BatchContext,
+    likes_now: Collection[ItemId],
+    settings: ImpressionsSettings,
+    *,
+    now_ms: int,
+) -> dict[ItemId, float] | None:
+    if not request.rotation or request.user_id is None:
+        return None
+    lists = context.shown.get(Viewer("user", request.user_id), ())
+    return demoted(lists, likes_now, rotation=request.rotation, now_ms=now_ms, settings=settings)
