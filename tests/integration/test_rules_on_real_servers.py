@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -67,7 +67,7 @@ def test_twenty_pages_hold_no_item_twice_with_likes_in_between_and_a_server_kill
     settings: Settings, app: PlainApp, tmp_path: Path
 ) -> None:
     position = app.event("like", "ann", "c7.0")
-    pages = []
+    pages: list[dict[str, Any]] = []
     liked = {"c7.0"}
     shown: list[str] = []
     previous: dict[str, str] = {}

@@ -104,10 +104,10 @@ def test_the_thread_outlives_a_store_that_was_down(rig: Rig) -> None:
         rig.worker.run_once()
         wait_until(lambda: stats.shown_recorded == 1, "the first list")
         rig.ask({"user_id": "u"})
-        real, rig.store.record_shown = rig.store.record_shown, _down  # type: ignore[method-assign]  # a store that is down
-        rig.worker.run_once()
-        wait_until(lambda: stats.shown_dropped == 1, "a list is dropped")
-        rig.store.record_shown = real  # type: ignore[method-assign]  # it is up again
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rig.store, "record_shown", _down)
+            rig.worker.run_once()
+            wait_until(lambda: stats.shown_dropped == 1, "a list is dropped")
         rig.ask({"user_id": "u"})
         rig.worker.run_once()
         wait_until(lambda: stats.shown_recorded == 2, "the third list")

@@ -12,8 +12,7 @@ from likewise.messages.ids import ItemId, UserId
 from likewise.settings import ImpressionsSettings
 from likewise.store.port import Changes, UserChange
 from likewise.store.shown_port import ShownList, ShownRecord, Viewer
-from serving import walks
-from serving.recommendation_ids import RecommendationIds
+from serving.recommendation_ids import RecommendationIds, walk_of
 from serving.waiting import LIST_TIMEOUT_MS
 from tests.serving_rig import (
     BLOCK_ITEMS,
@@ -57,8 +56,8 @@ def test_ids_are_random_url_safe_and_share_their_beginning_within_a_walk() -> No
     made += [ids.following(made[0]) for _ in range(1_000)]
     assert len({*made}) == 2_000
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{22}", one) for one in made)
-    assert {walks.walk_of(one) for one in made[1_000:]} == {walks.walk_of(made[0])}
-    assert len({walks.walk_of(one) for one in made[:1_000]}) == 1_000
+    assert {walk_of(one) for one in made[1_000:]} == {walk_of(made[0])}
+    assert len({walk_of(one) for one in made[:1_000]}) == 1_000
 
 
 @pytest.mark.parametrize(
