@@ -1,108 +1,110 @@
-"""The best items for each query of a block, by a scan of all items or a search of a large catalogue."""
+"""The best items for each query of a block, by a scan or by a search of a large catalogue."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from likewise.ranking import blend, candidates, neighbours
-from likewise.ranking.diversity import diversified, pool_size
+from likewise.ranking import candidates
+from likewise.ranking.diversity import pool_size
 from likewise.ranking.evidence import least_scores
-from likewise.ranking.novelty import factors
-from likewise.ranking.queries import NO_ROWS, as_csr, joined
-from likewise.ranking.sampling import sampled
-from likewise.ranking.top import best_columns, best_columns_of_each
+from likewise.ranking.listing import listed
+from likewise.ranking.queries import as_csr, sampled_likes
+from likewise.ranking.scan import scanned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import CsrMatrix, FloatArray
+    from likewise.ranking.array_types import CsrMatrix
+    from likewise.ranking.found import Found, RankedRows
     from likewise.ranking.model import Model
     from likewise.ranking.queries import RowQuery
 
-_NO_SCORES = np.zeros(0, np.float32)
+# Of a large catalogue, up to so many items that a rule leaves are scored without a search.
+_NARROW = 20_000
+# Where all items are scanned, scoring some costs less than this share of all.
+_NARROW_SHARE = 8
 
 
-def score_all(model: Model, likes: CsrMatrix) -> FloatArray:
-    """Return the score of every item for every query under the model's ranker, [B, n]."""
-    if model.recipe.ranker == "neighbours":
-        return neighbours.scores(model, likes)
-    return blend.scores(model, likes)
+class _Part(NamedTuple):
+    """Queries of a block that are ranked together."""
+
+    numbers: Sequence[int]
+    items: NDArray[np.intp] | None = None
+    """The only items that these may return, sorted, to be scored without a search."""
+    allowed: NDArray[np.bool_] | None = None
+    """[n] Which items these may return, to be searched."""
 
 
 def best_of_each(
     model: Model, queries: list[RowQuery], retired: NDArray[np.intp], *, exact: bool
-) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
-    """Yield, for each query, the rows of its items and their scores, in the order to show.
+) -> Iterator[RankedRows]:
+    """Yield the items that each query is to show, of those that the model has evidence for.
 
-    Only items that the model has evidence for: `likewise.ranking.evidence`.
+    `likewise.ranking.evidence` says what is evidence. With `only` and `fill`, the rest of the list
+    follows.
     """
-    most = model.recipe.max_likes_per_user
-    likes = as_csr([sampled(query.liked, most) for query in queries], len(model.item_ids))
+    likes = weighted_likes(model, queries)
     least = least_scores(model, likes)
-    found = (_scanned if exact else _searched)(model, likes, queries, retired, least)
-    for query, (rows, scores), floor in zip(queries, found, least, strict=True):
-        # Novelty has weighted those that are evidence, and nothing else is among them.
-        evident = scores > (0 if query.novelty else floor)
-        if not evident.all():
-            rows, scores = rows[evident], scores[evident]
-        if query.diversity:
-            order = diversified(model, rows, scores, count=query.limit, diversity=query.diversity)
-            rows, scores = rows[order], scores[order]
-        yield rows, scores
+    found: dict[int, Found] = {}
+    for numbers, items, allowed in _parts(queries, len(model.item_ids), exact=exact):
+        whole = len(numbers) == len(queries)
+        ours = likes if whole else likes[numbers]
+        floors = least if whole else least[numbers]
+        asked = [queries[number] for number in numbers]
+        needed = [needed_by(query) for query in asked]
+        if exact or items is not None:
+            some = scanned(model, ours, asked, retired, floors, needed, items)
+        else:
+            some = candidates.searched(model, ours, asked, retired, floors, needed, allowed)
+        found.update(zip(numbers, some, strict=True))
+    for number, query in enumerate(queries):
+        yield listed(model, query, found[number])
 
 
-def _scanned(
-    model: Model,
-    likes: CsrMatrix,
-    queries: list[RowQuery],
-    retired: NDArray[np.intp],
-    least: FloatArray,
-) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
-    """Yield the best of all items, best first: as many as the query needs to choose from."""
-    scores = score_all(model, likes)
-    scores[:, retired] = -np.inf
-    lengths = [len(query.banned) for query in queries]
-    scores[np.repeat(np.arange(len(queries)), lengths), joined(q.banned for q in queries)] = -np.inf
-    for row, query in enumerate(queries):
-        if query.novelty:
-            scores[row, scores[row] <= least[row]] = -np.inf
-            scores[row] *= factors(model.item_counts, query.novelty)
-    needed = np.array([needed_by(query) for query in queries])
-    best: list[tuple[NDArray[np.intp], FloatArray]] = [(NO_ROWS, _NO_SCORES)] * len(queries)
-    for count in np.unique(needed).tolist():
-        rows = np.flatnonzero(needed == count)
-        some = scores if len(rows) == len(queries) else scores[rows]
-        for row, columns, found in zip(
-            rows.tolist(), *best_columns_of_each(some, count), strict=True
-        ):
-            best[row] = columns, found
-    yield from best
-
-
-def _searched(
-    model: Model,
-    likes: CsrMatrix,
-    queries: list[RowQuery],
-    retired: NDArray[np.intp],
-    least: FloatArray,
-) -> Iterator[tuple[NDArray[np.intp], FloatArray]]:
-    """Yield the best of the candidates of a large catalogue; novelty chooses among a pool."""
-    banned = [query.banned for query in queries]
-    needed = [pool_size(query.limit) if query.novelty else needed_by(query) for query in queries]
-    found = candidates.best(model, likes, banned, retired, needed)
-    for query, (rows, scores), floor in zip(queries, found, least, strict=True):
-        if not query.novelty:
-            yield rows, scores
-            continue
-        rows, scores = rows[scores > floor], scores[scores > floor]
-        weighted = scores * factors(model.item_counts[rows], query.novelty)
-        places = best_columns(weighted, needed_by(query))
-        yield rows[places], weighted[places]
+def weighted_likes(model: Model, queries: Sequence[RowQuery]) -> CsrMatrix:
+    """Return what the queries rank by, CSR [B, n]: weights, most often ones."""
+    sampled = [sampled_likes(query, model.recipe.max_likes_per_user) for query in queries]
+    likes = as_csr([rows for rows, _ in sampled], len(model.item_ids))
+    for number, (_, weights) in enumerate(sampled):
+        if weights is not None:
+            likes.data[likes.indptr[number] : likes.indptr[number + 1]] = weights
+    return likes
 
 
 def needed_by(query: RowQuery) -> int:
-    return pool_size(query.limit) if query.diversity else query.limit
+    """Return how many of the best items the query's list is chosen from, at first."""
+    needed = pool_size(query.limit) if query.diversity else query.limit
+    limited = query.rules is not None and query.rules.max_per is not None
+    return max(needed, 2 * query.limit) if limited else needed
+
+
+def _parts(queries: Sequence[RowQuery], n_items: int, *, exact: bool) -> Iterator[_Part]:
+    """Yield the queries in parts, those with the same mask in one."""
+    plain: list[int] = []
+    masks: dict[int, NDArray[np.bool_]] = {}
+    masked: dict[int, list[int]] = {}
+    for number, query in enumerate(queries):
+        rules = query.rules
+        if rules is not None and rules.only is not None:
+            only = rules.only if rules.allowed is None else rules.only[rules.allowed[rules.only]]
+            yield _Part([number], only)
+        elif rules is not None and rules.allowed is not None:
+            masks[id(rules.allowed)] = rules.allowed
+            masked.setdefault(id(rules.allowed), []).append(number)
+        else:
+            plain.append(number)
+    for identity, numbers in masked.items():
+        allowed = masks[identity]
+        left = np.count_nonzero(allowed)
+        if left <= (n_items // _NARROW_SHARE if exact else _NARROW):
+            yield _Part(numbers, np.flatnonzero(allowed))
+        elif exact:
+            plain += numbers
+        else:
+            yield _Part(numbers, None, allowed)
+    if plain:
+        yield _Part(sorted(plain))

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from likewise.ranking import cooccurrence, spectral
+from likewise.ranking.ridge import like_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,30 +43,43 @@ def scores(model: Model, likes: CsrMatrix) -> FloatArray:
     return scored
 
 
+def scores_of(model: Model, likes: CsrMatrix, items: NDArray[np.intp]) -> FloatArray:
+    """Return the scores of some items [k], sorted, for each query: float32 [B, k]."""
+    scored: FloatArray = fold_in(model, likes) @ model.item_factors[items].T
+    scored *= model.score_weights[items]
+    scored += cooccurrence.scores_of(model, likes, items)
+    return scored
+
+
 def fold_in(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the vectors [B, d] of the spectral part of each query's scores; `likes` is CSR [B, n]."""
     folded = spectral.fold_in(model, likes)
     if model.doubled.any():
         held = spectral.projected(model, likes, model.query_weights * model.plain_rows)
         held *= model.doubled
-        held *= cooccurrence.tails_of(model, np.diff(likes.indptr))[:, None]
+        held *= cooccurrence.tails_of(model, like_counts(likes))[:, None]
         folded -= held
     return folded
 
 
-def contributions(model: Model, liked: NDArray[np.intp], items: NDArray[np.intp]) -> FloatArray:
+def contributions(
+    model: Model, liked: NDArray[np.intp], weights: FloatArray | None, items: NDArray[np.intp]
+) -> FloatArray:
     """Return what each liked item [L] adds to the score of each of the items, [k, L].
 
-    They sum up to the score.
+    They sum up to the score. `weights` [L] are those of the likes; None if all are 1.
     """
-    shares: FloatArray = spectral.contributions(model, liked, items)
-    cooccurrence.add_contributions(model, liked, items, shares)
+    n_likes = len(liked) if weights is None else int((weights > 0).sum())
+    shares: FloatArray = spectral.contributions(model, liked, items, n_likes)
+    cooccurrence.add_contributions(model, liked, items, n_likes, shares)
     plain = np.flatnonzero(model.plain_rows[liked])
     if len(plain) and model.doubled.any():
-        (tail,) = cooccurrence.tails_of(model, np.array([len(liked)]))
+        (tail,) = cooccurrence.tails_of(model, np.array([n_likes]))
         towards = tail * model.doubled * model.item_factors[items]
         towards *= model.score_weights[items, None]
         held = towards @ model.item_factors[liked[plain]].T
         held *= model.query_weights[liked[plain]]
         shares[:, plain] -= held
+    if weights is not None:
+        shares *= weights
     return shares

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.ranking.array_types import CsrMatrix, FloatArray
+    from likewise.ranking.group_limit import GroupLimit
     from likewise.ranking.model import Model
 
 _SMALLEST_POOL = 100
-# Each place of the list costs a look at the whole pool: as much as the longest list needs.
+# Each place of the list costs a pass over the whole pool: as much as the longest list needs.
 _LARGEST_POOL = 1_000
 # Of the longest vector in the pool: what is shorter has no direction but that of rounding errors.
 _NO_VECTOR = 1e-4
@@ -37,17 +38,44 @@ def pool_size(count: int) -> int:
 
 
 def diversified(
-    model: Model, rows: NDArray[np.intp], scores: FloatArray, *, count: int, diversity: float
+    model: Model,
+    rows: NDArray[np.intp],
+    scores: FloatArray,
+    *,
+    count: int,
+    diversity: float,
+    groups: GroupLimit | None = None,
 ) -> NDArray[np.intp]:
     """Return up to `count` places of the pool in the order of the list.
 
     `rows` [P] are its items, best first, and `scores` [P] falls. The first stays first. Items
-    without a positive score come last, in their order: dissimilarity never speaks for them.
+    without a positive score come last, in their order: they never move up for being dissimilar.
+    `groups` takes the items, and an item of a full group is not chosen.
     """
     speaking = int((scores > 0).sum())
     pool = PoolVectors.of(model, rows[:speaking])
-    chosen = _marginally_best(scores[:speaking], pool, count, diversity)
-    return np.concatenate([chosen, np.arange(speaking, len(rows))])[:count]
+    room = None if groups is None else _Room(groups, rows[:speaking])
+    chosen = _marginally_best(scores[:speaking], pool, count, diversity, room)
+    others = np.arange(speaking, len(rows))
+    if groups is not None:
+        others = others[groups.admit(rows[speaking:], count - len(chosen))]
+    return np.concatenate([chosen, others])[:count]
+
+
+class _Room:
+    """Which items of a pool have room in their group."""
+
+    def __init__(self, groups: GroupLimit, rows: NDArray[np.intp]) -> None:
+        self._groups = groups
+        self._rows = rows
+        self._codes = groups.codes[rows]
+        self.closed = groups.closed(rows)
+
+    def take(self, place: int) -> None:
+        self._groups.admit(self._rows[place : place + 1], 1)
+        code = int(self._codes[place])
+        if self._groups.is_full(code):
+            self.closed |= self._codes == code
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +122,24 @@ def _inverse(lengths: FloatArray) -> tuple[NDArray[np.bool_], FloatArray]:
 
 
 def _marginally_best(
-    scores: FloatArray, pool: PoolVectors, count: int, diversity: float
+    scores: FloatArray, pool: PoolVectors, count: int, diversity: float, room: _Room | None
 ) -> NDArray[np.intp]:
     """Return up to `count` places, greedily; ties go to the better score."""
-    chosen = np.zeros(min(count, len(scores)), np.intp)
-    # Nothing is on the list yet, so the first is that of the best score, with diversity 1 as well.
+    chosen: list[int] = []
     relevance = (1 - diversity) * scores / scores.max(initial=_TINY)
+    if room is not None:
+        relevance[room.closed] = -np.inf
+    # Nothing is on the list yet, so the first is that of the best score, with diversity 1 as well.
     redundancy = np.full(len(scores), -1, np.float32)
-    for place in range(1, len(chosen)):
-        last = int(chosen[place - 1])
-        relevance[last] = -np.inf
-        np.maximum(redundancy, pool.similar_to(last), out=redundancy)
-        chosen[place] = np.argmax(relevance - diversity * redundancy)
-    return chosen
+    for _ in range(min(count, len(scores))):
+        if chosen:
+            np.maximum(redundancy, pool.similar_to(chosen[-1]), out=redundancy)
+        best = int(np.argmax(relevance - diversity * redundancy))
+        if relevance[best] == -np.inf:
+            break
+        chosen.append(best)
+        relevance[best] = -np.inf
+        if room is not None:
+            room.take(best)
+            relevance[room.closed] = -np.inf
+    return np.array(chosen, np.intp)

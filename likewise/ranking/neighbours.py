@@ -41,14 +41,24 @@ def sparse_scores(model: Model, likes: CsrMatrix) -> CsrMatrix:
     return (weights @ model.user_items).tocsr()
 
 
-def contributions(model: Model, liked: NDArray[np.intp], items: NDArray[np.intp]) -> FloatArray:
+def scores_of(model: Model, likes: CsrMatrix, items: NDArray[np.intp]) -> FloatArray:
+    """Return the scores of some items [k] for each query: float32 [B, k]."""
+    return np.asarray(sparse_scores(model, likes)[:, items].toarray(), np.float32)
+
+
+def contributions(
+    model: Model, liked: NDArray[np.intp], weights: FloatArray | None, items: NDArray[np.intp]
+) -> FloatArray:
     """Return what each liked item [L] adds to the score of each of the items, [k, L].
 
     They sum up to the score: the cosine to a neighbour is linear in the likes, up to the length of
-    the query's vector.
+    the query's vector. `weights` [L] are those of the likes; None if all are 1.
     """
-    parts = model.item_factors[liked] * model.query_weights[liked, None]
-    whole = directions(parts.sum(axis=0)[None], np.square(model.query_weights[liked]).sum()[None])
+    weighted = model.query_weights[liked]
+    if weights is not None:
+        weighted = weighted * weights
+    parts = model.item_factors[liked] * weighted[:, None]
+    whole = directions(parts.sum(axis=0)[None], np.square(weighted).sum()[None])
     ((rows, _),) = _nearest(model, whole)
     neighbours = model.user_items[rows]
     users = _fold_in(model, neighbours)
@@ -71,7 +81,7 @@ def directions(vectors: FloatArray, squares: FloatArray) -> FloatArray:
     """Return sums of item vectors [B, d], 0 in place of one that is no longer than rounding makes it.
 
     `squares` [B] are the squared weights of what was added up. A vector of rounding errors has a direction like
-    any other, and neighbours, but means none of them.
+    any other, and nearest neighbours, but says nothing about them.
     """
     least = rounding(vectors.shape[1]) * np.sqrt(squares)
     vectors[np.linalg.norm(vectors, axis=1) <= least] = 0

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from likewise.messages.ids import ItemId, ItemRow
+from likewise.ranking.sampling import sampled, sampled_with_weights
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -162,6 +163,20 @@ def rows_of_each(model: Model, asked: Sequence[Collection[ItemId]]) -> list[NDAr
     ends = np.searchsorted(numbered, n_items * np.arange(len(asked) + 1)).tolist()
     numbered %= n_items
     return [numbered[start:end] for start, end in pairwise(ends)]
+
+
+def ranked_by_model(query: RowQuery) -> bool:
+    """Return whether the query has a like to rank by; otherwise it gets popular items."""
+    if query.source != "model" or not len(query.liked):
+        return False
+    return query.weights is None or bool((query.weights > 0).any())
+
+
+def sampled_likes(query: RowQuery, most: int) -> tuple[NDArray[np.intp], FloatArray | None]:
+    """Return the rows that the query ranks by and their weights, None if all are 1."""
+    if query.weights is None:
+        return sampled(query.liked, most), None
+    return sampled_with_weights(query.liked, query.weights, most)
 
 
 def as_csr(liked: list[NDArray[np.intp]], n_items: int) -> CsrMatrix:

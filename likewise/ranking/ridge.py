@@ -34,6 +34,15 @@ def typical_likes(user_items: CsrMatrix) -> float:
     return float(np.exp(np.log(lengths).mean())) if len(lengths) else 1.0
 
 
+def like_counts(likes: CsrMatrix) -> NDArray[np.integer]:
+    """Return the number of positive weights in each row, [B]: dislikes count for nothing here."""
+    positive = likes.data > 0
+    if positive.all():
+        return np.diff(likes.indptr)
+    before = np.concatenate([[0], np.cumsum(positive)])
+    return np.diff(before[likes.indptr])
+
+
 def relative_ridges(recipe: Recipe, typical: float, n_likes: NDArray[np.integer]) -> FloatArray:
     """Return r for users of so many likes [B]; none counts as one."""
     ratios = (typical / np.maximum(n_likes, 1)) ** recipe.ridge_exponent

@@ -1,7 +1,7 @@
-"""At most so many likes of one user: what somebody who likes everything adds to a model and to a query is bounded.
+"""Bounds on the likes of one user: what a user who likes everything costs in a model and in a query.
 
-Links between items cost the square of a user's likes, and a user who likes nearly everything says nearly nothing
-of each item. So the likes of a user beyond `Recipe.max_likes_per_user` are replaced by a sample of so many.
+The links between items cost the square of a user's likes, and a user who likes nearly everything says almost nothing
+about any item. So if a user has more than `Recipe.max_likes_per_user` likes, a sample of that many replaces them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from scipy import sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import CsrMatrix
+    from likewise.ranking.array_types import CsrMatrix, FloatArray
 
 Integer = TypeVar("Integer", bound=np.integer)
 
 
 def sampled(rows: NDArray[Integer], most: int, *, seed: int = 0) -> NDArray[Integer]:
-    """Return the rows [L], or `most` of them, in their order; the same rows and seed give the same ones.
+    """Return the rows [L], or `most` of them, in their order; the same rows and seed give the same sample.
 
-    One row more or less changes one row of the sample at most.
+    Adding or removing a row changes at most one row of the sample.
     """
     if len(rows) <= most:
         return rows
@@ -31,10 +31,25 @@ def sampled(rows: NDArray[Integer], most: int, *, seed: int = 0) -> NDArray[Inte
     return rows[chosen]
 
 
+def sampled_with_weights(
+    rows: NDArray[Integer], weights: FloatArray, most: int
+) -> tuple[NDArray[Integer], FloatArray]:
+    """Return the rows [L] and weights [L], or a sample, in their order.
+
+    At most `most` rows with positive weights, and as many with negative ones: dislikes are few, and
+    are not lost among a long history of likes.
+    """
+    if len(rows) <= most:
+        return rows, weights
+    parts = (sampled(rows[weights > 0], most), sampled(rows[weights <= 0], most))
+    kept = np.isin(rows, np.concatenate(parts), assume_unique=True)
+    return rows[kept], weights[kept]
+
+
 def bounded(user_items: CsrMatrix, most: int) -> CsrMatrix:
     """Return the matrix, CSR [m, n], with at most `most` likes of each user, sampled at random.
 
-    It is returned as it is where nobody likes more.
+    Returns the matrix itself if nobody likes more.
     """
     lengths = np.diff(user_items.indptr)
     heavy = np.flatnonzero(lengths > most)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from likewise.ranking import cooccurrence
-from likewise.ranking.best_items import score_all
 from likewise.ranking.queries import as_csr, rows_of_each
 from likewise.ranking.sampling import sampled
+from likewise.ranking.scan import score_all
 from likewise.ranking.spectral import projected
 from likewise.ranking.top import best_columns
 

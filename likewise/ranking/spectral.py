@@ -6,7 +6,9 @@ With ``R = D_u^-a A D_i^-b ~ U S V'`` the likes ``x`` of a user are scored as::
 
 which is the ideal low-pass graph filter of GF-CF (Shen et al., "How Powerful is Graph Convolution
 for Recommendation?", CIKM 2021, eq. 13) with a smooth filter in place of the cut, stronger or
-weaker by how many likes there are (`likewise.ranking.ridge`). It needs no vector of the user, so likes of this moment and users the model has never seen count at once.
+weaker by how many likes there are (`likewise.ranking.ridge`). It needs no vector of the user, so
+likes of this moment and users the model has never seen count at once. Weights other than 1, and
+below 0 for dislikes, enter as they are: the map is linear.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from likewise.ranking.ridge import filters
+from likewise.ranking.ridge import filters, like_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,9 +31,9 @@ _ITEMS_AT_ONCE = 1_000
 
 
 def fold_in(model: Model, likes: CsrMatrix) -> FloatArray:
-    """Return the filtered query vectors [B, d] of the likes, CSR [B, n]."""
+    """Return the filtered query vectors [B, d] of the weighted likes, CSR [B, n]."""
     folded = projected(model, likes, model.query_weights)
-    folded *= filters(model.spectrum, model.relative_ridges(np.diff(likes.indptr)))
+    folded *= filters(model.spectrum, model.relative_ridges(like_counts(likes)))
     return folded
 
 
@@ -44,12 +46,15 @@ def projected(model: Model, likes: CsrMatrix, weights: FloatArray) -> FloatArray
 
 
 def products(model: Model, folded: FloatArray) -> FloatArray:
-    """Return what `score_weights` makes scores of: every query vector [B, d] by every item's, [B, n]."""
+    """Return the product of every query vector [B, d] and every item's vector, [B, n].
+
+    Scores are these times `score_weights`.
+    """
     if not 1 < len(folded) <= _FEW_QUERIES:
         whole: FloatArray = folded @ model.item_factors.T
         return whole
-    # The library rearranges the item vectors first, whatever the queries are; it takes less time over
-    # that where they are the left operand. In parts, which stay in the cache until they are turned.
+    # BLAS packs the item vectors first, however few the queries are, which takes less time if they
+    # are the left operand. Parts stay in the cache until they are transposed.
     multiplied = np.empty((len(folded), len(model.item_factors)), np.float32)
     for start in range(0, len(model.item_factors), _ITEMS_AT_ONCE):
         part = slice(start, start + _ITEMS_AT_ONCE)
@@ -57,12 +62,14 @@ def products(model: Model, folded: FloatArray) -> FloatArray:
     return multiplied
 
 
-def contributions(model: Model, liked: NDArray[np.intp], items: NDArray[np.intp]) -> FloatArray:
-    """Return what each liked item [L] adds to the score of each of the items, [k, L].
+def contributions(
+    model: Model, liked: NDArray[np.intp], items: NDArray[np.intp], n_likes: int
+) -> FloatArray:
+    """Return what a like of weight 1 of each item [L] adds to the score of each of the items, [k, L].
 
-    They sum up to the score.
+    For a user of `n_likes` likes.
     """
-    (ours,) = filters(model.spectrum, model.relative_ridges(np.array([len(liked)])))
+    (ours,) = filters(model.spectrum, model.relative_ridges(np.array([n_likes])))
     towards = model.item_factors[items] * ours * model.score_weights[items, None]
     shares: FloatArray = towards @ model.item_factors[liked].T
     shares *= model.query_weights[liked]

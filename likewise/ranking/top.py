@@ -52,6 +52,21 @@ def largest_places(values: FloatArray, keep: int) -> NDArray[np.intp]:
     return np.sort(np.argpartition(np.abs(values), len(values) - keep)[-keep:])
 
 
+def first_best(values: FloatArray, count: int) -> NDArray[np.intp]:
+    """Return up to `count` places of the highest values [P], highest first.
+
+    Of equal ones the first, also where they are too many for the list.
+    """
+    if count >= len(values):
+        places = np.arange(len(values))
+    else:
+        least = np.partition(values, len(values) - count)[len(values) - count]
+        places = np.flatnonzero(values >= least)
+    order = np.argsort(-values[places], kind="stable")[:count]
+    best: NDArray[np.intp] = places[order]
+    return best
+
+
 def _promising(scores: FloatArray, count: int) -> NDArray[np.intp]:
     """Return places [B, …] that each row's highest `count` scores are among; of many, a few.
 

@@ -15,14 +15,15 @@ from benchmarks.synthetic import item_ids, synthetic_likes, user_ids
 from indexer.build import build_model
 from indexer.interactions import Interactions
 from indexer.recipes import DEFAULTS
-from likewise.ranking.best_items import score_all
 from likewise.ranking.queries import RowQuery
 from likewise.ranking.recipe import RANKERS, RankerName
-from likewise.ranking.recommend import RankedRows, recommend_rows
+from likewise.ranking.recommend import recommend_rows
+from likewise.ranking.scan import score_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from likewise.ranking.found import RankedRows
     from likewise.ranking.model import Model
 
 EVERYTHING = 1_000_000

@@ -27,9 +27,9 @@ from likewise.evaluation.report.html import as_html
 from likewise.evaluation.report.svg import Bar, bar_chart
 from likewise.messages.events import Like
 from likewise.messages.ids import ItemId, UserId
-from likewise.ranking.best_items import score_all
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
+from likewise.ranking.scan import score_all
 from likewise.settings import ModelSettings
 
 if TYPE_CHECKING:

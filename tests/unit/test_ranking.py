@@ -16,11 +16,11 @@ from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.messages.ids import ItemId, UserId
 from likewise.ranking import blend, cooccurrence, explaining, neighbours, spectral
-from likewise.ranking.best_items import score_all
 from likewise.ranking.blocks import Threads, blocks_of
 from likewise.ranking.queries import Query
 from likewise.ranking.recipe import RANKERS, RankerName, Recipe
 from likewise.ranking.recommend import recommend
+from likewise.ranking.scan import score_all
 from likewise.ranking.top import best_columns, best_columns_of_each
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def test_a_neighbours_contribution_is_what_its_like_adds_to_the_cosines() -> Non
     row[0, liked] = 1
     targets = np.array([model.item_rows[item(1, n)] for n in (9, 12)])
     whole = neighbours.scores(model, csr_array(row))[0, targets]
-    shares = neighbours.contributions(model, liked, targets)
+    shares = neighbours.contributions(model, liked, None, targets)
     assert shares.sum(axis=1) == pytest.approx(whole, rel=1e-3)
     assert (whole > 0).all()
 

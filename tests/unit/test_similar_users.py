@@ -12,8 +12,8 @@ from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.messages.ids import ItemId, ItemRow, UserId
-from likewise.ranking.best_items import score_all
 from likewise.ranking.recipe import RANKERS
+from likewise.ranking.scan import score_all
 from likewise.ranking.similar_users import item_scores, user_norms, users_for, users_like
 
 if TYPE_CHECKING:

@@ -95,5 +95,5 @@ def test_contributions_add_up_where_rows_are_of_both_forms(likes: Interactions) 
     for user in range(30):
         liked = likes.user_items[[user]].indices.astype(np.intp)
         items = np.array([150, 0, 50])
-        shares = blend.contributions(model, liked, items)
+        shares = blend.contributions(model, liked, None, items)
         assert shares.sum(axis=1) == pytest.approx(scores[user, items], rel=1e-3, abs=1e-5)

@@ -1,0 +1,49 @@
+"""At most so many items of one group in a list: of one artist, say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from likewise.ranking.array_types import IntArray
+
+
+class GroupLimit:
+    """Which items a list may still take, while it grows from its first place to its last."""
+
+    def __init__(self, codes: IntArray, most: int) -> None:
+        """Begin an empty list. `codes` [n] has the group of each item, below 0 for none."""
+        self.codes = codes
+        self._most = most
+        self._taken: Counter[int] = Counter()
+
+    def admit(self, rows: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+        """Take the first `count` of the rows that have room in their group; return their places."""
+        taken: list[int] = []
+        for place, code in enumerate(self.codes[rows].tolist()):
+            if len(taken) == count:
+                break
+            if not self.is_full(code):
+                self._taken[code] += 1
+                taken.append(place)
+        return np.array(taken, np.intp)
+
+    def is_full(self, code: int) -> bool:
+        """Whether a group has no room left."""
+        return code >= 0 and self._taken[code] >= self._most
+
+    def closed(self, rows: NDArray[np.intp] | None = None) -> NDArray[np.bool_]:
+        """Return which of the rows, or of all items [n], belong to a group without room."""
+        codes = self.codes if rows is None else self.codes[rows]
+        full = [code for code in self._taken if self.is_full(code)]
+        if not full:
+            return np.zeros(len(codes), np.bool_)
+        # One place more than there are codes: -1, for no group, reads the last one.
+        is_full = np.zeros(max(int(codes.max(initial=0)), *full) + 2, np.bool_)
+        is_full[full] = True
+        return is_full[np.maximum(codes, -1)]
