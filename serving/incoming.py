@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError
-from likewise.messages import requests
+from likewise.messages import request_decoding
 from likewise.messages.reply_routes import reply_route
 from likewise.records import TopicPartition
 
@@ -68,7 +68,7 @@ def read_request(
     an invalid one does not: its sender may not be listening there.
     """
     try:
-        request = requests.read_request(record)
+        request = request_decoding.read_request(record)
     except InvalidInputError as reason:
         if reason.code == "invalid_reply_partition":  # its sender names a partition, so it listens
             return InvalidRequest(record, reason, reply_route(record, default_reply_topic))

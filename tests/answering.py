@@ -16,7 +16,7 @@ from likewise.messages.replies import (
     encode_reply,
 )
 from likewise.messages.reply_routes import reply_headers, reply_route
-from likewise.messages.requests import decode_request
+from likewise.messages.request_decoding import decode_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

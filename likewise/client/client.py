@@ -23,8 +23,9 @@ from likewise.messages.events import (
 from likewise.messages.ids import ItemId, UserId, parse_id
 from likewise.messages.positions import Position
 from likewise.messages.replies import Recommendations, decode_reply
+from likewise.messages.request_decoding import decode_request
 from likewise.messages.request_options import MAX_DEADLINE_MS
-from likewise.messages.requests import DEFAULT_COUNT, Request, decode_request, encode_request
+from likewise.messages.requests import DEFAULT_COUNT, Request, encode_request
 from likewise.settings import KafkaSettings
 
 if TYPE_CHECKING:

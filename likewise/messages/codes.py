@@ -25,7 +25,7 @@ REPLY_ERRORS = {
     ),
     "too_deep": ErrorCode("The JSON is nested too deeply.", _FIX),
     "too_large": ErrorCode(
-        "The request is larger than 256 KiB, or a list has more than 10,000 items.", "Ask for less."
+        "The request is larger than 512 KiB, or a list has more than 10,000 items.", "Ask for less."
     ),
     "missing_field": ErrorCode(
         "None of `user_id`, `liked`, `similar_to`, `users_for` and `users_like` is set.", _FIX

@@ -19,13 +19,12 @@ from likewise.messages.events import (
 )
 from likewise.messages.foreign_forms import explained
 from likewise.messages.ids import (
-    KIND_PATTERN,
     MAX_ID_BYTES,
-    RECOMMENDATION_ID_PATTERN,
-    RESERVED_KINDS,
     ItemId,
     SignalKind,
     UserId,
+    is_recommendation_id,
+    is_signal_kind,
     parse_recommendation_id,
 )
 from likewise.messages.json_input import decode_json
@@ -53,8 +52,8 @@ class _UsualBody(msgspec.Struct):
     timestamp: int | float | str | None = None
     version: Literal[1, None] = None
     specversion: None = None
-    kind: Annotated[str, msgspec.Meta(pattern=KIND_PATTERN)] | None = None
-    recommendation_id: Annotated[str, msgspec.Meta(pattern=RECOMMENDATION_ID_PATTERN)] | None = None
+    kind: str | None = None
+    recommendation_id: str | None = None
 
 
 class _Body(msgspec.Struct):
@@ -110,6 +109,8 @@ def _decode_usual_form(
         return None
     if record.key is not None and record.key != body.user_id.encode():
         return None
+    if body.recommendation_id is not None and not is_recommendation_id(body.recommendation_id):
+        return None
     if body.timestamp is not None and on_unclear_time is not None:
         _check_time(body.timestamp, on_unclear_time)
     action = body.action
@@ -117,7 +118,7 @@ def _decode_usual_form(
         return Like(body.user_id, body.item_id)
     if action == "unlike":
         return Unlike(body.user_id, body.item_id)
-    if body.kind is None or body.kind in RESERVED_KINDS:
+    if body.kind is None or not is_signal_kind(body.kind):
         return None
     made = Signal if action == "signal" else Unsignal
     return made(body.user_id, body.item_id, SignalKind(body.kind))

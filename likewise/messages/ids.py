@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import string
+from functools import lru_cache
 from typing import NewType
 
 from likewise.errors import InvalidInputError
@@ -20,11 +22,10 @@ RESERVED_KINDS = frozenset({"like", DISLIKE, HIDE})
 """Kinds with an action of their own; the action `signal` does not accept them."""
 
 MAX_ID_BYTES = 256
-KIND_PATTERN = r"\A[a-z][a-z0-9_-]{0,31}\Z"
-RECOMMENDATION_ID_PATTERN = r"\A[A-Za-z0-9_-]{1,64}\Z"
-_KIND = re.compile(KIND_PATTERN)
+_KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _SCENARIO = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_RECOMMENDATION_ID = re.compile(RECOMMENDATION_ID_PATTERN)
+_MAX_RECOMMENDATION_ID = 64
+_RECOMMENDATION_ID_CHARACTERS = f"{string.ascii_letters}{string.digits}_-"
 
 
 def parse_user_id(raw: str | int | None) -> UserId:
@@ -48,7 +49,7 @@ def parse_kind(raw: object) -> SignalKind:
         raise InvalidInputError("missing_field", "`kind` is missing")
     if not isinstance(raw, str):
         raise InvalidInputError("wrong_type", "`kind` is not a string")
-    if not _KIND.match(raw):
+    if not _KIND.fullmatch(raw):
         raise InvalidInputError(
             "invalid_kind",
             f"`kind` {raw[:64]!r} is not 1 to 32 of a-z, 0-9, _ and -, beginning with a letter",
@@ -56,6 +57,19 @@ def parse_kind(raw: object) -> SignalKind:
     if raw in RESERVED_KINDS:
         raise InvalidInputError("invalid_kind", f"`kind` can't be {raw!r}: use the action {raw!r}")
     return SignalKind(raw)
+
+
+@lru_cache(256)
+def is_signal_kind(raw: str) -> bool:
+    """Whether `parse_kind` accepts this string; fast for kinds in use."""
+    return _KIND.fullmatch(raw) is not None and raw not in RESERVED_KINDS
+
+
+def is_recommendation_id(raw: str) -> bool:
+    """Whether `parse_recommendation_id` accepts this string."""
+    # What is left without these characters at both ends is empty if there are no others: faster than
+    # a regular expression, on the way of every event that carries one.
+    return 0 < len(raw) <= _MAX_RECOMMENDATION_ID and not raw.strip(_RECOMMENDATION_ID_CHARACTERS)
 
 
 def parse_scenario_name(raw: str | None, field: str = "scenario") -> str:
@@ -81,7 +95,7 @@ def parse_recommendation_id(raw: str, field: str = "recommendation_id") -> str:
     Raises:
         InvalidInputError: it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
     """
-    if not _RECOMMENDATION_ID.match(raw):
+    if not is_recommendation_id(raw):
         raise InvalidInputError(
             "invalid_recommendation_id",
             f"`{field}` {raw[:64]!r} is not 1 to 64 of A-Z, a-z, 0-9, _ and -",

@@ -124,6 +124,9 @@ def _decode(record: Record) -> CatalogueItem:
         raise InvalidInputError("unsupported_version", f"version {body.version} is not 1")
     item = _checked(body, record.key)
     check_key(record.key, item.item_id)
+    if item.item_id.startswith('"') and id_in_key(item.item_id.encode()) != item.item_id:
+        # Its key could not be told from the key of the id within the quotes.
+        raise InvalidInputError("invalid_id", "`item_id` is a JSON string within a JSON string")
     return item
 
 

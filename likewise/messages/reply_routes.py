@@ -12,7 +12,7 @@ from likewise.errors import InvalidInputError
 if TYPE_CHECKING:
     from likewise.records import Record
 
-MAX_REQUEST_BYTES = 256 * 1024
+MAX_REQUEST_BYTES = 512 * 1024
 
 CORRELATION_HEADER = "kafka_correlationId"
 REPLY_TOPIC_HEADER = "kafka_replyTopic"

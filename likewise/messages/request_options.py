@@ -86,11 +86,9 @@ def parse_options(body: OptionsBody) -> dict[str, Any]:
     Raises:
         InvalidInputError: an option is invalid; the message names it.
     """
-    return {
-        name: value if (parse := _PARSERS.get(name)) is None else parse(name, value)
-        for name in _NAMES
-        if (value := getattr(body, name)) is not None
-    }
+    # A subclass has its own fields after these.
+    given = zip(_CHECKS, msgspec.structs.astuple(body), strict=False)
+    return {name: check(name, value) for (name, check), value in given if value is not None}
 
 
 def options_json(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,8 +156,11 @@ def _source(name: str, source: str) -> RankedBy:
     return cast("RankedBy", source)
 
 
+def _unchecked(_: str, value: object) -> object:
+    return value
+
+
 _SOURCES = get_args(RankedBy)
-_NAMES = RequestOptions.__struct_fields__
 _PARSERS: dict[str, Callable[[str, Any], object]] = {
     "count": _count,
     "deadline_ms": _deadline_ms,
@@ -172,4 +173,5 @@ _PARSERS: dict[str, Callable[[str, Any], object]] = {
     "fields": _fields,
     "source": _source,
 }
+_CHECKS = [(name, _PARSERS.get(name, _unchecked)) for name in OptionsBody.__struct_fields__]
 _ENCODERS: dict[str, Callable[[Any], object]] = {"where": where_json, "boost": boosts_json}

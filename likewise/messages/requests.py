@@ -1,41 +1,14 @@
-"""Requests: what a service asks, and how its JSON is read and written."""
+"""Requests: what a service asks. docs/protocol.md has the JSON form, `request_decoding` reads it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import msgspec
 
-from likewise.errors import InvalidInputError
-from likewise.messages.foreign_forms import explained
-from likewise.messages.ids import (
-    ItemId,
-    UserId,
-    parse_id,
-    parse_recommendation_id,
-    parse_scenario_name,
-    parse_user_id,
-)
-from likewise.messages.json_input import decode_json
+from likewise.messages.ids import ItemId, UserId
 from likewise.messages.positions import Position
-from likewise.messages.reply_routes import (
-    MAX_REQUEST_BYTES,
-    REPLY_PARTITION_HEADER,
-    parse_reply_partition,
-)
-from likewise.messages.request_options import (
-    OptionsBody,
-    RankedBy,
-    RequestOptions,
-    options_json,
-    parse_item_ids,
-    parse_options,
-)
+from likewise.messages.request_options import RankedBy, RequestOptions, options_json
 from likewise.messages.rules import Boost, MaxPer, Pin, check_pins
 from likewise.messages.where import Where
-
-if TYPE_CHECKING:
-    from likewise.records import Record
 
 DEFAULT_COUNT = 10
 
@@ -93,51 +66,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Request)}
 
 
-class _Body(OptionsBody):
-    """The JSON object. Unknown fields are ignored, and null means not given."""
-
-    user_id: str | int | None = None
-    liked: list[str | int] | None = None
-    similar_to: str | int | None = None
-    users_for: str | int | None = None
-    users_like: str | int | None = None
-    after: str | None = None
-    next_of: str | None = None
-    scenario: str | None = None
-    version: int | None = None
-    request_id: str | int | None = None
-    reply_to: str | int | None = None
-
-
-_OF_NOBODY = frozenset({"popular", "trending", "new"})
-"""Sources that rank without a subject."""
-_body_decoder = msgspec.json.Decoder(_Body)
-
-
-def decode_request(value: bytes | None) -> Request:
-    """Return the request that a record's value carries.
-
-    Raises:
-        InvalidInputError: the value breaks the wire contract. Nothing else is ever raised.
-    """
-    body = decode_json(_body_decoder, value, what="request", max_bytes=MAX_REQUEST_BYTES)
-    if body.version not in {1, None}:
-        raise InvalidInputError("unsupported_version", f"version {body.version} is not 1")
-    options = parse_options(body)
-    if body.after is not None:
-        options["after"] = Position.parse(body.after)
-    if body.next_of is not None:
-        options["next_of"] = parse_recommendation_id(body.next_of, "next_of")
-    if body.scenario is not None:
-        options["scenario"] = parse_scenario_name(body.scenario)
-        options["explicit"] = at_defaults(options)
-    request = Request(**_subject(body), **options)
-    _check_subject(request)
-    if request.pin and request.scenario is None:
-        check_pins(request.pin, request.count)
-    return request
-
-
 def encode_request(
     request: Request, *, request_id: str | None = None, reply_to: str | None = None
 ) -> bytes:
@@ -189,50 +117,3 @@ def at_defaults(options: dict[str, object]) -> frozenset[str]:
         for name in RequestOptions.__struct_fields__
         if name in options and options[name] == _DEFAULTS[name]
     )
-
-
-def read_request(record: Record) -> Request:
-    """Return the request that a record carries.
-
-    Raises:
-        InvalidInputError: the value or the header of the reply partition breaks the wire contract.
-            The message names another serialiser's form if it is recognised.
-    """
-    try:
-        if record.headers:
-            parse_reply_partition(dict(record.headers).get(REPLY_PARTITION_HEADER))
-        return decode_request(record.value)
-    except InvalidInputError as reason:
-        raise explained(reason, record) from reason
-
-
-def _subject(body: _Body) -> dict[str, Any]:
-    subject: dict[str, Any] = {}
-    if body.user_id is not None:
-        subject["user_id"] = parse_user_id(body.user_id)
-    if body.liked is not None:
-        subject["liked"] = parse_item_ids("liked", body.liked)
-    for field in ("similar_to", "users_for", "users_like"):
-        if (raw := getattr(body, field)) is not None:
-            subject[field] = parse_id(field, raw)
-    if not subject and body.source in _OF_NOBODY:
-        subject["liked"] = ()
-    return subject
-
-
-def _check_subject(request: Request) -> None:
-    of_users = request.users_for or request.users_like
-    of_items = request.user_id or request.similar_to
-    if request.liked is not None and of_items:
-        raise InvalidInputError("ambiguous_subject", "`liked` replaces `user_id` and `similar_to`")
-    if not of_users and not of_items and request.liked is None:
-        raise InvalidInputError(
-            "missing_field",
-            "a request needs `user_id`, `liked`, `similar_to`, `users_for` or `users_like`",
-        )
-    if of_users and (
-        of_items or request.liked is not None or (request.users_for and request.users_like)
-    ):
-        raise InvalidInputError(
-            "ambiguous_subject", "`users_for` and `users_like` each replace every other subject"
-        )

@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["likewise"]):
     from likewise.messages.positions import Position
     from likewise.messages.replies import decode_reply
     from likewise.messages.reply_routes import reply_route
-    from likewise.messages.requests import read_request
+    from likewise.messages.request_decoding import read_request
     from likewise.testing.memory_log import MemoryRecord
 
 HEADERS = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from likewise.log.topics import TopicSpec
 from likewise.messages.ids import ItemId
 from likewise.messages.reply_routes import CORRELATION_HEADER
-from likewise.messages.requests import decode_request
+from likewise.messages.request_decoding import decode_request
 from likewise.records import TopicPartition
 from serving.cost import COSTLY, cost_of
 from tests.requesting import requester, serving, settings_for

@@ -14,7 +14,8 @@ from likewise.messages.dead_letters import DeadLetter, decode_dead_letter
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import Event
 from likewise.messages.replies import Recommendations, decode_reply
-from likewise.messages.requests import Request, decode_request
+from likewise.messages.request_decoding import decode_request
+from likewise.messages.requests import Request
 from likewise.testing.memory_log import MemoryRecord
 
 json_values = st.recursive(

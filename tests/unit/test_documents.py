@@ -20,7 +20,7 @@ from likewise import __version__
 from likewise.cli.app import app
 from likewise.errors import InvalidInputError, ReplyError
 from likewise.log.topics import Topics
-from likewise.messages import event_decoding, requests
+from likewise.messages import event_decoding, request_decoding
 from likewise.messages.announcements import TOPIC_KEY, decode_announcement
 from likewise.messages.codes import DEAD_LETTERS, REPLY_ERRORS
 from likewise.messages.dead_letters import DeadLetter, decode_dead_letter, encode_headers
@@ -32,7 +32,7 @@ from likewise.messages.reply_routes import (
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,
 )
-from likewise.messages.requests import decode_request
+from likewise.messages.request_decoding import decode_request
 from likewise.records import UNREADABLE_CODES, TopicPartition
 from likewise.settings_loader import setting_names
 from likewise.testing.memory_log import MemoryRecord
@@ -165,7 +165,9 @@ def test_asyncapi_yaml_names_the_topics_actions_headers_and_version_of_the_code(
 
 @pytest.mark.parametrize("kind", ["event", "request"])
 def test_asyncapi_yaml_has_every_field_that_the_code_reads_and_no_other(kind: str) -> None:
-    read = {"event": event_decoding._Body, "request": requests._Body}[kind].__struct_fields__
+    read = {"event": event_decoding._Body, "request": request_decoding._Body}[
+        kind
+    ].__struct_fields__
     envelope = {"specversion", "type", "data", "data_base64"}  # of CloudEvents
     messages = [name for name, said in SAID_BY_ASYNCAPI.items() if said == kind]
     declared = {

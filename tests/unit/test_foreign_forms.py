@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from likewise.errors import InvalidInputError
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.foreign_forms import explained
-from likewise.messages.requests import read_request
+from likewise.messages.request_decoding import read_request
 from likewise.testing.memory_log import MemoryRecord
 
 BODY = b'{"user_id": 42, "item_id": 7}'

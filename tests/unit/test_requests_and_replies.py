@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -16,6 +16,7 @@ from likewise.messages.replies import (
     ErrorBody,
     ErrorReply,
     ModelStamp,
+    RankedUser,
     Recommendations,
     RecommendedItem,
     decode_reply,
@@ -32,26 +33,67 @@ from likewise.messages.reply_routes import (
     reply_headers,
     reply_route,
 )
-from likewise.messages.request_options import MAX_DEADLINE_MS, MAX_LISTED_ITEMS
-from likewise.messages.requests import (
-    Request,
+from likewise.messages.request_decoding import (
     _Body,
+    _decode_usual_form,
+    decode_any_form,
     decode_request,
-    encode_request,
     read_request,
 )
-from likewise.messages.rules import MAX_COUNT
+from likewise.messages.request_options import MAX_DEADLINE_MS, MAX_LISTED_ITEMS
+from likewise.messages.requests import Request, encode_request
+from likewise.messages.rules import MAX_COUNT, Boost, MaxPer, Pin
+from likewise.messages.where import Compare, Not, Or, Where, parse_where, where_json
 from likewise.testing.memory_log import MemoryRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def parses(where: Where) -> bool:
+    """Whether the drawn field names are names."""
+    try:
+        return parse_where(where_json(where)) == where
+    except InvalidInputError:
+        return False
+
 
 ids = st.text(
     st.characters(exclude_categories=["Cs"]),  # lone surrogates: no UTF-8 for them
     min_size=1,
     max_size=64,
 )
+names = ids.filter(lambda name: not name.startswith("$"))
 item_ids = st.lists(ids.map(ItemId), max_size=5).map(tuple)
+where = st.recursive(
+    st.builds(
+        Compare, ids, st.sampled_from(["$eq", "$ne"]), ids | st.integers(-9, 9) | st.booleans()
+    )
+    | st.builds(Compare, ids, st.just("$in"), st.lists(ids, max_size=3).map(tuple)),
+    lambda inner: st.builds(Not, inner) | st.builds(Or, st.tuples(inner, inner)),
+    max_leaves=3,
+).filter(parses)
+pins = st.lists(ids.map(ItemId), max_size=4, unique=True).map(
+    lambda items: tuple(Pin(item, place) for place, item in enumerate(items, start=1))
+)
+shares = st.floats(0, 1)
+recommendation_ids = st.from_regex(r"\A[A-Za-z0-9_-]{1,64}\Z")
+scenario_names = st.from_regex(r"\A[a-z0-9][a-z0-9_-]{0,63}\Z")
+rules: dict[str, Any] = {
+    "where": st.none() | where,
+    "only": st.none() | item_ids,
+    "boost": st.lists(st.builds(Boost, where, st.floats(0, 1000)), max_size=3).map(tuple),
+    "pin": pins,
+    "max_per": st.none() | st.builds(MaxPer, names, st.integers(1, MAX_COUNT)),
+    "fields": st.lists(names, max_size=3).map(tuple),
+    "without": item_ids,
+    "rotation": shares,
+    "explore": shares,
+    "source": st.sampled_from([None, "model", "popular", "trending", "new"]),
+}
 positions = st.builds(Position, st.integers(0, 10**9 - 1), st.integers(0, 10**18 - 1))
 options: dict[str, Any] = {
-    "count": st.integers(1, MAX_COUNT),
+    "count": st.integers(4, MAX_COUNT),
     "exclude": item_ids,
     "explain": st.booleans(),
     "diversity": st.floats(0, 1),
@@ -61,10 +103,19 @@ options: dict[str, Any] = {
     "after": st.none() | positions,
     "deadline_ms": st.none() | st.integers(1, MAX_DEADLINE_MS),
 }
+more: dict[str, Any] = {
+    **options,
+    **rules,
+    "next_of": st.none() | recommendation_ids,
+    "scenario": st.none() | scenario_names,
+}
 requests = (
     st.builds(Request, user_id=ids.map(UserId), similar_to=st.none() | ids.map(ItemId), **options)
     | st.builds(Request, similar_to=ids.map(ItemId), **options)
     | st.builds(Request, liked=item_ids, **options)
+    | st.builds(Request, user_id=ids.map(UserId), **more)
+    | st.builds(Request, users_for=ids.map(ItemId), **options)
+    | st.builds(Request, users_like=ids.map(UserId), **more)
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -86,6 +137,13 @@ def record(
 
 def body(**fields: object) -> bytes:
     return json.dumps(fields).encode()
+
+
+def outcome(decode: Callable[[bytes | None], Request], value: bytes | None) -> Request | str:
+    try:
+        return decode(value)
+    except InvalidInputError as reason:
+        return str(reason)
 
 
 # Requests
@@ -112,6 +170,38 @@ def test_any_bytes_give_a_request_or_an_invalid_input_error(value: bytes | None)
     except InvalidInputError:
         return
     assert decode_request(encode_request(request)) == request
+
+
+nearly_usual = st.fixed_dictionaries(
+    {},
+    optional={
+        "user_id": ids | st.integers() | st.text(max_size=300),
+        "liked": st.lists(ids | st.integers(), max_size=3),
+        "similar_to": ids,
+        "count": st.integers(-1, 1_001) | st.floats(),
+        "exclude": st.none() | st.lists(ids | st.just(""), max_size=3),
+        "diversity": st.floats(-0.1, 1.1) | st.booleans(),
+        "novelty": st.sampled_from([0, 1, 0.5, 2, None]),
+        "fill": st.booleans() | st.none(),
+        "after": st.sampled_from(["3:1042", "3", None]),
+        "deadline_ms": st.sampled_from([0, 1, 500, MAX_DEADLINE_MS + 1, None]),
+        "version": st.sampled_from([1, 2, 1.0, True, None]),
+        "request_id": st.sampled_from(["r-1", 7, None, 1.5]),
+        "source": st.sampled_from(["new", "other", None]),
+        "unknown": st.none(),
+    },
+).map(lambda fields: json.dumps(fields).encode())
+
+
+@given(nearly_usual | bodies)
+def test_the_usual_form_is_read_as_any_other(value: bytes | None) -> None:
+    assert outcome(decode_request, value) == outcome(decode_any_form, value)
+
+
+def test_likes_and_counts_take_the_fast_path() -> None:
+    asked = body(user_id="u1", count=5, exclude=["i1"], after="3:1042", deadline_ms=500, fill=False)
+    assert _decode_usual_form(asked) == decode_any_form(asked)
+    assert _decode_usual_form(body(user_id="u1", source="new")) is None
 
 
 @given(bodies, st.lists(st.tuples(st.text(), st.binary())))
@@ -144,6 +234,22 @@ def test_whatever_a_request_can_say_is_a_field_of_the_body() -> None:
 def test_what_is_at_its_default_is_not_written() -> None:
     assert encode_request(Request(user_id=UserId("u1"))) == b'{"user_id":"u1"}'
     assert encode_request(Request(liked=(), fill=False)) == b'{"liked":[],"fill":false}'
+
+
+def test_sources_that_rank_by_no_taste_need_no_subject() -> None:
+    for source in ("popular", "trending", "new"):
+        asked = decode_request(body(source=source))
+        assert asked == Request(liked=(), source=source)
+        assert decode_request(body(source=source, user_id="u1")).liked is None
+
+
+def test_a_refusal_names_the_field() -> None:
+    for name, value in {
+        "only": [""], "without": [""], "boost": [{"where": {"a": None}, "factor": 1}],
+        "pin": [{"item_id": "a", "place": -1}], "fields": [""], "rotation": 7, "source": "x",
+    }.items():  # fmt: skip
+        with pytest.raises(InvalidInputError, match=f"`{name}"):
+            decode_request(body(user_id="u1", **{name: value}))
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -196,6 +302,55 @@ def test_unknown_fields_are_ignored() -> None:
         (body(user_id="u1", reply_to=["mine"]), "wrong_type"),
         (body(user_id="u1", request_id=1.5), "wrong_type"),
         (body(user_id="u1", exclude=[None]), "wrong_type"),
+        (body(users_for="i1", user_id="u1"), "ambiguous_subject"),
+        (body(users_for="i1", users_like="u1"), "ambiguous_subject"),
+        (body(users_like="u1", liked=[]), "ambiguous_subject"),
+        (body(users_like=""), "invalid_id"),
+        (body(scenario="home", where={}), "missing_field"),
+        (body(source="model"), "missing_field"),
+        (body(user_id="u1", where=[]), "invalid_where"),
+        (body(user_id="u1", where={"a": {"$regex": "^(a+)+$"}}), "invalid_where"),
+        (body(user_id="u1", only=["i"] * (MAX_LISTED_ITEMS + 1)), "too_large"),
+        (body(user_id="u1", only=[*range(1_000_000)]), "too_large"),
+        (body(user_id="u1", only="i1"), "wrong_type"),
+        (body(user_id="u1", without=["i"] * (MAX_LISTED_ITEMS + 1)), "too_large"),
+        (body(user_id="u1", without=["x" * 257]), "invalid_id"),
+        (body(user_id="u1", boost=[{"where": {}, "factor": float("nan")}]), "not_json"),
+        (body(user_id="u1", boost=[{"where": {}, "factor": 1e308 * 10}]), "not_json"),
+        (b'{"user_id": "u1", "boost": [{"where": {}, "factor": 1e999}]}', "wrong_type"),
+        (body(user_id="u1", boost=[{"where": {}, "factor": -1}]), "invalid_boost"),
+        (body(user_id="u1", boost=[{"where": {}, "factor": 1_001}]), "invalid_boost"),
+        (body(user_id="u1", boost=[{"where": {}, "factor": 1}] * 21), "invalid_boost"),
+        (body(user_id="u1", boost=[{"factor": 2}]), "invalid_where"),
+        (body(user_id="u1", boost=[{"where": {"$or": 1}, "factor": 2}]), "invalid_where"),
+        (body(user_id="u1", boost=[{"where": {}}]), "wrong_type"),
+        (body(user_id="u1", pin=[{"item_id": "i1", "place": 0}]), "invalid_pin"),
+        (body(user_id="u1", pin=[{"item_id": "i1", "place": 11}]), "invalid_pin"),
+        (body(user_id="u1", count=5, pin=[{"item_id": "i1", "place": 6}]), "invalid_pin"),
+        (
+            body(user_id="u1", pin=[{"item_id": f"{n}", "place": n} for n in range(102)]),
+            "invalid_pin",
+        ),
+        (body(user_id="u1", pin=[{"item_id": n, "place": 1} for n in "ab"]), "invalid_pin"),
+        (body(user_id="u1", pin=[{"item_id": "a", "place": n} for n in (1, 2)]), "invalid_pin"),
+        (body(user_id="u1", pin=[{"item_id": "", "place": 1}]), "invalid_id"),
+        (body(user_id="u1", pin=[{"item_id": "a", "place": 1.5}]), "wrong_type"),
+        (body(user_id="u1", pin=[{"item_id": "a", "place": 10**30}]), "invalid_pin"),
+        (body(user_id="u1", max_per={"field": "artist", "count": 0}), "invalid_max_per"),
+        (body(user_id="u1", max_per={"field": "artist", "count": 10**30}), "invalid_max_per"),
+        (body(user_id="u1", max_per={"field": "", "count": 1}), "invalid_max_per"),
+        (body(user_id="u1", max_per={"field": "artist"}), "wrong_type"),
+        (body(user_id="u1", fields=["title"] * 51), "invalid_fields"),
+        (body(user_id="u1", fields=["$title"]), "invalid_fields"),
+        (body(user_id="u1", fields="title"), "wrong_type"),
+        (body(user_id="u1", rotation=1.1), "invalid_rotation"),
+        (body(user_id="u1", rotation=-1), "invalid_rotation"),
+        (body(user_id="u1", explore=2), "invalid_explore"),
+        (body(user_id="u1", source="trendy"), "invalid_source"),
+        (body(user_id="u1", next_of="a b"), "invalid_recommendation_id"),
+        (body(user_id="u1", next_of="a" * 65), "invalid_recommendation_id"),
+        (body(user_id="u1", scenario="Home page"), "invalid_scenario"),
+        (body(user_id="u1", scenario=""), "invalid_scenario"),
     ],
 )
 def test_a_bad_request_is_refused_with_a_stable_code(value: bytes | None, code: str) -> None:
@@ -298,15 +453,25 @@ def test_the_partition_header_has_four_bytes_and_is_read_back(partition: int) ->
 
 scores = st.floats(allow_nan=False, allow_infinity=False)
 reasons = st.none() | st.lists(st.builds(Because, ids.map(ItemId), scores), max_size=3).map(tuple)
+catalogue_fields = st.dictionaries(names, ids | scores | st.booleans() | st.lists(ids), max_size=2)
+recommended = st.builds(
+    RecommendedItem,
+    ids.map(ItemId),
+    scores,
+    reasons,
+    st.none() | catalogue_fields,
+    st.booleans(),
+    st.booleans(),
+)
 answers = st.builds(
     Recommendations,
-    items=st.lists(st.builds(RecommendedItem, ids.map(ItemId), scores, reasons), max_size=5).map(
-        tuple
-    ),
-    source=st.sampled_from(["model", "popular"]),
+    items=st.lists(recommended, max_size=5).map(tuple),
+    source=st.sampled_from(["model", "popular", "trending", "new"]),
     model=st.builds(ModelStamp, st.text(), scores),
     user_id=st.none() | ids.map(UserId),
     request_id=st.none() | ids,
+    recommendation_id=st.just("") | recommendation_ids,
+    users=st.none() | st.lists(st.builds(RankedUser, ids.map(UserId), scores)).map(tuple),
 )
 
 
