@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from likewise.client.client import Id, Likewise
+    from likewise.client.client import Likewise
+    from likewise.client.ids import Id
+    from likewise.client.options import Options
     from likewise.errors import (
         InvalidInputError,
         LikewiseError,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         Unsignal,
     )
     from likewise.messages.ids import ItemId, SignalKind, UserId
+    from likewise.messages.items import Label
     from likewise.messages.positions import Position
     from likewise.messages.replies import (
         Because,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
         RecommendedItem,
         Source,
     )
+    from likewise.messages.request_options import RankedBy
     from likewise.settings import KafkaSettings, Secret
 
 __version__ = "0.1.0"
@@ -54,12 +58,15 @@ __all__ = [
     "InvalidInputError",
     "ItemId",
     "KafkaSettings",
+    "Label",
     "Like",
     "Likewise",
     "LikewiseError",
     "MergeUsers",
     "ModelStamp",
+    "Options",
     "Position",
+    "RankedBy",
     "RankedUser",
     "Recommendations",
     "RecommendedItem",
@@ -82,7 +89,9 @@ __all__ = [
 
 # Resolved when first used: the client imports a Kafka library, `import likewise` alone stays fast.
 _MODULES = {
-    "likewise.client.client": ["Id", "Likewise"],
+    "likewise.client.client": ["Likewise"],
+    "likewise.client.ids": ["Id"],
+    "likewise.client.options": ["Options"],
     "likewise.errors": [
         "InvalidInputError",
         "LikewiseError",
@@ -105,6 +114,7 @@ _MODULES = {
         "Unsignal",
     ],
     "likewise.messages.ids": ["ItemId", "SignalKind", "UserId"],
+    "likewise.messages.items": ["Label"],
     "likewise.messages.positions": ["Position"],
     "likewise.messages.replies": [
         "Because",
@@ -114,6 +124,7 @@ _MODULES = {
         "RecommendedItem",
         "Source",
     ],
+    "likewise.messages.request_options": ["RankedBy"],
     "likewise.settings": ["KafkaSettings", "Secret"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

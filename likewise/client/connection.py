@@ -41,7 +41,11 @@ class ClientConnection:
         self._closed = False
 
     def send(
-        self, topic: str, value: bytes, key: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
     ) -> Delivery:
         """Queue a record; see `Sink.send`."""
         with _with_remedy():

@@ -10,12 +10,14 @@ from likewise.errors import InvalidInputError
 from likewise.messages.cloud_events import binary_mode_type, checked_type, data_of
 from likewise.messages.foreign_forms import explained
 from likewise.messages.ids import MAX_ID_BYTES, ItemId, parse_item_id
-from likewise.messages.json_input import decode_json
+from likewise.messages.json_input import convert_fields, decode_json
 from likewise.messages.record_keys import check_key, id_in_key
 from likewise.messages.times import parse_time_ms, wire_time
 from likewise.messages.where import is_finite
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from likewise.records import Record
 
 MAX_ITEM_BYTES: Final = 64 * 1024
@@ -85,6 +87,15 @@ def decode_item(record: Record) -> CatalogueItem | RemoveItem:
         return _decode(record)
     except InvalidInputError as reason:
         raise explained(reason, record) from reason
+
+
+def parse_item(fields: Mapping[str, Any]) -> CatalogueItem:
+    """Return the item that these fields of a JSON object make.
+
+    Raises:
+        InvalidInputError: a field is invalid, or there is no `item_id`.
+    """
+    return _checked(convert_fields(_Body, fields), None)
 
 
 def encode_item(item: CatalogueItem) -> bytes:
@@ -176,9 +187,9 @@ def _label(name: str, value: object) -> Label:
             return value
         case float() if is_finite(value):
             return value
-        case list() if len(value) > MAX_STRINGS:
+        case list() | tuple() if len(value) > MAX_STRINGS:
             raise InvalidInputError("too_large", f"`{path}` has more than {MAX_STRINGS} strings")
-        case list() if all(isinstance(each, str) for each in value):
+        case list() | tuple() if all(isinstance(each, str) for each in value):
             return tuple(value)
     raise InvalidInputError(
         "invalid_label", f"`{path}` is not a string, a number, true, false or a list of strings"

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from likewise.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from msgspec.json import Decoder
 
 T = TypeVar("T")
+
+
+def convert_fields(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """Return the message that these fields of a JSON object make, as `decode_json` does with the text.
+
+    Raises:
+        InvalidInputError: a field has the wrong type.
+    """
+    try:
+        return msgspec.convert(fields, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InvalidInputError("wrong_type", str(error)) from error
 
 
 def decode_json(decoder: Decoder[T], raw: bytes | None, *, what: str, max_bytes: int) -> T:

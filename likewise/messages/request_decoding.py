@@ -17,7 +17,7 @@ from likewise.messages.ids import (
     parse_scenario_name,
     parse_user_id,
 )
-from likewise.messages.json_input import decode_json
+from likewise.messages.json_input import convert_fields, decode_json
 from likewise.messages.positions import Position
 from likewise.messages.reply_routes import (
     MAX_REQUEST_BYTES,
@@ -35,6 +35,8 @@ from likewise.messages.requests import DEFAULT_COUNT, Request, at_defaults
 from likewise.messages.rules import MAX_COUNT, check_pins
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from likewise.records import Record
 
 # The longest id if each of its characters takes four bytes, the maximum of UTF-8.
@@ -142,7 +144,19 @@ def _decode_usual_form(value: bytes | None) -> Request | None:
 
 def decode_any_form(value: bytes | None) -> Request:
     """Return what `decode_request` returns, without trying the usual form first."""
-    body = decode_json(_body_decoder, value, what="request", max_bytes=MAX_REQUEST_BYTES)
+    return _request(decode_json(_body_decoder, value, what="request", max_bytes=MAX_REQUEST_BYTES))
+
+
+def parse_request(fields: Mapping[str, Any]) -> Request:
+    """Return the request that these fields of a JSON object make.
+
+    Raises:
+        InvalidInputError: see `decode_request`.
+    """
+    return _request(convert_fields(_Body, fields))
+
+
+def _request(body: _Body) -> Request:
     if body.version not in {1, None}:
         raise InvalidInputError("unsupported_version", f"version {body.version} is not 1")
     options = parse_options(body)

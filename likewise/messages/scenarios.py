@@ -9,7 +9,7 @@ import msgspec
 from likewise.errors import InvalidInputError
 from likewise.messages.foreign_forms import explained
 from likewise.messages.ids import parse_scenario_name
-from likewise.messages.json_input import decode_json
+from likewise.messages.json_input import convert_fields, decode_json
 from likewise.messages.record_keys import check_key, id_in_key
 from likewise.messages.reply_routes import MAX_REQUEST_BYTES
 from likewise.messages.request_options import (
@@ -94,11 +94,7 @@ def parse_defaults(raw: dict[str, Any]) -> RequestOptions:
         raise InvalidInputError(
             "invalid_scenario", f"`defaults.{min(unknown)[:64]}` can't be set by a scenario"
         )
-    try:
-        body = msgspec.convert(raw, OptionsBody)
-    except msgspec.ValidationError as error:
-        raise InvalidInputError("wrong_type", f"in `defaults`: {error}") from error
-    return RequestOptions(**parse_options(body))
+    return RequestOptions(**parse_options(convert_fields(OptionsBody, raw)))
 
 
 def defaults_json(defaults: RequestOptions) -> dict[str, Any]:

@@ -142,7 +142,7 @@ class _Parser:
         return self._comparisons(parse_field_name(key, path, "invalid_where"), value, path, depth)
 
     def _filters(self, raw: object, path: str, depth: int) -> tuple[Where, ...]:
-        if not isinstance(raw, list) or not raw:
+        if not isinstance(raw, list | tuple) or not raw:
             raise _invalid(path, "is not a list of filters")
         return tuple(self.filter(part, f"{path}[{at}]", depth + 1) for at, part in enumerate(raw))
 
@@ -178,7 +178,7 @@ class _Parser:
 
 def _operand(field: str, op: str, raw: object, path: str) -> Scalar | tuple[Scalar, ...]:
     if op in {"$in", "$nin"}:
-        if not isinstance(raw, list):
+        if not isinstance(raw, list | tuple):
             raise _invalid(path, "is not a list")
         if len(raw) > MAX_IN_VALUES:
             raise _invalid(path, f"has more than {MAX_IN_VALUES} values")
@@ -204,14 +204,14 @@ def _scalar(field: str, raw: object, path: str) -> Scalar:
             return raw
         case str():
             raise _invalid(path, f"is longer than {MAX_VALUE_BYTES} bytes")
-        case list():
+        case list() | tuple():
             raise _invalid(path, "is a list; use $in")
     raise _invalid(path, "is not a string, a finite number, true or false")
 
 
 def _time_ms(raw: object, path: str) -> int:
     try:
-        time_ms = None if isinstance(raw, list | dict | bool) else parse_time_ms(raw)
+        time_ms = None if isinstance(raw, list | tuple | dict | bool) else parse_time_ms(raw)
     except InvalidInputError:
         time_ms = None
     if time_ms is None:

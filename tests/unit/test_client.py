@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from likewise import (
@@ -20,14 +23,28 @@ from likewise import (
 from likewise.errors import UndeliverableError
 from likewise.log.topics import Topics
 from likewise.messages.event_decoding import decode_event
-from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike
-from likewise.messages.ids import ItemId, UserId
-from likewise.messages.replies import ErrorBody, ErrorReply
+from likewise.messages.events import (
+    ForgetUser,
+    Like,
+    MergeUsers,
+    RestoreItem,
+    RetireItem,
+    Signal,
+    Unlike,
+    Unsignal,
+)
+from likewise.messages.ids import DISLIKE, HIDE, ItemId, SignalKind, UserId
+from likewise.messages.items import CatalogueItem, RemoveItem, decode_item
+from likewise.messages.replies import ErrorBody, ErrorReply, RankedUser
 from likewise.messages.reply_routes import (
     CORRELATION_HEADER,
     REPLY_PARTITION_HEADER,
     REPLY_TOPIC_HEADER,
 )
+from likewise.messages.request_options import RequestOptions
+from likewise.messages.rules import Boost, MaxPer, Pin
+from likewise.messages.scenarios import RemoveScenario, Scenario, decode_scenario
+from likewise.messages.where import Compare
 from likewise.testing import MemoryBroker
 from tests.answering import answering, echo
 
@@ -35,10 +52,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from likewise.messages.events import Event
+    from likewise.messages.items import Label
     from likewise.messages.replies import Recommendations
     from likewise.messages.requests import Request
 
 TOPICS = Topics("shop.")
+BUY = SignalKind("buy")
 U1, U2, I7, I8 = UserId("u1"), UserId("u2"), ItemId("i7"), ItemId("i8")
 
 
@@ -71,6 +90,14 @@ def events(broker: MemoryBroker) -> list[Event]:
         (lambda client: client.retire_item("i7"), RetireItem(I7)),
         (lambda client: client.restore_item("i7"), RestoreItem(I7)),
         (lambda client: client.like(42, 7), Like(UserId("42"), ItemId("7"))),
+        (lambda client: client.dislike("u1", "i7"), Signal(U1, I7, DISLIKE)),
+        (lambda client: client.undislike("u1", "i7"), Unsignal(U1, I7, DISLIKE)),
+        (lambda client: client.hide("u1", "i7"), Signal(U1, I7, HIDE)),
+        (lambda client: client.unhide("u1", "i7"), Unsignal(U1, I7, HIDE)),
+        (lambda client: client.signal("u1", "i7", "buy"), Signal(U1, I7, BUY)),
+        (lambda client: client.unsignal("u1", "i7", "buy"), Unsignal(U1, I7, BUY)),
+        (lambda client: client.merge_users("u1", into="u2"), MergeUsers(U1, U2)),
+        (lambda client: client.merge_users("u1", into=2), MergeUsers(U1, UserId("2"))),
     ],
 )
 def test_each_method_publishes_its_event_and_returns_its_position(
@@ -83,6 +110,78 @@ def test_each_method_publishes_its_event_and_returns_its_position(
     (record,) = broker.records(TOPICS.likes)
     assert decode_event(record) == event
     assert position == Position(record.partition, record.offset)
+
+
+def test_an_event_names_the_recommendation_that_led_to_it(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    for publish in (client.like, client.dislike, client.hide):
+        publish("u1", "i7", recommendation_id="r-1")
+    client.signal("u1", "i7", "buy", recommendation_id="r-1")
+    records = broker.records(TOPICS.likes)
+    assert [json.loads(record.value or b"")["recommendation_id"] for record in records] == [
+        "r-1"
+    ] * 4
+    assert {type(event) for event in events(broker)} == {Like, Signal}
+
+
+def test_items_are_put_and_removed_under_their_ids(broker: MemoryBroker, client: Likewise) -> None:
+    client.put_item(
+        7,
+        title="Solaris",
+        categories=("drama",),
+        labels={"year": 1972, "cast": ["a", "b"], "cut": None},
+        published_at=datetime(1972, 3, 20, tzinfo=UTC),
+    )
+    client.remove_item(7)
+    put, removed = broker.records(TOPICS.items)
+    assert (put.key, removed.key) == (b"7", b"7")
+    seven = ItemId("7")
+    labels: dict[str, Label] = {"year": 1972, "cast": ("a", "b")}
+    assert decode_item(put) == CatalogueItem(
+        seven, "Solaris", categories=("drama",), labels=labels, published_at_ms=69_897_600_000
+    )
+    assert decode_item(removed) == RemoveItem(seven)
+    assert client.put_items({"item_id": f"i{n}", "more": 0} for n in range(300)) == 300
+    assert len(broker.records(TOPICS.items)) == 302
+
+
+def test_scenarios_are_put_and_removed_under_their_names(
+    broker: MemoryBroker, client: Likewise
+) -> None:
+    client.put_scenario("home", count=20, where={"lang": {"$in": ("en", "de")}}, only=[7])
+    client.remove_scenario("home")
+    put, removed = broker.records(TOPICS.scenarios)
+    assert decode_scenario(put) == Scenario(
+        "home",
+        RequestOptions(count=20, where=Compare("lang", "$in", ("en", "de")), only=(ItemId("7"),)),
+    )
+    assert decode_scenario(removed) == RemoveScenario("home")
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda client: client.signal("u1", "i7", "Buy"), "kind"),
+        (lambda client: client.signal("u1", "i7", "like"), "kind"),
+        (lambda client: client.publish([Signal(U1, I7, SignalKind("b*"))]), "kind"),
+        (lambda client: client.merge_users("u1", into="u1"), "into"),
+        (lambda client: client.like("u1", "i7", recommendation_id="r 1"), "recommendation_id"),
+        (lambda client: client.put_item("i7", labels={"a": {"b": 1}}), "labels.a"),
+        (lambda client: client.put_item("i7", labels={"a": float("nan")}), "labels.a"),
+        (lambda client: client.put_item("i7", published_at="soon"), "published_at"),
+        (lambda client: client.put_items([{"title": "x"}]), "item_id"),
+        (lambda client: client.put_scenario("Home"), "name"),
+        (lambda client: client.put_scenario("home", where={"$where": "x"}), "where"),
+        (lambda client: client.put_scenario("home", only="i7"), "only"),
+    ],
+)
+def test_what_a_consumer_would_refuse_is_refused_at_once(
+    broker: MemoryBroker, client: Likewise, call: Callable[[Likewise], object], named: str
+) -> None:
+    broker.down = True
+    with pytest.raises(InvalidInputError, match=named):
+        call(client)
 
 
 def test_the_likes_of_one_user_stay_in_order(broker: MemoryBroker, client: Likewise) -> None:
@@ -174,6 +273,55 @@ def test_every_option_reaches_the_server(broker: MemoryBroker, client: Likewise)
     assert (session.user_id, session.liked, session.count) == (None, ("i7", "9"), 10)
     assert (beside.similar_to, beside.user_id, beside.count) == ("i7", "u1", 4)
     assert (beside.exclude, beside.after) == (("i8",), Position(0, 1))
+
+
+def test_filters_and_rules_reach_the_server(broker: MemoryBroker, client: Likewise) -> None:
+    with answering(broker, TOPICS) as seen:
+        page = client.recommend(
+            "u1",
+            where={"price": {"$lte": 20}},
+            only=[1, "b"],
+            boost=[{"where": {"lang": "en"}, "factor": 1.5}],
+            pin=[{"item_id": 7, "place": 1}],
+            max_per={"field": "artist", "count": 2},
+            fields=["title"],
+            without=["c"],
+            rotation=0.5,
+            explore=0.1,
+            source="popular",
+            next_of="r-1",
+        )
+        client.recommend("u1", scenario="home", count=10, fill=True)
+        client.similar("i7", next_of=msgspec.structs.replace(page, recommendation_id="r-2"))
+        client.users_for("i7", count=3)
+        client.users_like(1)
+    ruled, stored, paged, users_for, users_like = seen
+    assert ruled.where == Compare("price", "$lte", 20)
+    assert ruled.only == ("1", "b")
+    assert ruled.boost == (Boost(Compare("lang", "$eq", "en"), 1.5),)
+    assert ruled.pin == (Pin(ItemId("7"), 1),)
+    assert ruled.max_per == MaxPer("artist", 2)
+    assert (ruled.fields, ruled.without, ruled.source) == (("title",), ("c",), "popular")
+    assert (ruled.rotation, ruled.explore, ruled.next_of) == (0.5, 0.1, "r-1")
+    assert (stored.scenario, sorted(stored.explicit)) == ("home", ["count", "fill"])
+    assert (paged.similar_to, paged.next_of) == ("i7", "r-2")
+    assert (users_for.users_for, users_for.count) == ("i7", 3)
+    assert users_like.users_like == "1"
+
+
+def test_users_come_back_as_users(broker: MemoryBroker, client: Likewise) -> None:
+    def rank_users(request: Request) -> Recommendations:
+        users = (RankedUser(UserId("u2"), 0.5),)
+        return msgspec.structs.replace(echo(request), items=(), users=users)
+
+    with answering(broker, TOPICS, rank_users):
+        assert client.users_for("i7") == (RankedUser(U2, 0.5),)
+
+
+def test_an_option_that_does_not_exist_is_a_type_error(client: Likewise) -> None:
+    for call in (client.recommend, client.put_scenario):
+        with pytest.raises(TypeError, match="colour"):
+            call("u1", colour="red")  # type: ignore[call-arg] # what is tested
 
 
 def test_an_empty_session_is_a_valid_request(broker: MemoryBroker, client: Likewise) -> None:
@@ -275,6 +423,17 @@ def test_many_threads_share_a_client_and_each_gets_its_own_answer(
         ({"liked": ["i7"]}, "ambiguous_subject"),
         ({"exclude": "i7"}, "wrong_type"),
         ({"exclude": ["i"] * 10_001}, "too_large"),
+        ({"only": map(str, range(1_000_000))}, "too_large"),
+        ({"only": ["x" * 60] * 10_000}, "too_large"),
+        ({"diversity": float("nan")}, "invalid_diversity"),
+        ({"boost": [{"where": {}, "factor": float("nan")}]}, "invalid_boost"),
+        ({"where": {"a": float("inf")}}, "invalid_where"),
+        ({"where": "price < 20"}, "invalid_where"),
+        ({"pin": [{"item_id": "a", "place": 11}]}, "invalid_pin"),
+        ({"max_per": {"field": "a", "count": 0}}, "invalid_max_per"),
+        ({"source": "trendy"}, "invalid_source"),
+        ({"scenario": "Home page"}, "invalid_scenario"),
+        ({"next_of": "r 1"}, "invalid_recommendation_id"),
     ],
 )
 def test_invalid_requests_are_refused_at_once(
