@@ -51,6 +51,19 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A record that is not in the log yet, to decode it as its readers will."""
+
+    value: bytes
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    topic: str = ""
+    partition: int = 0
+    offset: int = 0
+    timestamp: int = 0
+
+
 class Committed(NamedTuple):
     """A group's committed offset in a partition, and its note; empty without a note."""
 

@@ -20,7 +20,9 @@ from likewise.cli import (
     exporting,
     health,
     importing,
+    items,
     models,
+    scenarios,
     services,
     status,
     up,
@@ -177,6 +179,8 @@ app.command(rich_help_panel=_APPS)(ask.recommend)
 app.command(rich_help_panel=_APPS)(ask.similar)
 app.command("import", rich_help_panel=_APPS)(importing.import_likes)
 app.command(rich_help_panel=_APPS)(exporting.export)
+app.add_typer(items.app, name="items", rich_help_panel=_APPS)
+app.add_typer(scenarios.app, name="scenarios", rich_help_panel=_APPS)
 
 app.command(rich_help_panel=_SERVICES)(up.up)
 app.command(rich_help_panel=_SERVICES)(services.consume)

@@ -113,7 +113,7 @@ def replay(
         counts = send_again(
             _read(broker, start, end, reason),
             None if dry_run else sink,
-            {cli.topics.likes, cli.topics.requests},
+            {cli.topics.likes, cli.topics.requests, *cli.topics.catalogue},
         )
         if start != end and not (dry_run or reason or offset or counts.failed):
             cursor.move(end)

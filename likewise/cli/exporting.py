@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +10,7 @@ import typer
 
 from likewise.cli.context import command_line
 from likewise.cli.options import Json
-from likewise.cli.output import complain, print_json, progress, stdout
+from likewise.cli.output import complain, ignoring_closed_pipe, print_json, progress, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,12 +66,8 @@ def export(
 def _to_stdout(
     store: LikeStore, csv_writer: Callable[..., Callable[[Sequence[Pair]], None]]
 ) -> None:
-    try:
+    with ignoring_closed_pipe():
         _write_all(store, csv_writer(sys.stdout), lossless=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # `export - | head`: the reader has closed the pipe. Python would complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write_all(

@@ -133,7 +133,7 @@ def _check(source: _Source, *, strict: bool, dry_run: bool, as_json: bool) -> Ro
     from likewise.operations.files.reading import read_rows
 
     teller = LayoutTeller(always=dry_run)
-    with _bar("checking") as show:
+    with reading_bar("checking") as show:
         chunks = read_rows(source.path, source.options, on_layout=teller)
         counts, first = check_rows(chunks, show, source.options, _SHOWN)
     if dry_run:
@@ -157,7 +157,7 @@ def _publish(
         taken_back = None if bring_back else _taken_back(cli, broker)
         publisher = BulkPublisher(sink, cli.topics.likes)
         try:
-            with _bar("publishing") as show:
+            with reading_bar("publishing") as show:
                 publish_rows(
                     chain(first, chunks), publisher, counts, show, source.options, taken_back
                 )
@@ -173,14 +173,14 @@ def _publish(
 def _taken_back(cli: CommandLine, broker: Broker) -> TakenBack:
     from likewise.operations.files.taken_back import read_taken_back
 
-    with _bar("comparing with the log") as show:
+    with reading_bar("comparing with the log") as show:
         return read_taken_back(broker, cli.topics.likes, show)
 
 
 def _wait(cli: CommandLine, published: Published) -> None:
     from likewise.operations.applied import wait_until_applied
 
-    with cli.store() as store, _bar("applying") as show:
+    with cli.store() as store, reading_bar("applying") as show:
         wait_until_applied(
             store,
             published.next_offsets,
@@ -243,9 +243,9 @@ def _print(
         )
         return
     out = stdout()
-    out.print(f"published  {_speed(published.confirmed, published_s)}")
+    out.print(f"published  {speed_of(published.confirmed, published_s)}")
     if applied_s is not None:
-        out.print(f"applied    {_speed(published.confirmed, applied_s)}")
+        out.print(f"applied    {speed_of(published.confirmed, applied_s)}")
     complain_of_rows(counts)
     if published.failed:
         complain(f"{published.failed:,} events were not confirmed; run it again. The first ones:")
@@ -253,12 +253,13 @@ def _print(
             complain(f"  {failure}")
 
 
-def _speed(events: int, seconds: float) -> str:
-    return f"{events:,} events in {duration(seconds)} ({events / max(seconds, 1e-9):,.0f}/s)"
+def speed_of(number: int, seconds: float, what: str = "events") -> str:
+    """Return how many were handled in which time, for people."""
+    return f"{number:,} {what} in {duration(seconds)} ({number / max(seconds, 1e-9):,.0f}/s)"
 
 
 @contextmanager
-def _bar(doing: str) -> Iterator[Callable[[int, float], None]]:
+def reading_bar(doing: str) -> Iterator[Callable[[int, float], None]]:
     """Show a bar on a terminal; yields a function of the number done and its share of the total."""
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

@@ -23,6 +23,6 @@ def likes_sink(cli: CommandLine, *, linger_ms: int = 0) -> Iterator[Sink]:
 def sink_of(cli: CommandLine, broker: Broker, *, linger_ms: int = 0) -> Iterator[Sink]:
     """Provide a sink as `likes_sink` does, on the caller's broker."""
     if cli.settings.kafka.create_topics:
-        broker.ensure_topics(cli.topics.specs(cli.settings.kafka.partitions))
+        broker.ensure_topics(cli.topics.core_specs(cli.settings.kafka.partitions))
     with closing(broker.sink(linger_ms=linger_ms)) as sink:
         yield sink

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
@@ -44,6 +47,17 @@ def complain(sentence: str) -> None:
 def note(sentence: str) -> None:
     """Print one sentence on standard error that is neither result nor complaint."""
     stderr().print(f"likewise: {sentence}", style="dim", markup=False)
+
+
+@contextmanager
+def ignoring_closed_pipe() -> Iterator[None]:
+    """End quietly if the reader of standard output goes away, as in `export - | head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: object) -> None:

@@ -37,20 +37,23 @@ class LayoutTeller:
                 complain(f"{name}: {sentence}")
 
 
-def complain_of_rows(counts: RowCounts) -> None:
+def complain_of_rows(counts: RowCounts, *, with_time_format: bool = True) -> None:
     """Report the rows that were left out, skipped, or read without their time, and why."""
     if counts.bad:
         rows = "row" if counts.bad == 1 else "rows"
         complain(f"{counts.bad:,} bad {rows} of {counts.rows:,} left out:")
         for row in counts.first_bad:
             complain(f"  {row}")
+        if counts.bad > len(counts.first_bad):
+            complain(f"  and {counts.bad - len(counts.first_bad):,} more")
         if "unknown_action" in counts.bad_by_code:
             complain("  give the meaning of other kinds with --map KIND=ACTION or --only KIND")
     if counts.untimed:
         rows = "row" if counts.untimed == 1 else "rows"
         complain(f"{counts.untimed:,} {rows} read without the time, which could not be parsed:")
         complain(f"  {counts.first_untimed}")
-        complain("  give the format of the times with --timestamp-format")
+        if with_time_format:
+            complain("  give the format of the times with --timestamp-format")
     for reason, number in counts.skipped.items():
         complain(f"skipped {number:,}: {reason}")
 

@@ -52,9 +52,12 @@ class BulkPublisher:
         Raises:
             TransientError: the broker accepts or confirms no more events; give up.
         """
-        value = encode_event(event, timestamp_ms=timestamp_ms)
+        self.send(encode_event(event, timestamp_ms=timestamp_ms), event_key(event))
+
+    def send(self, value: bytes, key: bytes) -> None:
+        """Queue a record as `publish` queues an event."""
         try:
-            delivery = self._sink.send(self._topic, value, key=event_key(event))
+            delivery = self._sink.send(self._topic, value, key=key)
         except UndeliverableError as error:
             self._count_failure(error)
             return

@@ -83,10 +83,12 @@ class Topics(NamedTuple):
 
     def specs(self, partitions: int) -> list[TopicSpec]:
         """Return the specification of every topic; `partitions` applies to the busy ones."""
+        return self.core_specs(partitions) + self.catalogue_specs()
+
+    def core_specs(self, partitions: int) -> list[TopicSpec]:
+        """Return the specifications of the topics that every deployment has."""
         # A dead letter holds a whole record and the reason, so it is larger than any record.
         roomy = {"max.message.bytes": str(4 * 1024 * 1024)}
-        # A consumer that has not read a removal before compaction drops it never removes the item.
-        catalogue = {"cleanup.policy": "compact", "delete.retention.ms": str(30 * _DAY_MS)}
         return [
             # Redis is rebuilt from it: kept forever, unless an operator decides otherwise.
             TopicSpec(self.likes, partitions, {"retention.ms": "-1", "retention.bytes": "-1"}),
@@ -94,7 +96,11 @@ class Topics(NamedTuple):
             TopicSpec(self.replies, partitions, {}),
             TopicSpec(self.dead_letters, 1, roomy),
             TopicSpec(self.models, 1, {"cleanup.policy": "compact"}),
-            # One partition keeps an item's records in order, whatever partitioner a client uses.
-            TopicSpec(self.items, 1, catalogue),
-            TopicSpec(self.scenarios, 1, catalogue),
         ]
+
+    def catalogue_specs(self) -> list[TopicSpec]:
+        """Return the specifications of the topics `items` and `scenarios`."""
+        # A consumer that has not read a removal before compaction drops it never removes the item.
+        config = {"cleanup.policy": "compact", "delete.retention.ms": str(30 * _DAY_MS)}
+        # One partition keeps an item's records in order, whatever partitioner a client uses.
+        return [TopicSpec(name, 1, config) for name in self.catalogue]

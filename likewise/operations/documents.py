@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from likewise.messages.ids import ItemId
 from likewise.messages.items import CatalogueItem, decode_item, decode_stored_item, encode_item
 from likewise.messages.scenarios import Scenario, decode_scenario, encode_scenario
+from likewise.records import Unsent
 from likewise.store.port import Changes
 
 if TYPE_CHECKING:
@@ -14,6 +15,30 @@ if TYPE_CHECKING:
 
     from likewise.records import Record
     from likewise.store.port import LikeStore
+
+
+def item_of_json(raw: bytes) -> CatalogueItem:
+    """Return the item in a JSON body, exactly as the consumers would decode it.
+
+    Raises:
+        InvalidInputError: it breaks the wire contract.
+    """
+    item = decode_item(Unsent(raw))
+    if not isinstance(item, CatalogueItem):
+        raise TypeError("only a record without a body removes an item")
+    return item
+
+
+def scenario_of_json(name: str, raw: bytes) -> Scenario:
+    """Return the scenario in a JSON body, exactly as the consumers would decode it.
+
+    Raises:
+        InvalidInputError: it breaks the wire contract.
+    """
+    scenario = decode_scenario(Unsent(raw, name.encode()))
+    if not isinstance(scenario, Scenario):
+        raise TypeError("only a record without a body removes a scenario")
+    return scenario
 
 
 class Documents(Protocol):

@@ -21,9 +21,8 @@ def create_topics(broker: Broker, topics: Topics, partitions: int) -> None:
         TransientError: the broker cannot be reached.
         SettingsError: the broker does not permit it.
     """
-    specs = topics.specs(partitions)
-    broker.ensure_topics(spec for spec in specs if spec.name not in topics.catalogue)
+    broker.ensure_topics(topics.core_specs(partitions))
     try:
-        broker.ensure_topics(spec for spec in specs if spec.name in topics.catalogue)
+        broker.ensure_topics(topics.catalogue_specs())
     except SettingsError as error:
         get_logger().warning("the topics of the catalogue were not created", reason=str(error))

@@ -61,7 +61,7 @@ def likes_of_file(
         LikeFileError: the file can't be read, or a column is missing.
         EvaluationError: there are no likes on one side of `until`.
     """
-    from likewise.operations.files.importing import RowCounts, events_of
+    from likewise.operations.files.importing import BadRow, RowCounts, events_of
     from likewise.operations.files.options import ReadOptions
 
     options = options or ReadOptions(split="split")
@@ -71,7 +71,7 @@ def likes_of_file(
             try:
                 collector.add(event, time_ms, split=None if until else _split(row.split))
             except InvalidInputError as error:
-                counts.refuse(row, error)
+                counts.refuse(BadRow(row.line, error.message, row.part), error.code)
         progress.advance(len(chunk.rows))
     first_bad = str(counts.first_bad[0]) if counts.first_bad else None
     return Read(collector.table(), counts.bad, first_bad, counts)

@@ -61,6 +61,21 @@ def recognised(names: Sequence[str], options: ReadOptions) -> int:
     return sum(bool(_find(field, names, options)) for field in ("user", "item"))
 
 
+def places_of_item(names: Sequence[str], options: ReadOptions) -> list[int]:
+    """Return the places of the columns that may hold item ids; all have the same name."""
+    return _find("item", names, options)
+
+
+def plain_name(name: str) -> str:
+    """Return the name without case, spaces, punctuation and RecBole's type, for comparison."""
+    return re.sub(r"[\W_]", "", untyped(name).lower())
+
+
+def untyped(name: str) -> str:
+    """Return the name without surrounding blanks and RecBole's type: `title` for `title:token_seq`."""
+    return _TYPED.sub("", name.strip())
+
+
 def choose(names: Sequence[str], options: ReadOptions, where: str, seen: str = "") -> Choice:
     """Return the columns to read. `seen` describes how the file was parsed, for error messages.
 
@@ -115,22 +130,20 @@ def _find(field: str, names: Sequence[str], options: ReadOptions) -> list[int]:
     named = options.named_columns().get(field)
     if named is not None:
         exact = [place for place, name in enumerate(names) if name == named]
-        alike = [place for place, name in enumerate(names) if _plain(name) == _plain(named)]
+        alike = [place for place, name in enumerate(names) if plain_name(name) == plain_name(named)]
         if exact or alike:
             return exact or alike
         return [int(named) - 1] if named.isdecimal() and 1 <= int(named) <= len(names) else []
     taken = set(options.named_columns().values())
     for alias in _ALIASES[field]:
         found = [
-            place for place, name in enumerate(names) if _plain(name) == alias and name not in taken
+            place
+            for place, name in enumerate(names)
+            if plain_name(name) == alias and name not in taken
         ]
         if found:
             return found
     return []
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]", "", _TYPED.sub("", name.strip()).lower())
 
 
 def _listed(columns: Collection[str]) -> str:

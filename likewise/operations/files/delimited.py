@@ -38,7 +38,7 @@ def look_at(
         LikeFileError: the columns can't be determined, or one is missing.
     """
     dialect = dialect_of(head, options, where)
-    rows = [*_sample(head[dialect.skipped :], dialect)]
+    rows = [*sample_of(head[dialect.skipped :], dialect)]
     names, extra = [*dialect.names, *constants], list(constants.values())
     if not dialect.has_header:
         options = options.with_guess(_guess(dialect, rows, options, where))
@@ -91,14 +91,19 @@ def rows_of(
         (at for column, at in choice.places.items() if at < width and column != "timestamp"),
         default=0,
     )
-    for line, fields in _Records(lines_of(stream, encoding), dialect, choice):
+    ids = {
+        choice.names[field]: choice.places[field]
+        for field in ("user", "item")
+        if field in choice.places
+    }
+    for line, fields in Records(lines_of(stream, encoding), dialect, ids):
         if isinstance(fields, str):
             yield Row(line, fault=fields)
             continue
         values = fields
         if len(fields) != width:
             if len(fields) < required or any(fields[width:]):
-                yield Row(line, fault=_misfit(len(fields), width))
+                yield Row(line, fault=misfit(len(fields), width))
                 continue
             values = fields[:width] + [""] * (width - len(fields))
         if extra:
@@ -106,19 +111,18 @@ def rows_of(
         yield Row(line, *[None if at is None else values[at] or None for at in wanted])
 
 
-class _Records:
+class Records:
     """Joins lines into records. Yields the line number and the fields, or what is wrong with the line."""
 
-    def __init__(self, lines: Iterator[str | None], dialect: Dialect, choice: Choice) -> None:
+    def __init__(
+        self, lines: Iterator[str | None], dialect: Dialect, ids: Mapping[str, int]
+    ) -> None:
+        """`ids` are the columns that contain no line break, by name, and their places."""
         self._lines = enumerate(lines, 1)
         self._again: deque[tuple[int, str | None]] = deque()
         """Lines read ahead as part of a quoted field that turned out not to be; read again as records."""
         self._dialect = dialect
-        self._ids = {
-            choice.names[field]: choice.places[field]
-            for field in ("user", "item")
-            if field in choice.places
-        }
+        self._ids = ids
 
     def __iter__(self) -> Iterator[tuple[int, list[str] | str]]:
         dialect = self._dialect
@@ -180,17 +184,19 @@ class _Records:
             if place < len(fields) and "\n" in fields[place]:
                 return f"{_UNENDED}, in the column {name!r}"
         if len(fields) != width:
-            return _misfit(len(fields), width)
+            return misfit(len(fields), width)
         if len(continued) > 1 and all(text.count(delimiter) + 1 == width for text in continued):
             return _UNENDED
         return None
 
 
-def _misfit(fields: int, width: int) -> str:
+def misfit(fields: int, width: int) -> str:
+    """Return the fault of a row with another number of fields than the table has columns."""
     return f"{fields} field{'s' * (fields != 1)} instead of {width}"
 
 
-def _sample(lines: Sequence[str], dialect: Dialect) -> Iterator[list[str]]:
+def sample_of(lines: Sequence[str], dialect: Dialect) -> Iterator[list[str]]:
+    """Yield the fields of each line that can be split and is not blank."""
     for line in lines:
         if line.strip():
             try:

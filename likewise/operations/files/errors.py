@@ -6,4 +6,4 @@ from likewise.errors import LikewiseError
 
 
 class LikeFileError(LikewiseError):
-    """A file of likes can't be read or written; the sentence names the file and the reason."""
+    """A file of likes or items can't be read or written; the sentence names the file and the reason."""

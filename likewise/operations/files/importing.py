@@ -48,13 +48,15 @@ class RowCounts:
     untimed: int = 0
     """Rows published without their time, because it is invalid."""
     first_untimed: BadRow | None = None
+    shown_bad: int = _SHOWN_BAD_ROWS
+    """The length of `first_bad` at most."""
 
-    def refuse(self, row: Row, error: InvalidInputError) -> None:
-        """Count a row that is not an event."""
+    def refuse(self, row: BadRow, code: str) -> None:
+        """Count a row that is left out, by the code of the reason."""
         self.bad += 1
-        self.bad_by_code[error.code] = self.bad_by_code.get(error.code, 0) + 1
-        if len(self.first_bad) < _SHOWN_BAD_ROWS:
-            self.first_bad.append(BadRow(row.line, error.message, row.part))
+        self.bad_by_code[code] = self.bad_by_code.get(code, 0) + 1
+        if len(self.first_bad) < self.shown_bad:
+            self.first_bad.append(row)
 
     def skip(self, reason: str) -> None:
         """Count a row that the options exclude."""
@@ -72,7 +74,7 @@ def events_of(
         try:
             taken = event_of_row(row, options)
         except InvalidInputError as error:
-            counts.refuse(row, error)
+            counts.refuse(BadRow(row.line, error.message, row.part), error.code)
         except SkippedRowError as skipped:
             counts.skip(str(skipped))
         else:

@@ -53,7 +53,7 @@ def look_at(
     objects = []
     for line in head[options.skip :]:
         try:
-            objects.append(_flat(_object(line)))
+            objects.append(_flat(parse_object(line)))
         except ValueError:
             continue  # reported when the rows are read
     if not objects:
@@ -85,17 +85,24 @@ def rows_of(
         if number <= options.skip or not line.strip():
             continue
         try:
-            found = _object(line)
+            found = parse_object(line)
         except ValueError as error:
             yield Row(number, fault=str(error))
             continue
         if constants:
             found = {**constants, **found}
         values = _flat(found) if deep else found
-        yield Row(number, *[None if name is None else _plain(values.get(name)) for name in wanted])
+        yield Row(
+            number, *[None if name is None else unwrapped(values.get(name)) for name in wanted]
+        )
 
 
-def _object(line: str) -> dict[str, Any]:
+def parse_object(line: str) -> dict[str, Any]:
+    """Return the JSON object on the line.
+
+    Raises:
+        ValueError: it is not one; the message says why.
+    """
     try:
         found = json.loads(line)
     except RecursionError:
@@ -121,8 +128,8 @@ def _flat(found: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _plain(value: Any) -> Any:
+def unwrapped(value: Any) -> Any:
     """Return the value without MongoDB's wrapper object."""
     if isinstance(value, dict) and len(value) == 1 and (key := next(iter(value))) in _WRAPPERS:
-        return _plain(value[key])
+        return unwrapped(value[key])
     return value

@@ -42,7 +42,7 @@ def look_at(
     for name in set(choice.names.values()) - constants.keys():
         if pa.types.is_nested(file.schema_arrow.field(name).type):
             raise LikeFileError(f"{where}: column {name!r} is nested and can't contain ids")
-    _check_sizes(file, set(choice.names.values()), where)
+    check_sizes(file, set(choice.names.values()), where)
     samples: dict[str, Sequence[object]] = {}
     first = next(file.iter_batches(_SAMPLE_ROWS, columns=_stored(file, choice)), None)
     for field, name in choice.names.items():
@@ -94,7 +94,7 @@ def _values(array: pa.Array) -> list[object]:
     return [str(one) if isinstance(one, uuid.UUID) else one for one in values]
 
 
-def _check_sizes(file: parquet.ParquetFile, names: set[str], where: str) -> None:
+def check_sizes(file: parquet.ParquetFile, names: set[str], where: str) -> None:
     """Refuse columns that unpack to far more than their packed size, since whole pages are unpacked."""
     for group in range(file.metadata.num_row_groups):
         row_group = file.metadata.row_group(group)

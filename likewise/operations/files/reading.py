@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import lzma
-import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
-import pyarrow as pa
 
 from likewise.operations.files import delimited, json_lines, parquet_rows
-from likewise.operations.files.errors import LikeFileError
-from likewise.operations.files.formats import PARQUET, foreign
 from likewise.operations.files.opening import open_parts
 from likewise.operations.files.options import ReadOptions
+from likewise.operations.files.parts import CHUNK_ROWS, chunks_of, head_of, is_parquet, reading
 from likewise.operations.files.rows import Row, UnreadTime
-from likewise.operations.files.text import encoding_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from likewise.operations.files.layout import Layout
-    from likewise.operations.files.opening import FilePart, Peekable
+    from likewise.operations.files.opening import FilePart
 
     OnLayout = Callable[[str, Layout], None]
 
-CHUNK_ROWS = 10_000
-_CHUNK_BYTES = 4 << 20
-_LOOKED_AT = 1 << 18
-_LOOKED_AT_LINES = 1_000
 _UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _BY_ROW = frozenset({"day-first", "month-first"})
 _PLAIN = ReadOptions()
@@ -59,39 +49,20 @@ def read_rows(
     Raises:
         LikeFileError: the source can't be read, or a column is missing.
     """
-    try:
+    with reading(source):
         for part in open_parts(str(source), options.member):
             several = part.name != str(source)
-            for rows in _chunks(_rows_of(part, options, on_layout), part.stream, chunk_rows):
+            for rows in chunks_of(_rows_of(part, options, on_layout), part.stream, chunk_rows):
                 timed = _with_times(rows, options.timestamp_format)
                 named = [row._replace(part=part.name) for row in timed] if several else timed
                 yield Chunk(named, part.share_read())
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        zlib.error,
-        lzma.LZMAError,
-        zipfile.BadZipFile,
-        pa.ArrowException,
-    ) as error:
-        reason = getattr(error, "strerror", None) or str(error).strip()
-        raise LikeFileError(f"{source} can't be read: {reason}") from error
 
 
 def _rows_of(part: FilePart, options: ReadOptions, on_layout: OnLayout | None) -> Iterator[Row]:
-    start = part.stream.peek(_LOOKED_AT)
-    if not start:
-        raise LikeFileError(f"{part.name} can't be read: it is empty")
-    if start.startswith(PARQUET):
+    if is_parquet(part):
         yield from _rows_of_parquet(part, options, on_layout)
         return
-    if part.name.lower().endswith(".parquet"):
-        raise LikeFileError(f"{part.name} can't be read: it is not Parquet")
-    if (what := foreign(start)) is not None:
-        raise LikeFileError(f"{part.name} can't be read: {what}")
-    encoding = encoding_of(start, part.name, options.encoding)
-    head = _head(start, encoding)
+    encoding, head = head_of(part, options.encoding)
     tell = on_layout or _tell_nobody
     if json_lines.is_json(head, part.name) and options.delimiter is None:
         choice, layout = json_lines.look_at(head, options, part.constants, part.name)
@@ -113,30 +84,8 @@ def _rows_of_parquet(
             yield from rows
 
 
-def _head(start: bytes, encoding: str) -> list[str]:
-    """Return the first lines of a file, without the last one if it is cut off."""
-    text = start.decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.split("\n")
-    if len(lines) > 1 and len(start) == _LOOKED_AT:
-        lines.pop()
-    return lines[:_LOOKED_AT_LINES]
-
-
 def _tell_nobody(_name: str, _layout: Layout) -> None:
     pass
-
-
-def _chunks(rows: Iterator[Row], stream: Peekable, chunk_rows: int) -> Iterator[list[Row]]:
-    """Yield the rows in lists of bounded total text, for lines of any length."""
-    chunk: list[Row] = []
-    before = stream.bytes_read
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) >= chunk_rows or stream.bytes_read - before > _CHUNK_BYTES:
-            yield chunk
-            chunk, before = [], stream.bytes_read
-    if chunk:
-        yield chunk
 
 
 def _with_times(rows: list[Row], written: str | None) -> list[Row]:

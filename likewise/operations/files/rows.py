@@ -76,7 +76,7 @@ def event_of_row(row: Row, options: ReadOptions = _AS_THEY_ARE) -> Taken:
     action = _action(row.kind, options)
     if options.min_rating is not None:
         _check_rating(row.rating, options.min_rating)
-    event = make_event(action, _text("user_id", row.user), _text("item_id", row.item))
+    event = make_event(action, id_text("user_id", row.user), id_text("item_id", row.item))
     if row.timestamp is None:
         return Taken(event, None)
     try:
@@ -128,7 +128,12 @@ def _time_ms(value: object, options: ReadOptions) -> int | None:
     return parse_time_ms(value, day_first=day_first)
 
 
-def _text(field: str, value: object) -> str | None:
+def id_text(field: str, value: object) -> str | None:
+    """Return the id that a value of a file stands for; None if it is missing.
+
+    Raises:
+        InvalidInputError: it is neither text nor a whole number.
+    """
     match value:
         case None:
             return None
@@ -149,7 +154,7 @@ def _text(field: str, value: object) -> str | None:
         case float() | Decimal() if value == value // 1:
             return str(int(value))
         case bytes():
-            return _text(field, value.decode(errors="surrogateescape"))
+            return id_text(field, value.decode(errors="surrogateescape"))
     raise InvalidInputError(
         "invalid_id", f"`{field}` is {value!r}, neither text nor a whole number"
     )

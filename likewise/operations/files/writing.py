@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Literal
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from likewise.operations.files.errors import LikeFileError
+from likewise.operations.files.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,16 +40,11 @@ def writing_likes(path: Path, kind: Format) -> Iterator[WritePairs]:
     Raises:
         LikeFileError: the file can't be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with _writer(aside, kind, compressed=path.suffix.lower() == ".gz") as write:
-            yield write
-        _sync(aside)
-        aside.replace(path)
-    except OSError as error:
-        raise LikeFileError(f"{path} can't be written: {error.strerror}") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    with (
+        replacing(path) as aside,
+        _writer(aside, kind, compressed=path.suffix.lower() == ".gz") as write,
+    ):
+        yield write
 
 
 def csv_writer(file: IO[str]) -> WritePairs:
@@ -91,8 +85,3 @@ def _record_batch(pairs: Sequence[Pair]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [pa.array(column, pa.string()) for column in columns], schema=_SCHEMA
     )
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
