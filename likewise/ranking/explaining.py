@@ -52,12 +52,13 @@ def because(
         if factors is not None:
             # As with scores: negative ones are not multiplied.
             shares *= (factors if positive is None else np.where(positive, factors, 1))[:, None]
-        yield from _strongest(model, liked, shares, limit, signed=signed)
+        yield from strongest(model, liked, shares, limit, signed=signed)
 
 
-def _strongest(
+def strongest(
     model: Model, liked: NDArray[np.intp], shares: FloatArray, limit: int, *, signed: bool
 ) -> Iterator[Because]:
+    """Yield what speaks for each item, of the contributions [k, L] of its likes."""
     least = _NEGLIGIBLE * np.maximum(shares.max(axis=1), -shares.min(axis=1))
     places, found = best_columns_of_each(np.abs(shares) if signed else shares, limit)
     speaking = (found > least[:, None]).sum(axis=1).tolist()

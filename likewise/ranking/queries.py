@@ -59,6 +59,20 @@ class Query:
     """Items and their places, from 1."""
     source: Source = "model"
     """`popular` ranks by popularity alone."""
+    additions: AdditionRules | None = None
+    """`allowed`, `boost` and the groups of `max_per` for additions."""
+
+
+class AdditionRules(NamedTuple):
+    """What the rules of a query say about items that the model does not know, in the order of those.
+
+    Without `allowed`, a query that has a mask shows none of them.
+    """
+
+    allowed: NDArray[np.bool_] | None = None
+    boost: FloatArray | None = None
+    groups: IntArray | None = None
+    """Codes that compare with those of `Query.max_per`."""
 
 
 class Rules(NamedTuple):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from likewise.ranking.adding import found_for_each, merged
 from likewise.ranking.best_items import best_of_each
 from likewise.ranking.blocks import THIS_THREAD, blocks_of
 from likewise.ranking.explaining import because
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.messages.ids import ItemId
+    from likewise.ranking.additions import Additions
     from likewise.ranking.blocks import Threads
     from likewise.ranking.explaining import Because
     from likewise.ranking.model import Model
@@ -58,6 +60,7 @@ def recommend(
     queries: Sequence[Query],
     retired: Collection[ItemId] = (),
     *,
+    additions: Additions | None = None,
     exact_items_limit: int = EXACT_ITEMS_LIMIT,
     threads: Threads = THIS_THREAD,
 ) -> list[Ranked]:
@@ -68,7 +71,7 @@ def recommend(
     which multiply positive scores; diversity; `max_per`; pins. A query none of whose likes the model
     knows gets the most popular items. Popular items with score 0 also follow those that the model
     has evidence for, unless the query says otherwise with `fill`. The queries are shared out to
-    `threads` in blocks.
+    `threads` in blocks. `additions` are items that this model does not know.
     """
     if any(query.pins for query in queries):
         retired = frozenset(retired)
@@ -78,9 +81,21 @@ def recommend(
     answers = recommend_rows(
         model, asked, left_out, exact_items_limit=exact_items_limit, threads=threads
     )
+    items = [_items(model, *one) for one in zip(queries, asked, answers, strict=True)]
+    known = [answer.known for answer in answers]
+    if additions is not None:
+        found = found_for_each(model, additions, queries, asked, retired)
+        for number, some in enumerate(found):
+            if some:
+                added = [
+                    (RankedItem(additions.item_ids[one.place], one.score, one.because), one.place)
+                    for one in some
+                ]
+                items[number] = merged(model, queries[number], items[number], added)
+                known[number] += len(added)
     return [
-        Ranked(_items(model, query, rows, answer), "model" if answer.known else "popular")
-        for query, rows, answer in zip(queries, asked, answers, strict=True)
+        Ranked(_with_pins(query, ranked), "model" if evident else "popular")
+        for query, ranked, evident in zip(queries, items, known, strict=True)
     ]
 
 
@@ -114,14 +129,17 @@ def recommend_rows(
 
 
 def _items(model: Model, query: Query, rows: RowQuery, answer: RankedRows) -> list[RankedItem]:
-    """Return the answer with ids, explanations and pins."""
+    """Return the answer with ids and explanations."""
     scores = answer.scores.tolist()
-    items = [
+    return [
         RankedItem(model.item_ids[row], score, reason)
         for row, score, reason in zip(
             answer.rows.tolist(), scores, _reasons(model, rows, answer, query.explain), strict=False
         )
     ]
+
+
+def _with_pins(query: Query, items: list[RankedItem]) -> list[RankedItem]:
     if not query.pins:
         return items
     return inserted(items, [(RankedItem(item, 0.0, ()), place) for item, place in query.pins])
