@@ -18,6 +18,7 @@ import typer.main
 from msgspec.inspect import (
     BoolType,
     CustomType,
+    DictType,
     FloatType,
     IntType,
     LiteralType,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 PAGES = tuple(Path(__file__).parent / name for name in ("operations.md", "protocol.md"))
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NO_DEFAULT = "–"
+_OPEN_NAMES = {"kinds": "KIND"}
 
 
 def generated(page: str) -> str:
@@ -71,7 +73,7 @@ def _settings_table(table: str, kind: Any) -> str:
     texts = explanations(kind)
     rows = (
         (
-            f"`{table}.{field.name}`",
+            f"`{table}.{_OPEN_NAMES.get(field.name, field.name)}`",
             _type_name(field.type),
             _default(field.default),
             texts[field.name],
@@ -188,6 +190,8 @@ def _type_name(annotation: Any) -> str:
             return "boolean"
         case StrType():
             return "text"
+        case DictType():
+            return _type_name(get_args(annotation)[1])
         case IntType() | FloatType():
             return ("integer" if isinstance(kind, IntType) else "number") + _bounds(kind)
     raise TypeError(annotation)
@@ -202,7 +206,7 @@ def _bounds(kind: IntType | FloatType) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None:
+    if value in (None, msgspec.NODEFAULT):  # a dict has a factory
         return _NO_DEFAULT
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

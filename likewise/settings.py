@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from likewise.signal_settings import SignalSettings
+
 Partitioner = Literal["murmur2", "crc32", "fnv1a"]
 """`murmur2`: Java, Spring, kafka-python, aiokafka, franz-go, kafkajs. `crc32`: librdkafka and the
 clients built on it (confluent-kafka, rust-rdkafka, PHP, Ruby). `fnv1a`: sarama, kafka-go's `Hash`."""
@@ -283,5 +285,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trending: TrendingSettings = TrendingSettings()
     model: ModelSettings = ModelSettings()
     impressions: ImpressionsSettings = ImpressionsSettings()
+    signals: SignalSettings = SignalSettings()
     logging: LoggingSettings = LoggingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()

@@ -45,11 +45,13 @@ class Unknown(NamedTuple):
 
 
 def sort_variables(
-    environ: Mapping[str, str], known: Collection[tuple[str, str]]
+    environ: Mapping[str, str],
+    known: Collection[tuple[str, str]],
+    open_tables: Collection[str] = (),
 ) -> tuple[list[Given], list[Unknown]]:
     """Return the settings in the environment, and the unknown variables.
 
-    `known` has (table, name) of every setting. Variables that Kubernetes adds for a Service are in
+    `known` has (table, name) of every setting; open tables have settings of any name. Variables that Kubernetes adds for a Service are in
     neither list, even with the name of a setting: LIKEWISE_MONITORING_PORT=tcp://10.0.0.9:9100.
     """
     settings = {f"{ENV_PREFIX}{table}_{name}".upper(): (table, name) for table, name in known}
@@ -61,6 +63,9 @@ def sort_variables(
             continue
         if variable in settings:
             given.append(Given(*settings[variable], variable, value))
+        elif table := next((one for one in open_tables if variable.startswith(_prefix(one))), None):
+            name = variable.removeprefix(_prefix(table)).lower()
+            given.append(Given(table, name, variable, value))
         else:
             unknown.append(Unknown(variable, _remedy(variable, settings)))
     return given, unknown
@@ -77,6 +82,10 @@ def is_service_link(variable: str, value: str) -> bool:
 def wants_strictness(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether the environment makes unknown variables errors."""
     return environ.get(STRICT_VARIABLE, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _prefix(table: str) -> str:
+    return f"{ENV_PREFIX}{table}_".upper()
 
 
 def _remedy(variable: str, settings: Collection[str]) -> str:

@@ -20,9 +20,10 @@ from likewise.settings_environment import (
     sort_variables,
     wants_strictness,
 )
+from likewise.signal_settings import checked_weight
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 DEFAULT_FILE = Path("likewise.toml")
 _FILE_SUFFIX = "_file"
@@ -82,30 +83,42 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[Unknown]:
 
     Variables that Kubernetes adds for Services named `likewise-…` are left out.
     """
-    return sort_variables(environ, _settable())[1]
+    return sort_variables(environ, _settable(), _OPEN_TABLES)[1]
 
 
 def setting_names() -> list[tuple[str, str]]:
-    """Return (table, name) of every setting, in the order of the documentation."""
+    """Return (table, name) of every setting with a fixed name, in the order of the documentation."""
     return [
         (table, field.encode_name)
         for table, kind in _TABLES.items()
         for field in msgspec.structs.fields(kind)
+        if field.encode_name != _OPEN_TABLES.get(table)
     ]
+
+
+def setting_values(settings: Settings) -> Iterator[tuple[str, str, object]]:
+    """Yield (table, name, value) of every setting, those with names of the operator's choice last."""
+    for table, name in setting_names():
+        yield table, name, getattr(getattr(settings, table), name)
+    for table, field in _OPEN_TABLES.items():
+        for name, value in getattr(getattr(settings, table), field).items():
+            yield table, name, value
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return variables that pass these settings to another process; defaults are left out."""
+    defaults = {(table, name): value for table, name, value in setting_values(Settings())}
     variables = {}
-    for table, name in setting_names():
-        value = getattr(getattr(settings, table), name)
-        if value != getattr(getattr(Settings(), table), name):
+    for table, name, value in setting_values(settings):
+        if (table, name) not in defaults or value != defaults[table, name]:
             text = value.reveal() if isinstance(value, Secret) else str(value)
             variables[f"{ENV_PREFIX}{table}_{name}".upper()] = text
     return variables
 
 
 _TABLES: dict[str, Any] = get_type_hints(Settings)
+_OPEN_TABLES = {"signals": "kinds"}
+"""Tables that accept any name, and the field that holds those that are not fields themselves."""
 
 
 def _gather(
@@ -118,7 +131,7 @@ def _gather(
         for table, values in tables.items()
         for name in values
     }
-    for table, name, variable, value in sort_variables(environ, _settable())[0]:
+    for table, name, variable, value in sort_variables(environ, _settable(), _OPEN_TABLES)[0]:
         tables.setdefault(table, {})[name] = value
         origins[table, name] = variable
     for dotted, option in options.items():
@@ -160,8 +173,15 @@ def _settable() -> list[tuple[str, str]]:
 def _convert(table: str, values: Mapping[str, object], origins: Mapping[Any, str]) -> Any:
     kind = _TABLES[table]
     hints = get_type_hints(kind, include_extras=True)
-    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    known = {name for its_table, name in setting_names() if its_table == table}
     converted: dict[str, object] = {}
+    if table in _OPEN_TABLES:
+        chosen = {name: value for name, value in values.items() if name not in known}
+        values = {name: value for name, value in values.items() if name in known}
+        converted[_OPEN_TABLES[table]] = {
+            name: checked_weight(origins[table, name], name, value)
+            for name, value in chosen.items()
+        }
     for name, value in values.items():
         origin = origins[table, name]
         if name not in known and name.removesuffix(_FILE_SUFFIX) in _secrets(kind):

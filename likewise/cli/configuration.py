@@ -12,7 +12,7 @@ from likewise.cli.context import CommandLine, command_line
 from likewise.cli.explanations import explanations
 from likewise.cli.options import Json
 from likewise.cli.output import print_json, stdout, table
-from likewise.settings_loader import setting_names
+from likewise.settings_loader import setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,16 +50,19 @@ def config(context: typer.Context, as_json: Json = False) -> None:
 
 
 def _effective(cli: CommandLine) -> Iterator[Setting]:
-    for table_name, name in setting_names():
-        kind = getattr(cli.settings, table_name)
-        value = getattr(kind, name)
+    for table_name, name, value in setting_values(cli.settings):
         dotted = f"{table_name}.{name}"
         yield Setting(
             name=dotted,
             value=_shown(value),
             origin="likewise up" if dotted in cli.adopted else cli.origins.get(dotted, "default"),
-            meaning=explanations(type(kind)).get(name, ""),
+            meaning=_meaning(type(getattr(cli.settings, table_name)), name),
         )
+
+
+def _meaning(kind: type, name: str) -> str:
+    texts = explanations(kind)
+    return texts.get(name) or texts.get("kinds", "")
 
 
 def _shown(value: object) -> object:

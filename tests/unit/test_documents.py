@@ -235,7 +235,7 @@ def test_every_environment_variable_in_the_documents_is_a_setting() -> None:
     settable |= {"LIKEWISE_CONFIG", "LIKEWISE_STRICT_SETTINGS", "LIKEWISE_TEST_SERVERS"}
     settable |= {"LIKEWISE_REDIS_SERVICE_HOST", "LIKEWISE_SERVER_PORT"}  # Kubernetes' own
     settable |= {"LIKEWISE_REDIS_PASSWORD_FILE", "LIKEWISE_KAFKA_SASL_PASSWORD_FILE"}
-    settable |= {"LIKEWISE_REDIS_SENTINEL_PASSWORD_FILE"}
+    settable |= {"LIKEWISE_REDIS_SENTINEL_PASSWORD_FILE", "LIKEWISE_SIGNALS_BUY"}
     files = [README, PROTOCOL, OPERATIONS, (ROOT / "docker-compose.yml").read_text()]
     named = set(re.findall(r"\bLIKEWISE_[A-Z_]*[A-Z]\b", "\n".join(files)))
     assert named
