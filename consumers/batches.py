@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from likewise.errors import InvalidInputError
 from likewise.messages.dead_letters import DeadLetter
 from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import ForgetUser, Like, MergeUsers, Signal, Unsignal
 from likewise.records import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Sequence
 
     from likewise.messages.events import Event
     from likewise.records import Record
@@ -27,6 +28,10 @@ class Part(NamedTuple):
     partition: int
     events: list[Event]
     records: list[Record]
+    merges: Sequence[int] = ()
+    """The index of each event that merges users."""
+    forgets: bool = False
+    """Whether an event erases a user; so does a merge."""
 
 
 class Decoded(NamedTuple):
@@ -62,21 +67,39 @@ def by_partition(records: Iterable[Record]) -> Batch:
     return batch
 
 
-def decode(batch: Batch) -> Decoded:
-    """Return the events, and a dead letter for each record that is not an event."""
+def decode(batch: Batch, kinds: Container[str] = ()) -> Decoded:
+    """Return the events, and a dead letter for each record that is not an event.
+
+    Nor is a signal of another kind than these.
+    """
     decoded = Decoded([], [], [])
     note = decoded.unclear_times.append
     for partition, records in batch.items():
         part = Part(partition.partition, [], [])
+        merges, forgets = [], False
         for record in records:
             try:
-                part.events.append(decode_event(record, on_unclear_time=note))
+                event = decode_event(record, on_unclear_time=note)
+                if event.__class__ is not Like:  # cheaper than isinstance, for every event
+                    _check_kind(event, kinds)
+                    if isinstance(event, MergeUsers):
+                        merges.append(len(part.events))
+                    forgets = forgets or isinstance(event, ForgetUser | MergeUsers)
             except InvalidInputError as reason:
                 decoded.dead_letters.append(DeadLetter.of(record, reason))
             else:
+                part.events.append(event)
                 part.records.append(record)
-        decoded.parts.append(part)
+        decoded.parts.append(part._replace(merges=merges, forgets=forgets))
     return decoded
+
+
+def _check_kind(event: Event, kinds: Container[str]) -> None:
+    if isinstance(event, Signal | Unsignal) and event.kind not in kinds:
+        raise InvalidInputError(
+            "unknown_kind",
+            f"`kind` {event.kind!r} is not in the settings of the consumer: set signals.{event.kind}",
+        )
 
 
 def oldest_ms(batch: Batch) -> int:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from consumers.batches import by_partition, decode
 from consumers.homes import away_from_home
+from consumers.merging import merges_in, users_of
 from likewise.log.ranges import read_between
-from likewise.messages.events import RestoreItem, RetireItem
+from likewise.messages.events import MergeUsers, RestoreItem, RetireItem
 from likewise.messages.order import UserState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Container, Iterator, Mapping
 
     from consumers.batches import Part
     from likewise.log.port import Broker
@@ -25,6 +26,7 @@ def read_histories(
     start: Mapping[TopicPartition, int],
     end: Mapping[TopicPartition, int],
     users: Collection[UserId],
+    kinds: Container[str],
     while_reading: Callable[[], None],
 ) -> dict[UserId, UserState]:
     """Return the users' states by their events between these offsets; empty without events.
@@ -33,10 +35,14 @@ def read_histories(
         TransientError: see `read_between`.
     """
     states = {user: UserState() for user in users}
-    for part in _parts(broker, start, end, while_reading):
+    for part in _parts(broker, start, end, kinds, while_reading):
         for event, record in zip(part.events, part.records, strict=True):
-            if not isinstance(event, RetireItem | RestoreItem) and event.user_id in states:
+            if isinstance(event, RetireItem | RestoreItem):
+                continue
+            if event.user_id in states:
                 states[event.user_id].add(event, record, {})
+            if isinstance(event, MergeUsers) and event.into in states:
+                states[event.into].moment(record, {})  # what moved has its times already
     return states
 
 
@@ -45,20 +51,24 @@ def floors_ahead(
     start: Mapping[TopicPartition, int],
     end: Mapping[TopicPartition, int],
     homes: Homes,
+    kinds: Container[str],
     while_reading: Callable[[], None],
 ) -> dict[UserId, int]:
-    """Return the users away from home between these offsets, and a time not after their first event.
+    """Return the users to mark between these offsets, and a time not after their first event.
+
+    Those are the users away from home, and the accounts of merges.
 
     Raises:
         TransientError: see `read_between`.
     """
     found: dict[tuple[int, UserId], int] = {}
-    for part in _parts(broker, start, end, while_reading):
+    for part in _parts(broker, start, end, kinds, while_reading):
         firsts: dict[UserId, int] = {}
         for event, record in zip(part.events, part.records, strict=True):
-            if not isinstance(event, RetireItem | RestoreItem):
-                firsts.setdefault(event.user_id, max(record.timestamp, 0))
-        for user in away_from_home([*firsts], part.partition, homes):
+            for user in users_of(event):
+                firsts.setdefault(user, max(record.timestamp, 0))
+        accounts = {merge.into for merge in merges_in(part)}
+        for user in accounts.union(away_from_home([*firsts], part.partition, homes)):
             found.setdefault((part.partition, user), firsts[user])
     floors_ms: dict[UserId, int] = {}
     for (_, user), first_ms in found.items():
@@ -70,9 +80,10 @@ def _parts(
     broker: Broker,
     start: Mapping[TopicPartition, int],
     end: Mapping[TopicPartition, int],
+    kinds: Container[str],
     while_reading: Callable[[], None],
 ) -> Iterator[Part]:
     for records in read_between(broker, start, end):
         while_reading()
         # Records that are not events are dead letters already, or will be.
-        yield from decode(by_partition(records)).parts
+        yield from decode(by_partition(records), kinds).parts

@@ -8,11 +8,11 @@ docs/decisions/0017-events-on-several-partitions-are-merged-by-time.md.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from consumers.fold import fold
 from consumers.homes import away_from_home
+from consumers.merging import merges_in, states_of_users, users_of
 from likewise.errors import HomesMovedError, PositionMovedError, TransientError, UndeliverableError
 from likewise.messages.events import RestoreItem, RetireItem
 from likewise.messages.order import UserState, moment_ms
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from consumers.documents import Documents
     from consumers.recent import Recent
     from consumers.scattering import Marks, Scattering
-    from likewise.messages.ids import UserId
+    from likewise.messages.ids import SignalKind, UserId
     from likewise.records import TopicPartition
     from likewise.store.port import Advance, Homes, LikeStore
 
@@ -86,8 +86,7 @@ class Ordering:
         while True:
             homes = self._scattering.homes()
             away = [
-                away_from_home(changes.users, part.partition, homes)
-                for part, changes in zip(parts, folded, strict=True)
+                _to_mark(part, changes, homes) for part, changes in zip(parts, folded, strict=True)
             ]
             marks = self._scattering.marks([changes.users for changes in folded], numbers, away)
             floors_ms = _new_floors_ms(parts, away, marks)
@@ -107,11 +106,23 @@ class Ordering:
         for user in marks:
             users.pop(user, None)
         together = Changes(users=users, homes=homes)
+        together.kinds.update(*(changes.kinds for changes in folded))
+        if any(part.forgets for part in parts):
+            together.forgotten_kinds = self._scattering.kinds()
         if marks:
-            together.scattered = _states_of_users(parts, marks)
+            together.accounts = {merge.into for part in parts for merge in merges_in(part)}
+            together.scattered = self._states(parts, marks, together.forgotten_kinds)
         if any(changes.retire or changes.restore for changes in folded):
             together.catalogue = self._state_of_catalogue(parts)
         return together
+
+    def _states(
+        self, parts: Sequence[Part], marks: Marks, kinds: frozenset[SignalKind]
+    ) -> dict[UserId, UserState]:
+        partitions = [part.partition for part in parts]
+        guests = list({merge.user_id for part in parts for merge in merges_in(part)})
+        held = dict(zip(guests, self._store.held(guests, kinds), strict=True)) if guests else {}
+        return states_of_users(parts, self._scattering.with_accounts(marks, partitions), held)
 
     def _state_of_catalogue(self, parts: Sequence[Part]) -> UserState:
         known = self._store.catalogue_reach([part.partition for part in parts])
@@ -121,6 +132,12 @@ class Ordering:
                 if isinstance(event, RetireItem | RestoreItem):
                     state.add(event, record, known)
         return state
+
+
+def _to_mark(part: Part, changes: Changes, homes: Homes) -> list[UserId]:
+    """Return the users of the part who must have times: those away from home, and accounts of merges."""
+    away = away_from_home(changes.users, part.partition, homes)
+    return [*away, *(merge.into for merge in merges_in(part))] if part.merges else away
 
 
 def _new_floors_ms(
@@ -145,23 +162,11 @@ def _first_ms(part: Part, users: Sequence[UserId], marks: Marks) -> dict[UserId,
     if not left:
         return found
     for event, record in zip(part.events, part.records, strict=True):
-        user = None if isinstance(event, RetireItem | RestoreItem) else event.user_id
-        if user in left:
-            left.discard(user)
-            known = marks[user]
-            found[user] = moment_ms(record, known.reach.get(part.partition) if known else None)
-            if not left:
-                break
+        for user in users_of(event):
+            if user in left:
+                left.discard(user)
+                known = marks[user]
+                found[user] = moment_ms(record, known.reach.get(part.partition) if known else None)
+        if not left:
+            break
     return found
-
-
-def _states_of_users(parts: Sequence[Part], marks: Marks) -> dict[UserId, UserState]:
-    states: defaultdict[UserId, UserState] = defaultdict(UserState)
-    for part in parts:
-        for event, record in zip(part.events, part.records, strict=True):
-            if isinstance(event, RetireItem | RestoreItem):
-                continue
-            known = marks.get(event.user_id)
-            if known is not None:
-                states[event.user_id].add(event, record, known.reach)
-    return dict(states)

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from consumers.history import floors_ahead, read_histories
-from likewise.messages.ids import UserId
+from likewise.messages.ids import SignalKind, UserId
 from likewise.service.logs import get_logger
 from likewise.store.port import History
 
@@ -42,14 +42,19 @@ class Scattering:
         topic: str,
         partitioner: Partitioner,
         stats: ConsumerStats,
+        kinds: frozenset[str] = frozenset(),
         while_reading: Callable[[], None] = lambda: None,
     ) -> None:
-        """Read nothing yet; `while_reading` is called now and then while the log is read again."""
+        """Read nothing yet; `kinds` are those of signals that count.
+
+        `while_reading` is called now and then while the log is read again.
+        """
         self._broker = broker
         self._store = store
         self._topic = topic
         self._partitioner = partitioner
         self._stats = stats
+        self._kinds = frozenset(map(SignalKind, kinds))
         self._while_reading = while_reading
         self._homes: Homes | None = None
         # Users who are not marked as long as the mark of the homes stays the same.
@@ -69,6 +74,10 @@ class Scattering:
         """Drop the caches: the store has moved on."""
         self._homes = None
         self._unmarked.clear()
+
+    def kinds(self) -> frozenset[SignalKind]:
+        """Return every kind of signals that a user may have: those that count, and those in the store."""
+        return self._kinds | self._store.kinds()
 
     def marks(
         self,
@@ -95,6 +104,17 @@ class Scattering:
             self._unmarked |= unmarked
         at_home = unmarked.difference(*away)
         return {user: mark for user, mark in known.items() if user not in at_home}
+
+    def with_accounts(self, marks: Marks, partitions: Sequence[int]) -> Marks:
+        """Return the marks, with those of the accounts that marked guests were merged into."""
+        complete = dict(marks)
+        while (
+            missing := {known.merged.into for known in complete.values() if known and known.merged}
+            - complete.keys()
+        ):
+            listed = list(missing)
+            complete |= zip(listed, self._store.scattered(listed, partitions), strict=True)
+        return complete
 
     def mark(
         self,
@@ -128,10 +148,16 @@ class Scattering:
             return
         start = self._broker.offsets_since(self._topic_partitions(), min(floors_ms.values()))
         states = read_histories(
-            self._broker, start, self._applied(start), floors_ms.keys(), self._while_reading
+            self._broker,
+            start,
+            self._applied(start),
+            floors_ms.keys(),
+            self._kinds,
+            self._while_reading,
         )
+        kinds = self.kinds() if any(state.forget for state in states.values()) else frozenset()
         self._store.catch_up(
-            {user: History(floor_ms, states[user]) for user, floor_ms in floors_ms.items()}
+            {user: History(floor_ms, states[user], kinds) for user, floor_ms in floors_ms.items()}
         )
 
     def _search_backlog(self, advances: Mapping[TopicPartition, Advance]) -> dict[UserId, int]:
@@ -142,7 +168,9 @@ class Scattering:
         }
         ends = self._broker.end_offsets(start)
         start = {one: at for one, at in start.items() if at < ends[one]}
-        floors_ms = floors_ahead(self._broker, start, ends, self.homes(), self._while_reading)
+        floors_ms = floors_ahead(
+            self._broker, start, ends, self.homes(), self._kinds, self._while_reading
+        )
         self._searched |= ends
         return floors_ms
 

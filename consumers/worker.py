@@ -69,6 +69,7 @@ class ConsumerWorker:
         """
         self.stats = stats or ConsumerStats()
         self._settings = settings.consumer
+        self._kinds = settings.signals.accepted
         self._stop = stop
         self._sampler = sampler
         self._log = get_logger()
@@ -94,6 +95,7 @@ class ConsumerWorker:
             topics.likes,
             settings.kafka.partitioner,
             self.stats,
+            self._kinds,
             while_reading=self._beat_while_reading,
         )
         self._recent = Recent(settings, store, self.stats)
@@ -174,7 +176,7 @@ class ConsumerWorker:
         if self._retry(lambda: self._positions.doubt_truncated(batch)):
             return
         events, documents = split(batch, self._topics)
-        decoded = decode(events)
+        decoded = decode(events, self._kinds)
         self._dead_letters.send([*decoded.dead_letters, *documents.dead_letters])
         probes = self._probes_of(decoded, events)
         advances = self._positions.advances(reached)

@@ -97,6 +97,8 @@ class Changes:
     """The kinds of all signals in these changes."""
     forgotten_kinds: frozenset[SignalKind] = frozenset()
     """The kinds that are erased with a user who is forgotten."""
+    accounts: set[UserId] = field(default_factory=set)
+    """Users whom a guest of this batch is merged into: among `scattered`."""
     items: dict[ItemId, bytes | None] = field(default_factory=dict)
     """Documents of the catalogue as they are stored; None removes one."""
     scenarios: dict[str, bytes | None] = field(default_factory=dict)

@@ -9,9 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from likewise.messages.ids import ItemId, SignalKind, UserId
+    from likewise.messages.order import Moment
 
     SignalsOfUser = Mapping[SignalKind, Collection[ItemId]]
     """The items by kind, each item once; kinds without items are left out."""
+    Held = Mapping[SignalKind | None, Mapping[ItemId, Moment | None]]
+    """The items by kind, None for likes; and since when, if the user is scattered and it is known."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,9 @@ class SignalStore(Protocol):
         self, users: Sequence[UserId], kinds: Collection[SignalKind]
     ) -> Sequence[SignalsOfUser]:
         """Return each user's signals of these kinds, in order, in one round trip."""
+
+    def held(self, users: Sequence[UserId], kinds: Collection[SignalKind]) -> list[Held]:
+        """Return each user's likes and signals of these kinds with their times, in one round trip."""
 
     def scan_users_of(self, kind: SignalKind, chunk: int) -> Iterator[list[UserId]]:
         """Yield every user with a signal of the kind, about `chunk` at a time, each at least once.

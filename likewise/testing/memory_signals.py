@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from likewise.messages.ids import ItemId, SignalKind, UserId
+    from likewise.messages.order import Moment
     from likewise.store.port import UserChange
+    from likewise.store.signals_port import Held
 
 
 class MemorySignals(ABC):
     """See `likewise.store.signals_port.SignalStore`."""
+
+    _likes: dict[UserId, set[ItemId]]
+    _times: defaultdict[UserId, UserState]
 
     @abstractmethod
     def _answering(self) -> AbstractContextManager[None]: ...
@@ -40,6 +45,20 @@ class MemorySignals(ABC):
         """See `SignalStore.signals`."""
         with self._answering():
             return self._signals_of(users, kinds)
+
+    def held(self, users: Sequence[UserId], kinds: Collection[SignalKind]) -> list[Held]:
+        """See `SignalStore.held`."""
+        with self._answering():
+            return [
+                {None: _with_moments(self._likes.get(user, set()), self._times[user])}
+                | {
+                    kind: _with_moments(
+                        self._signals[kind].get(user, set()), self._signal_times[kind, user]
+                    )
+                    for kind in kinds
+                }
+                for user in users
+            ]
 
     def scan_users_of(self, kind: SignalKind, chunk: int) -> Iterator[list[UserId]]:
         """See `SignalStore.scan_users_of`."""
@@ -79,6 +98,10 @@ class MemorySignals(ABC):
             self._signals[kind][user_id] = items
         else:
             self._signals[kind].pop(user_id, None)
+
+
+def _with_moments(items: set[ItemId], times: UserState) -> dict[ItemId, Moment | None]:
+    return {item: times.items[item].moment if item in times.items else None for item in items}
 
 
 def merged(items: set[ItemId], times: UserState, state: UserState, *, follow: bool) -> set[ItemId]:

@@ -18,6 +18,7 @@ from likewise.store.redis.recent import FORGET_LIKERS_FUNCTION, new_like_writes
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from likewise.messages.ids import UserId
     from likewise.messages.order import UserState
     from likewise.store.keys import Keys
     from likewise.store.port import Changes
@@ -109,9 +110,7 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
                 yield from set_writes("SADD", key, signals.add)
                 yield from set_writes("SREM", key, signals.remove)
     for user_id, state in changes.scattered.items():
-        yield merge_write(keys, keys.likes(user_id), state)
-        for kind, of_kind in state.of_kinds(changes.forgotten_kinds).items():
-            yield merge_write(keys, keys.signals(kind, user_id), of_kind)
+        yield from _merge_writes(keys, changes, user_id, state)
         if state.forget is not None:
             yield from (Write("UNLINK", shown) for shown in keys.shown_to(user_id))
     yield from set_writes("SADD", keys.changed, [*changes.users, *changes.scattered])
@@ -126,6 +125,20 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
         yield Write("PUT", key, arguments, keys.catalogue_changes)
     for command, members in new_like_writes(changes):
         yield Write(command, keys.new_likes, members)
+
+
+def account_writes(keys: Keys, changes: Changes) -> Iterator[Write]:
+    """Yield the writes that give accounts what their guests had; harmless if they are repeated."""
+    for user_id in changes.accounts & changes.scattered.keys():
+        yield from _merge_writes(keys, changes, user_id, changes.scattered[user_id])
+
+
+def _merge_writes(
+    keys: Keys, changes: Changes, user_id: UserId, state: UserState
+) -> Iterator[Write]:
+    yield merge_write(keys, keys.likes(user_id), state)
+    for kind, of_kind in state.of_kinds(changes.forgotten_kinds).items():
+        yield merge_write(keys, keys.signals(kind, user_id), of_kind)
 
 
 def merge_write(keys: Keys, key: str, state: UserState) -> Write:

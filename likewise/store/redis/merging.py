@@ -14,8 +14,9 @@ from likewise.messages.order import Merged, Moment, Reach
 from likewise.store.port import Scattered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from likewise.messages.ids import ItemId
     from likewise.messages.order import UserState
 
 # `merge(set, times, from, to)`: positions in KEYS, and in ARGV.
@@ -175,6 +176,15 @@ def parse_reaches(partitions: Sequence[int], fields: Iterable[str | None]) -> di
         partition: Reach(*map(int, field.split(":")))
         for partition, field in zip(partitions, fields, strict=True)
         if field is not None
+    }
+
+
+def held_items(items: Iterable[ItemId], times: Mapping[str, str]) -> dict[ItemId, Moment | None]:
+    """Return the items of a set, and the moment of each in its HASH of times; None if it has none."""
+    moments = {item: times.get(f"i{item}") for item in items}
+    return {
+        item: None if text is None else _moment(text.split(":")[:3])
+        for item, text in moments.items()
     }
 
 

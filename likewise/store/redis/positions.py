@@ -85,18 +85,24 @@ class Positions:
         batch: Iterable[Write],
         homes: Sequence[Expectation],
         advances: Mapping[TopicPartition, Advance],
+        *,
+        first: Iterable[Write] = (),
     ) -> None:
         """Apply a batch that spans the nodes of a cluster: the sets first, the positions last.
 
-        A crash in between makes the next consumer apply the batch again. Entries of
+        `first` are writes that must be there before others of the batch erase where they came from. A crash in between makes the next consumer apply the batch again. Entries of
         streams are written after what they announce, so that a reader of the stream finds the new state.
         """
         self._check(advances)
         self._check_homes(homes)
+        self._redis.pipeline([command for write in first for command in _commands(write)])
         listed = list(batch)
         self._redis.pipeline([command for write in listed for command in _commands(write)])
         self._redis.pipeline([note for write in listed for note in _notes(write)])
         self._check_homes(homes)
+        for one in homes:
+            if one.next != one.expected:
+                self._redis.run("SET", one.key, one.next)
         for partition, advance in advances.items():
             if advance.next != advance.expected:
                 self.apply_atomically([], [], {partition: advance})

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from likewise.messages.ids import UserId
     from likewise.messages.order import Reach
     from likewise.settings import Partitioner
-    from likewise.store.port import History, Scattered
+    from likewise.store.port import Changes, History, Scattered
     from likewise.store.redis.commands import RedisCommands
 
 T = TypeVar("T")
@@ -137,9 +137,14 @@ class ScatteredUsers:
             ) from error
 
 
-def unmoved(keys: Keys, homes: Homes) -> Expectation:
-    """Return the expectation that no user was marked as scattered since `homes` were read."""
-    return Expectation(keys.homes, _text(homes), _text(homes))
+def expected_homes(keys: Keys, changes: Changes, homes: Homes) -> Expectation:
+    """Return the expectation that no user was marked as scattered since `homes` were read.
+
+    A merge of a scattered guest changes the mark: late events of the guest belong to the account now.
+    """
+    is_merge = any(state.merged for state in changes.scattered.values())
+    after = homes._replace(mark=secrets.token_hex(8)) if is_merge else homes
+    return Expectation(keys.homes, _text(homes), _text(after))
 
 
 def _in_chunks(many: Iterable[T], size: int) -> Iterator[list[T]]:

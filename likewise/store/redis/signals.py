@@ -5,13 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from likewise.store.redis.merging import held_items
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from likewise.messages.ids import ItemId, SignalKind, UserId
     from likewise.store.keys import Keys
+    from likewise.store.redis.applying import Command
     from likewise.store.redis.bulk_reading import Read
     from likewise.store.redis.commands import RedisCommands
+    from likewise.store.signals_port import Held
 
 
 class RedisSignals(ABC):
@@ -32,6 +36,22 @@ class RedisSignals(ABC):
     ) -> list[dict[SignalKind, Collection[ItemId]]]:
         """See `SignalStore.signals`."""
         return by_user(self._redis.read(signal_reads(self._keys, users, kinds)), users, kinds)
+
+    def held(self, users: Sequence[UserId], kinds: Collection[SignalKind]) -> list[Held]:
+        """See `SignalStore.held`."""
+        sets: list[tuple[SignalKind | None, str]] = []
+        for user in users:
+            sets.append((None, self._keys.likes(user)))
+            sets += ((kind, self._keys.signals(kind, user)) for kind in kinds)
+        reads: list[Command] = [
+            read
+            for _, key in sets
+            for read in (("SMEMBERS", key), ("HGETALL", self._keys.times(key)))
+        ]
+        replies = iter(self._redis.pipeline(reads))
+        found = [(kind, held_items(next(replies), next(replies))) for kind, _ in sets]
+        size = 1 + len(kinds)
+        return [dict(found[at : at + size]) for at in range(0, len(found), size)]
 
     def scan_users_of(self, kind: SignalKind, chunk: int) -> Iterator[list[UserId]]:
         """See `SignalStore.scan_users_of`."""

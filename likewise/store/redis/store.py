@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from likewise.store.keys import Keys
 from likewise.store.port import Lookup
-from likewise.store.redis.applying import set_writes, writes
+from likewise.store.redis.applying import account_writes, set_writes, writes
 from likewise.store.redis.catalogue import RedisCatalogue
 from likewise.store.redis.positions import Positions
 from likewise.store.redis.recent import RedisRecent
-from likewise.store.redis.scattering import ScatteredUsers, unmoved
+from likewise.store.redis.scattering import ScatteredUsers, expected_homes
 from likewise.store.redis.server_state import worst
 from likewise.store.redis.shown import RedisShown
 from likewise.store.redis.signals import RedisSignals, by_user, signal_reads
@@ -102,9 +102,12 @@ class RedisStore(RedisCatalogue, RedisRecent, RedisShown, RedisSignals):
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """See `LikeStore.apply`."""
         batch = writes(self._keys, changes)
-        homes = [] if changes.homes is None else [unmoved(self._keys, changes.homes)]
+        homes = (
+            [] if changes.homes is None else [expected_homes(self._keys, changes, changes.homes)]
+        )
         if self._settings.cluster:
-            self._positions.apply_stepwise(batch, homes, advances)
+            accounts = account_writes(self._keys, changes)
+            self._positions.apply_stepwise(batch, homes, advances, first=accounts)
         else:
             self._positions.apply_atomically(batch, homes, advances)
 
