@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from likewise.messages.ids import ItemId, SignalKind, UserId
-    from likewise.messages.order import Moment
-    from likewise.store.port import UserChange
+    from likewise.messages.order import Moment, Reach
+    from likewise.store.port import Scattered, UserChange
     from likewise.store.signals_port import Held
 
 
@@ -115,3 +115,15 @@ def merged(items: set[ItemId], times: UserState, state: UserState, *, follow: bo
         if follow or known is None or reach.offset > known.offset:
             times.reach[partition] = reach
     return (items - changed) | added
+
+
+def with_times(mark: Scattered, times: UserState, partitions: Sequence[int]) -> Scattered:
+    """Return the mark with what the times tell."""
+    return mark._replace(
+        reach=reach_of(times, partitions), forgotten=times.forget, merged=times.merged
+    )
+
+
+def reach_of(times: UserState, partitions: Sequence[int]) -> dict[int, Reach]:
+    """Return the reach in these partitions, where it is known."""
+    return {one: times.reach[one] for one in partitions if one in times.reach}

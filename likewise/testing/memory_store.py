@@ -16,7 +16,7 @@ from likewise.store.port import Eviction, Homes, Lookup, Scattered
 from likewise.testing.memory_catalogue import MemoryCatalogue
 from likewise.testing.memory_recent import MemoryRecent
 from likewise.testing.memory_shown import MemoryShown
-from likewise.testing.memory_signals import MemorySignals, merged
+from likewise.testing.memory_signals import MemorySignals, merged, reach_of, with_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -125,7 +125,7 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
         """See `LikeStore.scattered`."""
         with self._answering():
             return [
-                _with_times(self._scattered[user], self._times[user], partitions)
+                with_times(self._scattered[user], self._times[user], partitions)
                 if user in self._scattered
                 else None
                 for user in users
@@ -154,7 +154,7 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
     def catalogue_reach(self, partitions: Sequence[int]) -> dict[int, Reach]:
         """See `LikeStore.catalogue_reach`."""
         with self._answering():
-            return _reach(self._retired_times, partitions)
+            return reach_of(self._retired_times, partitions)
 
     def scattered_count(self) -> int:
         """See `LikeStore.scattered_count`."""
@@ -294,13 +294,3 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
         self._retired = (self._retired | changes.retire) - changes.restore
         if changes.retire or changes.restore or changes.catalogue is not None:
             self._retired_version = secrets.randbits(62)
-
-
-def _with_times(mark: Scattered, times: UserState, partitions: Sequence[int]) -> Scattered:
-    return mark._replace(
-        reach=_reach(times, partitions), forgotten=times.forget, merged=times.merged
-    )
-
-
-def _reach(times: UserState, partitions: Sequence[int]) -> dict[int, Reach]:
-    return {one: times.reach[one] for one in partitions if one in times.reach}
