@@ -126,11 +126,15 @@ class _States:
     def _moved(self, guest: UserId, moment: Moment) -> Moved:
         """Return what a guest with times has before the moment."""
         state = self._state(guest)
-        by_kind = {None: state.items, **state.signals}
         stored = self._held.get(guest, {})
         return {
-            kind: _before(moment, stored.get(kind, {}), by_kind.get(kind, {}), state.forget)
-            for kind in stored.keys() | by_kind.keys()
+            kind: _before(
+                moment,
+                stored.get(kind, {}),
+                state.items if kind is None else state.signals.get(kind, {}),
+                state.forget,
+            )
+            for kind in {*stored, None, *state.signals}
         }
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from likewise.errors import SettingsError
-from likewise.messages.ids import KIND_PATTERN
+from likewise.errors import InvalidInputError, SettingsError
+from likewise.messages.ids import parse_kind
 from likewise.settings import Settings
 from likewise.settings_loader import environment_of, load_settings, unknown_variables
 from likewise.signal_settings import SignalSettings, checked_weight
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -61,9 +63,10 @@ def test_a_kind_or_a_weight_that_cannot_be_used_names_its_source(
 
 
 def test_settings_accept_the_same_kinds_as_events() -> None:
-    longest = "x" * 32
-    assert checked_weight("here", longest, 1) == 1.0
-    assert KIND_PATTERN == r"\A[a-z][a-z0-9_-]{0,31}\Z"
+    for kind in ("x" * 32, "x" * 33, "a-b_9", "9a", "A", "ä", "", "a\n", "like", "hide"):
+        assert _is_accepted(partial(checked_weight, "here", kind, 1)) == _is_accepted(
+            partial(parse_kind, kind)
+        )
 
 
 def test_kinds_survive_the_way_through_an_environment() -> None:
@@ -71,3 +74,11 @@ def test_kinds_survive_the_way_through_an_environment() -> None:
         signals=SignalSettings(dislike=-2.0, kinds={"buy": 3.0, "add-to-cart": 0.0})
     )
     assert load_settings(environ=environment_of(settings)) == settings
+
+
+def _is_accepted(parse: Callable[[], object]) -> bool:
+    try:
+        parse()
+    except (SettingsError, InvalidInputError):
+        return False
+    return True
