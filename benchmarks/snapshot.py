@@ -18,6 +18,7 @@ from benchmarks.rig import deployment, fill
 from benchmarks.synthetic import item_ids, synthetic_likes, user_ids
 from indexer.progress import Unwatched
 from indexer.snapshot import Snapshots, read_all
+from indexer.weighing import Reader
 from likewise.store.keys import Keys
 from likewise.store.port import Changes, UserChange
 from likewise.store.redis import RedisStore
@@ -130,7 +131,7 @@ def _check_identity(store: RedisStore, workload: Workload) -> None:
     changes = {user: UserChange(add=new) for user in _some_users(workload)}
     store.apply(Changes(users=changes), {})
     incremental = snapshots.take(Unwatched())
-    full = read_all(store, chunk=workload.chunk, progress=Unwatched())
+    full = read_all(Reader(store), chunk=workload.chunk, progress=Unwatched())
     if incremental.full or not identical(incremental.interactions, full):
         raise ValueError("the incremental snapshot differs from the full one")
 

@@ -12,17 +12,15 @@ from scipy import sparse
 
 from indexer.factors import Factors, factorise
 from indexer.steps import Steps
-from indexer.svd import item_degrees
 from indexer.warm_start import WarmStart
 from likewise.ranking import neighbours
 from likewise.ranking.array_types import empty_matrix
 from likewise.ranking.candidates import indexed_dimensions
+from likewise.ranking.degrees import item_degrees, power
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from indexer.interactions import Interactions
     from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.recipe import Recipe
@@ -83,7 +81,7 @@ def assemble(
     return Model(
         recipe=recipe,
         item_ids=interactions.item_ids,
-        item_counts=degrees.astype(np.int32),
+        item_counts=np.bincount(user_items.indices, minlength=len(degrees)).astype(np.int32),
         user_items=user_items,
         item_factors=vectors,
         spectrum=spectrum,
@@ -119,12 +117,6 @@ def doubled(eigenvalues: FloatArray, tail: float, recipe: Recipe) -> FloatArray:
     if recipe.ranker != "blend":
         return np.zeros_like(eigenvalues[: recipe.rank])
     return eigenvalues[: recipe.rank] * np.float32(tail)
-
-
-def power(degrees: NDArray[np.int64], exponent: float) -> FloatArray:
-    """Return ``d^exponent`` of each degree, float32; a degree of 0 counts as 1."""
-    powers: FloatArray = np.maximum(degrees, 1).astype(np.float32) ** np.float32(exponent)
-    return powers
 
 
 def weighted(

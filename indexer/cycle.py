@@ -91,6 +91,7 @@ class Cycle:
                 "seconds": {"snapshot": self.seconds["snapshot"], **built.report.seconds},
                 "choice": built.report.choice,
             },
+            weights=snapshot.weights,
         )
 
     def _step(self, name: str, work: Callable[[], T]) -> T:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from indexer.build import doubled, filtered, power
+from indexer.build import doubled, filtered
 from indexer.gram import cores
-from indexer.svd import item_degrees
+from likewise.ranking.degrees import item_degrees, power
 from likewise.ranking.ridge import filters, relative_ridges, tails, typical_likes
 from likewise.ranking.sampling import bounded
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from indexer.factors import Factors
     from indexer.leave_one_out import LeftOut
     from likewise.ranking.array_types import CsrMatrix, FloatArray
+    from likewise.ranking.degrees import Degrees
     from likewise.ranking.recipe import Recipe
 
 # Users scored at a time: their scores, 5 MB for 20,000 items, stay in the cache.
@@ -92,7 +93,7 @@ class _Folded:
 
 
 def _scores(
-    folded: _Folded, factors: Factors, recipe: Recipe, degrees: NDArray[np.int64], typical: float
+    folded: _Folded, factors: Factors, recipe: Recipe, degrees: Degrees, typical: float
 ) -> FloatArray:
     """Return the scores of a model with this recipe, [B, n]."""
     spectrum, tail = filtered(factors.eigenvalues[: recipe.rank], recipe)

@@ -1,6 +1,6 @@
-"""The interaction matrix: who likes what, the input of a model.
+"""The interaction matrix: who likes what, and with which weight, the input of a model.
 
-The same likes always give the same matrix, element for element, in any order of reading, from a full
+The same likes and signals always give the same matrix, element for element, in any order of reading, from a full
 or an incremental snapshot.
 """
 
@@ -20,20 +20,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.messages.ids import ItemId, UserId
+    from likewise.ranking.array_types import FloatArray
 
 
 class UserLikes(NamedTuple):
-    """Users, and the items that each of them likes, in the same order."""
+    """Users, and the items that each of them likes, in the same order.
+
+    `weights` has one positive number for each of these items, in the order of iteration; None if all
+    are 1.
+    """
 
     users: Sequence[UserId]
     likes: Sequence[Collection[ItemId]]
+    weights: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interactions:
     """The interaction matrix with its tables.
 
-    `user_items` is CSR, float32, one 1.0 for each like, indices sorted, shape
+    `user_items` is CSR, float32, the weight of each pair (1.0 for a like), indices sorted, shape
     (len(user_ids), len(item_ids)). Both tables are sorted; no row and no column is empty.
     """
 
@@ -43,7 +49,7 @@ class Interactions:
 
     @property
     def likes(self) -> int:
-        """The number of likes."""
+        """The number of pairs of a user and an item with a weight: with likes alone, of likes."""
         return int(self.user_items.nnz)
 
 
@@ -55,13 +61,20 @@ def interactions_of(chunks: Iterable[UserLikes]) -> Interactions:
     user_ids: list[UserId] = []
     codes: defaultdict[ItemId, int] = defaultdict()
     codes.default_factory = codes.__len__  # a new item gets the next number
-    lengths, columns = [_NONE], [_NONE]
-    for users, likes in chunks:
+    lengths, columns, weights = [_NONE], [_NONE], list["FloatArray | None"]()
+    for users, likes, their_weights in chunks:
         user_ids.extend(users)
         lengths.append(np.fromiter(map(len, likes), np.int32, len(likes)))
         coded = map(codes.__getitem__, chain.from_iterable(likes))
         columns.append(np.fromiter(coded, np.int32, int(lengths[-1].sum())))
-    return _in_order(user_ids, list(codes), np.concatenate(lengths), np.concatenate(columns))
+        weights.append(their_weights)
+    return _in_order(
+        user_ids,
+        list(codes),
+        np.concatenate(lengths),
+        np.concatenate(columns),
+        _joined(weights, columns[1:]),
+    )
 
 
 def replace_users(
@@ -75,6 +88,7 @@ def replace_users(
     changed = frozenset(changed)
     stays = np.fromiter((user not in changed for user in before.user_ids), np.bool_)
     lengths = np.diff(before.user_items.indptr)
+    kept = np.repeat(stays, lengths)
     codes = {item: code for code, item in enumerate(before.item_ids)}
     renumbered = [codes.setdefault(item, len(codes)) for item in now.item_ids]
     return _in_order(
@@ -83,10 +97,23 @@ def replace_users(
         np.concatenate([lengths[stays], np.diff(now.user_items.indptr)]),
         np.concatenate(
             [
-                before.user_items.indices[np.repeat(stays, lengths)],
+                before.user_items.indices[kept],
                 np.array(renumbered, np.int32)[now.user_items.indices],
             ]
         ),
+        np.concatenate([before.user_items.data[kept], now.user_items.data]),
+    )
+
+
+def _joined(
+    weights: Sequence[FloatArray | None], columns: Sequence[NDArray[np.int32]]
+) -> FloatArray | None:
+    """Return the weights of all chunks, one after another; None if all are 1."""
+    if all(some is None for some in weights):
+        return None
+    pairs = zip(weights, columns, strict=True)
+    return np.concatenate(
+        [np.ones(len(their), np.float32) if some is None else some for some, their in pairs]
     )
 
 
@@ -98,8 +125,9 @@ def _in_order(
     item_ids: list[ItemId],
     lengths: NDArray[np.integer],
     columns: NDArray[np.integer],
+    weights: FloatArray | None,
 ) -> Interactions:
-    """Return the matrix whose rows have these lengths and these columns, concatenated.
+    """Return the matrix whose rows have these lengths, columns and weights, concatenated.
 
     Sorts both tables and omits items without likes and users without likes.
     """
@@ -110,7 +138,7 @@ def _in_order(
     renumbered[liked] = np.arange(len(liked), dtype=np.int32)
     as_read = csr_array(
         (
-            np.ones(len(columns), np.float32),
+            np.ones(len(columns), np.float32) if weights is None else weights,
             renumbered[columns],
             np.concatenate([[0], np.cumsum(lengths)]).astype(get_index_dtype(maxval=len(columns))),
         ),

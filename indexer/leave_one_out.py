@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from likewise.ranking.degrees import is_binary
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -30,14 +32,22 @@ class LeftOut(NamedTuple):
 
 
 def leave_one_out(user_items: CsrMatrix, *, seed: int) -> LeftOut:
-    """Return the matrix without one like of each user in a seeded sample."""
+    """Return the matrix without one like of each user in a seeded sample.
+
+    With weighted signals, what is held out weighs at least as much as a like, or, if nothing does, as much as
+    the strongest signal: a model is chosen by how well it predicts likes, not views.
+    """
     rng = np.random.default_rng(seed)
     lengths = np.diff(user_items.indptr)
-    eligible = np.flatnonzero(lengths >= _FEWEST_LIKES)
+    strong, starts = _strong(user_items)
+    choices = np.diff(starts)
+    eligible = np.flatnonzero((lengths >= _FEWEST_LIKES) & (choices > 0))
     width = max(user_items.shape[1], 1)
     size = min(_MOST_USERS, _SCORES // width, round(_HELD_OUT_SHARE * user_items.nnz))
     users = np.sort(rng.permutation(eligible)[:size])
-    places = user_items.indptr[users] + rng.integers(0, lengths[users])
+    places = starts[users] + rng.integers(0, choices[users])
+    if strong is not None:
+        places = strong[places]
     stays = np.ones(user_items.nnz, bool)
     stays[places] = False
     kept = np.bincount(users, minlength=len(lengths))
@@ -45,3 +55,14 @@ def leave_one_out(user_items: CsrMatrix, *, seed: int) -> LeftOut:
     parts = (user_items.data[stays], user_items.indices[stays], indptr)
     rest = sparse.csr_array(parts, shape=user_items.shape)
     return LeftOut(rest, users, user_items.indices[places].astype(np.intp))
+
+
+def _strong(user_items: CsrMatrix) -> tuple[NDArray[np.intp] | None, NDArray[np.integer]]:
+    """Return the places of the entries that may be held out, and where those of each user begin [m + 1].
+
+    None for the places if all may be.
+    """
+    if is_binary(user_items):
+        return None, user_items.indptr
+    strong = np.flatnonzero(user_items.data >= min(1, user_items.data.max()))
+    return strong, np.searchsorted(strong, user_items.indptr)

@@ -15,6 +15,7 @@ from indexer.recipes import recipe_of
 from indexer.snapshot import Snapshot, read_all
 from indexer.steps import Steps
 from indexer.warm_start import WarmStart
+from indexer.weighing import reader, weights_of
 from indexer.worker import Indexer, IndexerStats, time_of_day_ms
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
@@ -68,6 +69,7 @@ def run_indexer(
             stats=stats,
             progress=progress,
             popular_half_life_s=settings.model.popular_half_life_s,
+            weights=weights_of(settings),
         )
         on_start(indexer)
         indexer.run()
@@ -102,8 +104,9 @@ def index_once(
     def take() -> Snapshot:
         began_at_ms = time_of_day_ms()
         watched.expect(None)
-        interactions = read_all(store, chunk=chunk, progress=watched)
-        return Snapshot(interactions, began_at_ms, full=True, taken=[])
+        source = reader(store, weights_of(settings))
+        interactions = read_all(source, chunk=chunk, progress=watched)
+        return Snapshot(interactions, began_at_ms, True, [], source.weights)
 
     with closing(_sink(settings, broker)) as sink:
         publisher = _publisher(settings, store, sink)

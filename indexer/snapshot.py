@@ -1,17 +1,18 @@
-"""Snapshots of all likes: the first reads all users, later ones only the users that changed."""
+"""Snapshots of all likes and weighted signals: the first reads all users, later ones only the users that changed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from indexer.interactions import Interactions, UserLikes, interactions_of, replace_users
+from indexer.weighing import Reader, reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from indexer.progress import Progress
-    from likewise.messages.ids import UserId
+    from likewise.messages.ids import SignalKind, UserId
     from likewise.store.port import LikeStore
 
 
@@ -25,6 +26,8 @@ class Snapshot:
     """Whether every user was read, or only those that had changed."""
     taken: list[UserId]
     """The users that are no longer marked as changed, because this snapshot has their changes."""
+    weights: Mapping[SignalKind, float] = field(default_factory=dict)
+    """The weight of each kind of signal that it has in addition to likes, which weigh 1."""
 
 
 class Snapshots:
@@ -35,10 +38,21 @@ class Snapshots:
     """
 
     def __init__(
-        self, store: LikeStore, *, chunk: int, full_every: int, clock_ms: Callable[[], int]
+        self,
+        store: LikeStore,
+        *,
+        chunk: int,
+        full_every: int,
+        clock_ms: Callable[[], int],
+        weights: Mapping[SignalKind, float] | None = None,
     ) -> None:
-        """Start without a snapshot; `chunk` users are read per round trip."""
+        """Start without a snapshot; `chunk` users are read per round trip.
+
+        `weights` has the weight of each kind; those that are not positive are not read. They do not change:
+        with other weights, begin with new snapshots, of which the first is a full one.
+        """
         self._store = store
+        self._weights = weights or {}
         self._chunk = chunk
         self._full_every = full_every
         self._clock_ms = clock_ms
@@ -58,16 +72,17 @@ class Snapshots:
         full = last is None or self._since_full + 1 >= self._full_every
         began_at_ms = self._clock_ms()
         taken = self._take_marks()
+        source = reader(self._store, self._weights)
         if last is None or full:
             progress.expect(None)
-            interactions = read_all(self._store, chunk=self._chunk, progress=progress)
+            interactions = read_all(source, chunk=self._chunk, progress=progress)
         else:
             progress.expect(len(taken))
-            now = interactions_of(self._read(taken, progress))
+            now = interactions_of(self._read(source, taken, progress))
             interactions = replace_users(last, taken, now)
         self._last = interactions
         self._since_full = 0 if full else self._since_full + 1
-        return Snapshot(interactions, began_at_ms, full, taken)
+        return Snapshot(interactions, began_at_ms, full, taken, source.weights)
 
     def forget(self) -> None:
         """Make the next snapshot a full one."""
@@ -85,32 +100,23 @@ class Snapshots:
             remaining -= len(some)
         return list(taken)
 
-    def _read(self, users: list[UserId], progress: Progress) -> Iterator[UserLikes]:
+    def _read(self, source: Reader, users: list[UserId], progress: Progress) -> Iterator[UserLikes]:
         for start in range(0, len(users), self._chunk):
             some = users[start : start + self._chunk]
-            yield UserLikes(some, self._store.liked_items(some))
+            yield source.read(some)
             progress.advance(len(some))
 
 
-def read_all(store: LikeStore, *, chunk: int, progress: Progress) -> Interactions:
+def read_all(source: Reader, *, chunk: int, progress: Progress) -> Interactions:
     """Return what every user likes, without clearing the marks of changed users.
 
     Raises:
         TransientError: the store cannot be reached.
     """
-    return interactions_of(_read_all(store, chunk, progress))
+    return interactions_of(_watched(source.read_all(chunk), progress))
 
 
-def _read_all(store: LikeStore, chunk: int, progress: Progress) -> Iterator[UserLikes]:
-    for users in _once_each(store.scan_users(chunk)):
-        yield UserLikes(users, store.liked_items(users))
-        progress.advance(len(users))
-
-
-def _once_each(chunks: Iterable[list[UserId]]) -> Iterator[list[UserId]]:
-    """Yield the chunks without users already seen: a scan may return a user twice."""
-    seen: set[UserId] = set()
+def _watched(chunks: Iterable[UserLikes], progress: Progress) -> Iterator[UserLikes]:
     for chunk in chunks:
-        new = list(dict.fromkeys(user for user in chunk if user not in seen))
-        seen.update(new)
-        yield new
+        yield chunk
+        progress.advance(len(chunk.users))

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from indexer.components import components
 from indexer.gram import Gram
 from indexer.lanczos import dimensions_needed, largest_eigenpairs
+from likewise.ranking.degrees import is_binary, item_degrees, power, user_degrees
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,17 +31,17 @@ _TOLERANCE = 1e-2
 
 
 def normalise(user_items: CsrMatrix, user_exponent: float, item_exponent: float) -> CsrMatrix:
-    """Return ``D_u^-a A D_i^-b`` as CSR float32 [m, n]; empty rows and columns stay empty."""
-    users = _power(np.diff(user_items.indptr), -user_exponent)
-    items = _power(item_degrees(user_items), -item_exponent)
+    """Return ``D_u^-a W D_i^-b`` as CSR float32 [m, n]; empty rows and columns stay empty.
+
+    `user_items` is W, CSR [m, n] with the weight of each pair; the degrees are its sums.
+    """
+    users = power(user_degrees(user_items), -user_exponent)
+    items = power(item_degrees(user_items), -item_exponent)
     scaled = user_items.astype(np.float32, copy=True)
     scaled.data = np.repeat(users, np.diff(scaled.indptr)) * items[scaled.indices]
+    if not is_binary(user_items):
+        scaled.data *= user_items.data
     return scaled
-
-
-def item_degrees(user_items: CsrMatrix) -> NDArray[np.int64]:
-    """Return how many users like each item, int64 [n]."""
-    return np.bincount(user_items.indices, minlength=user_items.shape[1])
 
 
 def truncated_svd(
@@ -118,8 +119,3 @@ def _by_gram_matrix(matrix: CsrMatrix, rank: int) -> tuple[FloatArray, FloatArra
     if wide:
         vectors = (matrix.T @ vectors) / values
     return values, np.ascontiguousarray(vectors, np.float32)
-
-
-def _power(degrees: NDArray[np.int64], exponent: float) -> FloatArray:
-    powers: FloatArray = np.maximum(degrees, 1).astype(np.float32) ** np.float32(exponent)
-    return powers

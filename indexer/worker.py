@@ -21,11 +21,12 @@ from likewise.service.store_watch import StoreWatch
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from indexer.cycle import Build
     from indexer.publish import Publisher
     from likewise.messages.announcements import Announcement
+    from likewise.messages.ids import SignalKind
     from likewise.settings import IndexerSettings
 
 TICK_S = 0.5
@@ -68,10 +69,11 @@ class Indexer:
         stats: IndexerStats | None = None,
         progress: Progress | None = None,
         popular_half_life_s: float | None = None,
+        weights: Mapping[SignalKind, float] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = time_of_day_ms,
     ) -> None:
-        """Connect to nothing yet; `stop` ends `run`. `clock_s` is monotonic."""
+        """Connect to nothing yet; `stop` ends `run`. `clock_s` is monotonic; `weights` as in `Snapshots`."""
         self.stats = stats or IndexerStats()
         self._settings = settings
         self._publisher = publisher
@@ -89,6 +91,7 @@ class Indexer:
             chunk=settings.scan_chunk,
             full_every=settings.full_snapshot_every,
             clock_ms=clock_ms,
+            weights=weights,
         )
         self._cycle = Cycle(
             publisher.directory, build, self._progress, stop, clock_ms, popular_half_life_s

@@ -15,12 +15,15 @@ from likewise.cli.context import CommandLine, command_line
 from likewise.cli.evaluation_tables import print_evaluation
 from likewise.cli.options import Json
 from likewise.cli.output import complain, print_json
-from likewise.cli.reading_options import check_source, with_reading_options
+from likewise.cli.reading_options import check_source, with_reading_options, with_signal_kinds
 from likewise.cli.reading_report import LayoutTeller, complain_of_rows, refusal
 from likewise.errors import LikewiseError
+from likewise.messages.ids import SignalKind
 from likewise.operations.files.options import ReadOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from indexer.progress import Progress
     from likewise.evaluation.likes.sources import Read
     from likewise.evaluation.likes.splits import Division
@@ -52,6 +55,13 @@ def evaluate(
             metavar="OFFSET|TIME",
             help="Train on the likes before this point, test on the likes after it: "
             "2026-01-31T12:00, -7d, or (with --from-topic) 0:1042,1:990.",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Kind of signal to predict. Default: like, or the only kind that there is.",
         ),
     ] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Length of the lists.")] = 20,
@@ -101,6 +111,10 @@ def evaluate(
     (UTC if it has no time zone) or a time ago (-90m, -12h, -7d, -2w). OFFSET is the first event that is
     not used for training: `partition:offset` for every partition of the topic.
 
+    A column `kind` (like, view, buy, dislike …) separates kinds of signals; the topic and Redis have them
+    too. The report says whether each kind helps to predict the target, with its weight in `[signals]` or
+    else 0.5. `--tune` also searches for the weights.
+
     `--tune` fits on train and searches on valid. The test likes are used only once, at the end.
 
     ```
@@ -108,10 +122,12 @@ def evaluate(
     likewise evaluate --from-redis --json
     likewise evaluate --from-topic --until -7d
     likewise evaluate likes.parquet --ranker neighbours --report report.html
+    likewise evaluate events.csv --target buy
     likewise evaluate likes.csv.gz --tune --budget 5m --settings-out tuned.toml
     likewise --config tuned.toml index
     ```
     """
+    from indexer.weighing import weights_of
     from likewise.evaluation.evaluate import Options
     from likewise.evaluation.evaluate import evaluate as measure
     from likewise.evaluation.likes.splits import divide
@@ -122,19 +138,20 @@ def evaluate(
         raise typer.BadParameter("give exactly one source: FILE, --from-redis or --from-topic")
     point = None if until is None else _until(until, file=file, from_redis=from_redis)
     names, budget_s = _names(ranker), _seconds(budget)
-    reading = replace(reading, split=split_column)
+    reading = with_signal_kinds(replace(reading, split=split_column), None)
     _check_settings_out(settings_out, tune)
     with build_progress() as progress:
         progress.step("reading")
         read, source = _read(
-            cli, file, reading, progress, point, from_redis=from_redis, strict=strict
+            cli, file, reading, progress, point, target, from_redis=from_redis, strict=strict
         )
         division = divide(read.likes, seed=seed)
-        tuning = _tune(read.likes, division, k, seed, budget_s, progress) if tune else None
+        weights = weights_of(cli.given)
+        tuning = _tune(read.likes, division, weights, k, seed, budget_s, progress) if tune else None
         if tuning is not None and settings_out is not None:
             _write_settings(settings_out, tuning, source, k)
-        extra = {} if tuning is None else {"tuned": tuning.best.recipe}
-        options = Options(k=k, rankers=names, sample=sample or None, seed=seed, extra=extra)
+        options = Options(k=k, rankers=names, sample=sample or None, seed=seed, weights=weights)
+        options = options.with_tuned(tuning)
         found = measure(read.likes, division, cli.given.model, options, progress)
     account = account_of(found, read, source, tuning, point)
     if report is not None:
@@ -142,11 +159,15 @@ def evaluate(
     if as_json:
         print_json(account)
     else:
-        if read.rows is not None:
-            complain_of_rows(read.rows)
-        elif read.bad:
-            complain(f"{read.bad:,} bad events were skipped, the first: {read.first_bad}")
+        _complain(read)
         print_evaluation(account)
+
+
+def _complain(read: Read) -> None:
+    if read.rows is not None:
+        complain_of_rows(read.rows)
+    elif read.bad:
+        complain(f"{read.bad:,} bad events were skipped, the first: {read.first_bad}")
 
 
 def _names(given: list[str] | None) -> tuple[str, ...]:
@@ -203,6 +224,7 @@ def _read(
     reading: ReadOptions,
     progress: Progress,
     until: Until | None,
+    target: str | None,
     *,
     from_redis: bool,
     strict: bool,
@@ -212,32 +234,39 @@ def _read(
     from likewise.operations.files.errors import LikeFileError
     from likewise.operations.files.reading import read_rows
 
+    kind = None if target is None else SignalKind(target)
     if file is not None:
         check_source(file)
         teller = LayoutTeller()
         chunks = read_rows(file, reading, on_layout=teller)
-        read = sources.likes_of_file(chunks, progress, until, reading)
+        read = sources.likes_of_file(chunks, progress, until, reading, kind)
         if strict and read.rows and (reason := refusal(file, read.rows, teller.warnings)):
             raise LikeFileError(reason)
         return read, file
     if from_redis:
         chunk = cli.given.indexer.scan_chunk
         with cli.store() as store:
-            return sources.likes_of_store(store, chunk=chunk, progress=progress), "Redis"
+            read = sources.likes_of_store(store, chunk=chunk, progress=progress, target=kind)
+        return read, "Redis"
     topic = cli.topics.likes
     with cli.broker() as broker:
-        return sources.likes_of_topic(broker, topic, progress, until), f"topic {topic}"
+        return sources.likes_of_topic(broker, topic, progress, until, kind), f"topic {topic}"
 
 
 def _tune(
-    likes: LikeTable, division: Division, k: int, seed: int, budget_s: float, progress: Progress
+    likes: LikeTable,
+    division: Division,
+    weights: Mapping[SignalKind, float],
+    k: int,
+    seed: int,
+    budget_s: float,
+    progress: Progress,
 ) -> Tuning:
-    from likewise.evaluation.likes.held_out import hold_out
-    from likewise.evaluation.likes.table import Split
-    from likewise.evaluation.tuning.search import tune
+    from likewise.evaluation.tuning.both import tune_all
 
-    held_out = hold_out(likes, division.splits, fit=[Split.TRAIN], wanted=Split.VALID)
-    return tune(held_out, k=k, seed=seed, budget_s=budget_s, progress=progress)
+    return tune_all(
+        likes, division.splits, weights, k=k, seed=seed, budget_s=budget_s, progress=progress
+    )
 
 
 def _write_settings(path: Path, tuning: Tuning, source: str, k: int) -> None:
@@ -249,7 +278,8 @@ def _write_settings(path: Path, tuning: Tuning, source: str, k: int) -> None:
         f"On the validation likes of {tuning.users} users: recall@{k} {best.recall:.4f}, "
         f"nDCG@{k} {best.ndcg:.4f}; untuned {default.recall:.4f}, {default.ndcg:.4f}.",
     ]
-    write_settings_file(path, settings_toml(best.recipe, remarks))
+    weights = None if tuning.weights is None else tuning.weights.weights
+    write_settings_file(path, settings_toml(best.recipe, remarks, weights))
 
 
 def _write_report(path: Path, account: dict[str, object]) -> None:

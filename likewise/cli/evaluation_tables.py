@@ -15,6 +15,8 @@ def print_evaluation(account: dict[str, Any]) -> None:
     out.print()
     out.print(_groups(account))
     out.print()
+    if account["kinds"]:
+        _print_kinds(account)
     _print_approximation(account)
     out.print(
         f"\n{account['default']} with the request options diversity and novelty:", markup=False
@@ -86,6 +88,32 @@ def _groups(account: dict[str, Any]) -> Any:
     return shown
 
 
+def _print_kinds(account: dict[str, Any]) -> None:
+    k, target = account["settings"]["k"], account["target"]
+    shown = table(
+        "kind", "#signals", "#weight", f"#recall@{k} without", "#with", f"#nDCG@{k} without", "#with",
+        "difference", "",
+    )  # fmt: skip
+    for kind, found in account["kinds"].items():
+        low, high = found["difference"][f"ndcg@{k}"]
+        means = (found[side][f"{name}@{k}"] for name in ("recall", "ndcg") for side in _SIDES)
+        shown.add_row(
+            kind,
+            f"{found['signals']:,}",
+            f"{found['weight']:g}",
+            *(f"{mean:.4f}" for mean in means),
+            f"[dim]\\[{low:+.4f}, {high:+.4f}][/]",
+            found["verdict"],
+        )
+    out = stdout()
+    out.print(f"Does each kind of signal, alone, help to predict {target!r}?", markup=False)
+    out.print(shown)
+    out.print()
+
+
+_SIDES = ("without", "with")
+
+
 def _options(account: dict[str, Any]) -> Any:
     k = account["settings"]["k"]
     metrics = {
@@ -129,5 +157,12 @@ def _print_tuning(account: dict[str, Any]) -> None:
         f"({untuned[f'ndcg@{k}']:.4f}).",
         markup=False,
     )
+    if tuning["weights"] is not None:
+        found = ", ".join(
+            f"{kind} {weight:g}" for kind, weight in tuning["weights"]["weights"].items()
+        )
+        out.print(
+            f"Weights found, in {len(tuning['weights']['trials'])} trials: {found}.", markup=False
+        )
     numbers = ", ".join(f"{name} {value}" for name, value in tuned["recipe"].items())
     out.print(f"Settings found: {numbers}.", markup=False)

@@ -17,7 +17,7 @@ from likewise.cli.exit_codes import FAILED, ROWS_LEFT_OUT
 from likewise.cli.likes_sink import sink_of
 from likewise.cli.options import Json
 from likewise.cli.output import complain, duration, print_json, progress, stdout
-from likewise.cli.reading_options import check_source, with_reading_options
+from likewise.cli.reading_options import check_source, with_reading_options, with_signal_kinds
 from likewise.cli.reading_report import LayoutTeller, complain_of_rows, refusal
 from likewise.errors import LikewiseError
 from likewise.operations.files.options import ReadOptions
@@ -90,6 +90,7 @@ def import_likes(
     ```
     """
     cli = command_line(context)
+    reading = with_signal_kinds(reading, ())
     check_source(file)
     with ExitStack() as opened:
         path = opened.enter_context(_copied()) if file == "-" and strict else file

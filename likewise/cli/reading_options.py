@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from likewise.operations.files.options import ReadOptions
 
@@ -72,7 +73,7 @@ def _names(
             "--action-column",
             metavar="NAME",
             panel=_WHICH_PANEL,
-            help="Column of actions (`like`, `unlike` …), or of kinds for --only and --map.",
+            help="Column of actions (`like`, `unlike` …) and kinds of signals, or of kinds for --only and --map.",
         ),
     ] = None,
     only: Annotated[
@@ -89,7 +90,7 @@ def _names(
             "--map",
             metavar="KIND=ACTION",
             panel=_WHICH_PANEL,
-            help="Action of a kind, such as buy=like; skip other kinds. May be repeated.",
+            help="Action or signal for a kind, such as purchase=like or pv=view; skip other kinds. May be repeated.",
         ),
     ] = None,
     rating_column: Annotated[
@@ -161,16 +162,10 @@ def read_options(**given: Any) -> ReadOptions:
     Raises:
         typer.BadParameter: an option has an invalid value.
     """
-    from likewise.messages.events import ACTIONS
     from likewise.operations.files.dialect import delimiter_named
     from likewise.operations.files.options import ReadOptions
 
     kinds = dict(_pair(text) for text in given["kinds"] or ())
-    for action in (given["action"], *kinds.values()):
-        if action not in ACTIONS:
-            raise typer.BadParameter(
-                f"{action!r} is not an action; use one of {', '.join(sorted(ACTIONS))}"
-            )
     if given["delimiter"] is not None and delimiter_named(given["delimiter"]) in ("", '"', "\n"):
         raise typer.BadParameter(
             "--delimiter must be one or more characters, not a quote or a line break"
@@ -194,6 +189,29 @@ def read_options(**given: Any) -> ReadOptions:
         min_rating=given["min_rating"],
         member=given["member"],
     )
+
+
+def with_signal_kinds(reading: ReadOptions, kinds: Collection[str] | None) -> ReadOptions:
+    """Return the options to read rows of these kinds of signals, next to actions; None: of any kind.
+
+    Raises:
+        typer.BadParameter: `--map` or `--action` names neither an action nor one of them.
+    """
+    from likewise.errors import InvalidInputError
+    from likewise.messages.events import ACTIONS
+    from likewise.messages.ids import parse_kind
+
+    for action in (reading.action, *reading.kinds.values()):
+        if action in ACTIONS or action in (kinds or ()):
+            continue
+        try:
+            if kinds is None and parse_kind(action):
+                continue
+        except InvalidInputError as error:
+            raise typer.BadParameter(error.message) from error
+        names = ", ".join(sorted(ACTIONS.union(kinds or ())))
+        raise typer.BadParameter(f"{action!r} is not an action; use one of {names}")
+    return replace(reading, signal_kinds=None if kinds is None else frozenset(kinds))
 
 
 def check_source(file: str) -> None:

@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.neighbours import user_vectors
-from likewise.ranking.queries import RowQuery
+from likewise.ranking.queries import NO_ROWS, RowQuery
 from likewise.ranking.recommend import EXACT_ITEMS_LIMIT, recommend_rows
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Lists(NamedTuple):
 
 def rank(
     model: Model,
-    liked: Sequence[NDArray[np.intp]],
+    queries: Sequence[RowQuery],
     *,
     k: int,
     progress: Progress,
@@ -48,26 +48,27 @@ def rank(
     diversity: float = 0.0,
     novelty: float = 0.0,
 ) -> Lists:
-    """Return the best k items for each user, among those that they do not like yet.
+    """Return the best k items for each query.
 
-    `blind` hides the likes from the ranker but still leaves liked items out: every user gets popular
-    items. `diversity` and `novelty` are the options of a request.
+    `blind` hides the likes from the ranker, but not what is banned: all users get popular items.
+    `diversity` and `novelty` are request options.
     """
-    top = np.full((len(liked), k), -1, np.intp)
-    nothing = np.zeros(0, np.intp)
-    progress.expect(len(liked))
+    top = np.full((len(queries), k), -1, np.intp)
+    progress.expect(len(queries))
     started_s = time.perf_counter()
-    for start in range(0, len(liked), _BATCH):
-        batch = liked[start : start + _BATCH]
-        queries = [
-            RowQuery(nothing if blind else rows, rows, k, diversity, novelty) for rows in batch
+    for start in range(0, len(queries), _BATCH):
+        batch = [
+            query._replace(limit=k, diversity=diversity, novelty=novelty)
+            for query in queries[start : start + _BATCH]
         ]
-        answers = recommend_rows(model, queries, exact_items_limit=exact_items_limit)
+        if blind:
+            batch = [query._replace(liked=NO_ROWS, weights=None) for query in batch]
+        answers = recommend_rows(model, batch, exact_items_limit=exact_items_limit)
         for number, answer in enumerate(answers, start):
             top[number, : len(answer.rows)] = answer.rows
         progress.advance(len(batch))
     seconds = time.perf_counter() - started_s
-    return Lists(top, 1000 * seconds / max(len(liked), 1))
+    return Lists(top, 1000 * seconds / max(len(queries), 1))
 
 
 class ExactVectors(AnnoyVectors):
@@ -114,11 +115,11 @@ class Approximation:
 
 
 def approximation(
-    model: Model, liked: Sequence[NDArray[np.intp]], *, k: int, seed: int, progress: Progress
+    model: Model, queries: Sequence[RowQuery], *, k: int, seed: int, progress: Progress
 ) -> Approximation:
     """Compare both searches of the model on a sample of the users."""
-    drawn = np.random.default_rng(seed).permutation(len(liked))[:_APPROXIMATION_USERS]
-    asked = [liked[user] for user in drawn if len(liked[user])]
+    drawn = np.random.default_rng(seed).permutation(len(queries))[:_APPROXIMATION_USERS]
+    asked = [queries[user] for user in drawn if len(queries[user].liked)]
     n_items = len(model.item_ids)
     if model.recipe.ranker == "neighbours":
         exact = rank(with_exact_neighbours(model), asked, k=k, progress=progress)

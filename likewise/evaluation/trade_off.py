@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from indexer.progress import Progress
     from likewise.evaluation.likes.held_out import HeldOut
     from likewise.ranking.model import Model
+    from likewise.ranking.queries import RowQuery
 
 # (diversity, novelty) of a request; the first pair is the default.
 _ASKED = ((0.0, 0.0), (0.3, 0.0), (0.6, 0.0), (0.0, 0.2), (0.0, 0.4), (0.3, 0.2))
@@ -39,10 +40,10 @@ def trade_off(
 ) -> list[Traded]:
     """Return the figures at each setting, all on the same sample of `users`."""
     users = users[:: -(-len(users) // _USERS)]
-    liked = held_out.liked()
+    queries = held_out.queries()
     progress.step("diversity and novelty")
     return [
-        _traded(model, held_out, users, [liked[user] for user in users], asked, k, progress)
+        _traded(model, held_out, users, [queries[user] for user in users], asked, k, progress)
         for asked in _ASKED
     ]
 
@@ -51,13 +52,13 @@ def _traded(
     model: Model,
     held_out: HeldOut,
     users: NDArray[np.intp],
-    liked: list[NDArray[np.intp]],
+    queries: list[RowQuery],
     asked: tuple[float, float],
     k: int,
     progress: Progress,
 ) -> Traded:
     diversity, novelty = asked
-    lists = rank(model, liked, k=k, progress=progress, diversity=diversity, novelty=novelty)
+    lists = rank(model, queries, k=k, progress=progress, diversity=diversity, novelty=novelty)
     means = per_user(lists.top, held_out, users).mean(axis=0)
     by_name = dict(zip(METRICS, means.tolist(), strict=True))
     within = intra_list_diversity(lists.top, held_out.fit.user_items)

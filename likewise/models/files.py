@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from likewise.messages.ids import SignalKind
     from likewise.ranking.model import Model
 
 FORMAT = 3
@@ -40,6 +41,7 @@ def write_model(
     *,
     snapshot_at_ms: int,
     build: Mapping[str, Any] | None = None,
+    weights: Mapping[SignalKind, float] | None = None,
 ) -> Manifest:
     """Write a version, so that it is there whole and durable, or not at all.
 
@@ -53,7 +55,7 @@ def write_model(
         aside.mkdir()
         with locked(aside):
             write_tables(aside, model)
-            manifest = _manifest(aside, version, model, snapshot_at_ms, build or {})
+            manifest = _manifest(aside, version, model, snapshot_at_ms, build or {}, weights or {})
             (aside / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
             for path in aside.iterdir():
                 fsync(path)
@@ -115,7 +117,12 @@ def read_manifest(directory: Path, version: str) -> Manifest:
 
 
 def _manifest(
-    path: Path, version: str, model: Model, snapshot_at_ms: int, build: Mapping[str, Any]
+    path: Path,
+    version: str,
+    model: Model,
+    snapshot_at_ms: int,
+    build: Mapping[str, Any],
+    weights: Mapping[SignalKind, float],
 ) -> Manifest:
     """Return what the files in `path`, all written, have to say of themselves."""
     return Manifest(
@@ -129,5 +136,6 @@ def _manifest(
         indexed_dimensions=model.item_index.dimensions,
         recipe=model.recipe,
         build=dict(build),
+        weights={str(kind): weight for kind, weight in weights.items()},
         files={file.name: entry_of(file) for file in sorted(path.iterdir())},
     )

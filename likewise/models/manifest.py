@@ -30,6 +30,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     users: Count
     items: Count
     likes: Count
+    """Entries of the interaction matrix: likes, and other pairs with a weighted signal."""
     rank: Count
     """Dimensions of the item vectors: at most the recipe's, fewer on a tiny store."""
     indexed_dimensions: Count
@@ -37,6 +38,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     build: dict[str, Any]
     """Seconds of each build step, and how `ranker=auto` came to its choice."""
+    weights: dict[str, float] = {}
+    """The weight of each kind of signal in the interaction matrix, in addition to likes, which weigh 1."""
     files: dict[str, FileEntry]
 
     def announcement(self) -> Announcement:

@@ -18,6 +18,7 @@ from likewise.errors import ModelFileError
 from likewise.messages.ids import MAX_ID_BYTES, ItemId, UserId
 from likewise.models.layout import ITEM_IDS
 from likewise.models.regular_files import open_regular, read_regular, size_of
+from likewise.ranking.degrees import is_binary
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
 
@@ -36,6 +37,7 @@ _USER_IDS = "user_ids.json"
 _ITEM_INDEX = "items.ann"
 _USER_INDEX = "users.ann"
 _DECAYED_COUNTS = "decayed_counts"
+_WEIGHTS = "user_items.values"
 _VECTORS: Mapping[str, DTypeLike] = {
     "item_counts": np.int32,
     "item_factors": np.float32,
@@ -74,6 +76,8 @@ def write_tables(path: Path, model: Model) -> None:
         _save(path, _DECAYED_COUNTS, model.decayed_counts)
     for name in _MATRICES:
         _save_structure(path, name, getattr(model, name))
+    if not is_binary(model.user_items):
+        _save(path, _WEIGHTS, model.user_items.data)
     _save(path, "cooccurrence.values", model.cooccurrence.data)
     model.item_index.save(path / _ITEM_INDEX)
     if model.user_index is not None:
@@ -95,9 +99,6 @@ def read_tables(path: Path, manifest: Manifest) -> Model:
         for name, dtype in _VECTORS.items()
     }
     _check_vectors(vectors, manifest)
-    ones = np.broadcast_to(np.float32(1), manifest.likes)  # takes no memory
-    if manifest.recipe.ranker == "neighbours":  # which multiplies by them, batch by batch
-        ones = np.ones(manifest.likes, np.float32)
     liked = _load_structure(path, "user_items", manifest.users, n_items, manifest.likes)
     near = _load_structure(path, "cooccurrence", n_items, n_items)
     values = _load(path, "cooccurrence.values", np.float32, near[0].shape)
@@ -107,7 +108,9 @@ def read_tables(path: Path, manifest: Manifest) -> Model:
         item_ids=[ItemId(one) for one in _load_ids(path, ITEM_IDS, manifest, manifest.items)],
         user_ids=_load_user_ids(path, manifest),
         **vectors,
-        user_items=sparse.csr_array((ones, *liked), shape=(manifest.users, n_items)),
+        user_items=sparse.csr_array(
+            (_load_weights(path, manifest), *liked), shape=(manifest.users, n_items)
+        ),
         cooccurrence=sparse.csr_array((values, *near), shape=(n_items, n_items)),
         item_index=_load_index(path / _ITEM_INDEX, n_items, manifest.indexed_dimensions, "dot"),
         user_index=(
@@ -165,6 +168,17 @@ def _load_decayed(path: Path, manifest: Manifest) -> Any:
     table = _load(path, _DECAYED_COUNTS, np.float32, (manifest.items,))
     _check_within(_DECAYED_COUNTS, table, 0)
     return table
+
+
+def _load_weights(path: Path, manifest: Manifest) -> Any:
+    """Return the weight of each like: the table if there is one, else ones."""
+    if f"{_WEIGHTS}.npy" in manifest.files:
+        table = _load(path, _WEIGHTS, np.float32, (manifest.likes,))
+        _check_within(_WEIGHTS, table, float(np.finfo(np.float32).tiny))
+        return table
+    if manifest.recipe.ranker == "neighbours":  # which multiplies by them, batch by batch
+        return np.ones(manifest.likes, np.float32)
+    return np.broadcast_to(np.float32(1), manifest.likes)  # takes no memory
 
 
 def _load_structure(

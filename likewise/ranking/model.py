@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from likewise.messages.ids import ItemId, ItemRow, UserId
 from likewise.ranking import ridge
+from likewise.ranking.degrees import is_binary, item_degrees
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,9 +31,9 @@ class Model:
     recipe: Recipe
     item_ids: list[ItemId]
     item_counts: IntArray
-    """[n] how many users like the item."""
+    """[n] how many users like the item, or have a weighted signal for it."""
     user_items: CsrMatrix
-    """CSR [m, n] float32 of ones: who likes what, in the snapshot."""
+    """CSR [m, n] float32, who likes what in the snapshot: ones, or the weights of each pair's signals."""
     item_factors: FloatArray
     """[n, d] right singular vectors V of the normalised matrix."""
     spectrum: FloatArray
@@ -55,7 +56,7 @@ class Model:
     user_index: AnnoyVectors | None
     """Over the m user vectors, metric angular; only where the ranker is `neighbours`."""
     decayed_counts: FloatArray | None = None
-    """[n] likes by item, older ones counting less; None where `model.popular_half_life_s` is."""
+    """[n] weights by item, older ones counting less; None where `model.popular_half_life_s` is."""
     user_ids: list[UserId] | None = None
     """[m] the users of the rows of `user_items`; None unless `model.user_ids` is set."""
 
@@ -85,10 +86,14 @@ class Model:
         """Return the ridge for users of so many likes [B] by that for a typical one."""
         return ridge.relative_ridges(self.recipe, self.typical_likes, n_likes)
 
-    @property
+    @cached_property
     def popularity(self) -> FloatArray | IntArray:
-        """[n] what popular items are ordered by: the likes, older ones counting less if so set."""
-        return self.item_counts if self.decayed_counts is None else self.decayed_counts
+        """[n] what popular items are ordered by: the sum of weights, older ones counting less if so set."""
+        if self.decayed_counts is not None:
+            return self.decayed_counts
+        if is_binary(self.user_items):
+            return self.item_counts
+        return item_degrees(self.user_items).astype("float32")
 
     @cached_property
     def popular_rows(self) -> NDArray[np.intp]:

@@ -31,25 +31,38 @@ def sampled(rows: NDArray[Integer], most: int, *, seed: int = 0) -> NDArray[Inte
     return rows[chosen]
 
 
+def heaviest(
+    rows: NDArray[Integer], weights: FloatArray, most: int, *, seed: int = 0
+) -> NDArray[Integer]:
+    """Return the rows [L], or the `most` with the largest weights; of equal weights, a sample."""
+    if len(rows) <= most:
+        return rows
+    least = np.partition(weights, -most)[-most]
+    above = rows[weights > least]
+    return np.concatenate([above, sampled(rows[weights == least], most - len(above), seed=seed)])
+
+
 def sampled_with_weights(
     rows: NDArray[Integer], weights: FloatArray, most: int
 ) -> tuple[NDArray[Integer], FloatArray]:
     """Return the rows [L] and weights [L], or a sample, in their order.
 
-    At most `most` rows with positive weights, and as many with negative ones: dislikes are few, and
-    are not lost among a long history of likes.
+    At most `most` rows with positive weights, the heaviest, and as many with negative ones: dislikes are few,
+    and are not lost among a long history of likes.
     """
     if len(rows) <= most:
         return rows, weights
-    parts = (sampled(rows[weights > 0], most), sampled(rows[weights <= 0], most))
+    positive = weights > 0
+    parts = (heaviest(rows[positive], weights[positive], most), sampled(rows[~positive], most))
     kept = np.isin(rows, np.concatenate(parts), assume_unique=True)
     return rows[kept], weights[kept]
 
 
 def bounded(user_items: CsrMatrix, most: int) -> CsrMatrix:
-    """Return the matrix, CSR [m, n], with at most `most` likes of each user, sampled at random.
+    """Return the matrix, CSR [m, n], with at most `most` likes of each user, the heaviest ones.
 
-    Returns the matrix itself if nobody likes more.
+    Among those of equal weight, as all are with likes alone, the sample is random. The matrix is returned
+    unchanged if no user has more.
     """
     lengths = np.diff(user_items.indptr)
     heavy = np.flatnonzero(lengths > most)
@@ -59,7 +72,8 @@ def bounded(user_items: CsrMatrix, most: int) -> CsrMatrix:
     for user in heavy.tolist():
         likes = slice(user_items.indptr[user], user_items.indptr[user + 1])
         items = user_items.indices[likes]
-        stays[likes] = np.isin(items, sampled(items, most, seed=user + 1))
+        kept = heaviest(items, user_items.data[likes], most, seed=user + 1)
+        stays[likes] = np.isin(items, kept)
     pointers = np.concatenate([[0], np.cumsum(np.minimum(lengths, most))])
     tables = (user_items.data[stays], user_items.indices[stays], pointers)
     return sparse.csr_array(tables, shape=user_items.shape)

@@ -18,10 +18,11 @@ from indexer.progress import Unwatched
 from indexer.publish import use_version
 from indexer.service import index_once
 from indexer.snapshot import Snapshots, read_all
+from indexer.weighing import Reader
 from likewise.embedded import EmbeddedRedis
 from likewise.log.topics import Topics
 from likewise.messages.announcements import TOPIC_KEY, decode_announcement
-from likewise.messages.ids import ItemId, UserId
+from likewise.messages.ids import DISLIKE, ItemId, SignalKind, UserId
 from likewise.models.checksums import verify_checksums
 from likewise.models.files import read_manifest, read_model
 from likewise.models.versions import list_versions
@@ -29,6 +30,7 @@ from likewise.records import TopicPartition
 from likewise.settings import IndexerSettings, ModelSettings, RedisSettings
 from likewise.settings_loader import environment_of
 from likewise.store.port import Changes, UserChange
+from likewise.store.signals_port import SetChange
 from tests.consuming import opened, settings_for
 from tests.tables import assert_identical
 from tests.waiting import wait_until
@@ -196,15 +198,19 @@ def a_model_is_written(settings: Settings, store: LikeStore) -> Callable[[], boo
     return lambda: any(aside(".aside-*")) or announced(store) != before
 
 
+BUY, VIEW = SignalKind("buy"), SignalKind("view")
+WEIGHTS = {BUY: 3.0, VIEW: 0.1}
+
+
 def test_snapshots_of_what_changed_equal_those_of_everything(settings: Settings) -> None:
     rng = random.Random(7)
     with opened(settings) as (_, store):
-        source = Snapshots(store, chunk=7, full_every=100, clock_ms=lambda: 0)
+        source = Snapshots(store, chunk=7, full_every=100, clock_ms=lambda: 0, weights=WEIGHTS)
         for turn in range(6):
             for _ in range(40):
                 change_at_random(store, rng)
             snapshot = source.take(Unwatched())
-            everything = read_all(store, chunk=5, progress=Unwatched())
+            everything = read_all(Reader(store, WEIGHTS), chunk=5, progress=Unwatched())
             assert snapshot.full == (turn == 0)
             assert_identical(snapshot.interactions, everything)
 
@@ -214,7 +220,11 @@ def change_at_random(store: LikeStore, rng: random.Random) -> None:
     change = UserChange(
         forget=rng.random() < 0.2, add=set(items[: rng.randrange(4)]), remove=set(items[4:])
     )
-    store.apply(Changes(users={UserId(f"user {rng.randrange(50)}"): change}), {})
+    kind = rng.choice([BUY, VIEW, DISLIKE])
+    change.signals = {kind: SetChange(set(items[2:5]), set(items[5:]))}
+    changes = Changes(users={UserId(f"user {rng.randrange(50)}"): change}, kinds={kind})
+    changes.forgotten_kinds = frozenset({BUY, VIEW, DISLIKE})
+    store.apply(changes, {})
 
 
 def test_a_single_build_beside_a_leader_and_a_rollback(settings: Settings, tmp_path: Path) -> None:

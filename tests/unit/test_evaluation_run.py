@@ -27,7 +27,7 @@ from likewise.evaluation.report.html import as_html
 from likewise.evaluation.report.svg import Bar, bar_chart
 from likewise.messages.events import Like
 from likewise.messages.ids import ItemId, UserId
-from likewise.ranking.queries import Query
+from likewise.ranking.queries import Query, RowQuery
 from likewise.ranking.recommend import recommend
 from likewise.ranking.scan import score_all
 from likewise.settings import ModelSettings
@@ -175,7 +175,7 @@ def test_lists_are_those_that_serving_gives(name: Any) -> None:
     model = build_model(fit, DEFAULTS[name])
     rows = [fit.user_items.indices[a:b].astype(np.intp) for a, b in
             zip(fit.user_items.indptr, fit.user_items.indptr[1:], strict=False)]  # fmt: skip
-    top = rank(model, rows, k=K, progress=Unwatched()).top
+    top = rank(model, [RowQuery(each, each, K) for each in rows], k=K, progress=Unwatched()).top
     liked = [{fit.item_ids[row] for row in each} for each in rows]
     served = recommend(model, [Query(each, each, K) for each in liked])
     assert [[fit.item_ids[row] for row in each if row >= 0] for each in top] == [
@@ -186,7 +186,8 @@ def test_lists_are_those_that_serving_gives(name: Any) -> None:
 def test_the_approximate_search_finds_everything_in_a_small_catalogue() -> None:
     model = build_model(block_likes().interactions, DEFAULTS["blend"])
     liked = [np.arange(3), np.arange(20, 24), np.zeros(0, np.intp)]
-    cost = approximation(model, liked, k=K, seed=0, progress=Unwatched())
+    queries = [RowQuery(rows, rows, K) for rows in liked]
+    cost = approximation(model, queries, k=K, seed=0, progress=Unwatched())
     assert cost.users == 2
     assert cost.recall == 1
     assert cost.serves == "exact"

@@ -161,7 +161,7 @@ def test_a_trial_ranks_as_a_model_built_of_its_recipe(recipe: Recipe) -> None:
     users = np.arange(len(held_out.user_rows))
     trial = Workbench(held_out, DEFAULTS["blend"], 512, k=K, seed=0).try_out(recipe, users)
     model = build_model(held_out.fit, recipe)
-    lists = rank(model, held_out.liked(), k=K, progress=Unwatched())
+    lists = rank(model, held_out.queries(), k=K, progress=Unwatched())
     recall, ndcg = per_user(lists.top, held_out, users).mean(axis=0)[:2]
     assert trial.recall == pytest.approx(recall, abs=0.01)
     assert trial.ndcg == pytest.approx(ndcg, abs=0.01)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from indexer.snapshot import read_all
+from indexer.interactions import UserLikes, interactions_of
+from indexer.weighing import every_user
 from likewise.errors import InvalidInputError
 from likewise.evaluation.errors import EvaluationError
-from likewise.evaluation.likes.table import LikeTable, Split
+from likewise.evaluation.likes.table import LIKE, LikeTable, Split, with_target
 from likewise.evaluation.likes.until import EventCollector, check_offsets
 from likewise.log.ranges import read_between
 from likewise.messages.event_decoding import decode_event
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from indexer.progress import Progress
     from likewise.evaluation.likes.until import Until
     from likewise.log.port import Broker
+    from likewise.messages.ids import SignalKind
     from likewise.operations.files.importing import RowCounts
     from likewise.operations.files.options import ReadOptions
     from likewise.operations.files.reading import Chunk
@@ -52,19 +54,20 @@ def likes_of_file(
     progress: Progress,
     until: Until | None = None,
     options: ReadOptions | None = None,
+    target: SignalKind | None = None,
 ) -> Read:
-    """Return the likes of a file's rows; bad rows are skipped and counted.
+    """Return the likes of a file's rows, and other signals; bad rows are skipped and counted.
 
     `until`, a time, splits the rows; rows without a time are then bad.
 
     Raises:
         LikeFileError: the file can't be read, or a column is missing.
-        EvaluationError: there are no likes on one side of `until`.
+        EvaluationError: there are no likes on one side of `until`, or no signals of the target kind.
     """
     from likewise.operations.files.importing import BadRow, RowCounts, events_of
     from likewise.operations.files.options import ReadOptions
 
-    options = options or ReadOptions(split="split")
+    options = options or ReadOptions(split="split", signal_kinds=None)
     collector, counts = EventCollector(until), RowCounts()
     for chunk in chunks:
         for row, (event, time_ms, _) in events_of(chunk.rows, counts, options):
@@ -74,27 +77,47 @@ def likes_of_file(
                 counts.refuse(BadRow(row.line, error.message, row.part), error.code)
         progress.advance(len(chunk.rows))
     first_bad = str(counts.first_bad[0]) if counts.first_bad else None
-    return Read(collector.table(), counts.bad, first_bad, counts)
+    return Read(collector.table(target), counts.bad, first_bad, counts)
 
 
-def likes_of_store(store: LikeStore, *, chunk: int, progress: Progress) -> Read:
-    """Return what every user likes now; the store has no times.
+def likes_of_store(
+    store: LikeStore, *, chunk: int, progress: Progress, target: SignalKind | None = None
+) -> Read:
+    """Return what every user likes now, and all other signals; the store has no times.
 
     Raises:
+        EvaluationError: there are no signals of the target kind.
         TransientError: the store can't be reached.
     """
-    return Read(LikeTable(read_all(store, chunk=chunk, progress=progress), None, None))
+    kinds = sorted(store.kinds())
+    read: dict[SignalKind, list[UserLikes]] = {kind: [] for kind in (LIKE, *kinds)}
+    for users in every_user(store, kinds, chunk):
+        read[LIKE].append(UserLikes(users, store.liked_items(users)))
+        signals = store.signals(users, kinds) if kinds else ()
+        for kind in kinds:
+            read[kind].append(UserLikes(users, [theirs.get(kind, ()) for theirs in signals]))
+        progress.advance(len(users))
+    tables = {
+        kind: LikeTable(interactions_of(chunks), None, None, kind=kind)
+        for kind, chunks in read.items()
+    }
+    return Read(with_target(tables, target))
 
 
 def likes_of_topic(
-    broker: Broker, topic: str, progress: Progress, until: Until | None = None
+    broker: Broker,
+    topic: str,
+    progress: Progress,
+    until: Until | None = None,
+    target: SignalKind | None = None,
 ) -> Read:
-    """Return what every user likes at the end of the log, each like with its event's time.
+    """Return what every user likes at the end of the log, and all other signals, with the events' times.
 
     `until` splits the likes; see `EventCollector`.
 
     Raises:
-        EvaluationError: the topic does not exist, or has no likes on one side of `until`.
+        EvaluationError: the topic does not exist, has no likes on one side of `until`, or no signals of
+            the target kind.
         TransientError: the broker can't be reached.
     """
     partitions = broker.partitions(topic)
@@ -115,7 +138,7 @@ def likes_of_topic(
                 place = f"{record.topic}/{record.partition} at {record.offset}"
                 first_bad = first_bad or f"{place}: {error.message}"
         progress.advance(len(records))
-    return Read(collector.table(), bad, first_bad)
+    return Read(collector.table(target), bad, first_bad)
 
 
 def _by_number(offsets: Mapping[TopicPartition, int]) -> dict[int, int]:

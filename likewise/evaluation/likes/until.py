@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError
 from likewise.evaluation.errors import EvaluationError
-from likewise.evaluation.likes.table import LikeCollector, Split, Stamp
-from likewise.messages.events import Like, Unlike
+from likewise.evaluation.likes.table import LikeCollector, Split, Stamp, said
 from likewise.messages.positions import Position
 from likewise.messages.times import iso_time, parse_time_ms
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from likewise.evaluation.likes.table import LikeTable
     from likewise.messages.events import Event
+    from likewise.messages.ids import SignalKind
 
 _AGO = re.compile(r"-(\d+(?:\.\d+)?)\s*([smhdw])")
 _NUMBER = re.compile(r"[-+]?[\d.]+")
@@ -137,25 +137,26 @@ class EventCollector:
         if time_ms is not None:
             self._first_ms = time_ms if self._first_ms is None else min(self._first_ms, time_ms)
             self._last_ms = time_ms if self._last_ms is None else max(self._last_ms, time_ms)
-        match event:
-            case Unlike(user_id, item_id) if not past:
-                if self._likes.split_of(user_id, item_id) is Split.TRAIN:
-                    return  # it was liked at the point nevertheless
-            case Like(user_id, item_id) if past:
+        told = said(event)
+        if told is not None and told.holds is past:
+            split = self._likes.split_of(told)
+            if split is Split.TRAIN and not told.holds:
+                return  # it was liked at the point nevertheless
+            if split is Split.TEST and told.holds:
                 # The times of events need not follow the order of the log.
-                if self._likes.split_of(user_id, item_id) is Split.TEST:
-                    self._likes.add(Unlike(user_id, item_id), Stamp())
+                self._likes.remove(told)
         self._likes.add(event, Stamp(time_ms, Split.TRAIN if past else Split.TEST))
 
-    def table(self) -> LikeTable:
-        """Return the likes after all events.
+    def table(self, target: SignalKind | None = None) -> LikeTable:
+        """Return the signals of the target kind after all events, with those of other kinds.
 
         Raises:
-            EvaluationError: they are split at a point, and there are none on one side of it.
+            EvaluationError: there are none of the target kind; or they are split at a point, and there are
+                none on one side of it.
         """
         if self.until is None:
-            return self._likes.table()
-        table = self._likes.table(divided_by="until")
+            return self._likes.table(target)
+        table = self._likes.table(target, divided_by="until")
         found = set() if table.splits is None else set(table.splits.tolist())
         if Split.TRAIN not in found:
             raise EvaluationError(f"there are no likes before {self.until}: {self._reach()}")

@@ -48,7 +48,7 @@ def per_user(
     ideal = np.cumsum(discounts)[np.minimum(totals, k) - 1]
     first = np.where(hits.any(axis=1), 1 / (1 + hits.argmax(axis=1)), 0.0)
     given = top >= 0
-    likes = np.bincount(held_out.fit.user_items.indices, minlength=len(held_out.fit.item_ids))
+    likes = held_out.like_counts
     surprise = -np.log2(np.maximum(likes, 1) / max(len(held_out.fit.user_ids), 1))
     lengths = np.maximum(given.sum(axis=1), 1)
     return np.column_stack(
@@ -72,7 +72,7 @@ def intra_list_diversity(top: NDArray[np.intp], user_items: CsrMatrix) -> NDArra
     """Return for each list [lists] the mean of 1 - cosine over all pairs of its items, 0 to 1.
 
     The similarity of two items is the cosine of their columns in the interaction matrix, for every
-    ranker. Intra-list similarity is from Ziegler et al., "Improving Recommendation Lists Through Topic
+    ranker; its weights do not count. Intra-list similarity is from Ziegler et al., "Improving Recommendation Lists Through Topic
     Diversification", WWW 2005. A list of fewer than two items has 0.
     """
     given = top >= 0
@@ -82,7 +82,9 @@ def intra_list_diversity(top: NDArray[np.intp], user_items: CsrMatrix) -> NDArra
     units = (1 / np.sqrt(np.maximum(likes, 1)))[top[given]]
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     lists = csr_array((units, top[given], indptr), shape=(len(top), user_items.shape[1]))
-    squares = (lists @ user_items.T.tocsr()).power(2).sum(axis=1)
+    tables = (np.ones_like(user_items.data), user_items.indices, user_items.indptr)
+    ones = csr_array(tables, shape=user_items.shape)
+    squares = (lists @ ones.T.tocsr()).power(2).sum(axis=1)
     pairs = lengths * (lengths - 1)
     cosines = np.divide(squares - lengths, pairs, out=np.ones(len(top)), where=pairs > 0)
     diversity: NDArray[np.float64] = 1 - cosines

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from likewise.evaluation.evaluate import Evaluation
+    from likewise.evaluation.kinds import KindEffect
     from likewise.evaluation.likes.sources import Read
     from likewise.evaluation.likes.until import Until
     from likewise.evaluation.metrics.summaries import Figures, Interval, Summary
     from likewise.evaluation.trade_off import Traded
     from likewise.evaluation.tuning.search import Tuning
+    from likewise.evaluation.tuning.weights import WeightTuning
     from likewise.evaluation.tuning.workbench import Trial
 
 _DIGITS = 5
@@ -55,6 +57,8 @@ def as_json(
         },
         "options": [_option(one, k) for one in evaluation.request_options],
         "tuning": None if tuning is None else _tuning(tuning, k),
+        "target": evaluation.likes.kind,
+        "kinds": {one.kind: _kind(one, k) for one in evaluation.kinds},
         "rankers": {one.name: _ranker(one, k) for one in evaluation.summaries},
     }
 
@@ -86,8 +90,36 @@ def _option(one: Traded, k: int) -> dict[str, Any]:
     }
 
 
+def _kind(one: KindEffect, k: int) -> dict[str, Any]:
+    return {
+        "weight": one.weight,
+        "signals": one.signals,
+        "users": one.users,
+        "without": _rounded(one.without, k),
+        "with": _rounded(one.including, k),
+        "difference": _intervals(one.difference, k),
+        "verdict": one.verdict,
+    }
+
+
+def _rounded(means: dict[str, float], k: int) -> dict[str, float]:
+    return {f"{name}@{k}": round(mean, _DIGITS) for name, mean in means.items()}
+
+
+def _weights(found: WeightTuning, k: int) -> dict[str, Any]:
+    return {
+        "weights": dict(found.weights),
+        "spent_s": round(found.spent_s, 1),
+        "trials": [
+            {"weights": dict(one.weights)} | _rounded({"recall": one.recall, "ndcg": one.ndcg}, k)
+            for one in found.trials
+        ],
+    }
+
+
 def _tuning(tuning: Tuning, k: int) -> dict[str, Any]:
     return {
+        "weights": None if tuning.weights is None else _weights(tuning.weights, k),
         "on": "valid, fitted on train",
         "objective": f"mean of recall@{k} and ndcg@{k}",
         "users": tuning.users,
@@ -130,7 +162,7 @@ def _ranker(one: Summary, k: int) -> dict[str, Any]:
 
 
 def _means(figures: Figures, k: int) -> dict[str, float]:
-    return {f"{name}@{k}": round(mean, _DIGITS) for name, mean in figures.means.items()}
+    return _rounded(figures.means, k)
 
 
 def _intervals(intervals: dict[str, Interval], k: int) -> dict[str, list[float]]:

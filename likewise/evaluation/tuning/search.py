@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from indexer.progress import Progress
     from likewise.evaluation.likes.held_out import HeldOut
     from likewise.evaluation.tuning.search_space import Stage
+    from likewise.evaluation.tuning.weights import WeightTuning
     from likewise.ranking.recipe import Recipe
 
 _SCREENED_USERS = 2_000
@@ -56,6 +57,8 @@ class Tuning:
     users: int
     budget_s: float
     spent_s: float
+    weights: WeightTuning | None = None
+    """The weights of other kinds of signals, found before; None if there are no such kinds."""
 
 
 def tune(

@@ -1,4 +1,4 @@
-"""A recipe as a settings file that `likewise index` takes."""
+"""A recipe as a settings file for `likewise index`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from likewise.evaluation.errors import EvaluationError
+from likewise.evaluation.likes.table import LIKE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from likewise.messages.ids import SignalKind
     from likewise.ranking.recipe import Recipe
 
 
-def settings_toml(recipe: Recipe, remarks: list[str]) -> str:
-    """Return a TOML document with the table `[model]`, which holds every number of the recipe."""
+def settings_toml(
+    recipe: Recipe, remarks: list[str], weights: Mapping[SignalKind, float] | None = None
+) -> str:
+    """Return a TOML document with the table `[model]`, which has every number of the recipe.
+
+    With weights there is a table `[signals]` too. A like has no weight there: it always weighs 1.
+    """
     lines = [*(f"# {remark}" for remark in remarks), "[model]"]
     for name, value in msgspec.structs.asdict(recipe).items():
         lines.append(f"{name} = {_toml(value)}")
+    named = {kind: weight for kind, weight in (weights or {}).items() if kind != LIKE}
+    if named:
+        lines += ["", "[signals]", *(f"{kind} = {weight!r}" for kind, weight in named.items())]
     return "\n".join(lines) + "\n"
 
 

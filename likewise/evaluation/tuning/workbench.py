@@ -59,7 +59,7 @@ class Workbench:
         self._held_out = held_out
         self._k = k
         self._seed = seed
-        self._liked = held_out.liked()
+        self._queries = held_out.queries()
         user_items = held_out.fit.user_items
         self._normalised = matrix_of(user_items, base)
         values, self._vectors = truncated_svd(self._normalised, largest_rank, seed=seed)
@@ -78,7 +78,7 @@ class Workbench:
         )
         lists = rank(
             model,
-            [self._liked[user] for user in users],
+            [self._queries[user] for user in users],
             k=self._k,
             progress=Unwatched(),
             exact_items_limit=len(self._held_out.fit.item_ids),

@@ -51,8 +51,8 @@ def settle(
 ) -> tuple[Choice, Layout]:
     """Return the columns that are used, and the description of the file.
 
-    A column of kinds is used if the caller names it, it is called `action`, or all its values are
-    actions. A rating is used if there is a minimum. Otherwise there is a warning, because every row
+    A column of kinds is used if the caller names it, it is called `action`, it is called `kind` and has
+    one that counts, or all its values are actions or known kinds of signals. A rating is used if there is a minimum. Otherwise there is a warning, because every row
     is then a like. `samples` has values of the chosen columns by field, `unused` has values of
     columns without a name.
 
@@ -98,7 +98,13 @@ def _kinds_count(name: str, values: Sequence[object], options: ReadOptions) -> b
     if options.kind is not None or options.kinds or options.only:
         return True
     held = {str(value).strip() for value in values if value not in (None, "")}
-    return name.strip().lower() == "action" or (bool(held) and held <= ACTIONS)
+    known = ACTIONS | (options.signal_kinds or frozenset())
+    match name.strip().lower():
+        case "action":
+            return True
+        case "kind":
+            return options.signal_kinds is None or not known.isdisjoint(held)
+    return bool(held) and held <= known
 
 
 def _about_ids(field: str, values: Sequence[object], options: ReadOptions) -> list[str]:

@@ -35,6 +35,8 @@ class ReadOptions:
     """The action of a row without a kind."""
     kinds: Mapping[str, str] = field(default_factory=dict)
     """The action for each kind; rows of other kinds are skipped."""
+    signal_kinds: frozenset[str] | None = frozenset()
+    """Kinds of signals that rows may have, next to the actions; None: any."""
     only: frozenset[str] = frozenset()
     """Kinds to read; rows of other kinds are skipped."""
     min_rating: float | None = None

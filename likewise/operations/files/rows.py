@@ -76,7 +76,11 @@ def event_of_row(row: Row, options: ReadOptions = _AS_THEY_ARE) -> Taken:
     action = _action(row.kind, options)
     if options.min_rating is not None:
         _check_rating(row.rating, options.min_rating)
-    event = make_event(action, id_text("user_id", row.user), id_text("item_id", row.item))
+    kind = None
+    if action not in ACTIONS and (options.signal_kinds is None or action in options.signal_kinds):
+        action, kind = "signal", action
+    user_id, item_id = id_text("user_id", row.user), id_text("item_id", row.item)
+    event = make_event(action, user_id, item_id, kind=kind)
     if row.timestamp is None:
         return Taken(event, None)
     try:
