@@ -24,6 +24,7 @@ from likewise.cli import (
     models,
     scenarios,
     services,
+    signals,
     status,
     up,
     verify,
@@ -173,6 +174,13 @@ app.command(rich_help_panel=_APPS)(demo)
 app.command(rich_help_panel=_APPS)(events.like)
 app.command(rich_help_panel=_APPS)(events.unlike)
 app.command(rich_help_panel=_APPS)(events.forget)
+app.command(rich_help_panel=_APPS)(signals.dislike)
+app.command(rich_help_panel=_APPS)(signals.undislike)
+app.command(rich_help_panel=_APPS)(signals.hide)
+app.command(rich_help_panel=_APPS)(signals.unhide)
+app.command(rich_help_panel=_APPS)(signals.signal)
+app.command(rich_help_panel=_APPS)(signals.unsignal)
+app.command("merge-users", rich_help_panel=_APPS)(signals.merge_users)
 app.command(rich_help_panel=_APPS)(events.retire)
 app.command(rich_help_panel=_APPS)(events.restore)
 app.command(rich_help_panel=_APPS)(ask.recommend)

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import sys
-import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from likewise.cli.context import CommandLine, command_line
-from likewise.cli.likes_sink import likes_sink
+from likewise.cli.context import command_line
 from likewise.cli.options import Json
-from likewise.cli.output import print_json, stdout
-from likewise.messages.events import encode_event, event_key, make_event
-from likewise.messages.positions import Position
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_CONFIRMATION_TIMEOUT_S = 30.0
-
-User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
-Item = Annotated[str, typer.Argument(metavar="ITEM", help="The item's id.")]
-Items = Annotated[list[str], typer.Argument(metavar="ITEM...", help="One or more item ids.")]
+from likewise.cli.publishing import Item, Items, Recommendation, User, publish
 
 
-def like(context: typer.Context, user: User, items: Items, as_json: Json = False) -> None:
+def like(
+    context: typer.Context,
+    user: User,
+    items: Items,
+    recommendation: Recommendation = None,
+    as_json: Json = False,
+) -> None:
     """Record that a user likes items.
 
     Prints the position of each event in the log; `recommend --after` waits for it.
@@ -35,7 +28,13 @@ def like(context: typer.Context, user: User, items: Items, as_json: Json = False
     likewise recommend u1 --after "$(likewise like u1 i3)"
     ```
     """
-    _publish(command_line(context), "like", [(user, item) for item in items], as_json=as_json)
+    publish(
+        command_line(context),
+        "like",
+        [{"user_id": user, "item_id": item} for item in items],
+        recommendation=recommendation,
+        as_json=as_json,
+    )
 
 
 def unlike(context: typer.Context, user: User, items: Items, as_json: Json = False) -> None:
@@ -45,7 +44,12 @@ def unlike(context: typer.Context, user: User, items: Items, as_json: Json = Fal
     likewise unlike u1 i2
     ```
     """
-    _publish(command_line(context), "unlike", [(user, item) for item in items], as_json=as_json)
+    publish(
+        command_line(context),
+        "unlike",
+        [{"user_id": user, "item_id": item} for item in items],
+        as_json=as_json,
+    )
 
 
 def forget(
@@ -66,7 +70,8 @@ def forget(
     """
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase everything about user {user!r}?", abort=True, err=True)
-    _publish(command_line(context), "forget_user", [(user, None)], as_json=as_json)
+    subjects: list[dict[str, str | None]] = [{"user_id": user, "item_id": None}]
+    publish(command_line(context), "forget_user", subjects, as_json=as_json)
 
 
 def retire(context: typer.Context, item: Item, as_json: Json = False) -> None:
@@ -76,7 +81,8 @@ def retire(context: typer.Context, item: Item, as_json: Json = False) -> None:
     likewise retire i1
     ```
     """
-    _publish(command_line(context), "retire_item", [(None, item)], as_json=as_json)
+    subjects: list[dict[str, str | None]] = [{"user_id": None, "item_id": item}]
+    publish(command_line(context), "retire_item", subjects, as_json=as_json)
 
 
 def restore(context: typer.Context, item: Item, as_json: Json = False) -> None:
@@ -86,34 +92,5 @@ def restore(context: typer.Context, item: Item, as_json: Json = False) -> None:
     likewise restore i1
     ```
     """
-    _publish(command_line(context), "restore_item", [(None, item)], as_json=as_json)
-
-
-def _publish(
-    cli: CommandLine,
-    action: str,
-    subjects: Iterable[tuple[str | None, str | None]],
-    *,
-    as_json: bool,
-) -> None:
-    # An invalid id is reported before anything is sent.
-    events = [(user, item, make_event(action, user, item)) for user, item in subjects]
-    now_ms = time.time_ns() // 1_000_000
-    with likes_sink(cli) as sink:
-        deliveries = [
-            sink.send(
-                cli.topics.likes, encode_event(event, timestamp_ms=now_ms), key=event_key(event)
-            )
-            for _, _, event in events
-        ]
-        positions = [Position(*delivery.result(_CONFIRMATION_TIMEOUT_S)) for delivery in deliveries]
-    if as_json:
-        print_json(
-            [
-                {"action": action, "user_id": user, "item_id": item, "position": str(position)}
-                for (user, item, _), position in zip(events, positions, strict=True)
-            ]
-        )
-        return
-    for position in positions:
-        stdout().print(str(position))
+    subjects: list[dict[str, str | None]] = [{"user_id": None, "item_id": item}]
+    publish(command_line(context), "restore_item", subjects, as_json=as_json)
