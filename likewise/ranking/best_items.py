@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from likewise.ranking import candidates
 from likewise.ranking.diversity import pool_size
 from likewise.ranking.evidence import least_scores
@@ -16,17 +14,20 @@ from likewise.ranking.scan import scanned
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from likewise.ranking.array_types import CsrMatrix
     from likewise.ranking.found import Found, RankedRows
     from likewise.ranking.model import Model
-    from likewise.ranking.queries import RowQuery
+    from likewise.ranking.queries import RowQuery, Rules
 
 # Of a large catalogue, up to so many items that a rule leaves are scored without a search.
 _NARROW = 20_000
-# Where all items are scanned, scoring some costs less than this share of all.
-_NARROW_SHARE = 8
+# What scoring some items for a part of a block costs beside the products themselves, in items that are
+# scanned in the same time: for each part, and for each of its items, whose vectors are gathered.
+_PART = 50_000
+_GATHERED = 30
 
 
 class _Part(NamedTuple):
@@ -83,28 +84,34 @@ def needed_by(query: RowQuery) -> int:
 
 
 def _parts(queries: Sequence[RowQuery], n_items: int, *, exact: bool) -> Iterator[_Part]:
-    """Yield the queries in parts, those with the same mask in one."""
+    """Yield the queries in parts: those with the same mask in one, those without rules in one."""
     plain: list[int] = []
-    masks: dict[int, NDArray[np.bool_]] = {}
-    masked: dict[int, list[int]] = {}
+    ruled: dict[int, tuple[Rules, list[int]]] = {}
     for number, query in enumerate(queries):
         rules = query.rules
-        if rules is not None and rules.only is not None:
-            only = rules.only if rules.allowed is None else rules.only[rules.allowed[rules.only]]
-            yield _Part([number], only)
-        elif rules is not None and rules.allowed is not None:
-            masks[id(rules.allowed)] = rules.allowed
-            masked.setdefault(id(rules.allowed), []).append(number)
-        else:
+        if rules is None or (rules.only is None and rules.allowed is None):
             plain.append(number)
-    for identity, numbers in masked.items():
-        allowed = masks[identity]
-        left = np.count_nonzero(allowed)
-        if left <= (n_items // _NARROW_SHARE if exact else _NARROW):
-            yield _Part(numbers, np.flatnonzero(allowed))
+        elif rules.only is not None:
+            ruled[-1 - number] = rules, [number]
+        else:
+            ruled.setdefault(id(rules.allowed), (rules, []))[1].append(number)
+    for rules, numbers in ruled.values():
+        few = _few_to_score(rules, len(numbers), n_items) if exact else _few_to_search(rules)
+        if few:
+            yield _Part(numbers, rules.shown())
         elif exact:
             plain += numbers
         else:
-            yield _Part(numbers, None, allowed)
+            yield _Part(numbers, None, rules.allowed)
     if plain:
         yield _Part(sorted(plain))
+
+
+def _few_to_score(rules: Rules, queries: int, n_items: int) -> bool:
+    """Return whether scoring what the rules leave takes less time than scanning all items."""
+    left = rules.at_most()
+    return (_PART + _GATHERED * left) / queries + left < n_items
+
+
+def _few_to_search(rules: Rules) -> bool:
+    return rules.only is not None or rules.at_most() <= _NARROW

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from likewise.ranking import blend, cooccurrence, neighbours
-from likewise.ranking.factors import adjusted, factors_of
+from likewise.ranking.factors import adjust, factors_of
 from likewise.ranking.found import Found
 from likewise.ranking.queries import NO_ROWS
 from likewise.ranking.top import best_columns
@@ -158,7 +158,7 @@ def _evident(
     scratch.left_out[ours] = False
     factors = factors_of(model, query, found)
     if factors is not None:
-        scores = adjusted(scores, factors, floor)
+        adjust(scores, factors, floor)
     places = best_columns(scores, count)
     if factors is None:
         places = places[scores[places] > floor]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from likewise.ranking.queries import RowQuery, Rules
 
 
+_ZERO = np.float32(0)
+
+
 def factors_of(
     model: Model, query: RowQuery, items: NDArray[np.intp] | None = None
 ) -> FloatArray | None:
@@ -49,9 +52,20 @@ def rule_factors(rules: Rules, items: NDArray[np.intp] | None, n_items: int) -> 
     return factors
 
 
-def adjusted(scores: FloatArray, factors: FloatArray, floor: float) -> FloatArray:
-    """Return the scores above `floor` times their factors, and -inf in place of the others."""
-    found = np.maximum(scores, 0)  # -inf * 0 is no number
-    found *= factors
-    np.copyto(found, -np.inf, where=scores <= floor)
-    return found
+def adjust(scores: FloatArray, factors: FloatArray, floor: float) -> None:
+    """Multiply the scores above `floor` by their factors, in place; make the others -inf."""
+    outside = barred(scores > floor)
+    if factors.min(initial=1) <= 0:
+        np.maximum(scores, _ZERO, out=scores)  # -inf * 0 is no number
+    scores *= factors
+    scores += outside
+
+
+def barred(allowed: NDArray[np.bool_]) -> FloatArray:
+    """Return what is added to scores so that those not allowed are -inf: 0 or -inf for each.
+
+    Arithmetic takes a tenth of the time of an assignment by a mask, which a CPU can't predict.
+    """
+    with np.errstate(divide="ignore"):
+        barred: FloatArray = 1 - np.reciprocal(allowed.astype(np.float32))
+    return barred

@@ -16,7 +16,7 @@ from likewise.ranking.group_limit import GroupLimit
 from likewise.ranking.listing import limited
 from likewise.ranking.queries import NO_ROWS, ranked_by_model
 from likewise.ranking.scan import score_some
-from likewise.ranking.top import first_best
+from likewise.ranking.top import best_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,7 +101,7 @@ class _Popular:
         if self.factors is not None:
             rows = popular[free[popular]]
             values = self.model.popularity[rows] * self.factors[rows]
-            best: NDArray[np.intp] = rows[first_best(values, count)]
+            best: NDArray[np.intp] = rows[best_columns(values, count)]
             return best
         if _FEW * np.count_nonzero(free) < len(free):
             rows = np.flatnonzero(free)

@@ -33,6 +33,17 @@ class More(Protocol):
         """Return the best `count` items, except those of the mask [n]."""
 
 
+class Rest(Protocol):
+    """Orders the items of `only` that are not evidence."""
+
+    def __call__(self) -> tuple[NDArray[np.intp], FloatArray]:
+        """Return their rows and scores, 0 and below.
+
+        First items that the model has no evidence for, the most popular ones first; then those that
+        it has evidence against.
+        """
+
+
 def _no_more(count: int, _: NDArray[np.bool_], /) -> Found:
     return Found(np.zeros(0, np.intp), NO_SCORES, count)
 
@@ -46,5 +57,5 @@ class Found(NamedTuple):
     """How many were asked for: if there are fewer, there are no others."""
     more: More = _no_more
     """Only queries with `max_per` use it."""
-    rest: tuple[NDArray[np.intp], FloatArray] | None = None
-    """With `only` and `fill`: the others of the list and their scores, 0 and below, in order."""
+    rest: Rest | None = None
+    """Only for a query with `only` and `fill`."""

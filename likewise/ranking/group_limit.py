@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import IntArray
 
 
+# To compare all items with so many groups in turn takes no longer than to look them all up.
+_COMPARED = 16
+
+
 class GroupLimit:
     """Which items a list may still take, while it grows from its first place to its last."""
 
@@ -41,9 +45,9 @@ class GroupLimit:
         """Return which of the rows, or of all items [n], belong to a group without room."""
         codes = self.codes if rows is None else self.codes[rows]
         full = [code for code in self._taken if self.is_full(code)]
-        if not full:
-            return np.zeros(len(codes), np.bool_)
-        # One place more than there are codes: -1, for no group, reads the last one.
-        is_full = np.zeros(max(int(codes.max(initial=0)), *full) + 2, np.bool_)
-        is_full[full] = True
-        return is_full[np.maximum(codes, -1)]
+        if len(full) > _COMPARED:
+            return np.isin(codes, full)
+        closed = np.zeros(len(codes), np.bool_)
+        for code in full:
+            closed |= codes == code
+        return closed

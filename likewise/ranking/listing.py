@@ -30,10 +30,10 @@ def listed(model: Model, query: RowQuery, found: Found) -> RankedRows:
         if query.diversity:
             order = diversified(model, rows, scores, count=query.limit, diversity=query.diversity)
             rows, scores = rows[order], scores[order]
-    if found.rest is None:
-        return RankedRows(rows, scores, len(rows))
-    more, values = found.rest
     missing = query.limit - len(rows)
+    if found.rest is None or not missing:
+        return RankedRows(rows, scores, len(rows))
+    more, values = found.rest()
     places = np.arange(len(more))[:missing] if groups is None else groups.admit(more, missing)
     return RankedRows(
         np.concatenate([rows, more[places]]), np.concatenate([scores, values[places]]), len(rows)

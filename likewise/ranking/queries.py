@@ -86,6 +86,18 @@ class Rules(NamedTuple):
     """Sorted rows and their factors."""
     max_per: tuple[IntArray, int] | None = None
 
+    def shown(self) -> NDArray[np.intp]:
+        """Return the rows that `only` and `allowed` leave, sorted; one of them has to be there."""
+        if self.only is None:
+            return NO_ROWS if self.allowed is None else np.flatnonzero(self.allowed)
+        return self.only if self.allowed is None else self.only[self.allowed[self.only]]
+
+    def at_most(self) -> int:
+        """Return how many rows these are, at most."""
+        if self.only is not None:
+            return len(self.only)
+        return 0 if self.allowed is None else int(np.count_nonzero(self.allowed))
+
 
 class RowQuery(NamedTuple):
     """A query in rows of one model's tables: each array sorted, no row twice."""

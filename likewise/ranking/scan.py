@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from likewise.ranking import blend, neighbours
-from likewise.ranking.factors import adjusted, factors_of, rule_factors
+from likewise.ranking.factors import adjust, barred, factors_of, rule_factors
 from likewise.ranking.found import NO_SCORES, Found
 from likewise.ranking.queries import NO_ROWS, joined
 from likewise.ranking.top import best_columns, best_columns_of_each
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.ranking.array_types import CsrMatrix, FloatArray
+    from likewise.ranking.found import Rest
     from likewise.ranking.model import Model
-    from likewise.ranking.queries import RowQuery
+    from likewise.ranking.queries import RowQuery, Rules
 
 
 def score_all(model: Model, likes: CsrMatrix) -> FloatArray:
@@ -54,10 +55,16 @@ def scanned(
     scores = score_all(model, likes) if items is None else score_some(model, likes, items)
     _leave_out(scores, queries, retired, items)
     floors = least.tolist()
-    rests = []
+    rests = [
+        _rest(model, row, query, floor, items)
+        for row, query, floor in zip(scores, queries, floors, strict=True)
+    ]
+    if items is None:
+        _bar(scores, queries)
     for number, query in enumerate(queries):
-        rests.append(_rest(model, scores[number], query, floors[number], items))
-        if _adjust(model, scores[number], query, floors[number], items):
+        factors = factors_of(model, query, items)
+        if factors is not None:
+            adjust(scores[number], factors, floors[number])
             floors[number] = -np.inf
     found = []
     for number, (columns, values) in enumerate(_best_of_each(scores, needed)):
@@ -96,42 +103,46 @@ def _rest(
     query: RowQuery,
     floor: float,
     items: NDArray[np.intp] | None,
-) -> tuple[NDArray[np.intp], FloatArray] | None:
-    """Return what follows the evidence of a list that the query names: `Found.rest`.
-
-    First items that the model has no evidence for, the most popular ones first; then those that it
-    has evidence against.
-    """
+) -> Rest | None:
+    """Return what orders the rest of the query's `only`, from its scores as they are now."""
     rules = query.rules
-    if rules is None or rules.only is None or items is None or not query.fill:
+    if rules is None or rules.only is None or not query.fill:
         return None
+    if items is None:
+        items = rules.shown()
+        scores = scores[items]
     left = np.flatnonzero((scores <= floor) & (scores > -np.inf))
-    rows, values = items[left], scores[left]
-    values = np.where(values < -floor, values, np.float32(0))
+    return partial(_ordered_rest, model, rules, items[left], scores[left], floor)
+
+
+def _ordered_rest(
+    model: Model, rules: Rules, rows: NDArray[np.intp], scores: FloatArray, floor: float
+) -> tuple[NDArray[np.intp], FloatArray]:
+    scores = np.where(scores < -floor, scores, np.float32(0))
     popularity = model.popularity[rows]
     factors = rule_factors(rules, rows, len(model.item_ids))
     if factors is not None:
         popularity = popularity * factors
-    order = np.lexsort((-model.item_counts[rows], -popularity, -values))
-    return rows[order], values[order]
+    order = np.lexsort((-model.item_counts[rows], -popularity, -scores))
+    return rows[order], scores[order]
 
 
-def _adjust(
-    model: Model,
-    scores: FloatArray,
-    query: RowQuery,
-    floor: float,
-    items: NDArray[np.intp] | None,
-) -> bool:
-    """Apply the query's factors and mask to its scores; return whether only evidence is finite now."""
-    if query.rules is None and not query.novelty:
-        return False
-    factors = factors_of(model, query, items)
-    if factors is not None:
-        scores[:] = adjusted(scores, factors, floor)
-    if items is None and query.rules is not None and query.rules.allowed is not None:
-        np.copyto(scores, -np.inf, where=~query.rules.allowed)
-    return factors is not None
+def _bar(scores: FloatArray, queries: Sequence[RowQuery]) -> None:
+    """Set the scores of all items [B, n] that the rules of a query do not allow to -inf."""
+    shared: dict[int, FloatArray] = {}
+    for row, query in zip(scores, queries, strict=True):
+        rules = query.rules
+        if rules is None:
+            continue
+        if rules.only is not None:
+            listed = np.zeros(len(row), np.bool_)
+            listed[rules.shown()] = True
+            row += barred(listed)
+        elif rules.allowed is not None:
+            identity = id(rules.allowed)
+            if identity not in shared:
+                shared[identity] = barred(rules.allowed)
+            row += shared[identity]
 
 
 def _best_of_each(
@@ -167,6 +178,6 @@ def _more(
     count: int,
     without: NDArray[np.bool_],
 ) -> Found:
-    left = np.where(without if items is None else without[items], np.float32(-np.inf), scores)
+    left = scores + barred(~(without if items is None else without[items]))
     columns = best_columns(left, count)
     return Found(*_evident(columns, left[columns], floor, items), count)

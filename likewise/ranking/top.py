@@ -17,13 +17,27 @@ _GROUP = 32
 
 
 def best_columns(scores: FloatArray, count: int) -> NDArray[np.intp]:
-    """Return up to `count` places of the highest finite scores, highest first, ties by place.
+    """Return up to `count` places of the highest finite scores [n], highest first, ties by place.
 
-    `scores` has one dimension; places of `-inf` are never returned.
+    Of equal scores that compete for the last place, the first one is taken; places of `-inf` never.
     """
-    (places,), (found,) = best_columns_of_each(scores[None, :], count)
-    best: NDArray[np.intp] = places[np.isfinite(found)]
+    places = np.flatnonzero(scores >= _least_of_best(scores, count))
+    found = scores[places]
+    order = np.argsort(-found, kind="stable")[:count]
+    best: NDArray[np.intp] = places[order[found[order] > -np.inf]]
     return best
+
+
+def _least_of_best(scores: FloatArray, count: int) -> float:
+    """Return a score that at least `count` scores reach, and not many more; -inf if there are fewer."""
+    groups = len(scores) // _GROUP
+    if groups < 2 * count:
+        values = scores
+    else:  # that many groups have a maximum of at least this, and each maximum is a score
+        values = scores[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
+    if len(values) <= count:
+        return -np.inf
+    return float(np.partition(values, len(values) - count)[len(values) - count])
 
 
 def best_columns_of_each(scores: FloatArray, count: int) -> tuple[NDArray[np.intp], FloatArray]:
@@ -50,21 +64,6 @@ def largest_places(values: FloatArray, keep: int) -> NDArray[np.intp]:
     if len(values) <= keep:
         return np.arange(len(values))
     return np.sort(np.argpartition(np.abs(values), len(values) - keep)[-keep:])
-
-
-def first_best(values: FloatArray, count: int) -> NDArray[np.intp]:
-    """Return up to `count` places of the highest values [P], highest first.
-
-    Of equal ones the first, also where they are too many for the list.
-    """
-    if count >= len(values):
-        places = np.arange(len(values))
-    else:
-        least = np.partition(values, len(values) - count)[len(values) - count]
-        places = np.flatnonzero(values >= least)
-    order = np.argsort(-values[places], kind="stable")[:count]
-    best: NDArray[np.intp] = places[order]
-    return best
 
 
 def _promising(scores: FloatArray, count: int) -> NDArray[np.intp]:
