@@ -54,8 +54,9 @@ def _table(found: Status, *, now_s: float) -> Table:
 
 
 def _add_kafka(rows: Table, kafka: KafkaStatus) -> None:
-    for lag in (kafka.likes, kafka.requests):
-        rows.add_row(f"[bold]{lag.topic}[/]", _lag(lag))
+    for lag in (kafka.likes, kafka.requests, kafka.items, kafka.scenarios):
+        if lag.records or lag in (kafka.likes, kafka.requests):
+            rows.add_row(f"[bold]{lag.topic}[/]", _lag(lag))
     if kafka.not_applied is not None:
         rows.add_row("not in Redis yet", f"{kafka.not_applied:,} events")
     if kafka.gone:
@@ -79,6 +80,8 @@ def _add_redis(rows: Table, redis: RedisStatus, now_s: float) -> None:
     rows.add_row("[bold]users[/]", f"{redis.users:,} with {redis.likes:,} likes")
     rows.add_row("on several partitions", f"{redis.scattered_users:,} users")
     rows.add_row("retired items", f"{redis.retired_items:,}")
+    if redis.items or redis.scenarios:
+        rows.add_row("catalogue", f"{redis.items:,} items, {redis.scenarios:,} scenarios")
     rows.add_row("[bold]model[/]", redis.model.version if redis.model else "none yet")
     if redis.model is not None:
         rows.add_row("age", duration(now_s - redis.model.snapshot_at_ms / 1000))

@@ -10,9 +10,11 @@ from likewise.cli.context import command_line
 from likewise.cli.exit_codes import FAILED
 from likewise.cli.options import Json
 from likewise.cli.output import complain, plain, print_json, progress, stdout, table
+from likewise.cli.verify_documents import documents_as_json, print_documents, verify_documents
 from likewise.errors import LikewiseError, PositionMovedError
 
 if TYPE_CHECKING:
+    from likewise.operations.document_verification import DocumentVerifier
     from likewise.operations.expected_state import Difference
     from likewise.operations.verification import Verification, Verifier
 
@@ -31,7 +33,7 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Replay the likes topic and compare the result with Redis. Exit code 1 if they differ.
+    """Replay likes, items and scenarios and compare the result with Redis. Exit code 1 if they differ.
 
     The log is replayed up to the positions that Redis has applied, so services can keep running, and
     events that are not applied yet do not count as differences. If retention has removed events, the
@@ -58,13 +60,17 @@ def verify(
         verifier = Verifier(broker, store, cli.topics.likes, cli.settings.kafka.partitioner)
         found = _run(verifier)
         repaired = _repair(verifier) if repair else None
+        documents = verify_documents(cli, broker, store, _repair if repair else None)
     if as_json:
-        print_json(_as_json(found, repaired))
+        print_json(_as_json(found, repaired) | documents_as_json(documents))
     else:
+        print_documents(documents)
         _print(found, repaired)
     repaired_all = repair and not found.beyond_log and not found.unsettled
-    unproven = not (allow_unproven or (found.whole and not found.unproven_users))
-    if unproven or not (found.equal or repaired_all):
+    whole = found.whole and not found.unproven_users
+    proven = allow_unproven or (whole and all(one.found.whole for one in documents.values()))
+    fine = (found.equal or repaired_all) and all(one.fine for one in documents.values())
+    if not (proven and fine):
         raise typer.Exit(FAILED)
 
 
@@ -74,7 +80,7 @@ def _run(verifier: Verifier) -> Verification:
         return verifier.run(lambda read, total: bars.update(bar, completed=read, total=total))
 
 
-def _repair(verifier: Verifier) -> int:
+def _repair(verifier: Verifier | DocumentVerifier) -> int:
     try:
         return verifier.repair()
     except PositionMovedError as error:

@@ -27,9 +27,9 @@ class Lag(msgspec.Struct, frozen=True):
     group: str
     partitions: int
     records: int
-    """Records in the topic."""
+    """Offsets in the topic: its records, and those that compaction has removed."""
     lag: int
-    """Records that the group has not committed yet."""
+    """Offsets that the group has not committed yet."""
     held_back: int = 0
     """Offsets behind an open transaction, which can't be read before it ends."""
 
@@ -39,6 +39,8 @@ class KafkaStatus(msgspec.Struct, frozen=True):
 
     likes: Lag
     requests: Lag
+    items: Lag
+    scenarios: Lag
     dead_letters: int
     gone: int
     """Events that retention has removed from the log, so that Redis can't be rebuilt from it."""
@@ -54,6 +56,9 @@ class RedisStatus(msgspec.Struct, frozen=True):
     scattered_users: int
     """Users with events on several partitions, which are merged by timestamp."""
     retired_items: int
+    items: int
+    """Items of the catalogue."""
+    scenarios: int
     changed_users: int
     """Users whose likes have changed since the indexer last read them."""
     model: Announcement | None
@@ -100,6 +105,8 @@ def kafka_status(settings: Settings, broker: Broker, store: LikeStore | None) ->
     return KafkaStatus(
         likes=_lag(broker, topics.likes, settings.consumer.group),
         requests=_lag(broker, topics.requests, settings.serving.group),
+        items=_lag(broker, topics.items, settings.consumer.group),
+        scenarios=_lag(broker, topics.scenarios, settings.consumer.group),
         dead_letters=_records(broker, broker.partitions(topics.dead_letters)),
         gone=sum(broker.beginning_offsets(likes).values()) if likes else 0,
         not_applied=None if applied is None else _behind(broker, likes, applied),
@@ -118,11 +125,14 @@ def redis_status(store: LikeStore, *, chunk: int) -> RedisStatus:
         new = set(some) - users  # a scan may name a user twice
         users |= new
         likes += store.count_likes(list(new))
+    catalogue = store.catalogue_size()
     return RedisStatus(
         users=len(users),
         likes=likes,
         scattered_users=store.scattered_count(),
         retired_items=len(store.retired()[1]),
+        items=catalogue.items,
+        scenarios=catalogue.scenarios,
         changed_users=store.changed_count(),
         model=valid_announcement(store.model_announcement()),
     )

@@ -114,3 +114,15 @@ def test_without_redis_kafka_is_still_told_of() -> None:
     assert found.kafka is not None
     assert found.kafka.likes.lag == 3
     assert found.kafka.not_applied is None
+
+
+def test_the_catalogue_is_counted_and_its_topics_are_measured() -> None:
+    broker, store = MemoryBroker(), MemoryStore()
+    broker.ensure_topics(TOPICS.specs(1))
+    broker.sink().send(TOPICS.items, b'{"item_id": "a"}', key=b"a").result(1)
+    store.apply(Changes(items={ItemId("a"): b"{}"}, scenarios={"home": b"{}"}), {})
+    found = status_of(SETTINGS, broker, store)
+    assert found.kafka is not None
+    assert found.redis is not None
+    assert (found.kafka.items.records, found.kafka.items.lag) == (1, 1)
+    assert (found.redis.items, found.redis.scenarios) == (1, 1)
