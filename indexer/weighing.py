@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.interactions import UserLikes
+from likewise.messages.ids import SignalKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from likewise.messages.ids import ItemId, SignalKind, UserId
+    from likewise.messages.ids import ItemId, UserId
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
     from likewise.store.signals_port import SignalsOfUser
 
 
 def weights_of(settings: Settings) -> Mapping[SignalKind, float]:
-    """Return the weight of each kind of signal in the settings."""
-    weights: Mapping[SignalKind, float] = getattr(settings, "signals", {})
-    return weights
+    """Return the weight of each kind of signal in the settings; likes, which weigh 1, are not among them."""
+    return {SignalKind(kind): weight for kind, weight in settings.signals.weights.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def import_likes(
     ```
     """
     cli = command_line(context)
-    reading = with_signal_kinds(reading, ())
+    reading = with_signal_kinds(reading, cli.given.signals.kinds)
     check_source(file)
     with ExitStack() as opened:
         path = opened.enter_context(_copied()) if file == "-" and strict else file

@@ -40,7 +40,7 @@ def tune_all(
         EvaluationError: no like is in valid.
     """
     weights = None
-    if tunable(likes):
+    if tunable(likes, given):
         weights = tune_weights(
             likes,
             splits,

@@ -49,9 +49,10 @@ class WeightTuning:
     spent_s: float
 
 
-def tunable(likes: LikeTable) -> list[SignalKind]:
-    """Return the kinds whose weights a search looks for."""
-    return [kind for kind in likes.others if kind not in (DISLIKE, HIDE)]
+def tunable(likes: LikeTable, given: Mapping[SignalKind, float]) -> list[SignalKind]:
+    """Return the kinds whose weights a search looks for: not those that count against items."""
+    kinds = [kind for kind in likes.others if kind not in (DISLIKE, HIDE)]
+    return [kind for kind in kinds if given.get(kind, 0) >= 0]
 
 
 def tune_weights(
@@ -69,8 +70,7 @@ def tune_weights(
 
     Every kind begins at 0. Kinds are searched one after another, the most frequent first, each with
     the weights found before. Of the weights within one paired standard error of the best, the smallest is
-    taken, so that a kind that does not help stays at 0. The target and dislikes keep the weight `given` to
-    them. The search ends after `budget_s`, except that a trial that has begun is finished.
+    taken, so that a kind that does not help stays at 0. The target, dislikes and other negative kinds keep the weight `given` to them. The search ends after `budget_s`, except that a trial that has begun is finished.
     """
     search = _Search(likes, splits, dict(given), k, seed, budget_s, progress, clock_s, clock_s())
     return search.run()
@@ -91,10 +91,10 @@ class _Search:
 
     def run(self) -> WeightTuning:
         others = self.likes.others
-        kinds = sorted(tunable(self.likes), key=lambda kind: -others[kind].interactions.likes)
-        kept = {self.likes.kind: self.given.get(self.likes.kind, 1.0)}
-        if DISLIKE in self.given:
-            kept[DISLIKE] = self.given[DISLIKE]
+        kinds = tunable(self.likes, self.given)
+        kinds.sort(key=lambda kind: -others[kind].interactions.likes)
+        kept = {kind: weight for kind, weight in self.given.items() if kind not in kinds}
+        kept.setdefault(self.likes.kind, 1.0)
         # Weight 0 keeps a kind out of the fit, but what is recommended must not differ between trials.
         weights = kept | dict.fromkeys(kinds, 0.0)
         best = self._try(weights)
