@@ -81,8 +81,12 @@ REPLY_ERRORS = {
     ),
     "unsupported_version": ErrorCode("`version` is not 1.", _FIX),
     "unknown_item": ErrorCode(
-        "The model does not contain the item in `similar_to`.",
+        "The model does not contain the item in `similar_to` or `users_for`.",
         "Ask again after the next build, or ask for another item.",
+    ),
+    "no_user_ids": ErrorCode(
+        "`users_for` and `users_like` need a model with user ids.",
+        "Set `model.user_ids` for the indexer, and wait for the next build.",
     ),
     "deadline_exceeded": ErrorCode(
         "The deadline passed before there was an answer.", "Continue without it, or ask again."
