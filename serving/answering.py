@@ -5,6 +5,7 @@ Pure, except for the log line about a request that breaks the ranking.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.messages.replies import (
@@ -22,9 +23,10 @@ from serving.querying import QuerySettings, query_of
 from serving.walks import MAX_WALK_ITEMS, MAX_WALK_PAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from likewise.models.holder import ServedModel
+    from likewise.ranking.additions import Additions
     from likewise.ranking.blocks import Threads
     from likewise.ranking.queries import Query
     from likewise.ranking.recommend import Ranked
@@ -48,12 +50,14 @@ def answer(
     ids: RecommendationIds,
     settings: QuerySettings,
     now_ms: int,
+    additions: Additions | None = None,
     threads: Threads = THIS_THREAD,
 ) -> list[Reply]:
     """Return one reply for each request, in no particular order.
 
     It holds no retired item, nothing that the request excludes, no item of the pages before, and
-    nothing that the user likes now unless the request asks for that.
+    nothing that the user likes now unless the request asks for that. `additions` are items that the
+    model does not have.
     """
     replies = []
     ready: list[tuple[OpenRequest, Query]] = []
@@ -64,7 +68,10 @@ def answer(
         else:
             replies.append(error_reply(open_request, problem))
     stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
-    return replies + _rank(served, ready, context, _Stamps(stamp, ids), threads)
+    rank = partial(
+        recommend, served.model, retired=context.retired, additions=additions, threads=threads
+    )
+    return replies + _rank(rank, ready, _Stamps(stamp, ids))
 
 
 def _problem(
@@ -88,23 +95,20 @@ def _problem(
 
 
 def _rank(
-    served: ServedModel,
+    rank: Callable[[Sequence[Query]], list[Ranked]],
     ready: Sequence[tuple[OpenRequest, Query]],
-    context: BatchContext,
     stamps: _Stamps,
-    threads: Threads,
 ) -> list[Reply]:
     """Rank all at once. If that fails, rank each alone, so that only the one at fault gets an error."""
     if not ready:
         return []
     try:
-        queries = [query for _, query in ready]
-        ranked = recommend(served.model, queries, context.retired, threads=threads)
+        ranked = rank([query for _, query in ready])
     except Exception:  # noqa: BLE001  # one request must never cost the others their answers
-        get_logger().exception("ranking failed", requests=len(ready), model=served.version)
+        get_logger().exception("ranking failed", requests=len(ready), model=stamps.model.version)
         if len(ready) == 1:
             return [error_reply(ready[0][0], _internal_error())]
-        return [reply for one in ready for reply in _rank(served, [one], context, stamps, threads)]
+        return [reply for one in ready for reply in _rank(rank, [one], stamps)]
     return [
         _reply(open_request, answer, stamps)
         for (open_request, _), answer in zip(ready, ranked, strict=True)

@@ -77,6 +77,12 @@ METRICS: ServiceMetrics[ServingStats] = ServiceMetrics(
         ),
         HELD_BACK,
         Measure(
+            "new_items",
+            "Items that the model in use does not have and that can be recommended.",
+            lambda s: s.new_items,
+            counts=False,
+        ),
+        Measure(
             "model",
             "1 for the model in use.",
             lambda s: {s.model_version: 1.0} if s.model_version else None,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from likewise.service.loop import GroupMember
     from serving.impressions import Impressions
     from serving.lost_requests import LostRequests
+    from serving.new_items import NewItems
     from serving.reply_topics import ReplyTopics
     from serving.store_view import StoreView
 
@@ -26,3 +27,4 @@ class Ports(NamedTuple):
     reply_topics: ReplyTopics
     lost_requests: LostRequests
     impressions: Impressions
+    new_items: NewItems

@@ -35,6 +35,7 @@ class Ranker:
         """`executor` has `serving.threads` threads."""
         self._models = ports.models
         self._impressions = ports.impressions
+        self._new_items = ports.new_items
         self._executor = executor
         self._shared = Threads(executor.map, settings.serving.threads)
         self._settings = QuerySettings(settings.serving.explain_limit, settings.impressions)
@@ -66,6 +67,7 @@ class Ranker:
             ids=self._ids,
             settings=self._settings,
             now_ms=now_ms,
+            additions=self._new_items.for_model(served.version),
             threads=threads,
         )
         self._impressions.note(batch, replies, context.walks, now_ms=now_ms)

@@ -16,6 +16,7 @@ from likewise.service.store_watch import StoreWatch
 from serving.first_model import join_with_model
 from serving.impressions import Impressions
 from serving.lost_requests import LostRequests
+from serving.new_items import NewItems
 from serving.ports import Ports
 from serving.reply_topics import ReplyTopics
 from serving.stats import ServingStats
@@ -86,8 +87,9 @@ def run_server(
                 reply_topics,
                 LostRequests(broker),
                 Impressions(store, settings.impressions, stats),
+                NewItems(store, models, settings.serving.new_item_likes, stats),
             )
-            with ports.impressions.writing():
+            with ports.impressions.writing(), ports.new_items.following():
                 _run_worker(ports, topics, settings, stop, stats)
     except StoppedError:
         return

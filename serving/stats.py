@@ -34,6 +34,8 @@ class ServingStats(MemberStats):
     """Lists whose items were recorded as shown. The thread that records them writes it."""
     shown_dropped: int = 0
     """Lists that were not recorded, because the store was too slow or refused them."""
+    new_items: int = 0
+    """Items that the model does not have and that can be recommended now."""
     model_version: str | None = None
     model_snapshot_at_ms: int | None = None
     on_latency_s: Callable[[float], None] = nothing

@@ -27,6 +27,7 @@ from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
 from serving.impressions import Impressions
 from serving.lost_requests import LostRequests
+from serving.new_items import NewItems
 from serving.ports import Ports
 from serving.reply_topics import ReplyTopics
 from serving.service import LONGEST_RETRY_S
@@ -142,6 +143,8 @@ class Rig:
         )
         stats = ServingStats()
         self.impressions = Impressions(self.store, self.all_settings.impressions, stats)
+        models = ModelHolder(self.directory, load_model(self.directory, self.version))
+        self.new_items = NewItems(self.store, models, self.settings.new_item_likes, stats)
         detector = StallDetector(
             self.broker,
             (self.topics.requests,),
@@ -156,10 +159,11 @@ class Rig:
             ),
             self.broker.sink(),
             StoreView(self.store, listing, self.topics.likes),
-            ModelHolder(self.directory, load_model(self.directory, self.version)),
+            models,
             self.reply_topics,
             LostRequests(self.broker),
             self.impressions,
+            self.new_items,
         )
         return ServingWorker(
             ports,

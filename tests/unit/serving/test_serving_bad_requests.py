@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from likewise.messages.ids import ItemId, UserId
-    from likewise.ranking.blocks import Threads
     from likewise.ranking.queries import Query
 
 
@@ -48,7 +47,7 @@ BAD_REQUESTS: list[tuple[bytes | None, str]] = [
     (b'{"user_id": "u", "deadline_ms": 0}', "invalid_deadline"),
     (b'{"user_id": "u", "after": "yesterday"}', "invalid_position"),
     (b'{"user_id": "u", "version": 2}', "unsupported_version"),
-    (b'{"user_id": "u", "pad": "' + b"x" * 300_000 + b'"}', "too_large"),
+    (b'{"user_id": "u", "pad": "' + b"x" * 600_000 + b'"}', "too_large"),
 ]
 
 
@@ -92,12 +91,10 @@ def test_an_error_reply_carries_the_request_id_of_an_invalid_request(rig: Rig) -
 def test_a_request_that_breaks_the_ranking_does_not_affect_the_others(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks_on_poison(
-        model: Any, queries: Sequence[Query], retired: Any, *, threads: Threads
-    ) -> list[ranking.Ranked]:
+    def breaks_on_poison(model: Any, queries: Sequence[Query], **how: Any) -> list[ranking.Ranked]:
         if any("poison" in query.liked for query in queries):
             raise ZeroDivisionError
-        return ranking.recommend(model, queries, retired, threads=threads)
+        return ranking.recommend(model, queries, **how)
 
     monkeypatch.setattr(answering, "recommend", breaks_on_poison)
     for number in range(3):
