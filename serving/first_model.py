@@ -1,4 +1,4 @@
-"""Joins the consumer group while the first model is loaded.
+"""Joins the consumer group while the first model and the catalogue are loaded.
 
 A broker lets a member that joins wait for others, and a server that starts has to import the
 numerical libraries and to verify a model. It does both at the same time.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from likewise.log.port import Source
     from likewise.models.holder import ModelHolder
     from likewise.store.port import LikeStore
+    from serving.catalogue_follower import CatalogueFollower
 
 _KEEP_ALIVE_EVERY_S = 0.02
 _HEAD_START_S = 0.1
@@ -28,30 +29,37 @@ _HEAD_START_STEP_S = 0.005
 
 
 def join_with_model(
-    join: Callable[[], Source], directory: Path, store: LikeStore, stop: threading.Event
+    join: Callable[[], Source],
+    directory: Path,
+    store: LikeStore,
+    catalogue: CatalogueFollower,
+    stop: threading.Event,
 ) -> tuple[Source, ModelHolder]:
-    """Return a member of the group and a model to answer with. Blocks until there is a model.
+    """Return a member of the group and a model to answer with, with the catalogue loaded. Blocks.
 
-    A model that exists already is loaded while the group is joined. If it is broken, the group is
-    left until there is another one: a member without a model would hold up the requests of its
-    partitions. `join` waits for the broker.
+    A model that exists already is loaded while the group is joined, and so is a small catalogue.
+    If the model is broken or the catalogue large, the group is left until there is another one, or
+    all of it: a member that cannot answer yet would hold up the requests of its partitions. `join`
+    waits for the broker.
 
     Raises:
         StoppedError: `stop` was set before.
         SettingsError: the store refuses our credentials.
     """
+    holder = None
     if next(directory.glob("*/manifest.json"), None) is not None:
         source = join()
         try:
-            holder = _load_while_joining(source, directory, store, stop)
+            holder = _load_while_joining(source, directory, store, catalogue, stop)
         except BaseException:
             source.close()
             raise
-        if holder is not None:
+        if holder is not None and catalogue.loaded:
             return source, holder
         source.close()
-    holder = _wait_for_model(directory, store, stop)
+    holder = holder or _wait_for_model(directory, store, stop)
     try:
+        catalogue.load()
         return join(), holder
     except BaseException:
         holder.close()
@@ -59,7 +67,11 @@ def join_with_model(
 
 
 def _load_while_joining(
-    source: Source, directory: Path, store: LikeStore, stop: threading.Event
+    source: Source,
+    directory: Path,
+    store: LikeStore,
+    catalogue: CatalogueFollower,
+    stop: threading.Event,
 ) -> ModelHolder | None:
     def keep_alive(wait_s: float) -> None:
         if stop.wait(wait_s):
@@ -71,7 +83,7 @@ def _load_while_joining(
     while time.monotonic() < deadline_s:
         keep_alive(_HEAD_START_STEP_S)
     with ThreadPoolExecutor(1, thread_name_prefix="first-model") as loader:
-        loading = loader.submit(_find_model, directory, store)
+        loading = loader.submit(_find_model, directory, store, catalogue)
         while not loading.done():
             keep_alive(_KEEP_ALIVE_EVERY_S)
         return loading.result()
@@ -80,11 +92,14 @@ def _load_while_joining(
 # NumPy is imported with these, and not while the member asks to join.
 
 
-def _find_model(directory: Path, store: LikeStore) -> ModelHolder | None:
+def _find_model(
+    directory: Path, store: LikeStore, catalogue: CatalogueFollower
+) -> ModelHolder | None:
     from likewise.models.holder import ModelHolder, find_model
 
     try:
         found = find_model(directory, store.model_announcement())
+        catalogue.load_if_small()
     except TransientError:
         return None
     return None if found is None else ModelHolder(directory, found)

@@ -95,6 +95,23 @@ METRICS: ServiceMetrics[ServingStats] = ServiceMetrics(
             lambda s: s.model_snapshot_at_ms and s.model_snapshot_at_ms / 1000,
             counts=False,
         ),
+        Measure(
+            "catalogue_items",
+            "Items of the catalogue in memory.",
+            lambda s: s.catalogue.items,
+            counts=False,
+        ),
+        Measure(
+            "catalogue_age_seconds",
+            "Seconds since the catalogue in memory was last compared with the store.",
+            lambda s: s.catalogue.age_s,
+            counts=False,
+        ),
+        Measure(
+            "catalogue_unreadable",
+            "Stored items and scenarios that could not be read and are left out.",
+            lambda s: s.catalogue.unreadable,
+        ),
     ),
     distributions=(
         Distribution("batch_requests", "Requests in a batch.", observe_batches, BATCH_BUCKETS),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from likewise.log.port import Sink, Source
     from likewise.models.holder import ModelHolder
     from likewise.service.loop import GroupMember
+    from serving.catalogue_follower import CatalogueFollower
     from serving.impressions import Impressions
     from serving.lost_requests import LostRequests
     from serving.new_items import NewItems
@@ -28,3 +29,4 @@ class Ports(NamedTuple):
     lost_requests: LostRequests
     impressions: Impressions
     new_items: NewItems
+    catalogue: CatalogueFollower

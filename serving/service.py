@@ -13,6 +13,7 @@ from likewise.retry import StoppedError, retry
 from likewise.service.loop import GroupMember, log_retry
 from likewise.service.stall_detector import StallDetector
 from likewise.service.store_watch import StoreWatch
+from serving.catalogue_follower import CatalogueFollower
 from serving.first_model import join_with_model
 from serving.impressions import Impressions
 from serving.lost_requests import LostRequests
@@ -47,7 +48,7 @@ def run_server(
 ) -> None:
     """Answer requests until `stop` is set. Waits for servers that are not up yet.
 
-    The group is joined once there is a model; until then requests wait in the topic. `stats` is
+    The group is joined once there is a model and all of the catalogue is loaded; until then requests wait in the topic. `stats` is
     updated meanwhile. Broker and store stay open: they belong to the caller.
 
     Raises:
@@ -70,7 +71,8 @@ def run_server(
     try:
         if settings.kafka.create_topics:
             persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
-        source, models = join_with_model(join, settings.model.directory, store, stop)
+        catalogue = CatalogueFollower(store, stop, stats.catalogue)
+        source, models = join_with_model(join, settings.model.directory, store, catalogue, stop)
         with (
             closing(source),
             closing(models),
@@ -88,8 +90,13 @@ def run_server(
                 LostRequests(broker),
                 Impressions(store, settings.impressions, stats),
                 NewItems(store, models, settings.serving.new_item_likes, stats),
+                catalogue,
             )
-            with ports.impressions.writing(), ports.new_items.following():
+            with (
+                ports.impressions.writing(),
+                ports.new_items.following(),
+                catalogue.following(),
+            ):
                 _run_worker(ports, topics, settings, stop, stats)
     except StoppedError:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,13 +16,31 @@ if TYPE_CHECKING:
     from serving.outgoing import Reply
 
 
+@dataclass(slots=True)
+class CatalogueStats:
+    """What a server holds of the catalogue. Only its follower writes; any thread may read."""
+
+    items: int = 0
+    scenarios: int = 0
+    unreadable: int = 0
+    """Stored items and scenarios that could not be read."""
+    looked_at_s: float | None = None
+    """When the store last named the changes, on the monotonic clock."""
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the last look that succeeded; None before the first."""
+        return None if self.looked_at_s is None else time.monotonic() - self.looked_at_s
+
+
 @dataclass(slots=True, kw_only=True)
 class ServingStats(MemberStats):
     """What a server has done so far. Only the worker writes; any thread may read.
 
-    The server is ready once it has a model, too.
+    The server is ready once it has a model and all of the catalogue, too.
     """
 
+    catalogue: CatalogueStats = field(default_factory=CatalogueStats)
     replies: Counter[str] = field(default_factory=Counter)
     """Replies by outcome: `model`, `popular`, or the code of an error."""
     lost: int = 0

@@ -25,6 +25,7 @@ from likewise.service.store_watch import StoreWatch
 from likewise.settings import ImpressionsSettings, ServingSettings, Settings
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
+from serving.catalogue_follower import CatalogueFollower
 from serving.impressions import Impressions
 from serving.lost_requests import LostRequests
 from serving.new_items import NewItems
@@ -152,6 +153,8 @@ class Rig:
             patience_s=self.patience_s,
         )
         watch = StoreWatch(self.store, stats.keeping)
+        self.catalogue = CatalogueFollower(self.store, self.stop, stats.catalogue)
+        self.catalogue.load()
         ports = Ports(
             self.source,
             GroupMember(
@@ -164,6 +167,7 @@ class Rig:
             LostRequests(self.broker),
             self.impressions,
             self.new_items,
+            self.catalogue,
         )
         return ServingWorker(
             ports,

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from likewise.catalogue.cache import ArrayCache
 from likewise.catalogue.catalogue import MAX_LABELS, Catalogue
-from likewise.messages.ids import ItemId, ItemRow
+from likewise.messages.ids import ItemId
 from likewise.messages.items import CatalogueItem
 from likewise.messages.where import And, Compare, Not, Or, Where, parse_where
 from tests.brute_force_filter import passes
+from tests.model_items import ModelItems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,14 +83,6 @@ def changes(draw: st.DrawFn) -> dict[ItemId, CatalogueItem | None]:
     }
 
 
-class Model:
-    """The items of a model."""
-
-    def __init__(self, item_ids: Sequence[ItemId]) -> None:
-        self.item_ids = list(item_ids)
-        self.item_rows = {one: ItemRow(row) for row, one in enumerate(item_ids)}
-
-
 @settings(max_examples=80, deadline=None)
 @given(
     st.lists(changes(), max_size=5),
@@ -99,7 +92,7 @@ class Model:
 def test_a_mask_holds_the_items_that_pass_one_by_one_after_every_change(
     history: list[dict[ItemId, CatalogueItem | None]], model_ids: list[ItemId], asked: list[Where]
 ) -> None:
-    catalogue, model = Catalogue(), Model(model_ids)
+    catalogue, model = Catalogue(), ModelItems(model_ids)
     items: dict[ItemId, CatalogueItem] = {}
     before = catalogue.aligned(model)
     for change in [{}, *history]:
@@ -130,7 +123,7 @@ def mask_of(
 def test_groups_are_equal_where_values_are_and_times_are_those_of_the_items(
     history: list[dict[ItemId, CatalogueItem | None]], field: str
 ) -> None:
-    catalogue, model = Catalogue(), Model(IDS)
+    catalogue, model = Catalogue(), ModelItems(IDS)
     items: dict[ItemId, CatalogueItem | None] = {}
     for change in history:
         catalogue.apply(change.items())
@@ -163,13 +156,13 @@ def put(catalogue: Catalogue, **labels_by_id: dict[str, Any] | None) -> None:
     )
 
 
-def ids_of(view: CatalogueView, model: Model, where: dict[str, Any]) -> set[str]:
+def ids_of(view: CatalogueView, model: ModelItems, where: dict[str, Any]) -> set[str]:
     mask = view.mask(parse_where(where))
     return {one for one, chosen in zip(model.item_ids, mask, strict=True) if chosen}
 
 
 def test_many_unique_strings_are_found_like_few() -> None:
-    model = Model([ItemId(f"i{number}") for number in range(3_000)])
+    model = ModelItems([ItemId(f"i{number}") for number in range(3_000)])
     catalogue = Catalogue()
     for start in range(0, 3_000, 1_000):
         put(
@@ -189,7 +182,7 @@ def test_many_unique_strings_are_found_like_few() -> None:
 
 
 def test_a_mask_is_made_once_and_again_only_when_one_of_its_fields_changes() -> None:
-    catalogue, model = Catalogue(), Model(IDS)
+    catalogue, model = Catalogue(), ModelItems(IDS)
     put(catalogue, i0={"x": 1, "y": 1}, i1={"x": 2, "y": 1}, i2={"y": 1})
     cheap = parse_where({"x": {"$lt": 2}})
     first = catalogue.aligned(model).mask(cheap)
@@ -209,7 +202,7 @@ def test_a_mask_is_made_once_and_again_only_when_one_of_its_fields_changes() -> 
 
 
 def test_true_and_1_are_different_filters() -> None:
-    catalogue, model = Catalogue(), Model(IDS)
+    catalogue, model = Catalogue(), ModelItems(IDS)
     put(catalogue, i0={"x": True}, i1={"x": 1})
     view = catalogue.aligned(model)
     assert ids_of(view, model, {"x": True}) == {"i0"}
@@ -230,7 +223,7 @@ def test_the_cache_removes_what_was_not_used_for_longest_and_counts_large_filter
 
 
 def test_an_item_in_a_row_of_a_removed_one_has_its_own_values_alone() -> None:
-    catalogue, model = Catalogue(), Model(IDS)
+    catalogue, model = Catalogue(), ModelItems(IDS)
     put(catalogue, i0={"x": 1, "y": ["a", "b"]}, i1={"x": 2})
     put(catalogue, i0=None)
     put(catalogue, i2={"z": "new"})
@@ -282,7 +275,7 @@ def test_fields_that_few_items_have_take_memory_for_those_alone() -> None:
 
 
 def test_labels_beyond_the_limit_are_not_known_to_filters() -> None:
-    catalogue, model = Catalogue(), Model(IDS)
+    catalogue, model = Catalogue(), ModelItems(IDS)
     put(
         catalogue, i0={f"x{number}": 1 for number in range(MAX_LABELS)}, i1={"one more": 1, "x7": 1}
     )
@@ -293,7 +286,7 @@ def test_labels_beyond_the_limit_are_not_known_to_filters() -> None:
 
 
 def test_a_model_that_is_no_longer_used_is_let_go() -> None:
-    catalogue, old, new = Catalogue(), Model(IDS[:3]), Model(IDS[:5])
+    catalogue, old, new = Catalogue(), ModelItems(IDS[:3]), ModelItems(IDS[:5])
     put(catalogue, i0={"x": 1})
     catalogue.aligned(old)
     reference = weakref.ref(old)
@@ -310,13 +303,13 @@ def test_newest_first_and_in_the_same_order_on_every_server() -> None:
     some, other = Catalogue(), Catalogue()
     some.apply((one.item_id, one) for one in items)
     other.apply((one.item_id, one) for one in reversed(items))
-    order = [*some.aligned(Model([])).newest()]
+    order = [*some.aligned(ModelItems([])).newest()]
     assert set(order[:4]) == set(IDS[4:])
-    assert [*other.aligned(Model(IDS)).newest()] == order
+    assert [*other.aligned(ModelItems(IDS)).newest()] == order
 
 
 def test_views_see_one_state_while_items_are_removed_and_added_again_without_pause() -> None:
-    catalogue, model, stop = Catalogue(), Model(IDS), threading.Event()
+    catalogue, model, stop = Catalogue(), ModelItems(IDS), threading.Event()
     on, off, both = ({"side": one, "number": one == "on"} for one in ("on", "off", "both"))
     put(catalogue, **dict.fromkeys(IDS, on))
     sides, numbers = parse_where({"side": "on"}), parse_where({"number": True})

@@ -130,6 +130,7 @@ def _fill(stats: Any) -> None:
     if isinstance(stats, ServingStats):
         stats.replies["model"] += 1
         stats.model_version, stats.model_snapshot_at_ms = "v", 1
+        stats.catalogue.looked_at_s = 0.0
 
 
 # --- the documents ---------------------------------------------------------------------------
