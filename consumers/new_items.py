@@ -5,9 +5,10 @@ They are written with the batch that they are in: see `serving.new_items`.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from consumers.changed_items import changed_items
+from consumers.changed_items import likes_of, unliked_items
 from likewise.errors import ModelFileError
 from likewise.messages.announcements import valid_announcement
 from likewise.models.known_items import KnownItems
@@ -15,6 +16,7 @@ from likewise.service.logs import get_logger
 from likewise.store.recent_port import NewItemChanges
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from consumers.stats import ConsumerStats
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 # Enough for 10 batches a second: the stream has room for 10,000.
 _NEW_LIKES_A_BATCH = 1_000
-# Items of the model that were liked lately: testing a set is faster than searching all items.
+# Items of the model that were liked lately: a set of strings is faster than the table of all items.
 _ITEMS_SEEN = 32_768
 
 
@@ -66,31 +68,30 @@ class NewItems:
                 fix="share the indexer's directory (model.directory) with the consumers",
             )
 
-    def note(self, changes: Changes) -> None:
-        """Add to the changes which likes and unlikes are of new items: the first 1,000 of each."""
+    def note(self, changes: Changes, liked: Collection[ItemId]) -> None:
+        """Add to the changes which likes and unlikes are of new items: up to 1,000 of each.
+
+        `liked` are the items that the changes add. Each item is looked up once.
+        """
         if (known := self._known) is None:
             return
         found = NewItemChanges()
-        for user_id, added, removed in changed_items(changes):
-            # The only work if all items are known: one test for each like.
-            if not added <= self._seen:
-                found.liked += ((item, user_id) for item in self._new(added, known))
-            if removed and not removed <= self._seen:
-                found.unliked.update(self._new(removed, known))
-            if max(len(found.liked), len(found.unliked)) >= _NEW_LIKES_A_BATCH:
-                break
-        del found.liked[_NEW_LIKES_A_BATCH:]
+        if new := self._new(liked, known):
+            found.liked += islice(likes_of(changes, new), _NEW_LIKES_A_BATCH)
+        if new := self._new(unliked_items(changes), known):
+            found.unliked.update(islice(new, _NEW_LIKES_A_BATCH))
         if found.liked or found.unliked:
             changes.new_items = found
             self._stats.new_item_likes += len(found.liked)
 
-    def _new(self, items: set[ItemId], known: KnownItems) -> list[ItemId]:
+    def _new(self, items: Collection[ItemId], known: KnownItems) -> list[ItemId]:
+        seen = self._seen
         new = []
-        for item_id in items - self._seen:
+        for item_id in [item for item in items if item not in seen]:
             if item_id in known:
-                self._seen.add(item_id)
+                seen.add(item_id)
             else:
                 new.append(item_id)
-        if len(self._seen) > _ITEMS_SEEN:
-            self._seen.clear()
+        if len(seen) > _ITEMS_SEEN:
+            seen.clear()
         return new

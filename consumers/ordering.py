@@ -74,7 +74,7 @@ class Ordering:
             except UndeliverableError as gone:  # the topic was just deleted
                 raise TransientError(str(gone)).of("kafka") from gone
             else:
-                self._recent.after(changes, parts)
+                self._recent.after(parts)
                 return
 
     def _changes(

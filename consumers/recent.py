@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from consumers.changed_items import liked_items
 from consumers.new_items import NewItems
 from consumers.trending import Trending
 from likewise.errors import TransientError
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from consumers.batches import Part
     from consumers.stats import ConsumerStats
+    from likewise.messages.ids import ItemId
     from likewise.settings import Settings
     from likewise.store.port import Changes, LikeStore
 
@@ -34,17 +37,21 @@ class Recent:
         self._new_items = NewItems(settings.model.directory, store, stats) if wants_new else None
         half_life_s = settings.trending.half_life_s
         self._trending = Trending(store, half_life_s) if half_life_s else None
+        self._liked: Counter[ItemId] = Counter()
         self._next_follow_s = self._next_flush_s = 0.0
 
     def before(self, changes: Changes) -> None:
         """Complete a batch that is about to be applied."""
+        if self._new_items is None and self._trending is None:
+            return
+        self._liked = liked_items(changes)
         if self._new_items is not None:
-            self._new_items.note(changes)
+            self._new_items.note(changes, self._liked)
 
-    def after(self, changes: Changes, parts: Sequence[Part]) -> None:
-        """Count a batch that was applied."""
+    def after(self, parts: Sequence[Part]) -> None:
+        """Count the batch, which was applied."""
         if self._trending is not None:
-            self._trending.count(changes, parts)
+            self._trending.count(self._liked, parts)
 
     def turn(self, *, at_once: bool = False) -> None:
         """Do what is due. A store that cannot be reached is left to the caller's next calls."""

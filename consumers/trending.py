@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from consumers.changed_items import changed_items
 from likewise.errors import LikewiseError, TransientError
 from likewise.messages.events import Like
 from likewise.service.logs import get_logger
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from consumers.batches import Part
     from likewise.messages.ids import ItemId
     from likewise.records import Record
-    from likewise.store.port import Changes, LikeStore
+    from likewise.store.port import LikeStore
 
 _ITEMS_PENDING = 200_000
 # Likes are counted as if made in the middle of such a part of the half-life.
@@ -48,13 +46,12 @@ class Trending:
         self._pending: dict[int, Counter[ItemId]] = {}
         self._is_off = False
 
-    def count(self, changes: Changes, parts: Sequence[Part]) -> None:
-        """Count the likes of a batch that was applied; an item once for each user."""
+    def count(self, liked: Counter[ItemId], parts: Sequence[Part]) -> None:
+        """Count the likes of a batch that was applied. `liked` has an item once for each user."""
         if self._is_off or not any(part.records for part in parts):
             return
         steps = [self._step(record.timestamp) for record in _outermost(parts)]
         if min(steps) == max(steps):
-            liked = chain.from_iterable(items for _, items, _ in changed_items(changes))
             self._at(steps[0]).update(liked)
         else:
             self._count_by_time(parts)
