@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _FOLLOW_EVERY_S = 0.5
 _FLUSH_EVERY_S = 1.0
 _LONGEST_FLUSH_INTERVAL_S = 10.0
-# Flushing takes at most this share of the time while the consumer is busy.
-_FLUSH_TIME_SHARE = 0.01
+# Reading the items of a model, or adding counts to the store, takes at most this share of the time.
+_TIME_SHARE = 0.01
 
 
 class Recent:
@@ -58,12 +58,14 @@ class Recent:
         now_s = time.monotonic()
         with suppress(TransientError):
             if self._new_items is not None and now_s >= self._next_follow_s:
-                self._next_follow_s = now_s + _FOLLOW_EVERY_S
+                self._next_follow_s = now_s + _FOLLOW_EVERY_S  # also if it fails
                 self._new_items.follow()
+                took_s = time.monotonic() - now_s
+                self._next_follow_s = now_s + max(took_s / _TIME_SHARE, _FOLLOW_EVERY_S)
             if self._trending is not None and (at_once or now_s >= self._next_flush_s):
-                self._next_flush_s = now_s + _FLUSH_EVERY_S
+                self._next_flush_s = now_s + _FLUSH_EVERY_S  # also if it fails
                 began_s = time.monotonic()
                 self._trending.flush()
                 took_s = time.monotonic() - began_s
-                wait_s = min(took_s / _FLUSH_TIME_SHARE, _LONGEST_FLUSH_INTERVAL_S)
+                wait_s = min(took_s / _TIME_SHARE, _LONGEST_FLUSH_INTERVAL_S)
                 self._next_flush_s = now_s + max(wait_s, _FLUSH_EVERY_S)
