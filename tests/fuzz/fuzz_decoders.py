@@ -22,10 +22,23 @@ with atheris.instrument_imports(include=["likewise"]):
     from likewise.messages.announcements import decode_announcement
     from likewise.messages.dead_letters import decode_dead_letter
     from likewise.messages.event_decoding import decode_event
+    from likewise.messages.items import (
+        CatalogueItem,
+        decode_item,
+        decode_stored_item,
+        encode_item,
+    )
     from likewise.messages.positions import Position
     from likewise.messages.replies import decode_reply
     from likewise.messages.reply_routes import reply_route
-    from likewise.messages.request_decoding import read_request
+    from likewise.messages.request_decoding import decode_request, read_request
+    from likewise.messages.requests import encode_request
+    from likewise.messages.scenarios import (
+        Scenario,
+        decode_scenario,
+        decode_stored_scenario,
+        encode_scenario,
+    )
     from likewise.testing.memory_log import MemoryRecord
 
 HEADERS = [
@@ -43,7 +56,16 @@ def fuzz_one(raw: bytes) -> None:
     with suppress(InvalidInputError):
         decode_dead_letter(record)
     with suppress(InvalidInputError):
-        read_request(record)
+        request = read_request(record)
+        assert decode_request(encode_request(request)) == request
+    with suppress(InvalidInputError):
+        item = decode_item(record)
+        if isinstance(item, CatalogueItem):
+            assert decode_stored_item(encode_item(item)) == item
+    with suppress(InvalidInputError):
+        scenario = decode_scenario(record)
+        if isinstance(scenario, Scenario):
+            assert decode_stored_scenario(encode_scenario(scenario)) == scenario
     with suppress(InvalidInputError):
         Position.parse(raw.decode(errors="replace"))
     with suppress(ModelFileError):

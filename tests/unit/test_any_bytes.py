@@ -13,9 +13,11 @@ from likewise.messages.announcements import Announcement, decode_announcement
 from likewise.messages.dead_letters import DeadLetter, decode_dead_letter
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import Event
+from likewise.messages.items import CatalogueItem, RemoveItem, decode_item
 from likewise.messages.replies import Recommendations, decode_reply
 from likewise.messages.request_decoding import decode_request
 from likewise.messages.requests import Request
+from likewise.messages.scenarios import RemoveScenario, Scenario, decode_scenario
 from likewise.testing.memory_log import MemoryRecord
 
 json_values = st.recursive(
@@ -27,6 +29,25 @@ fields = st.sampled_from(
     [
         "user_id",
         "item_id",
+        "kind",
+        "into",
+        "recommendation_id",
+        "title",
+        "categories",
+        "labels",
+        "published_at",
+        "name",
+        "defaults",
+        "where",
+        "only",
+        "boost",
+        "pin",
+        "max_per",
+        "fields",
+        "rotation",
+        "source",
+        "scenario",
+        "next_of",
         "action",
         "version",
         "specversion",
@@ -93,6 +114,18 @@ def test_any_record_is_a_dead_letter_or_an_invalid_input(record: MemoryRecord) -
 def test_any_value_is_a_request_or_an_invalid_input(value: bytes | None) -> None:
     with suppress(InvalidInputError):
         assert isinstance(decode_request(value), Request)
+
+
+@given(records)
+def test_any_record_is_an_item_a_removal_or_an_invalid_input(record: MemoryRecord) -> None:
+    with suppress(InvalidInputError):
+        assert isinstance(decode_item(record), CatalogueItem | RemoveItem)
+
+
+@given(records)
+def test_any_record_is_a_scenario_a_removal_or_an_invalid_input(record: MemoryRecord) -> None:
+    with suppress(InvalidInputError):
+        assert isinstance(decode_scenario(record), Scenario | RemoveScenario)
 
 
 @given(payloads)

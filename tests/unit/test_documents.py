@@ -314,6 +314,7 @@ def _codes_in_the_source() -> set[str]:
             for path in (SOURCE / "likewise/messages").glob("*.py")
             if path.name not in elsewhere
         ),
+        *(SOURCE / "consumers").glob("*.py"),
         *(SOURCE / "serving").glob("*.py"),
     ]
     nodes = [
