@@ -153,7 +153,7 @@ def _before(
     }
     for item, (changed, liked) in states.items():
         since = stored.get(item)
-        if changed < moment and (since is None or since < changed):
+        if changed < moment and (since is None or not changed < since < moment):
             (items.add if liked else items.discard)(item)
     return items
 

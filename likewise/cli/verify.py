@@ -33,7 +33,7 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Replay likes, items and scenarios and compare the result with Redis. Exit code 1 if they differ.
+    """Replay likes, signals, items and scenarios and compare the result with Redis. Exit code 1 if they differ.
 
     The log is replayed up to the positions that Redis has applied, so services can keep running, and
     events that are not applied yet do not count as differences. If retention has removed events, the
@@ -57,7 +57,13 @@ def verify(
             raise LikewiseError(
                 f"the topic {cli.topics.likes} does not exist: there is nothing to compare with"
             )
-        verifier = Verifier(broker, store, cli.topics.likes, cli.settings.kafka.partitioner)
+        verifier = Verifier(
+            broker,
+            store,
+            cli.topics.likes,
+            cli.settings.kafka.partitioner,
+            cli.settings.signals.accepted,
+        )
         found = _run(verifier)
         repaired = _repair(verifier) if repair else None
         documents = verify_documents(cli, broker, store, _repair if repair else None)
@@ -113,7 +119,8 @@ def _as_json(found: Verification, repaired: int | None) -> dict[str, Any]:
 
 
 def _difference(found: Difference) -> dict[str, list[Any]]:
-    return {"missing": sorted(found.missing), "extra": sorted(found.extra)}
+    """Return the differences as text: an item that is liked, `kind:item` for a signal."""
+    return {name: sorted(map(str, getattr(found, name))) for name in ("missing", "extra")}
 
 
 def _print(found: Verification, repaired: int | None) -> None:
@@ -143,7 +150,7 @@ def _print_limits(found: Verification) -> None:
         complain(f"{topic}/{number} begins at offset {at}: earlier events can't be verified")
     if found.unproven_users:
         complain(
-            f"{found.unproven_users:,} users have likes that the log can neither prove nor disprove"
+            f"{found.unproven_users:,} users have likes or signals that the log can neither prove nor disprove"
         )
     for (topic, number), at in found.beyond_log.items():
         complain(
@@ -165,8 +172,7 @@ def _print_differences(found: Verification) -> None:
 
 
 def _cells(found: Difference) -> tuple[str, str, str]:
-    shown = [f"-{item}" for item in sorted(found.missing)] + [
-        f"+{item}" for item in sorted(found.extra)
-    ]
+    shown = [f"-{one}" for one in sorted(map(str, found.missing))]
+    shown += [f"+{one}" for one in sorted(map(str, found.extra))]
     examples = ", ".join(shown[:_SHOWN_ITEMS])
     return str(len(found.missing)), str(len(found.extra)), plain(examples)

@@ -1,4 +1,4 @@
-"""What every user should like according to the likes topic alone, to compare with the store.
+"""What every user should like, and have signalled, according to the likes topic alone, to compare with the store.
 
 Applies the events one by one, as simply as possible, and shares no code with the consumers, so that
 a bug there can't hide itself.
@@ -6,31 +6,32 @@ a bug there can't hide itself.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.messages.events import BeyondLikes, ForgetUser, Like, RestoreItem, RetireItem
-from likewise.messages.ids import ItemId
+from likewise.messages.events import MergeUsers, RestoreItem, RetireItem
 from likewise.operations.merging import Merged
+from likewise.operations.moved_users import MovedUsers
+from likewise.operations.things import change_of, users_of
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from likewise.messages.events import Event
     from likewise.messages.ids import UserId
+    from likewise.operations.things import Thing
     from likewise.records import Record
 
 
 class Difference(NamedTuple):
-    """The items by which a stored set differs from the log.
+    """The likes and signals by which the store differs from the log, for one user.
 
-    The log proves nothing about `unproven` items: the events that decide them may have been removed
-    from its start.
+    The log proves nothing about those that are `unproven`: the events that decide them may have been
+    removed from its start, or a guest had events in several partitions.
     """
 
-    missing: frozenset[ItemId] = frozenset()
-    extra: frozenset[ItemId] = frozenset()
-    unproven: frozenset[ItemId] = frozenset()
+    missing: frozenset[Thing] = frozenset()
+    extra: frozenset[Thing] = frozenset()
+    unproven: frozenset[Thing] = frozenset()
 
     @property
     def proven(self) -> bool:
@@ -47,8 +48,9 @@ class ExpectedState:
     """
 
     def __init__(self, *, whole: bool) -> None:
-        self.likes: dict[UserId, set[ItemId]] = {}
+        self.likes: dict[UserId, set[Thing]] = {}
         self.merged: dict[UserId, Merged] = {}
+        self.moved = MovedUsers()
         self.unmerged: set[UserId] = set()
         self.cut_ms = 0
         """The time since which the log is complete: the latest timestamp at which a partition starts."""
@@ -56,42 +58,54 @@ class ExpectedState:
         self._whole = whole
         # Removed likes are kept only if the log has lost its start. They prove that a stored like is
         # wrong even though the log does not have the event that added it.
-        self._unlikes: dict[UserId, set[ItemId]] = {}
+        self._unlikes: dict[UserId, set[Thing]] = {}
         self._forgotten: set[UserId] = set()
         self._partitions: dict[UserId, int] = {}
+        self._moving: set[UserId] = set()
+
+    @property
+    def users(self) -> set[UserId]:
+        """The users who may have something."""
+        return self.likes.keys() | self.merged.keys() | self._moving
 
     def apply(self, event: Event, record: Record) -> None:
         """Apply the next event of a partition."""
         if isinstance(event, RetireItem | RestoreItem):
             self._catalogue.add(event, record)
             return
-        user_id = event.user_id
-        if user_id in self.merged:
-            self.merged[user_id].add(event, record)
-            return
-        if self._partitions.setdefault(user_id, record.partition) != record.partition:
-            self.unmerged.add(user_id)
-        if isinstance(event, ForgetUser):
-            self._forget(user_id)
-        elif not isinstance(event, BeyondLikes):
-            self._set_like(
-                user_id, ItemId(sys.intern(event.item_id)), liked=isinstance(event, Like)
-            )
+        for user_id in users_of(event):
+            if user_id in self._moving:
+                if user_id not in self.unmerged:
+                    self.moved.add(user_id, event, record)
+            elif isinstance(event, MergeUsers):
+                self._moving.add(user_id)
+                self.unmerged.add(user_id)
+            else:
+                self._apply(user_id, event, record)
 
     def merge(self, event: Event, record: Record) -> None:
         """Apply the next event of a partition again if it is about an unmerged user."""
-        if isinstance(event, RetireItem | RestoreItem) or event.user_id not in self.unmerged:
-            return
-        self.merged.setdefault(event.user_id, Merged()).add(event, record)
+        for user_id in self.unmerged.intersection(users_of(event)):
+            if user_id in self._moving:
+                self.moved.add(user_id, event, record)
+            else:
+                self.merged.setdefault(user_id, Merged()).add(event, record)
 
     def end_merge(self) -> None:
         """Record that all events so far are merged."""
         for user_id in self.unmerged:
             self.likes.pop(user_id, None)
+            if user_id in self._moving:
+                self.merged.pop(user_id, None)
         self.unmerged.clear()
 
-    def difference(self, user_id: UserId, stored: AbstractSet[ItemId]) -> Difference:
-        """Return how the stored likes of the user differ from the log."""
+    def difference(self, user_id: UserId, stored: AbstractSet[Thing]) -> Difference:
+        """Return how what is stored of the user differs from the log."""
+        if user_id in self._moving:
+            expected = self.moved.things(user_id)
+            if not self._whole or self.moved.depends_on_reading_order(user_id):
+                return Difference(unproven=frozenset(expected ^ stored))
+            return Difference(frozenset(expected - stored), frozenset(stored - expected))
         if user_id in self.merged:
             return self._merged_difference(self.merged[user_id], stored)
         likes = self.likes.get(user_id, set())
@@ -101,12 +115,12 @@ class ExpectedState:
             extra = surplus & self._unlikes.get(user_id, set())
         return Difference(frozenset(missing), frozenset(extra), frozenset(surplus - extra))
 
-    def retired_difference(self, stored: AbstractSet[ItemId]) -> Difference:
+    def retired_difference(self, stored: AbstractSet[Thing]) -> Difference:
         """Return how the stored retired items differ from the log."""
         return self._merged_difference(self._catalogue, stored)
 
-    def _merged_difference(self, merged: Merged, stored: AbstractSet[ItemId]) -> Difference:
-        likes = merged.likes()
+    def _merged_difference(self, merged: Merged, stored: AbstractSet[Thing]) -> Difference:
+        likes = merged.things()
         missing, surplus = likes - stored, stored - likes
         if self._whole:
             return Difference(frozenset(missing), frozenset(surplus))
@@ -118,18 +132,30 @@ class ExpectedState:
             frozenset(proven), frozenset(extra), frozenset((missing | surplus) - proven - extra)
         )
 
-    def _set_like(self, user_id: UserId, item_id: ItemId, *, liked: bool) -> None:
-        likes = self.likes.setdefault(user_id, set())
-        if liked:
-            likes.add(item_id)
+    def _apply(self, user_id: UserId, event: Event, record: Record) -> None:
+        if user_id in self.merged:
+            self.merged[user_id].add(event, record)
+            return
+        if self._partitions.setdefault(user_id, record.partition) != record.partition:
+            self.unmerged.add(user_id)
+        change = change_of(event)
+        if change is None:
+            self._forget(user_id)
         else:
-            likes.discard(item_id)
+            self._set(user_id, *change)
+
+    def _set(self, user_id: UserId, thing: Thing, holds: bool) -> None:
+        likes = self.likes.setdefault(user_id, set())
+        if holds:
+            likes.add(thing)
+        else:
+            likes.discard(thing)
         if not self._whole:
             unlikes = self._unlikes.setdefault(user_id, set())
-            if liked:
-                unlikes.discard(item_id)
+            if holds:
+                unlikes.discard(thing)
             else:
-                unlikes.add(item_id)
+                unlikes.add(thing)
 
     def _forget(self, user_id: UserId) -> None:
         self.likes.pop(user_id, None)

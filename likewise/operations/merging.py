@@ -6,15 +6,14 @@ partition; between partitions the record timestamps decide, then the partition n
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from likewise.messages.events import BeyondLikes, ForgetUser, Like, RetireItem
-from likewise.messages.ids import ItemId
 from likewise.messages.order import ItemState, Moment, Reach, UserState
+from likewise.operations.things import Signalled, change_of
 
 if TYPE_CHECKING:
     from likewise.messages.events import Event
+    from likewise.operations.things import Thing
     from likewise.records import Record
 
     Place = tuple[int, int, int]
@@ -26,7 +25,7 @@ class Merged:
     def __init__(self) -> None:
         self._ends: dict[int, tuple[int, int]] = {}
         self._forgotten: Place | None = None
-        self._latest: dict[ItemId, tuple[Place, bool]] = {}
+        self._latest: dict[Thing, tuple[Place, bool]] = {}
 
     @property
     def partitions(self) -> int:
@@ -41,21 +40,19 @@ class Merged:
         place = time_ms, record.partition, record.offset
         if self._forgotten is not None and place < self._forgotten:
             return
-        if isinstance(event, ForgetUser):
+        if (change := change_of(event)) is None:
             self._forgotten = place
             self._latest = {item: one for item, one in self._latest.items() if one[0] > place}
             return
-        if isinstance(event, BeyondLikes):
-            return
-        item_id = ItemId(sys.intern(event.item_id))
-        if item_id not in self._latest or self._latest[item_id][0] < place:
-            self._latest[item_id] = place, isinstance(event, Like | RetireItem)
+        thing, holds = change
+        if thing not in self._latest or self._latest[thing][0] < place:
+            self._latest[thing] = place, holds
 
-    def likes(self) -> set[ItemId]:
-        """Return the liked items."""
+    def things(self) -> set[Thing]:
+        """Return what the user has; of the retired items, which these are."""
         return {item for item, (_, liked) in self._latest.items() if liked}
 
-    def settled_since(self, time_ms: int) -> set[ItemId] | None:
+    def settled_since(self, time_ms: int) -> set[Thing] | None:
         """Return the items that no event before `time_ms` affects; None means all items."""
         if self._forgotten is not None and self._forgotten[0] >= time_ms:
             return None
@@ -63,11 +60,13 @@ class Merged:
 
     def user_state(self) -> UserState:
         """Return the state in the form that the store uses."""
-        return UserState(
+        state = UserState(
             forget=None if self._forgotten is None else Moment(*self._forgotten),
-            items={
-                item: ItemState(Moment(*place), liked)
-                for item, (place, liked) in self._latest.items()
-            },
             reach={partition: Reach(*end) for partition, end in self._ends.items()},
         )
+        for thing, (place, holds) in self._latest.items():
+            items = state.items
+            if isinstance(thing, Signalled):
+                items, thing = state.signals.setdefault(thing.kind, {}), thing.item_id
+            items[thing] = ItemState(Moment(*place), holds)
+        return state

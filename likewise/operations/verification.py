@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 from likewise.errors import InvalidInputError
 from likewise.log.ranges import read_between
 from likewise.messages.event_decoding import decode_event
-from likewise.messages.events import RestoreItem, RetireItem
+from likewise.messages.events import RestoreItem, RetireItem, Signal, Unsignal
+from likewise.messages.ids import SignalKind
 from likewise.operations.expected_state import Difference, ExpectedState
+from likewise.operations.things import liked, signalled, things, users_of
 from likewise.records import TopicPartition
+from likewise.signal_settings import SignalSettings
 from likewise.store.port import Advance, Changes, History, UserChange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from likewise.log.port import Broker
     from likewise.messages.events import Event
@@ -61,12 +64,12 @@ class Verification:
 
     @property
     def wrong_users(self) -> list[UserId]:
-        """Users whose stored likes are proven wrong, in order."""
+        """Users whose stored likes or signals are proven wrong, in order."""
         return sorted(user for user, found in self.differences.items() if found.proven)
 
     @property
     def unproven_users(self) -> int:
-        """The number of users with likes that the log can neither prove nor refute."""
+        """The number of users with likes or signals that the log can neither prove nor refute."""
         return sum(bool(each.unproven) for each in self.differences.values())
 
     @property
@@ -85,12 +88,18 @@ class Verifier:
     """Compares a store with a log, and repairs what is proven wrong in the store."""
 
     def __init__(
-        self, broker: Broker, store: LikeStore, topic: str, partitioner: Partitioner = "murmur2"
+        self,
+        broker: Broker,
+        store: LikeStore,
+        topic: str,
+        partitioner: Partitioner = "murmur2",
+        kinds: Collection[str] = SignalSettings().accepted,
     ) -> None:
-        """Ask the broker where the log starts."""
+        """Ask the broker where the log starts; `kinds` of signals count, and those in the store."""
         self._partitioner = partitioner
         self._broker = broker
         self._store = store
+        self._kinds = frozenset(map(SignalKind, kinds)) | store.kinds()
         self._partitions = broker.partitions(topic)
         self._at = broker.beginning_offsets(self._partitions)
         self._stored: dict[TopicPartition, int | None] = {}
@@ -111,7 +120,10 @@ class Verifier:
         """
         self._advance(on_progress)
         stored_users = {user for users in self._store.scan_users(_CHUNK) for user in users}
-        suspects = stored_users | self._expected.likes.keys() | self._expected.merged.keys()
+        for kind in self._store.kinds():
+            for users in self._store.scan_users_of(kind, _CHUNK):
+                stored_users.update(users)
+        suspects = stored_users | self._expected.users
         self.result.users = len(suspects)
         for _ in range(_ROUNDS):
             found = self._differences(suspects)
@@ -144,15 +156,15 @@ class Verifier:
         self._mark([user for user in wrong if user in self._expected.merged])
         for start in range(0, len(wrong), _CHUNK):
             users = {
-                user: UserChange(add=set(difference.missing), remove=set(difference.extra))
+                user: _repairing(self.result.differences[user])
                 for user in wrong[start : start + _CHUNK]
-                for difference in [self.result.differences[user]]
             }
-            self._store.apply(Changes(users=users), here)
+            kinds = {kind for change in users.values() for kind in change.signals or ()}
+            self._store.apply(Changes(users=users, kinds=kinds), here)
             here = {partition: Advance(step.next, step.next) for partition, step in here.items()}
         if self.result.retired.proven:
             missing, extra, _ = self.result.retired
-            self._store.apply(Changes(retire=set(missing), restore=set(extra)), here)
+            self._store.apply(Changes(retire=liked(missing), restore=liked(extra)), here)
         return len(wrong)
 
     def _mark(self, users: Sequence[UserId]) -> None:
@@ -182,14 +194,13 @@ class Verifier:
             for event in self._decoded(records):
                 if isinstance(event, RetireItem | RestoreItem):
                     items_touched = True
-                else:
-                    users.add(event.user_id)
+                users.update(users_of(event))
             read += len(records)
             on_progress(read, total)
         self._at = targets
         self._merge()
         self.result.events += read
-        return users, items_touched
+        return users | self._expected.moved.downstream(users), items_touched
 
     def _merge(self) -> None:
         """Read the log again for the users who were found in several partitions."""
@@ -198,7 +209,7 @@ class Verifier:
         for records in read_between(self._broker, self._beginnings, self._at):
             for record in records:
                 with suppress(InvalidInputError):
-                    self._expected.merge(decode_event(record), record)
+                    self._expected.merge(self._decode(record), record)
         self._expected.end_merge()
 
     def _targets(self) -> dict[TopicPartition, int]:
@@ -221,13 +232,24 @@ class Verifier:
     def _decoded(self, records: Iterable[Record]) -> Iterator[Event]:
         for record in records:
             try:
-                event = decode_event(record)
+                event = self._decode(record)
             except InvalidInputError:
                 self.result.invalid += 1  # the consumers have dead-lettered it
                 continue
             self._note_cut(record)
             self._expected.apply(event, record)
             yield event
+
+    def _decode(self, record: Record) -> Event:
+        """Return the event.
+
+        Raises:
+            InvalidInputError: the consumers have dead-lettered it.
+        """
+        event = decode_event(record)
+        if isinstance(event, Signal | Unsignal) and event.kind not in self._kinds:
+            raise InvalidInputError("unknown_kind", event.kind)
+        return event
 
     def _note_cut(self, record: Record) -> None:
         if self._unread_cuts:
@@ -239,20 +261,32 @@ class Verifier:
     def _differences(self, users: Iterable[UserId]) -> dict[UserId, Difference]:
         listed = list(users)
         found = {}
+        kinds = self._store.kinds()
         for start in range(0, len(listed), _CHUNK):
             chunk = listed[start : start + _CHUNK]
-            for user, stored in zip(chunk, self._store.likes(chunk), strict=True):
-                difference = self._expected.difference(user, stored)
+            likes, signals = self._store.likes(chunk), self._store.signals(chunk, kinds)
+            for user, own_likes, own_signals in zip(chunk, likes, signals, strict=True):
+                difference = self._expected.difference(user, things(own_likes, own_signals))
                 if any(difference):
                     found[user] = difference
         return found if self.result.whole else found | self._doubtful(found)
 
     def _doubtful(self, found: Mapping[UserId, Difference]) -> dict[UserId, Difference]:
         """Return the items that are not proven, because the log has lost events of other partitions."""
-        alone = [user for user in found if user not in self._expected.merged]
+        merged = self._expected.merged.keys() | self._expected.moved.users
+        alone = [user for user in found if user not in merged]
         marks = self._store.scattered(alone, [])
         return {
             user: Difference(unproven=frozenset().union(*found[user]))
             for user, mark in zip(alone, marks, strict=True)
             if mark is not None
         }
+
+
+def _repairing(difference: Difference) -> UserChange:
+    change = UserChange(add=liked(difference.missing), remove=liked(difference.extra))
+    for kind, item_id in signalled(difference.missing):
+        change.signal(kind).add.add(item_id)
+    for kind, item_id in signalled(difference.extra):
+        change.signal(kind).remove.add(item_id)
+    return change

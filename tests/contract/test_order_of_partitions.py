@@ -21,15 +21,25 @@ from consumers.scattering import Scattering
 from consumers.stats import ConsumerStats
 from likewise.errors import PositionMovedError
 from likewise.log.topics import TopicSpec
-from likewise.messages.events import ForgetUser, Like, RestoreItem, RetireItem, Unlike, encode_event
-from likewise.messages.ids import ItemId, UserId
+from likewise.messages.events import (
+    ForgetUser,
+    Like,
+    MergeUsers,
+    RestoreItem,
+    RetireItem,
+    Signal,
+    Unlike,
+    Unsignal,
+    encode_event,
+)
+from likewise.messages.ids import DISLIKE, ItemId, SignalKind, UserId
 from likewise.operations.verification import Verifier
 from likewise.records import TopicPartition
 from likewise.settings import RedisSettings, Settings
 from likewise.store.port import Advance
 from likewise.store.redis import RedisStore
 from likewise.testing import MemoryBroker, MemoryStore
-from tests.ordering import Log, outcome_of_log
+from tests.ordering import Log, Outcome, outcome_of_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,18 +54,62 @@ names = itertools.count()
 
 users = st.sampled_from([UserId(f"u{number}") for number in range(3)])
 items = st.sampled_from([ItemId(f"i{number}") for number in range(3)])
-events: st.SearchStrategy[Event] = st.one_of(
-    st.builds(Like, users, items),
-    st.builds(Like, users, items),
-    st.builds(Unlike, users, items),
-    st.builds(ForgetUser, users),
-    st.builds(RetireItem, items),
-    st.builds(RestoreItem, items),
+kinds = st.sampled_from([DISLIKE, SignalKind("buy")])
+KINDS = frozenset({"dislike", "hide", "buy"})
+
+
+def events_of(users: st.SearchStrategy[UserId]) -> list[st.SearchStrategy[Event]]:
+    """Return strategies of events, the first of which only add."""
+    return [
+        st.builds(Like, users, items),
+        st.builds(Signal, users, items, kinds),
+        st.builds(Unlike, users, items),
+        st.builds(Unsignal, users, items, kinds),
+        st.builds(ForgetUser, users),
+    ]
+
+
+def logs_of(*events: st.SearchStrategy[Event]) -> st.SearchStrategy[Log]:
+    """Return logs with these events, by partition, at any times."""
+    parts = [st.lists(st.tuples(st.integers(0, 12), one), max_size=12) for one in events]
+    return st.tuples(*parts).map(lambda lists: dict(enumerate(lists)))
+
+
+def guest_of(partition: int) -> st.SearchStrategy[UserId]:
+    """Return the guest whose events are all in this partition."""
+    return st.just(UserId(f"guest {partition}"))
+
+
+def with_merges(partition: int) -> st.SearchStrategy[Event]:
+    guest = guest_of(partition)
+    merges = st.builds(MergeUsers, guest, users)
+    return st.one_of(*events_of(users), *events_of(guest), merges, merges)
+
+
+def with_chains(partition: int) -> st.SearchStrategy[Event]:
+    """Return events of accounts, what a guest adds, and merges into an account or the next guest."""
+    guest, next_guest = guest_of(partition), guest_of(partition + 1)
+    own = st.just(ItemId(f"item of guest {partition}"))
+    into = users if partition == PARTITIONS - 1 else users | next_guest
+    added = st.builds(Like, guest, own) | st.builds(Signal, guest, own, kinds)
+    return st.one_of(*events_of(users), added, st.builds(MergeUsers, guest, into))
+
+
+def with_one_merge_each(log: Log) -> Log:
+    """Return the log with only the first merge of each partition's guest."""
+    for events in log.values():
+        merges = [one for one in events if isinstance(one[1], MergeUsers)]
+        events[:] = [one for one in events if one in merges[:1] or one not in merges]
+    return log
+
+
+any_event = st.one_of(
+    *events_of(users), st.builds(RetireItem, items), st.builds(RestoreItem, items)
 )
-logs = st.dictionaries(
-    st.integers(0, PARTITIONS - 1),
-    st.lists(st.tuples(st.integers(0, 12), events), max_size=12),
-    max_size=PARTITIONS,
+logs = st.one_of(
+    logs_of(*[any_event] * PARTITIONS),
+    logs_of(*map(with_merges, range(PARTITIONS))),
+    logs_of(*map(with_chains, range(PARTITIONS))).map(with_one_merge_each),
 )
 
 
@@ -104,7 +158,7 @@ class Consumer:
     def _restart(self) -> None:
         store: Any = Unsteady(self.run.store, self.run.disturb)
         stats = ConsumerStats()
-        scattering = Scattering(self.run.broker, store, TOPIC, "murmur2", stats)
+        scattering = Scattering(self.run.broker, store, TOPIC, "murmur2", stats, KINDS)
         self._ordering = Ordering(store, scattering, Recent(Settings(), store, stats))
         self._at = self.run.store.positions([self.partition])[0]
 
@@ -113,7 +167,7 @@ class Consumer:
         records = self.run.broker.cluster.logs[self.partition].records[at : at + count]
         if records:
             step = Advance(self._at, at + len(records))
-            self._ordering.apply(decode(by_partition(records)).parts, {self.partition: step})
+            self._ordering.apply(decode(by_partition(records), KINDS).parts, {self.partition: step})
             self._at = step.next
 
 
@@ -147,7 +201,7 @@ class Run:
             self.rng.choice(self._consumers).work()
 
 
-@settings(max_examples=150)
+@settings(max_examples=200)
 @given(logs, st.integers(0, 2**32))
 def test_in_memory_the_outcome_is_that_of_the_merged_partitions(log: Log, seed: int) -> None:
     check(log, seed, MemoryStore())
@@ -170,16 +224,21 @@ def test_in_redis_the_outcome_is_that_of_the_merged_partitions(
 def check(log: Log, seed: int, store: LikeStore) -> None:
     run = Run(log, store, seed)
     run.to_the_end()
-    likes, retired = outcome_of_log(log)
-    assert state_of(store) == likes
-    assert store.retired()[1] == retired
-    found = Verifier(run.broker, store, TOPIC).run(lambda _read, _total: None)
+    assert outcome_in(store) == outcome_of_log(log)
+    found = Verifier(run.broker, store, TOPIC, kinds=KINDS).run(lambda _read, _total: None)
     assert found.equal, found
+    assert not found.differences, found
 
 
-def state_of(store: LikeStore) -> dict[UserId, set[ItemId]]:
+def outcome_in(store: LikeStore) -> Outcome:
     users = sorted({user for some in store.scan_users(100) for user in some})
-    return dict(zip(users, store.likes(users), strict=True))
+    signals = {}
+    for kind in store.kinds():
+        own = sorted({user for some in store.scan_users_of(kind, 100) for user in some})
+        found = store.signals(own, [kind])
+        if own:
+            signals[kind] = {user: set(one[kind]) for user, one in zip(own, found, strict=True)}
+    return Outcome(dict(zip(users, store.likes(users), strict=True)), signals, store.retired()[1])
 
 
 def broker_of(log: Log) -> MemoryBroker:

@@ -146,7 +146,7 @@ def publish_all(broker: Broker, settings: Settings) -> None:
 
 def check(broker: Broker, store: LikeStore, settings: Settings) -> None:
     topic = likes_topic(settings)
-    likes, retired = outcome_of_log(log_of(broker, topic))
+    likes, _, retired = outcome_of_log(log_of(broker, topic))
     assert dict(zip(USERS, store.likes(USERS), strict=True)) == {
         user: likes.get(user, set()) for user in USERS
     }

@@ -15,15 +15,19 @@ from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import (
     ForgetUser,
     Like,
+    MergeUsers,
     RestoreItem,
     RetireItem,
+    Signal,
     Unlike,
+    Unsignal,
     encode_event,
     event_key,
 )
-from likewise.messages.ids import ItemId, UserId
+from likewise.messages.ids import DISLIKE, ItemId, SignalKind, UserId
 from likewise.messages.order import Reach
 from likewise.operations.expected_state import Difference
+from likewise.operations.things import Signalled
 from likewise.operations.verification import Verification, Verifier
 from likewise.records import TopicPartition
 from likewise.store.port import Advance, Changes, Homes, Scattered, UserChange
@@ -308,3 +312,42 @@ def test_repairing_a_store_at_work_changes_nothing() -> None:
     with pytest.raises(PositionMovedError):
         verifier.repair()
     assert store.likes([U1]) == [set()]
+
+
+# --- signals and merges ----------------------------------------------------------------------
+
+BUY = SignalKind("buy")
+
+
+def test_signals_of_every_kind_are_compared_and_repaired() -> None:
+    broker = log_of(
+        Signal(U1, I1, DISLIKE), Signal(U1, I2, BUY), Unsignal(U2, I1, BUY), Like(U3, I1)
+    )
+    store = MemoryStore()
+    consume(broker, store)
+    tampered = UserChange()
+    tampered.signal(DISLIKE).remove.add(I1)
+    tampered.signal(BUY).add.add(I3)
+    tamper(store, U1, tampered)
+    verifier = Verifier(broker, store, TOPIC, kinds={"dislike", "buy"})
+    found = verifier.run(lambda _read, _total: None)
+    assert found.differences == {
+        U1: Difference(frozenset({Signalled(DISLIKE, I1)}), frozenset({Signalled(BUY, I3)}))
+    }
+    assert verifier.repair() == 1
+    assert store.signals([U1], [DISLIKE, BUY])[0] == {DISLIKE: {I1}, BUY: {I2}}
+
+
+def test_signals_of_a_kind_that_does_not_count_are_invalid_events() -> None:
+    broker, store = log_of(Like(U1, I1), Signal(U1, I2, BUY)), MemoryStore()
+    for partition, end in broker.end_offsets(broker.partitions(TOPIC)).items():
+        store.apply(Changes(users={U1: UserChange(add={I1})}), {partition: Advance(None, end)})
+    found = verify(broker, store)
+    assert (found.equal, found.invalid) == (True, 1)
+
+
+def test_an_account_without_what_its_guest_had_is_proven_wrong() -> None:
+    broker, store = log_of(Like(U1, I1), Signal(U1, I2, DISLIKE), MergeUsers(U1, U2)), MemoryStore()
+    consume(broker, store)
+    found = verify(broker, store)
+    assert found.differences == {U2: Difference(missing=frozenset({I1, Signalled(DISLIKE, I2)}))}
