@@ -25,6 +25,7 @@ from serving.walks import MAX_WALK_ITEMS, MAX_WALK_PAGES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from likewise.catalogue.view import CatalogueView
     from likewise.models.holder import ServedModel
     from likewise.ranking.additions import Additions
     from likewise.ranking.blocks import Threads
@@ -51,20 +52,23 @@ def answer(
     settings: QuerySettings,
     now_ms: int,
     additions: Additions | None = None,
+    view: CatalogueView | None = None,
     threads: Threads = THIS_THREAD,
 ) -> list[Reply]:
     """Return one reply for each request, in no particular order.
 
     It holds no retired item, nothing that the request excludes, no item of the pages before, and
-    nothing that the user likes now unless the request asks for that. `additions` are items that the
-    model does not have.
+    nothing that the user likes now unless the request asks for that. `view` is the catalogue for
+    the model's items, if one of the requests needs it; `additions` are items that the model does not
+    have.
     """
     replies = []
     ready: list[tuple[OpenRequest, Query]] = []
     for open_request in batch:
         problem = _problem(served, open_request, context)
         if problem is None:
-            ready.append((open_request, query_of(open_request, context, settings, now_ms=now_ms)))
+            query = query_of(open_request, context, settings, view, now_ms=now_ms)
+            ready.append((open_request, query))
         else:
             replies.append(error_reply(open_request, problem))
     stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
@@ -118,11 +122,13 @@ def _rank(
 def _reply(open_request: OpenRequest, ranked: Ranked, stamps: _Stamps) -> Reply:
     request = open_request.request
     explain = request.explain
+    pinned = {pin.item_id for pin in request.pin} if request.pin else ()
     items = tuple(
         RecommendedItem(
             item.item_id,
             item.score,
             tuple(Because(*share) for share in item.because) if explain else None,
+            pinned=item.item_id in pinned,
         )
         for item in ranked.items
     )
@@ -136,7 +142,7 @@ def _reply(open_request: OpenRequest, ranked: Ranked, stamps: _Stamps) -> Reply:
         user_id=request.user_id,
         request_id=open_request.route.request_id,
     )
-    return Reply(open_request.record, open_request.route, body)
+    return Reply(open_request.record, open_request.route, body, fields=request.fields)
 
 
 def _internal_error() -> ErrorBody:

@@ -8,11 +8,13 @@ from likewise.messages.replies import ErrorBody
 from serving.backlog import MAX_BATCHES_AHEAD
 from serving.incoming import OpenRequest, read_request
 from serving.outgoing import error_reply, refusal
+from serving.scenarios import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from likewise.messages.dead_letters import DeadLetter
+    from likewise.messages.scenarios import Scenario
     from likewise.records import Record
     from likewise.service.loop import Retrier
     from serving.outgoing import Reply
@@ -34,6 +36,7 @@ class Intake:
         queues: Queues,
         reply_topics: ReplyTopics,
         retry: Retrier,
+        scenario: Callable[[str], Scenario | None],
         *,
         default_reply_topic: str,
         max_batch: int,
@@ -43,6 +46,7 @@ class Intake:
         self._queues = queues
         self._reply_topics = reply_topics
         self._retry = retry
+        self._scenario = scenario
         self._default_reply_topic = default_reply_topic
         self._max_batch = max_batch
         self._clock_ms = clock_ms
@@ -75,8 +79,12 @@ class Intake:
             )
             if not isinstance(read, OpenRequest):
                 refused.append(refusal(read))
-            elif self._reply_topics.settles(read.route) or not self._hold_unrouted(read):
-                refused += self._line_up([read])
+                continue
+            asked = resolved(read, self._scenario)
+            if not isinstance(asked, OpenRequest):
+                refused.append(asked)
+            elif self._reply_topics.settles(asked.route) or not self._hold_unrouted(asked):
+                refused += self._line_up([asked])
         return refused
 
     def _line_up(self, requests: Iterable[OpenRequest]) -> list[Reply]:

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply. `is_substitute` marks an error sent in place of a reply that cannot be sent."""
+    """One reply. `is_substitute` marks an error sent in place of a reply that cannot be sent.
+
+    Its items are to hold the catalogue's `fields`.
+    """
 
     record: Record
     route: ReplyRoute
     body: Recommendations | ErrorReply
     is_substitute: bool = False
+    fields: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:

@@ -8,10 +8,13 @@ from likewise.ranking.queries import Query
 from likewise.settings import ImpressionsSettings
 from likewise.store.shown_port import Viewer
 from serving.rotation import demoted
+from serving.rules import rules_of
+from serving.taste import never_shown, weights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
+    from likewise.catalogue.view import CatalogueView
     from likewise.messages.ids import ItemId
     from likewise.messages.requests import Request
     from serving.incoming import OpenRequest
@@ -23,28 +26,46 @@ class QuerySettings(NamedTuple):
 
     explain_limit: int = 0
     impressions: ImpressionsSettings = ImpressionsSettings()
+    weights: Mapping[str, float] = {}
+    """Of the kinds of signals whose weight is not 0."""
 
 
 def query_of(
-    asked: OpenRequest, context: BatchContext, settings: QuerySettings, *, now_ms: int
+    asked: OpenRequest,
+    context: BatchContext,
+    settings: QuerySettings,
+    view: CatalogueView | None = None,
+    *,
+    now_ms: int,
 ) -> Query:
     """Return the query that answers a request without errors."""
     request = asked.request
     likes_now = context.likes[request.user_id] if request.user_id is not None else ()
+    weights = None
     if request.similar_to is not None:
         liked = frozenset([request.similar_to])
     elif request.liked is not None:
         liked = frozenset(request.liked)
     else:
         liked = frozenset(likes_now)
+        if signals := context.signals_of(request.user_id):
+            weights = weights_of(liked, signals, settings.weights, request.without)
+    rules = rules_of(request, view)
     return Query(
-        liked=liked,
+        liked=liked.difference(request.without) if request.without else liked,
         banned=_banned(asked, context, liked, likes_now),
         count=request.count,
         explain=settings.explain_limit if request.explain else 0,
         diversity=request.diversity,
         novelty=request.novelty,
         fill=request.fill,
+        weights=weights,
+        only=request.only,
+        pins=tuple((pin.item_id, pin.place) for pin in request.pin) if request.pin else (),
+        source="popular" if request.source == "popular" else "model",
+        allowed=rules.allowed,
+        boost=rules.boost,
+        max_per=rules.max_per,
         demoted=_demoted(request, context, likes_now, settings.impressions, now_ms=now_ms),
     )
 
@@ -62,6 +83,8 @@ def _banned(
         left_out.append(request.exclude)
     if context.walks and (walk := context.walks.get(asked.record_id)) is not None:
         left_out.append(walk.items)
+    if signals := context.signals_of(request.user_id):
+        left_out += never_shown(signals)
     if request.include_liked:
         itself = () if request.similar_to is None else (request.similar_to,)
         return frozenset(itself).union(*left_out)

@@ -8,6 +8,7 @@ from likewise.ranking.blocks import THIS_THREAD, Threads
 from serving.answering import answer
 from serving.querying import QuerySettings
 from serving.recommendation_ids import RecommendationIds
+from serving.rules import asks_for_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,11 +35,14 @@ class Ranker:
     ) -> None:
         """`executor` has `serving.threads` threads."""
         self._models = ports.models
+        self._catalogue = ports.catalogue
         self._impressions = ports.impressions
         self._new_items = ports.new_items
         self._executor = executor
         self._shared = Threads(executor.map, settings.serving.threads)
-        self._settings = QuerySettings(settings.serving.explain_limit, settings.impressions)
+        self._settings = QuerySettings(
+            settings.serving.explain_limit, settings.impressions, settings.signals.weights
+        )
         self._ids = RecommendationIds()
         self._stats = stats
         self._clock_ms = clock_ms
@@ -60,6 +64,7 @@ class Ranker:
         self._stats.model_version = served.version
         self._stats.model_snapshot_at_ms = served.snapshot_at_ms
         now_ms = self._clock_ms()
+        needs_catalogue = any(asks_for_catalogue(one.request) for one in batch)
         replies = answer(
             served,
             batch,
@@ -68,6 +73,7 @@ class Ranker:
             settings=self._settings,
             now_ms=now_ms,
             additions=self._new_items.for_model(served.version),
+            view=self._catalogue.view(served.model) if needs_catalogue else None,
             threads=threads,
         )
         self._impressions.note(batch, replies, context.walks, now_ms=now_ms)

@@ -22,6 +22,7 @@ from serving.ports import Ports
 from serving.reply_topics import ReplyTopics
 from serving.stats import ServingStats
 from serving.store_view import StoreView
+from serving.taste import kinds_that_count
 
 if TYPE_CHECKING:
     import threading
@@ -48,8 +49,9 @@ def run_server(
 ) -> None:
     """Answer requests until `stop` is set. Waits for servers that are not up yet.
 
-    The group is joined once there is a model and all of the catalogue is loaded; until then requests wait in the topic. `stats` is
-    updated meanwhile. Broker and store stay open: they belong to the caller.
+    The group is joined once there is a model and all of the catalogue is loaded; until then requests
+    wait in the topic. `stats` is updated meanwhile. Broker and store stay open: they belong to the
+    caller.
 
     Raises:
         SettingsError: a server refuses our credentials, a topic is missing and may not be created,
@@ -84,7 +86,7 @@ def run_server(
                 source,
                 GroupMember(source, detector, watch, stats, stop, longest_retry_s=LONGEST_RETRY_S),
                 sink,
-                StoreView(store, listing, topics.likes),
+                StoreView(store, listing, topics.likes, kinds_that_count(settings.signals.weights)),
                 models,
                 reply_topics,
                 LostRequests(broker),
@@ -92,12 +94,7 @@ def run_server(
                 NewItems(store, models, settings.serving.new_item_likes, stats),
                 catalogue,
             )
-            with (
-                ports.impressions.writing(),
-                ports.new_items.following(),
-                catalogue.following(),
-            ):
-                _run_worker(ports, topics, settings, stop, stats)
+            _run_worker(ports, topics, settings, stop, stats)
     except StoppedError:
         return
 
@@ -116,7 +113,13 @@ def _run_worker(
 
     threads = settings.serving.threads
     # These threads share a batch. Those of BLAS would spin, waiting for each other.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads, "ranking") as executor:
+    with (
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(threads, "ranking") as executor,
+        ports.impressions.writing(),
+        ports.new_items.following(),
+        ports.catalogue.following(),
+    ):
         worker = ServingWorker(ports, executor, topics, settings, stop=stop, stats=stats)
         # These objects stay. Searching them for garbage took a twentieth of the time.
         gc.freeze()

@@ -19,6 +19,7 @@ from serving.commits import Commits
 from serving.cost import COSTLY, cost_of, within_budget
 from serving.in_flight import Batch, InFlight
 from serving.intake import Intake
+from serving.item_fields import asks_for_fields, with_fields
 from serving.ledger import Ledger
 from serving.outbox import Outbox
 from serving.queues import Queues
@@ -90,6 +91,7 @@ class ServingWorker:
             self._queues,
             ports.reply_topics,
             ports.member.retry,
+            ports.catalogue.scenario,
             default_reply_topic=topics.replies,
             max_batch=serving.max_batch,
             clock_ms=clock_ms,
@@ -201,9 +203,12 @@ class ServingWorker:
     ) -> tuple[list[OpenRequest], bool]:
         """Return what is ranked now, and whether it is one costly request; put back the rest.
 
-        Costs are known only now: they depend on how many likes each user has.
+        Costs are known only now: they depend on how much the store has about each user.
         """
-        costs = [cost_of(one.request, context.n_likes(one.request.user_id)) for one in ready]
+        costs = [
+            cost_of(one.request, context.n_likes(one.request.user_id), context.n_more(one))
+            for one in ready
+        ]
         kept, put_back = within_budget(ready, costs, self._backlog.budget)
         for request, cost in reversed(put_back):
             self._backlog.put_back(request, cost)
@@ -213,6 +218,10 @@ class ServingWorker:
         """Send the replies of a batch once they are ranked, and commit how far that is."""
         with self.stats.heartbeat.busy("ranking", at_most_s=LONGEST_RANKING_S):
             replies = batch.replies()
+        if asks_for_fields(replies):
+            replies = self._ports.member.retry(
+                lambda: with_fields(replies, self._ports.store_view.items)
+            )
         self.stats.waiting = len(self._waiting)
         self.stats.backlog = len(self._backlog)
         self._outbox.send(replies)

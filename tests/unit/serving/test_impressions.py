@@ -14,7 +14,7 @@ from likewise.store.shown_port import ShownList, Viewer
 from likewise.testing import MemoryStore
 from serving import impressions
 from serving.rotation import demoted
-from tests.serving_rig import BLOCK_ITEMS, items_of, like, likes_but_one, running
+from tests.serving_rig import BLOCK_ITEMS, block_items, items_of, like, likes_but_one, running
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -35,6 +35,17 @@ def test_what_was_shown_fades_adds_up_and_is_not_held_against_a_liked_item() -> 
     shown = lists((0, [A, D]), (10, [A, B]), (20, [B, C]), (40, [C]), (-5, [D]))
     factors = demoted(shown, [D], rotation=0.8, now_ms=0, settings=HALF_LIFE)
     assert factors == pytest.approx({A: 0.2, B: 1 - 0.8 * 0.75, C: 1 - 0.8 * 0.25})
+
+
+def test_rotation_moves_what_was_shown_back(rig: Rig) -> None:
+    like(rig.store, "u", [*likes_but_one(3, missing=0)[:2], *likes_but_one(7, missing=0)[:2]])
+    first = items_of(rig.answer({"user_id": "u", "count": 3}))
+    assert items_of(rig.answer({"user_id": "u", "count": 3})) == first
+    rotated = rig.answer({"user_id": "u", "count": 3, "rotation": 1.0})
+    assert not {*items_of(rotated)} & {*first}
+    assert {*items_of(rotated)} <= block_items(3) | block_items(7)
+    rig.now_ms += 1000 * 3_000_000
+    assert items_of(rig.answer({"user_id": "u", "count": 3, "rotation": 1.0})) == first
 
 
 def test_rotation_of_a_user_who_was_shown_nothing_changes_nothing(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from likewise.log.topics import TopicSpec
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.reply_routes import ReplyRoute
+from likewise.messages.request_decoding import decode_request
 from likewise.messages.requests import Request
 from likewise.records import TopicPartition
 from likewise.settings import ServingSettings
@@ -144,6 +146,22 @@ def test_requests_that_cost_a_little_more_still_share_a_batch() -> None:
     taken = backlog.take(1_000)
     assert offsets(taken) == [*range(BATCH, BATCH + len(taken))]
     assert backlog.budget / 2 < len(taken) * cost_of(SOMEWHAT) <= backlog.budget
+
+
+def cost_in(**options: object) -> float:
+    return cost_of(decode_request(json.dumps({"user_id": "u", **options}).encode()))
+
+
+def test_the_cost_of_rules_tells_a_hundred_from_one() -> None:
+    usual = {"categories": "drama", "price": {"$lt": 10}}
+    many = {"$or": [{"genre": f"g{number}"} for number in range(9)]}
+    assert cost_in() == 1.0
+    assert cost_in(where=usual, max_per={"field": "artist", "count": 2}) < 2.0
+    assert cost_in(where={"$not": {"genre": {"$in": ["g"] * 1_000}}}) > 5.0
+    assert cost_in(fields=["title"], count=1_000) > 20.0
+    assert cost_in(boost=[{"where": many, "factor": 2}] * 20) > COSTLY
+    assert cost_in(only=["a"] * 10_000) > COSTLY
+    assert cost_in(without=["a"] * 10_000) > COSTLY
 
 
 def test_what_turns_out_costly_is_put_back_and_keeps_its_place_among_its_requesters() -> None:

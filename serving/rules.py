@@ -1,0 +1,54 @@
+"""The rules of a request, as arrays over the items of a model: what may be shown, and what counts more.
+
+Pure: the catalogue's view caches what it computes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from likewise.catalogue.view import CatalogueView
+    from likewise.messages.requests import Request
+    from likewise.ranking.array_types import FloatArray, IntArray
+
+
+class Rules(NamedTuple):
+    """What `Query` takes of a request's rules."""
+
+    allowed: NDArray[np.bool_] | None = None
+    boost: FloatArray | None = None
+    max_per: tuple[IntArray, int] | None = None
+
+
+_NO_RULES = Rules()
+
+
+def asks_for_catalogue(request: Request) -> bool:
+    """Whether the request's rules need fields of the catalogue."""
+    return request.where is not None or bool(request.boost) or request.max_per is not None
+
+
+def rules_of(request: Request, view: CatalogueView | None) -> Rules:
+    """Return the rules of a request. `view` may be None if no request of the batch needs it."""
+    if view is None or not asks_for_catalogue(request):
+        return _NO_RULES
+    limit = request.max_per
+    return Rules(
+        None if request.where is None else view.mask(request.where),
+        _boost(request, view) if request.boost else None,
+        None if limit is None else (view.groups(limit.field), limit.count),
+    )
+
+
+def _boost(request: Request, view: CatalogueView) -> FloatArray:
+    """Return the product of the factors of all boosts that an item passes [n]."""
+    masks = [view.mask(boost.where) for boost in request.boost]
+    factors = np.ones(len(masks[0]), np.float32)
+    for mask, boost in zip(masks, request.boost, strict=True):
+        factors[mask] *= np.float32(boost.factor)
+    return factors
