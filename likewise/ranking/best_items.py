@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from likewise.ranking.model import Model
     from likewise.ranking.queries import RowQuery, Rules
 
-# Of a large catalogue, up to so many items that a rule leaves are scored without a search.
-_NARROW = 20_000
-# What scoring some items for a part of a block costs beside the products themselves, in items that are
-# scanned in the same time: for each part, and for each of its items, whose vectors are gathered.
+# What ranking takes, in items that are scanned in the same time: one search of a large catalogue; and to
+# score some items, for each part of a block, and for each of its items, whose vectors are copied.
+_SEARCH = 200_000
 _PART = 50_000
-_GATHERED = 30
+_COPIED = 30
+# Up to so many items are scored without a search in any case: a search would not find all of the best.
+_NARROW = 20_000
 
 
 class _Part(NamedTuple):
@@ -96,8 +97,7 @@ def _parts(queries: Sequence[RowQuery], n_items: int, *, exact: bool) -> Iterato
         else:
             ruled.setdefault(id(rules.allowed), (rules, []))[1].append(number)
     for rules, numbers in ruled.values():
-        few = _few_to_score(rules, len(numbers), n_items) if exact else _few_to_search(rules)
-        if few:
+        if _few(rules, len(numbers), n_items, exact=exact):
             yield _Part(numbers, rules.shown())
         elif exact:
             plain += numbers
@@ -107,11 +107,9 @@ def _parts(queries: Sequence[RowQuery], n_items: int, *, exact: bool) -> Iterato
         yield _Part(sorted(plain))
 
 
-def _few_to_score(rules: Rules, queries: int, n_items: int) -> bool:
-    """Return whether scoring what the rules leave takes less time than scanning all items."""
+def _few(rules: Rules, queries: int, n_items: int, *, exact: bool) -> bool:
+    """Return whether to score just the items that the rules leave, for so many queries."""
     left = rules.at_most()
-    return (_PART + _GATHERED * left) / queries + left < n_items
-
-
-def _few_to_search(rules: Rules) -> bool:
-    return rules.only is not None or rules.at_most() <= _NARROW
+    if not exact and (rules.only is not None or left <= _NARROW):
+        return True
+    return (_PART + _COPIED * left) / queries + left < (n_items if exact else _SEARCH)

@@ -39,6 +39,8 @@ _BOOSTED = 20_000
 # Vectors that Annoy compares, with and without a co-occurrence matrix: docs/ranking.md.
 _EFFORT = 2_000
 _EFFORT_ALONE = 32_000
+# Times as many where a mask leaves fewer links to rely on.
+_EFFORT_FILTERED = 4
 # A mask that leaves fewer is not searched: `likewise.ranking.best_items`.
 _LEAST_SHARE = 0.01
 
@@ -216,7 +218,8 @@ def _near(model: Model, vector: FloatArray, scratch: _Scratch, wanted: int) -> N
     effort = _EFFORT if model.cooccurrence.nnz else _EFFORT_ALONE
     asked = wanted
     if scratch.share < 1:
-        asked, effort = (int(many / max(scratch.share, _LEAST_SHARE)) for many in (asked, effort))
+        share = max(scratch.share, _LEAST_SHARE)
+        asked, effort = int(asked / share), int(_EFFORT_FILTERED * effort / share)
     while True:
         near, _ = model.item_index.nearest(searched, asked, effort=effort)
         kept = near[~scratch.left_out[near]]

@@ -85,7 +85,13 @@ def test_every_combination_of_rules_is_ranked_as_by_brute_force(
 ) -> None:
     model = model_of()
     asked += [replace(query, allowed=shared) for query in asked[:2]]
-    with patch.multiple("likewise.ranking.best_items", _NARROW=narrow, _PART=ITEMS - narrow):
+    with patch.multiple(
+        "likewise.ranking.best_items",
+        _NARROW=narrow,
+        _PART=ITEMS - narrow,
+        _COPIED=0,
+        _SEARCH=narrow and ITEMS,
+    ):
         answers = recommend(model, asked, retired, exact_items_limit=limit)
     for query, answer in zip(asked, answers, strict=True):
         expected = ranked(model, query, retired)
