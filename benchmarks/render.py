@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
     from benchmarks.results import Comparison, Figure, Result
 
-ORDER = ("ingest", "snapshot", "model", "search", "serving", "freshness", "memory", "start")
+ORDER = (
+    "ingest",
+    "snapshot",
+    "model",
+    "search",
+    "filtering",
+    "serving",
+    "freshness",
+    "memory",
+    "start",
+)
 """The benchmarks, in the order of a like's way through the system."""
 
 TEXT = Path(__file__).with_name("text")

@@ -15,7 +15,7 @@ from benchmarks.synthetic import item_ids, synthetic_likes, user_ids
 from indexer.build import build_model
 from indexer.interactions import Interactions
 from indexer.recipes import DEFAULTS
-from likewise.ranking.queries import RowQuery
+from likewise.ranking.queries import RowQuery, Rules
 from likewise.ranking.recipe import RANKERS, RankerName
 from likewise.ranking.recommend import recommend_rows
 from likewise.ranking.scan import score_all
@@ -134,6 +134,61 @@ def test_a_user_with_more_links_than_are_scored_whole_is_answered_well() -> None
     links = (model.cooccurrence[liked].sum(axis=0) != 0).sum()
     assert links > 2048
     queries = [RowQuery(liked, liked, K)]
+    exact = recommend_rows(model, queries, exact_items_limit=EVERYTHING)
+    searched = recommend_rows(model, queries, exact_items_limit=0)
+    assert recall(exact, searched) >= 0.95
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("share", [0.1, 0.01, 0.001])
+def test_a_filtered_search_finds_nineteen_of_the_twenty_best_that_pass(
+    share: float, together: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = large("blend")
+    # Filters are searched here as they are in a catalogue a hundred times this size.
+    monkeypatch.setattr("likewise.ranking.best_items._NARROW", 50)
+    monkeypatch.setattr("likewise.ranking.best_items._SEARCH", 2_000)
+    draw = np.random.default_rng(3)
+    masks = [draw.random(len(model.item_ids)) < share for _ in range(60)]
+    queries = [
+        query._replace(rules=Rules(allowed=masks[0] if together else mask))
+        for query, mask in zip(everybody(model, 60), masks, strict=True)
+    ]
+    exact = recommend_rows(model, queries, exact_items_limit=EVERYTHING)
+    searched = recommend_rows(model, queries, exact_items_limit=0)
+    assert recall(exact, searched) >= 0.95
+    for query, one, other in zip(queries, exact, searched, strict=True):
+        assert query.rules is not None
+        assert query.rules.allowed is not None
+        assert query.rules.allowed[other.rows].all()
+        assert (
+            len(other.rows)
+            == len(one.rows)
+            == min(K, len(set(query.rules.shown()) - set(query.banned)))
+        )
+
+
+def test_a_list_of_a_large_catalogue_fills_although_one_group_dominates() -> None:
+    model = large("blend")
+    groups = np.where(np.arange(len(model.item_ids)) % 20 == 0, np.arange(len(model.item_ids)), -2)
+    groups = np.where(groups < 0, len(model.item_ids), groups).astype(np.int32)
+    queries = [
+        query._replace(rules=Rules(max_per=(groups, 1)), fill=False)
+        for query in everybody(model, 40)
+    ]
+    exact = recommend_rows(model, queries, exact_items_limit=EVERYTHING)
+    searched = recommend_rows(model, queries, exact_items_limit=0)
+    assert [len(answer.rows) for answer in searched] == [K] * 40
+    for answer in searched:
+        assert len(set(groups[answer.rows].tolist())) == K
+    assert recall(exact, searched) >= 0.95
+
+
+def test_what_is_boosted_is_found_where_no_link_leads_to_it() -> None:
+    model = large("blend")
+    boost = np.ones(len(model.item_ids), np.float32)
+    boost[np.random.default_rng(4).permutation(len(boost))[:100]] = 50
+    queries = [query._replace(rules=Rules(boost=boost)) for query in everybody(model, 40)]
     exact = recommend_rows(model, queries, exact_items_limit=EVERYTHING)
     searched = recommend_rows(model, queries, exact_items_limit=0)
     assert recall(exact, searched) >= 0.95
