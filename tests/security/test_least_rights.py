@@ -147,6 +147,13 @@ def _operate(its: Settings) -> None:
         "dead-letters replay",
         f"models use {_newest_model(its)}",
         "like u1 i3",
+        "items put i3 --title Third --label price=9.9 --wait",
+        "items show i3",
+        "items export -",
+        "items remove i3 --wait",
+        "scenarios put home '{}' --wait",
+        "scenarios list",
+        "verify",
         "export -",
     ):
         done = runner.invoke(app, shlex.split(command))
