@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from consumers.prequential.sampler import Sampler
     from likewise.log.port import Broker
     from likewise.records import TopicPartition
-    from likewise.settings import Settings
+    from likewise.settings import Partitioner, Settings
     from likewise.store.port import LikeStore
 
 BEAT_EVERY_S = 1.0
@@ -89,16 +89,8 @@ class ConsumerWorker:
         self._positions = Positions(
             broker, store, self._source, topics.likes, check_log_every_s=patience_s / 4
         )
-        scattering = Scattering(
-            broker,
-            store,
-            topics.likes,
-            settings.kafka.partitioner,
-            self.stats,
-            self._kinds,
-            while_reading=self._beat_while_reading,
-        )
         self._recent = Recent(settings, store, self.stats)
+        scattering = self._scattering(broker, store, settings.kafka.partitioner)
         self._ordering = Ordering(store, scattering, self._recent)
         self._dead_letters = DeadLetters(
             broker,
@@ -134,6 +126,17 @@ class ConsumerWorker:
         finally:
             self._source.close()
             self._dead_letters.close()
+
+    def _scattering(self, broker: Broker, store: LikeStore, partitioner: Partitioner) -> Scattering:
+        return Scattering(
+            broker,
+            store,
+            self._topics.likes,
+            partitioner,
+            self.stats,
+            self._kinds,
+            while_reading=self._beat_while_reading,
+        )
 
     def _run_once(self) -> None:
         polled = self._retry(lambda: self._source.poll(self._settings.poll_timeout_ms))

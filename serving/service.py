@@ -13,6 +13,7 @@ from likewise.retry import StoppedError, retry
 from likewise.service.loop import GroupMember, log_retry
 from likewise.service.stall_detector import StallDetector
 from likewise.service.store_watch import StoreWatch
+from likewise.service.topic_creation import create_topics
 from serving.catalogue_follower import CatalogueFollower
 from serving.first_model import join_with_model
 from serving.impressions import Impressions
@@ -72,7 +73,7 @@ def run_server(
 
     try:
         if settings.kafka.create_topics:
-            persist(lambda: broker.ensure_topics(topics.specs(settings.kafka.partitions)))
+            persist(lambda: create_topics(broker, topics, settings.kafka.partitions))
         catalogue = CatalogueFollower(store, stop, stats.catalogue)
         source, models = join_with_model(join, settings.model.directory, store, catalogue, stop)
         with (

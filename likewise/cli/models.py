@@ -88,7 +88,7 @@ def use(
 
     cli = command_line(context)
     with cli.broker() as broker, cli.store() as store:
-        broker.ensure_topics(cli.topics.specs(cli.settings.kafka.partitions))
+        broker.ensure_topics(cli.topics.core_specs(cli.settings.kafka.partitions))
         with closing(broker.sink()) as sink:
             use_version(cli.settings.model.directory, store, sink, cli.topics, version)
     stdout().print(f"{version} is the current model")
