@@ -111,17 +111,20 @@ def _decode_usual_form(
         return None
     if body.recommendation_id is not None and not is_recommendation_id(body.recommendation_id):
         return None
+    action = body.action
+    event: Like | Unlike | Signal | Unsignal
+    if action is None or action == "like":
+        event = Like(body.user_id, body.item_id)
+    elif action == "unlike":
+        event = Unlike(body.user_id, body.item_id)
+    elif body.kind is None or not is_signal_kind(body.kind):
+        return None
+    else:
+        made = Signal if action == "signal" else Unsignal
+        event = made(body.user_id, body.item_id, SignalKind(body.kind))
     if body.timestamp is not None and on_unclear_time is not None:
         _check_time(body.timestamp, on_unclear_time)
-    action = body.action
-    if action is None or action == "like":
-        return Like(body.user_id, body.item_id)
-    if action == "unlike":
-        return Unlike(body.user_id, body.item_id)
-    if body.kind is None or not is_signal_kind(body.kind):
-        return None
-    made = Signal if action == "signal" else Unsignal
-    return made(body.user_id, body.item_id, SignalKind(body.kind))
+    return event
 
 
 def decode_any_form(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -307,6 +309,21 @@ def test_filters_and_rules_reach_the_server(broker: MemoryBroker, client: Likewi
     assert (paged.similar_to, paged.next_of) == ("i7", "r-2")
     assert (users_for.users_for, users_for.count) == ("i7", 3)
     assert users_like.users_like == "1"
+
+
+def test_the_example_in_the_documentation_runs(broker: MemoryBroker, client: Likewise) -> None:
+    page = (Path(__file__).parents[2] / "docs/clients.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+    def answer(request: Request) -> Recommendations:
+        return msgspec.structs.replace(echo(request), recommendation_id="r-1")
+
+    with answering(broker, TOPICS, answer) as seen:
+        exec(example, {"likewise": client})
+    assert [request.next_of for request in seen] == [None, "r-1", None]
+    assert [request.scenario for request in seen] == [None, None, "home"]
+    assert {type(event) for event in events(broker)} == {Like, Signal, MergeUsers}
+    assert len(broker.records(TOPICS.items)) == len(broker.records(TOPICS.scenarios)) == 1
 
 
 def test_users_come_back_as_users(broker: MemoryBroker, client: Likewise) -> None:

@@ -308,7 +308,7 @@ def test_huge_integers_are_refused_or_read_and_end_nothing(field: str, digits: i
     "timestamp",
     [[], {"seconds": 1_700_000_000}, True, "once", [[1] * 9], 1e300, 10**400, "9" * 5_000],
 )
-def test_a_timestamp_that_is_no_time_costs_no_event_and_is_told(timestamp: object) -> None:
+def test_a_timestamp_that_is_no_time_costs_no_event_and_is_reported(timestamp: object) -> None:
     body = {"user_id": "u42", "item_id": "i7"}
     told: list[object] = []
     record = ARecord(as_json(body | {"timestamp": timestamp}))
@@ -317,6 +317,14 @@ def test_a_timestamp_that_is_no_time_costs_no_event_and_is_told(timestamp: objec
     for clear in (None, 1_700_000_000, 1.5, "2026-11-22T10:00:00Z", ""):
         decode_event(ARecord(as_json(body | {"timestamp": clear})), on_unclear_time=told.append)
     assert len(told) == 1
+
+
+def test_the_unclear_time_of_a_refused_event_is_not_reported() -> None:
+    told: list[object] = []
+    signal = {**PAIR, "action": "signal", "kind": "Buy", "timestamp": "once"}
+    with pytest.raises(InvalidInputError):
+        decode_event(ARecord(as_json(signal)), on_unclear_time=told.append)
+    assert told == []
 
 
 def test_a_key_that_names_the_user_is_right_and_so_is_none() -> None:
