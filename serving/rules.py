@@ -26,6 +26,8 @@ class Rules(NamedTuple):
 
 
 _NO_RULES = Rules()
+# Twenty factors of a thousand would overflow single precision.
+_MOST = np.float32(1e12)
 
 
 def asks_for_catalogue(request: Request) -> bool:
@@ -46,9 +48,12 @@ def rules_of(request: Request, view: CatalogueView | None) -> Rules:
 
 
 def _boost(request: Request, view: CatalogueView) -> FloatArray:
-    """Return the product of the factors of all boosts that an item passes [n]."""
+    """Return the product of the factors of all boosts that an item passes [n], at most `_MOST`."""
     masks = [view.mask(boost.where) for boost in request.boost]
     factors = np.ones(len(masks[0]), np.float32)
     for mask, boost in zip(masks, request.boost, strict=True):
-        factors[mask] *= np.float32(boost.factor)
+        # A look-up takes a fifth of the time of a multiplication by mask.
+        either = np.array([1, boost.factor], np.float32)
+        factors *= either.take(mask.view(np.uint8), mode="clip")
+        np.minimum(factors, _MOST, out=factors)
     return factors

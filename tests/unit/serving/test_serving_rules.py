@@ -92,6 +92,13 @@ def test_boosts_multiply(catalogue: Rig) -> None:
     assert boosted[0]["item_id"] == item(7, 2)
 
 
+def test_many_large_boosts_leave_scores_finite(catalogue: Rig) -> None:
+    like(catalogue.store, "u", [item(7, 0)])
+    boost = [{"where": {"block": "b7"}, "factor": 1000}] * 20
+    (one,) = catalogue.answer({"user_id": "u", "count": 1, "boost": boost})["items"]
+    assert 0 < one["score"] < 1e15
+
+
 def test_a_boosted_answer_is_explained_to_its_score(catalogue: Rig) -> None:
     like(catalogue.store, "u", [item(7, 0)])
     boost = [{"where": {"block": "b7"}, "factor": 4}]
