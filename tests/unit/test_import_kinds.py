@@ -247,6 +247,39 @@ def test_a_rating_or_kind_that_is_asked_for_has_to_be_there(tmp_path: Path) -> N
     assert "not an action" in check("file", "--map", "buy=love", code=2)["said"]
 
 
+SIGNALS = "user_id,item_id,kind\n1,7,like\n1,8,view\n1,9,hide\n1,6,wishlist\n"
+
+
+def test_kinds_with_a_weight_are_signals_and_others_bad_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIKEWISE_SIGNALS_VIEW", "0.1")
+    (tmp_path / "file").write_text(SIGNALS)
+    account = check("file", code=5)
+    events = [json.loads(text) for text in account["first_events"]]
+    assert [(event["action"], event.get("kind")) for event in events] == [
+        ("like", None),
+        ("signal", "view"),
+        ("hide", None),
+    ]
+    assert "line 5" in account["said"]
+    assert "'wishlist'" in account["said"]
+
+
+def test_a_kind_of_another_name_is_mapped_to_a_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text(KINDS)
+    arguments = ["--map", "view=seen", "--map", "buy=like"]
+    assert "'seen' is not an action" in check("file", *arguments, code=2)["said"]
+    monkeypatch.setenv("LIKEWISE_SIGNALS_SEEN", "0.1")
+    events = [json.loads(text) for text in check("file", *arguments)["first_events"]]
+    assert [(event["action"], event.get("kind")) for event in events] == [
+        ("signal", "seen"),
+        ("like", None),
+    ]
+
+
 # Times
 
 

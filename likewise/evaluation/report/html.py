@@ -54,6 +54,7 @@ def as_html(account: dict[str, Any]) -> str:
         f"<title>likewise: ranking quality</title><style>{_STYLE}</style></head><body>"
         f"<h1>Ranking quality</h1>{_introduction(account)}"
         f"<h2>Every ranker</h2>{charts}"
+        f"{_kinds(account, k)}"
         f"<h2>By activity</h2>{_groups(account, k)}"
         f"<h2>What the approximate search costs</h2>{_approximation(account)}"
         f"<h2>Diversity and novelty, asked for</h2>{_options(account, k)}"
@@ -86,6 +87,35 @@ def _chart(account: dict[str, Any], metric: str, title: str) -> str:
         for name, figures in account["rankers"].items()
     ]
     return bar_chart(title, bars)
+
+
+def _kinds(account: dict[str, Any], k: int) -> str:
+    """Return a table of what each other kind of signal adds; nothing if there are none."""
+    if not account["kinds"]:
+        return ""
+    metrics = (f"recall@{k}", f"ndcg@{k}")
+    head = [f"{metric} {side}" for metric in metrics for side in ("without", "with")]
+    rows = "".join(
+        "<tr>"
+        + _cells(
+            "td",
+            [
+                kind,
+                found["signals"],
+                found["weight"],
+                *(found[side][metric] for metric in metrics for side in ("without", "with")),
+                found["difference"][metrics[1]],
+                found["verdict"],
+            ],
+        )
+        + "</tr>"
+        for kind, found in account["kinds"].items()
+    )
+    heading = _cells("th", ["kind", "signals", "weight", *head, f"difference in {metrics[1]}", ""])
+    return (
+        f"<h2>Does each kind of signal, alone, help to predict {escape(account['target'])}?</h2>"
+        f'<div class="wide"><table><tr>{heading}</tr>{rows}</table></div>'
+    )
 
 
 def _groups(account: dict[str, Any], k: int) -> str:
