@@ -46,8 +46,10 @@ def complain_of_rows(counts: RowCounts, *, with_time_format: bool = True) -> Non
             complain(f"  {row}")
         if counts.bad > len(counts.first_bad):
             complain(f"  and {counts.bad - len(counts.first_bad):,} more")
-        if "unknown_action" in counts.bad_by_code:
-            complain("  give the meaning of other kinds with --map KIND=ACTION or --only KIND")
+        if "unknown_kind" in counts.bad_by_code:
+            complain(
+                "  give the meaning of other kinds with --map KIND=ACTION, --only KIND or [signals]"
+            )
     if counts.untimed:
         rows = "row" if counts.untimed == 1 else "rows"
         complain(f"{counts.untimed:,} {rows} read without the time, which could not be parsed:")

@@ -262,8 +262,9 @@ def test_kinds_with_a_weight_are_signals_and_others_bad_rows(
         ("signal", "view"),
         ("hide", None),
     ]
-    assert "line 5" in account["said"]
-    assert "'wishlist'" in account["said"]
+    (bad,) = account["first_bad_rows"]
+    assert (bad["line"], account["bad_rows_by_code"]) == (5, {"unknown_kind": 1})
+    assert "'wishlist' is neither an action nor a kind in [signals]" in bad["reason"]
 
 
 def test_a_kind_of_another_name_is_mapped_to_a_signal(

@@ -77,7 +77,11 @@ def event_of_row(row: Row, options: ReadOptions = _AS_THEY_ARE) -> Taken:
     if options.min_rating is not None:
         _check_rating(row.rating, options.min_rating)
     kind = None
-    if action not in ACTIONS and (options.signal_kinds is None or action in options.signal_kinds):
+    if action not in ACTIONS:
+        if options.signal_kinds is not None and action not in options.signal_kinds:
+            raise InvalidInputError(
+                "unknown_kind", f"{action[:64]!r} is neither an action nor a kind in [signals]"
+            )
         action, kind = "signal", action
     user_id, item_id = id_text("user_id", row.user), id_text("item_id", row.item)
     event = make_event(action, user_id, item_id, kind=kind)
