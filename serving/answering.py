@@ -18,6 +18,7 @@ from likewise.messages.replies import (
 from likewise.ranking.blocks import THIS_THREAD
 from likewise.ranking.recommend import recommend
 from likewise.service.logs import get_logger
+from serving.listing import Lists
 from serving.outgoing import Reply, error_reply
 from serving.querying import QuerySettings, query_of
 from serving.walks import MAX_WALK_ITEMS, MAX_WALK_PAGES
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from likewise.catalogue.view import CatalogueView
+    from likewise.messages.requests import Request
     from likewise.models.holder import ServedModel
     from likewise.ranking.additions import Additions
     from likewise.ranking.blocks import Threads
@@ -63,19 +65,22 @@ def answer(
     have.
     """
     replies = []
+    new = () if additions is None else additions.item_ids
     ready: list[tuple[OpenRequest, Query]] = []
     for open_request in batch:
         problem = _problem(served, open_request, context)
         if problem is None:
-            query = query_of(open_request, context, settings, view, now_ms=now_ms)
+            query = query_of(open_request, context, settings, view, new, now_ms=now_ms)
             ready.append((open_request, query))
         else:
             replies.append(error_reply(open_request, problem))
     stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
-    rank = partial(
+    by_model = partial(
         recommend, served.model, retired=context.retired, additions=additions, threads=threads
     )
-    return replies + _rank(rank, ready, _Stamps(stamp, ids))
+    ranked = (served.model.item_rows, {} if additions is None else additions.places)
+    lists = Lists(context.trending, view, ranked, context.retired, now_ms)
+    return replies + _rank(partial(lists.rank, by_model), ready, _Stamps(stamp, ids))
 
 
 def _problem(
@@ -99,7 +104,7 @@ def _problem(
 
 
 def _rank(
-    rank: Callable[[Sequence[Query]], list[Ranked]],
+    rank: Callable[[Sequence[tuple[Request, Query]]], list[Ranked]],
     ready: Sequence[tuple[OpenRequest, Query]],
     stamps: _Stamps,
 ) -> list[Reply]:
@@ -107,7 +112,7 @@ def _rank(
     if not ready:
         return []
     try:
-        ranked = rank([query for _, query in ready])
+        ranked = rank([(one.request, query) for one, query in ready])
     except Exception:  # noqa: BLE001  # one request must never cost the others their answers
         get_logger().exception("ranking failed", requests=len(ready), model=stamps.model.version)
         if len(ready) == 1:
@@ -129,6 +134,7 @@ def _reply(open_request: OpenRequest, ranked: Ranked, stamps: _Stamps) -> Reply:
             item.score,
             tuple(Because(*share) for share in item.because) if explain else None,
             pinned=item.item_id in pinned,
+            explored=item.item_id in ranked.explored,
         )
         for item in ranked.items
     )

@@ -25,6 +25,8 @@ _USUAL_LIKES = 100
 _ORDINARY_ITEMS = 150
 # A filter of so many comparisons is usual, and then its mask is usually cached.
 _USUAL_COMPARISONS = 10
+# Thousands of items are looked at, for these and for `explore`: 1 ms.
+_OF_MANY_ITEMS = frozenset({"trending", "new"})
 
 
 def cost_of(request: Request, n_likes: int | None = None, n_more: float = 0.0) -> float:
@@ -65,6 +67,8 @@ def _cost_of_rules(request: Request) -> float:
         cost += comparisons / 20 + max(comparisons - _USUAL_COMPARISONS, 0) + values / 200
     if request.max_per is not None:
         cost += request.count / 100
+    if request.explore or request.source in _OF_MANY_ITEMS:
+        cost += 3
     if request.fields:
         cost += request.count / 50
     return cost + len(request.pin) / 50

@@ -12,7 +12,7 @@ from serving.rules import rules_of
 from serving.taste import never_shown, weights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from likewise.catalogue.view import CatalogueView
     from likewise.messages.ids import ItemId
@@ -35,6 +35,7 @@ def query_of(
     context: BatchContext,
     settings: QuerySettings,
     view: CatalogueView | None = None,
+    additions: Sequence[ItemId] = (),
     *,
     now_ms: int,
 ) -> Query:
@@ -50,7 +51,7 @@ def query_of(
         liked = frozenset(likes_now)
         if signals := context.signals_of(request.user_id):
             weights = weights_of(liked, signals, settings.weights, request.without)
-    rules = rules_of(request, view)
+    rules = rules_of(request, view, additions)
     return Query(
         liked=liked.difference(request.without) if request.without else liked,
         banned=_banned(asked, context, liked, likes_now),
@@ -66,6 +67,7 @@ def query_of(
         allowed=rules.allowed,
         boost=rules.boost,
         max_per=rules.max_per,
+        additions=rules.additions,
         demoted=_demoted(request, context, likes_now, settings.impressions, now_ms=now_ms),
     )
 

@@ -12,6 +12,7 @@ from likewise.records import TopicPartition
 from likewise.service.logs import get_logger
 from likewise.store.shown_port import Viewer
 from serving.taste import NEVER_SHOWN
+from serving.trending import TrendingItems
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -49,6 +50,8 @@ class BatchContext:
     """What the viewers were shown whose requests ask for it."""
     walks: Mapping[RecordId, Walk] = field(default_factory=dict)
     """The pages before, of the requests with `next_of` whose pages are all known."""
+    trending: Sequence[tuple[ItemId, float]] = ()
+    """The items with the most recent likes, if a request asks for them."""
 
     def signals_of(self, user_id: UserId | None) -> SignalsOfUser | None:
         """Return the user's signals by kind; None without any."""
@@ -88,6 +91,7 @@ class StoreView:
         self._likes_topic = likes_topic
         self._kinds = frozenset(kinds)
         self._kinds_in_use: frozenset[SignalKind] = frozenset()
+        self._trending = TrendingItems(store)
         self._retired_version: int | None = None
         self._retired: Collection[ItemId] = frozenset()
         self._named = 1
@@ -151,6 +155,10 @@ class StoreView:
         except (ForeignDataError, SettingsError) as error:
             get_logger().error("the catalogue cannot be read", reason=str(error))
             return [None] * len(ids)
+
+    def trending(self, now_ms: int) -> Sequence[tuple[ItemId, float]]:
+        """Return the items with the most recent likes; see `TrendingItems.items`."""
+        return self._trending.items(now_ms)
 
     def _partitions(self, named: int) -> list[TopicPartition]:
         """Return the partitions of the likes topic.

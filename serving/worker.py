@@ -186,6 +186,10 @@ class ServingWorker:
         )
         self._next_lookup_s = time.monotonic() + self._settings.model_check_interval_s
         self._ports.models.follow(context.announcement)
+        if any(one.source == "trending" for one in asked):
+            read = self._ports.store_view.trending
+            trending = self._ports.member.retry(lambda: read(self._clock_ms()))
+            context = replace(context, trending=trending)
         return self._with_shown(requests, context)
 
     def _with_shown(self, requests: Iterable[OpenRequest], context: BatchContext) -> BatchContext:

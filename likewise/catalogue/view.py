@@ -126,15 +126,21 @@ class CatalogueView:
 
     def matches(self, where: Where, item_ids: Sequence[ItemId]) -> Mask:
         """Return which of any items pass the filter, whether the model knows them or not."""
-        ids = self._snapshot.ids
-        rows = np.full(len(item_ids), -1, np.int32)
-        for place, item_id in enumerate(item_ids):
-            row = self._row_of.get(item_id, len(ids))
-            if row < len(ids) and ids[row] == item_id:  # it was there already in this state
-                rows[place] = row
+        rows = self._rows_of(item_ids)
         if not _names_ids(where):
             return self._all_rows(where)[rows]
         return evaluate(where, len(rows), lambda one: self._compared(one, rows, item_ids))
+
+    def groups_of(self, field: str, item_ids: Sequence[ItemId]) -> Rows:
+        """Return the numbers that `groups` would have for any items, whether the model knows them or not."""
+        if field == ITEM_ID:
+            n_items = len(self._items.item_ids)
+            known = [self._items.item_rows.get(item_id) for item_id in item_ids]
+            others = range(n_items, n_items + len(known))
+            rows = [other if row is None else row for row, other in zip(known, others, strict=True)]
+            return np.array(rows, np.int32)
+        groups: Rows = self._snapshot.column(column_name(field)).groups(self._size)
+        return groups[self._rows_of(item_ids)]
 
     def newest(self, where: Where | None = None) -> Iterator[ItemId]:
         """Yield the items of the catalogue that were published and pass the filter, newest first.
@@ -146,6 +152,15 @@ class CatalogueView:
             order = order[self._all_rows(where)[order]]
         ids = self._snapshot.ids
         return (ids[row] for row in order)
+
+    def _rows_of(self, item_ids: Sequence[ItemId]) -> Rows:
+        ids = self._snapshot.ids
+        rows = np.full(len(item_ids), -1, np.int32)
+        for place, item_id in enumerate(item_ids):
+            row = self._row_of.get(item_id, len(ids))
+            if row < len(ids) and ids[row] == item_id:  # it was there already in this state
+                rows[place] = row
+        return rows
 
     def _mask(self, where: Where) -> Mask:
         rows = self._alignment.rows

@@ -52,7 +52,10 @@ class Ranked(NamedTuple):
     """An answer, best item first."""
 
     items: list[RankedItem]
-    source: Literal["model", "popular"]
+    source: Literal["model", "popular", "trending", "new"]
+    """`recommend` returns the first two."""
+    explored: frozenset[ItemId] = frozenset()
+    """Items that nothing ranks, in places that exploration gave them."""
 
 
 def recommend(
