@@ -12,6 +12,7 @@ from likewise.models.versions import list_versions
 from likewise.operations.applied import wait_until_applied
 from likewise.operations.verification import Verifier
 from tests.faults.oracle import Oracle
+from tests.faults.traffic import SIGNALS
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tests.faults.traffic import Traffic
 
 SETTLING_TIMEOUT_S = 90.0
+KINDS = SIGNALS.accepted
 
 
 @dataclass
@@ -74,8 +76,8 @@ def audit(
     lost = [place for place, value in ledger.confirmed.items() if oracle.values[place] != value]
     assert not lost, f"confirmed events that are not in the log: {lost}"
     differences = _differences(state_of(store), oracle.state())
-    assert not differences, f"users with (surplus, missing) likes: {differences}"
-    found = Verifier(broker, store, topics.likes).run(lambda _read, _total: None)
+    assert not differences, f"users with (surplus, missing) likes or signals: {differences}"
+    found = Verifier(broker, store, topics.likes, kinds=KINDS).run(lambda _read, _total: None)
     assert found.equal, found
     _check_answers(ledger, oracle)
     figures.events = oracle.events
@@ -87,12 +89,17 @@ def audit(
 
 
 def state_of(store: LikeStore) -> dict[str, set[str]]:
-    """Return the likes of every user in the store."""
+    """Return the likes of every user in the store, and as `kind:user` the signals."""
     users = sorted({user for users in store.scan_users(1_000) for user in users})
-    likes = store.likes(users)
-    return {
-        str(user): {str(item) for item in items} for user, items in zip(users, likes, strict=True)
+    state = {
+        str(user): {str(item) for item in items}
+        for user, items in zip(users, store.likes(users), strict=True)
     }
+    for kind in store.kinds():
+        own = sorted({user for users in store.scan_users_of(kind, 1_000) for user in users})
+        for user, signals in zip(own, store.signals(own, [kind]), strict=True):
+            state[f"{kind}:{user}"] = {str(item) for item in signals[kind]}
+    return state
 
 
 def _differences(

@@ -21,6 +21,7 @@ from likewise.settings import (
     Settings,
 )
 from likewise.settings_loader import environment_of
+from tests.faults.traffic import SIGNALS
 from tests.services import kafka_settings
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def settings_for(
         ),
         serving=ServingSettings(poll_timeout_ms=20, max_batch=50, model_check_interval_s=0.2),
         model=ModelSettings(directory=directory / "models", ranker="blend", rank=8, trees=2),
+        signals=SIGNALS,
         logging=LoggingSettings(format="json"),
     )
 

@@ -31,6 +31,22 @@ class Event(NamedTuple):
     offset: int
     action: str
     item: str | None
+    kind: str = "like"
+    guest: str | None = None
+    """For an account, whose likes and signals become its own here."""
+
+
+# By action: the set that it changes, and whether the item is in it from then on.
+_CHANGES = {
+    "like": ("like", True),
+    "unlike": ("like", False),
+    "dislike": ("dislike", True),
+    "undislike": ("dislike", False),
+    "hide": ("hide", True),
+    "unhide": ("hide", False),
+    "signal": (None, True),
+    "unsignal": (None, False),
+}
 
 
 @dataclass
@@ -65,9 +81,14 @@ class Oracle:
                 self._add(record, body)
 
     def state(self) -> dict[str, set[str]]:
-        """Return the likes of every user who has any."""
-        likes = {user: _likes_after(events) for user, events in self._by_user.items()}
-        return {user: items for user, items in likes.items() if items}
+        """Return the likes of every user who has any, and as `kind:user` the signals."""
+        found = {user: self._sets(user, None) for user in list(self._by_user)}
+        return {
+            user if kind == "like" else f"{kind}:{user}": items
+            for user, sets in found.items()
+            for kind, items in sets.items()
+            if items
+        }
 
     def scattered_users(self) -> int:
         """Return how many users have events on more than one partition."""
@@ -87,28 +108,43 @@ class Oracle:
         taken_back = unlikes + self._forgets.get(user, [])
         return bool(likes) and all(event < max(likes) for event in taken_back)
 
+    def _sets(self, user: str, before: Event | None) -> dict[str, set[str]]:
+        """Return what the user has, by kind, before an event of that user or at the end."""
+        sets: dict[str, set[str]] = defaultdict(set)
+        for event in sorted(self._by_user[user]):
+            if before is not None and event >= before:
+                break
+            if event.guest is not None:
+                end = next(one for one in self._by_user[event.guest] if one[1:3] == event[1:3])
+                for kind, items in self._sets(event.guest, end).items():
+                    sets[kind] |= items
+            elif event.item is None:
+                sets.clear()
+            elif _CHANGES[event.action][1]:
+                sets[event.kind].add(event.item)
+            else:
+                sets[event.kind].discard(event.item)
+        return sets
+
     def _add(self, record: Record, body: dict[str, str]) -> None:
         user, item, action = body["user_id"], body.get("item_id"), body.get("action", "like")
-        key = user, record.partition
-        self._newest_ms[key] = max(record.timestamp, self._newest_ms.get(key, 0))
-        event = Event(self._newest_ms[key], record.partition, record.offset, action, item)
+        kind = body.get("kind") or _CHANGES.get(action, ("like",))[0] or "like"
+        event = self._event(record, user, action, item, kind)
         self._by_user[user].append(event)
+        if action == "merge_users":
+            account = self._event(record, body["into"], action, None, kind)
+            self._by_user[body["into"]].append(account._replace(guest=user))
+            return
         if item is None:
             self._forgets[user].append(event)
         else:
             self._by_item[user, item].append(event)
 
-
-def _likes_after(events: list[Event]) -> set[str]:
-    likes: set[str] = set()
-    for event in sorted(events):
-        if event.item is None:
-            likes.clear()
-        elif event.action == "like":
-            likes.add(event.item)
-        else:
-            likes.discard(event.item)
-    return likes
+    def _event(self, record: Record, user: str, action: str, item: str | None, kind: str) -> Event:
+        key = user, record.partition
+        self._newest_ms[key] = max(record.timestamp, self._newest_ms.get(key, 0))
+        at = self._newest_ms[key], record.partition, record.offset
+        return Event(*at, action, item, kind)
 
 
 def _body_of(record: Record) -> dict[str, str] | None:

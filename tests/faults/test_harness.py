@@ -16,10 +16,19 @@ from hypothesis import strategies as st
 
 from consumers.fold import fold
 from likewise.log.topics import Topics, TopicSpec
-from likewise.messages.events import ForgetUser, Like, Unlike, encode_event
-from likewise.messages.ids import ItemId, UserId
+from likewise.messages.events import (
+    ForgetUser,
+    Like,
+    MergeUsers,
+    Signal,
+    Unlike,
+    Unsignal,
+    encode_event,
+)
+from likewise.messages.ids import DISLIKE, ItemId, SignalKind, UserId
 from likewise.messages.positions import Position
 from likewise.store.port import Advance, Changes, UserChange
+from likewise.store.signals_port import SetChange
 from likewise.testing import MemoryBroker, MemoryStore
 from likewise.testing.memory_log import MemoryRecord
 from tests.faults.audit import Figures, audit
@@ -40,8 +49,14 @@ ANN, A, B = UserId("ann"), ItemId("a"), ItemId("b")
 EVENTS: list[Like | Unlike] = [Like(ANN, A), Like(ANN, B), Unlike(ANN, B)]
 
 users, items = st.sampled_from([ANN, UserId("bob")]), st.sampled_from([A, B])
+guests, kinds = st.just(UserId("guest")), st.sampled_from([DISLIKE, SignalKind("buy")])
 events = st.one_of(
-    st.builds(Like, users, items), st.builds(Unlike, users, items), st.builds(ForgetUser, users)
+    st.builds(Like, users | guests, items),
+    st.builds(Unlike, users, items),
+    st.builds(Signal, users | guests, items, kinds),
+    st.builds(Unsignal, users, items, kinds),
+    st.builds(ForgetUser, users),
+    st.builds(MergeUsers, guests, users),
 )
 timed_events = st.lists(st.tuples(st.integers(0, 12), events), max_size=12)
 logs = st.dictionaries(st.integers(0, 2), timed_events)
@@ -68,7 +83,7 @@ class World:
 
     def damage(self, change: UserChange) -> None:
         """Change the store, and not the log."""
-        self.store.apply(Changes(users={ANN: change}), {})
+        self.store.apply(Changes(users={ANN: change}, kinds={*(change.signals or ())}), {})
 
     def audit(self) -> Oracle:
         return audit(self.broker, self.store, TOPICS, self.ledger, Figures())
@@ -80,8 +95,15 @@ def test_a_correct_world_passes() -> None:
     assert world.audit().state() == {"ann": {"a"}}
 
 
-@pytest.mark.parametrize("change", [UserChange(remove={A}), UserChange(add={B})])
-def test_a_lost_or_surplus_like_is_noticed(change: UserChange) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        UserChange(remove={A}),
+        UserChange(add={B}),
+        UserChange(signals={DISLIKE: SetChange(add={B})}),
+    ],
+)
+def test_a_lost_or_surplus_like_or_signal_is_noticed(change: UserChange) -> None:
     world = World()
     world.damage(change)
     with pytest.raises(AssertionError):
@@ -111,7 +133,11 @@ def test_an_answer_with_a_liked_item_is_noticed() -> None:
 
 @given(logs)
 def test_the_oracle_merges_each_users_partitions_by_timestamp(log: Log) -> None:
-    assert oracle_of(log).state() == outcome_of_log(log)[0]
+    likes, signals, _ = outcome_of_log(log)
+    expected = {str(user): items for user, items in likes.items()}
+    for kind, own in signals.items():
+        expected |= {f"{kind}:{user}": items for user, items in own.items()}
+    assert oracle_of(log).state() == expected
 
 
 def test_an_item_counts_as_liked_only_if_nothing_later_takes_it_back() -> None:

@@ -84,8 +84,17 @@ def kill(rng: random.Random, service: Service, number: int | None, figures: Figu
 
 
 def model_holds(store: LikeStore, oracle: Oracle) -> bool:
-    """Whether the announced model was built from as many users and likes as the log defines."""
+    """Whether the announced model was built from as many users and items as the log defines.
+
+    A model holds the likes, and the signals of kinds with a positive weight.
+    """
     announced = store.model_announcement()
     assert announced is not None
-    current, state = decode_announcement(announced), oracle.state()
-    return (current.users, current.likes) == (len(state), sum(map(len, state.values())))
+    pairs = {
+        (key.removeprefix("buy:"), item)
+        for key, items in oracle.state().items()
+        if ":" not in key or key.startswith("buy:")
+        for item in items
+    }
+    current = decode_announcement(announced)
+    return (current.users, current.likes) == (len({user for user, _ in pairs}), len(pairs))

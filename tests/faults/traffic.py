@@ -18,6 +18,7 @@ from likewise.errors import LikewiseError
 from likewise.messages.positions import Position
 from likewise.messages.reply_routes import CORRELATION_HEADER, REPLY_TOPIC_HEADER
 from likewise.records import TopicPartition
+from likewise.signal_settings import SignalSettings
 from tests.faults.crc32_client import Crc32Client
 from tests.faults.ledger import Ask, Ledger
 
@@ -31,11 +32,27 @@ if TYPE_CHECKING:
 
 USERS = [f"user {number}" for number in range(60)]
 TWO_CLIENT_USERS = frozenset(USERS[::4])
+GUESTS = [f"guest {number}" for number in range(20)]
+SIGNALS = SignalSettings(kinds={"buy": 3.0})
+"""The settings that the consumers need for this traffic."""
 ITEMS = [f"item {number}" for number in range(80)]
 CONFIRMATION_TIMEOUT_S = 15.0
 EVENTS_AT_ONCE = 10
 PAUSE_S = 0.1
 POISON_SHARE = 0.05
+_USERS_SHARE = 0.8
+_ACTIONS = {
+    "like": 50,
+    "unlike": 20,
+    "dislike": 6,
+    "undislike": 2,
+    "hide": 4,
+    "unhide": 1,
+    "signal": 8,
+    "unsignal": 3,
+    "merge_users": 4,
+    "forget_user": 2,
+}
 _DUPLICATE_SHARE = 0.1
 _OLD_DUPLICATE_SHARE = 0.02
 _REMEMBERED = 200
@@ -248,17 +265,23 @@ class Traffic:
 
 
 def an_event(rng: random.Random, *, sent_by: str) -> Outgoing:
-    """Return a like (70%), an unlike, or a forget (2%)."""
-    chance = rng.random()
-    action = "like" if chance < 0.70 else "unlike" if chance < 0.98 else "forget_user"
-    item = None if action == "forget_user" else rng.choice(ITEMS)
-    return _event(rng, rng.choice(USERS), action, item, sent_by)
+    """Return an event of a user or a guest: most often a like, sometimes a merge or a forget."""
+    user = rng.choice(USERS if rng.random() < _USERS_SHARE else GUESTS)
+    action = rng.choices(list(_ACTIONS), list(_ACTIONS.values()))[0]
+    if action == "merge_users" and user not in GUESTS:
+        action = "like"
+    item = None if action in {"forget_user", "merge_users"} else rng.choice(ITEMS)
+    return _event(rng, user, action, item, sent_by)
 
 
 def _event(rng: random.Random, user: str, action: str, item: str | None, sent_by: str) -> Outgoing:
     body = {"action": action, "user_id": user, "sent_by": sent_by}
     if item is not None:
         body["item_id"] = item
+    if action in {"signal", "unsignal"}:
+        body["kind"] = "buy"
+    elif action == "merge_users":
+        body["into"] = rng.choice(USERS)
     by_crc32_client = user in TWO_CLIENT_USERS and rng.random() < 0.5
     late = by_crc32_client and rng.random() < _LATE_SHARE
     age_ms = rng.randrange(_LATE_BY_MS) if late else 0

@@ -30,6 +30,7 @@ from likewise.settings import (
     Settings,
 )
 from likewise.settings_loader import environment_of
+from likewise.signal_settings import SignalSettings
 from likewise.store.redis import RedisStore
 from serving.service import run_server
 from tests.security.documented import acls, calls, documented
@@ -74,6 +75,7 @@ def settings(kafka: SecuredKafka, redis_server: SecuredRedis, role: str, models:
         indexer=IndexerSettings(interval_s=0.5, min_interval_s=0.2),
         serving=ServingSettings(reply_topic_pattern=r"app\..*"),
         model=ModelSettings(directory=models),
+        signals=SignalSettings(kinds={"buy": 3.0}),
     )
 
 
@@ -119,6 +121,9 @@ def test_a_deployment_works_with_the_documented_rights_and_no_more(
                 client.like_many((f"u{user}", f"i{item}") for item in range(5) if item != user % 5)
             position = client.forget("u19")
             client.retire_item("i0")
+            client.dislike("u2", "i6")
+            client.signal("u2", "i4", "buy")
+            client.merge_users("u18", into="u17")
             client.like("u1", "i6")
             last = client.unlike("u1", "i6")
             wait_until(

@@ -7,9 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.fold import fold
-from likewise.messages.events import Event, ForgetUser, Like, RestoreItem, RetireItem, Unlike
-from likewise.messages.ids import ItemId, UserId
+from likewise.messages.events import (
+    Event,
+    ForgetUser,
+    Like,
+    RestoreItem,
+    RetireItem,
+    Signal,
+    Unlike,
+    Unsignal,
+)
+from likewise.messages.ids import DISLIKE, ItemId, SignalKind, UserId
 from likewise.store.port import Changes, UserChange
+from likewise.store.signals_port import SetChange
 from likewise.testing import MemoryStore
 
 ANN, BOB = UserId("ann"), UserId("bob")
@@ -18,9 +28,13 @@ USERS = [ANN, BOB, UserId("eve")]
 
 users = st.sampled_from(USERS)
 items = st.sampled_from([A, B, ItemId("c")])
+KINDS = frozenset({DISLIKE, SignalKind("buy")})
+kinds = st.sampled_from(sorted(KINDS))
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Like, users, items),
     st.builds(Unlike, users, items),
+    st.builds(Signal, users, items, kinds),
+    st.builds(Unsignal, users, items, kinds),
     st.builds(ForgetUser, users),
     st.builds(RetireItem, items),
     st.builds(RestoreItem, items),
@@ -69,21 +83,21 @@ def test_a_folded_batch_equals_its_events_one_by_one(
 ) -> None:
     at_once, one_by_one = MemoryStore(), MemoryStore()
     for store in (at_once, one_by_one):
-        store.apply(fold(before), {})
-    at_once.apply(fold(batch), {})
+        store.apply(changes_of(before), {})
+    at_once.apply(changes_of(batch), {})
     for event in batch:
-        one_by_one.apply(fold([event]), {})
+        one_by_one.apply(changes_of([event]), {})
     assert state_of(at_once) == state_of(one_by_one)
 
 
 @given(logs, st.data())
 def test_any_suffix_applied_again_changes_nothing(log: list[Event], data: st.DataObject) -> None:
     store = MemoryStore()
-    store.apply(fold(log), {})
+    store.apply(changes_of(log), {})
     expected = state_of(store)
     for _ in range(2):
         start = data.draw(st.integers(0, len(log)))
-        store.apply(fold(log[start:]), {})
+        store.apply(changes_of(log[start:]), {})
         assert state_of(store) == expected
 
 
@@ -93,12 +107,12 @@ def test_any_prefix_applied_twice_changes_nothing(log: list[Event], data: st.Dat
     end = data.draw(st.integers(0, len(log)))
     for store, times in ((once, 1), (twice, 2)):
         for _ in range(times):
-            store.apply(fold(log[:end]), {})
+            store.apply(changes_of(log[:end]), {})
     assert state_of(once) == state_of(twice)
     for store in (once, twice):
-        store.apply(fold(log[end:]), {})
+        store.apply(changes_of(log[end:]), {})
     whole = MemoryStore()
-    whole.apply(fold(log), {})
+    whole.apply(changes_of(log), {})
     assert state_of(once) == state_of(twice) == state_of(whole)
 
 
@@ -108,7 +122,29 @@ def test_what_is_added_is_not_removed(log: list[Event]) -> None:
     assert not folded.retire & folded.restore
     for change in folded.users.values():
         assert not change.add & change.remove
+        for signals in (change.signals or {}).values():
+            assert not signals.add & signals.remove
+
+
+def test_signals_come_to_the_last_word_on_each_item_and_kind() -> None:
+    buy = SignalKind("buy")
+    batch: list[Event] = [
+        Signal(ANN, A, buy),
+        Unsignal(ANN, A, DISLIKE),
+        Unsignal(ANN, A, buy),
+        Like(ANN, A),
+    ]
+    folded = fold([*batch, Signal(ANN, B, buy)])
+    signals = {buy: SetChange({B}, {A}), DISLIKE: SetChange(remove={A})}
+    assert folded.users == {ANN: UserChange(add={A}, signals=signals)}
+    assert folded.kinds == {buy}
+
+
+def changes_of(events: list[Event]) -> Changes:
+    changes = fold(events)
+    changes.forgotten_kinds = KINDS
+    return changes
 
 
 def state_of(store: MemoryStore) -> object:
-    return store.likes(USERS), store.retired()[1]
+    return store.likes(USERS), store.signals(USERS, sorted(KINDS)), store.retired()[1]
