@@ -6,7 +6,7 @@ The lists of one walk, which `next_of` continues, have ids with the same beginni
 from __future__ import annotations
 
 import base64
-import os
+import secrets
 from contextlib import suppress
 
 _LENGTH = 22
@@ -26,7 +26,9 @@ class RecommendationIds:
         while True:
             with suppress(IndexError):
                 return self._unused.pop()
-            random = base64.urlsafe_b64encode(os.urandom(3 * _LENGTH * _IDS_AT_ONCE // 4)).decode()
+            random = base64.urlsafe_b64encode(
+                secrets.token_bytes(3 * _LENGTH * _IDS_AT_ONCE // 4)
+            ).decode()
             self._unused += [
                 random[start : start + _LENGTH] for start in range(0, len(random), _LENGTH)
             ]
