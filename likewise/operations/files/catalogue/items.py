@@ -39,6 +39,7 @@ class RowReader:
         self._table = table
         self._columns = columns
         self._options = options
+        self._labels: dict[str, str | None] = {}
 
     def item_of(self, row: TableRow) -> TakenItem:
         """Return the item of a row.
@@ -95,18 +96,19 @@ class RowReader:
             labels["labels"] = _listed(parsed, self._options.separator)
 
     def _add_label(self, labels: dict[str, Any], column: str, value: object) -> None:
-        name = self._columns.label_of(column)
-        if name is not None:
+        if column not in self._labels:
+            self._labels[column] = self._columns.label_of(column)
+        if (name := self._labels[column]) is not None:
             labels[name] = self._typed(column, value) if isinstance(value, str) else _label(value)
 
     def _typed(self, column: str, text: str) -> object:
         try:
             if column in self._table.numbers:
-                return json.loads(text)
+                return msgspec.json.decode(text)
             if column in self._table.booleans:
-                return json.loads(text.lower())
-        except ValueError:
-            pass
+                return msgspec.json.decode(text.lower())
+        except msgspec.DecodeError:
+            pass  # not as the first values of the column
         parsed = _parsed(text)
         return _listed(parsed, None) if isinstance(parsed, list) else text
 
