@@ -103,7 +103,7 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
                 self._merge_into_user(user_id, state, follow=True)
                 self._merge_signals(user_id, state, changes.forgotten_kinds)
             self._kinds |= changes.kinds
-            if self._homes and any(state.merged for state in changes.scattered.values()):
+            if self._homes and changes.accounts:
                 self._homes = self._homes._replace(mark=uuid.uuid4().hex)
             self._changed.update(changes.users, changes.scattered)
             self._apply_to_catalogue(changes)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from likewise.errors import PositionMovedError
+from likewise.errors import HomesMovedError, PositionMovedError
 from likewise.messages.ids import DISLIKE, HIDE, ItemId, SignalKind, UserId
 from likewise.messages.order import ItemState, Merged, Moment, Reach, UserState
 from likewise.records import TopicPartition
@@ -152,6 +152,27 @@ def test_signals_before_the_mark_are_caught_up_with(store: LikeStore) -> None:
     assert store.likes([ANN]) == [items("liked")]
     merge(store, ANN, homes, signals={BUY: {item("a"): at(3, holds=False)}})
     assert read(store, ANN) == {BUY: items("old", "a")}
+
+
+def test_who_works_on_scattered_users_is_refused_after_a_merge(store: LikeStore) -> None:
+    mark(store, ANN)
+    homes = store.homes("murmur2", 3)
+    state = UserState(items={item("moved"): at(4)})
+    store.apply(Changes(scattered={ANN: state}, accounts={ANN}, homes=homes), {})
+    with pytest.raises(HomesMovedError):
+        store.apply(Changes(homes=homes), {})
+    assert store.likes([ANN]) == [items("moved")]
+
+
+def test_a_merge_reads_what_a_user_has_and_since_when(store: LikeStore) -> None:
+    signal(store, ANN, {BUY: added("old")})
+    mark(store, ANN)
+    merge(store, ANN, signals={BUY: {item("new"): at(4), item("gone"): at(5, holds=False)}})
+    assert store.held([ANN, BOB], [BUY, HIDE]) == [
+        {None: {}, BUY: {item("old"): None, item("new"): Moment(4, 0, 4)}, HIDE: {}},
+        {None: {}, BUY: {}, HIDE: {}},
+    ]
+    assert store.held([], [BUY]) == []
 
 
 def item(name: str) -> ItemId:

@@ -140,10 +140,10 @@ class ScatteredUsers:
 def expected_homes(keys: Keys, changes: Changes, homes: Homes) -> Expectation:
     """Return the expectation that no user was marked as scattered since `homes` were read.
 
-    A merge of a scattered guest changes the mark: late events of the guest belong to the account now.
+    A merge changes the mark: late events of its guest belong to the account now, and who is merging
+    the account into another one meanwhile must read again what it has.
     """
-    is_merge = any(state.merged for state in changes.scattered.values())
-    after = homes._replace(mark=secrets.token_hex(8)) if is_merge else homes
+    after = homes._replace(mark=secrets.token_hex(8)) if changes.accounts else homes
     return Expectation(keys.homes, _text(homes), _text(after))
 
 
