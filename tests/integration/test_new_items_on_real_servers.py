@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,8 @@ from consumers.service import run_consumer
 from likewise import Likewise
 from likewise.messages.ids import ItemId
 from likewise.settings import ModelSettings
-from likewise.store.redis import RedisStore
 from serving.service import run_server
-from tests.consuming import settings_for
+from tests.consuming import opened, settings_for
 from tests.services import in_a_thread
 from tests.serving_rig import VERSION, likes_but_one, write_block_model
 from tests.waiting import wait_until
@@ -35,7 +33,7 @@ def test_a_new_item_is_recommended_within_five_seconds_of_its_third_like(
         settings_for(bootstrap_servers, redis_url, prefix), model=ModelSettings(directory=tmp_path)
     )
     announcement = write_block_model(tmp_path, VERSION, blocks=4)
-    with closing(RedisStore(settings.redis)) as store:
+    with opened(settings) as (_, store):
         store.announce_model(announcement)
     with (
         in_a_thread(settings, "consumer", partial(run_consumer, settings)),
@@ -62,6 +60,12 @@ def test_a_new_item_is_recommended_within_five_seconds_of_its_third_like(
         assert new.because
         assert {one.item_id for one in new.because} <= set(likes_but_one(0))
         assert reply.model.version == VERSION
+
+        def trending() -> Recommendations:
+            return client.recommend("stranger", count=20, source="trending")
+
+        wait_until(lambda: NEW in {one.item_id for one in trending().items}, "it is trending")
+        assert trending().source == "trending"
         client.unlike("fan 3", NEW)
         wait_until(lambda: NEW not in {one.item_id for one in ask().items}, "it is gone")
         client.like("fan 3", NEW)
