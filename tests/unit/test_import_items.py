@@ -161,6 +161,7 @@ def test_columns_can_be_named_and_left_out(tmp_path: Path) -> None:
         ("item_id,x\na,1\n", {"columns": {"item_id": "y"}}, "no column 'y'"),
         ("a,b\n", {"names": ("item_id",)}, "2 columns .* names 1"),
         ("", {}, "empty"),
+        ("[]", {}, "no rows"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_what_is_missing(
@@ -183,6 +184,17 @@ def test_a_bad_row_is_named_with_its_line_and_the_others_are_read(tmp_path: Path
     }
     assert bad == {3: "missing_field", 4: "invalid_id", 5: "malformed_line"}
     assert [one.row.line for one in found if not isinstance(one.taken, InvalidInputError)] == [2, 6]
+
+
+def test_what_json_cannot_hold_is_refused_or_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_bytes(
+        b'{"item_id": "a", "x": NaN}\n{"item_id": "b", "x": Infinity}\n{"item_id": "\xe9"}\n'
+    )
+    fine, infinite, latin = rows(path)
+    assert fine.taken.item.labels == {}
+    assert infinite.taken.code == "invalid_label"
+    assert "--encoding" in latin.taken.message
 
 
 def test_a_time_that_cannot_be_parsed_is_left_out(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ def choose_columns(table: Table, options: TableOptions, where: str) -> tuple[Col
     Raises:
         LikeFileError: a column that the caller names is missing, or none holds item ids.
     """
+    if not table.names:
+        raise LikeFileError(f"{where} has no rows, or none of the first ones names a column")
     fields: dict[str, str] = {}
     for field in FIELDS:
         column = _find(field, table.names, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from decimal import Decimal
+from math import isinf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -121,14 +122,26 @@ def checked_item(body: object) -> CatalogueItem:
     """
     try:
         value = msgspec.json.encode(body)
-    except (UnicodeEncodeError, TypeError, ValueError) as error:
-        raise InvalidInputError("not_json", f"the row is not JSON: {error}") from error
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            "not_json", "the row has bytes that are not UTF-8; set --encoding"
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            "not_json", f"the row cannot be written as JSON: {error}"
+        ) from error
     return item_of_json(value)
 
 
 def _label(value: object) -> object:
-    """Return the value as a label; None for objects, which are not labels."""
+    """Return the value as a label; None for objects and NaN, which are not labels.
+
+    Raises:
+        InvalidInputError: it is infinite.
+    """
     match value:
+        case float() if isinf(value):
+            raise InvalidInputError("invalid_label", "a label is infinite")
         case list() | tuple():
             return _listed(value, None)
         case Decimal():

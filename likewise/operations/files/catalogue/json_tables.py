@@ -23,7 +23,9 @@ _decode = json.JSONDecoder().raw_decode
 def is_json(head: Sequence[str]) -> bool:
     """Whether text that begins with these lines is JSON."""
     first = next((line.strip() for line in head if line.strip()), "")
-    return first.startswith("{") or (first.startswith("[") and first[1:].lstrip()[:1] in ("", "{"))
+    return first.startswith("{") or (
+        first.startswith("[") and first[1:].lstrip()[:1] in ("", "{", "]")
+    )
 
 
 def json_table(
