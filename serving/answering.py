@@ -74,13 +74,23 @@ def answer(
             ready.append((open_request, query))
         else:
             replies.append(error_reply(open_request, problem))
-    stamp = ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
+    stamp = stamp_of(served, now_ms=now_ms)
     by_model = partial(
         recommend, served.model, retired=context.retired, additions=additions, threads=threads
     )
     ranked = (served.model.item_rows, {} if additions is None else additions.places)
     lists = Lists(context.trending, view, ranked, context.retired, now_ms)
     return replies + _rank(partial(lists.rank, by_model), ready, _Stamps(stamp, ids))
+
+
+def stamp_of(served: ServedModel, *, now_ms: int) -> ModelStamp:
+    """Return how replies name the model."""
+    return ModelStamp(served.version, round(max(now_ms - served.snapshot_at_ms, 0) / 1000, 3))
+
+
+def internal_error() -> ErrorBody:
+    """Return the error for a request on which the server failed."""
+    return ErrorBody("internal", "the server failed on this request; its log says more")
 
 
 def _problem(
@@ -90,7 +100,7 @@ def _problem(
     if request.similar_to is not None and request.similar_to not in served.model.item_rows:
         return ErrorBody("unknown_item", "the model does not know the item in `similar_to`")
     if request.user_id is not None and request.user_id not in context.likes:
-        return _internal_error()
+        return internal_error()
     walk = context.walks.get(open_request.record_id) if context.walks else None
     if walk is not None and (
         walk.n_items + request.count > MAX_WALK_ITEMS or walk.number > MAX_WALK_PAGES
@@ -116,7 +126,7 @@ def _rank(
     except Exception:  # noqa: BLE001  # one request must never cost the others their answers
         get_logger().exception("ranking failed", requests=len(ready), model=stamps.model.version)
         if len(ready) == 1:
-            return [error_reply(ready[0][0], _internal_error())]
+            return [error_reply(ready[0][0], internal_error())]
         return [reply for one in ready for reply in _rank(rank, [one], stamps)]
     return [
         _reply(open_request, answer, stamps)
@@ -149,7 +159,3 @@ def _reply(open_request: OpenRequest, ranked: Ranked, stamps: _Stamps) -> Reply:
         request_id=open_request.route.request_id,
     )
     return Reply(open_request.record, open_request.route, body, fields=request.fields)
-
-
-def _internal_error() -> ErrorBody:
-    return ErrorBody("internal", "the server failed on this request; its log says more")

@@ -23,6 +23,8 @@ COSTLY = 64.0
 
 _USUAL_LIKES = 100
 _ORDINARY_ITEMS = 150
+# A search among all users of the model, whose sets are then read.
+_COST_OF_USERS = 10.0
 # A filter of so many comparisons is usual, and then its mask is usually cached.
 _USUAL_COMPARISONS = 10
 # Thousands of items are looked at, for these and for `explore`: 1 ms.
@@ -35,6 +37,8 @@ def cost_of(request: Request, n_likes: int | None = None, n_more: float = 0.0) -
     `n_likes` is how many likes the user has; None if not known yet. `n_more` is how many other items
     were read for the request.
     """
+    if request.users_for is not None or request.users_like is not None:
+        return _COST_OF_USERS + request.count / 5
     if request.similar_to is not None:
         ranked_by = 1
     elif request.liked is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from likewise.ranking.blocks import THIS_THREAD, Threads
 from serving.answering import answer
+from serving.answering_about_users import answer_about_users
 from serving.querying import QuerySettings
 from serving.recommendation_ids import RecommendationIds
 from serving.rules import asks_for_catalogue
@@ -35,6 +36,7 @@ class Ranker:
     ) -> None:
         """`executor` has `serving.threads` threads."""
         self._models = ports.models
+        self._store_view = ports.store_view
         self._catalogue = ports.catalogue
         self._impressions = ports.impressions
         self._new_items = ports.new_items
@@ -54,6 +56,21 @@ class Ranker:
     def submit(self, batch: Sequence[OpenRequest], context: BatchContext) -> Future[list[Reply]]:
         """Rank a batch in one thread, while the loop continues and other threads rank other batches."""
         return self._executor.submit(self._answer, batch, context, THIS_THREAD)
+
+    def answer_about_users(self, asked: OpenRequest) -> Reply:
+        """Return the reply to a request with `users_for` or `users_like`. Reads the store.
+
+        Raises:
+            TransientError: the store cannot be reached.
+        """
+        return answer_about_users(
+            self._models.current(),
+            asked,
+            self._store_view.current,
+            self._store_view.kinds_in_use,
+            recommendation_id=self._ids.new(),
+            now_ms=self._clock_ms(),
+        )
 
     def _answer(
         self, batch: Sequence[OpenRequest], context: BatchContext, threads: Threads

@@ -97,6 +97,16 @@ class StoreView:
         self._named = 1
         self._partitions_age_s = inf
 
+    @property
+    def current(self) -> LikeStore:
+        """The store itself, for what is not read with a batch."""
+        return self._store
+
+    @property
+    def kinds_in_use(self) -> frozenset[SignalKind]:
+        """The kinds of signals that count and were used, as of the last look-up."""
+        return self._kinds_in_use
+
     def look_up(self, users: Collection[UserId], partitions: int = 1) -> BatchContext:
         """Return what the store holds for the users now.
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from likewise.log.port import held_back
 from likewise.retry import StoppedError
 from likewise.service.logs import get_logger
+from serving.answering_about_users import asks_about_users
 from serving.backlog import Backlog
 from serving.commits import Commits
 from serving.cost import COSTLY, cost_of, within_budget
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from likewise.log.topics import Topics
     from likewise.settings import Settings
     from serving.incoming import OpenRequest
+    from serving.outgoing import Reply
     from serving.ports import Ports
     from serving.stats import ServingStats
     from serving.store_view import BatchContext
@@ -149,12 +152,25 @@ class ServingWorker:
         ready, errors = self._waiting.sort_out(requests, context.walks)
         outgoing += errors
         ready, costly = self._within_budget(ready, context)
+        if any(asks_about_users(one.request) for one in ready):
+            outgoing += self._answer_about_users(ready)
+            ready = [one for one in ready if not asks_about_users(one.request)]
         if costly or self._backlog or self._in_flight:
             ranking = self._ranker.submit(ready, context)
             return Batch.of(outgoing, ready, ranking, costly=costly)
         with self.stats.heartbeat.busy("ranking", at_most_s=LONGEST_RANKING_S):
             replies = self._ranker.rank(ready, context)
         return Batch.of([*outgoing, *replies])
+
+    def _answer_about_users(self, ready: Iterable[OpenRequest]) -> list[Reply]:
+        """Answer these in this thread, which waits for a store that cannot be reached."""
+        retry = self._ports.member.retry
+        with self.stats.heartbeat.busy("ranking", at_most_s=LONGEST_RANKING_S):
+            return [
+                retry(partial(self._ranker.answer_about_users, one))
+                for one in ready
+                if asks_about_users(one.request)
+            ]
 
     def _poll_timeout_ms(self) -> int:
         if (self._backlog and not self._backlog.stalled) or self._waiting.due(limit=1):

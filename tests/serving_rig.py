@@ -6,6 +6,7 @@ import json
 import threading
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from indexer.build import build_model
@@ -65,7 +66,9 @@ def likes_but_one(block: int, missing: int = 0) -> list[ItemId]:
     return sorted(block_items(block) - {item(block, missing)})
 
 
-def write_block_model(directory: Path, version: str, *, blocks: int, catalogue: str = "c") -> bytes:
+def write_block_model(
+    directory: Path, version: str, *, blocks: int, catalogue: str = "c", user_ids: bool = False
+) -> bytes:
     """Write a model whose users like their own block's items, each all but one; announce it so.
 
     Who likes items of one block can only be given that block's items.
@@ -79,7 +82,10 @@ def write_block_model(directory: Path, version: str, *, blocks: int, catalogue: 
         for missing in range(BLOCK_ITEMS)
     ]
     likes = UserLikes([user for user, _ in users], [likes for _, likes in users])
-    model = build_model(interactions_of([likes]), Recipe(rank=blocks))
+    interactions = interactions_of([likes])
+    model = build_model(interactions, Recipe(rank=blocks))
+    if user_ids:
+        model = replace(model, user_ids=interactions.user_ids)
     manifest = write_model(directory, version, model, snapshot_at_ms=SNAPSHOT_AT_MS)
     return encode_announcement(manifest.announcement())
 

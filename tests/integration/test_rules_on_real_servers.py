@@ -127,6 +127,13 @@ FILTERS: list[tuple[Document, Callable[[Document | None], object]]] = [
 ]
 
 
+BAD_RULES: list[tuple[Document, str]] = [
+    ({"where": {"title": {"$regex": ".*"}}}, "invalid_where"),
+    ({"scenario": "nowhere"}, "unknown_scenario"),
+    ({"boost": [{"where": {}, "factor": -1}]}, "invalid_boost"),
+]
+
+
 def a_document(rng: random.Random, item_id: str) -> Document:
     return {
         "item_id": item_id,
@@ -192,9 +199,5 @@ def test_filters_lists_signals_and_scenarios_show_what_plain_python_says(
             pages.append(app.ask(user_id="bob", scenario="noir", count=7, next_of=previous))
         walked = [one for page in pages for one in items_of(page)]
         assert len(walked) == len({*walked}) == len(noir)
-        for bad, code in [
-            ({"where": {"title": {"$regex": ".*"}}}, "invalid_where"),
-            ({"scenario": "nowhere"}, "unknown_scenario"),
-            ({"boost": [{"where": {}, "factor": -1}]}, "invalid_boost"),
-        ]:
+        for bad, code in BAD_RULES:
             assert app.ask(user_id="ann", **bad)["error"]["code"] == code
