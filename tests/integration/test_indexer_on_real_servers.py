@@ -29,6 +29,7 @@ from likewise.models.versions import list_versions
 from likewise.records import TopicPartition
 from likewise.settings import IndexerSettings, ModelSettings, RedisSettings
 from likewise.settings_loader import environment_of
+from likewise.signal_settings import SignalSettings
 from likewise.store.port import Changes, UserChange
 from likewise.store.signals_port import SetChange
 from tests.consuming import opened, settings_for
@@ -213,6 +214,21 @@ def test_snapshots_of_what_changed_equal_those_of_everything(settings: Settings)
             everything = read_all(Reader(store, WEIGHTS), chunk=5, progress=Unwatched())
             assert snapshot.full == (turn == 0)
             assert_identical(snapshot.interactions, everything)
+
+
+def test_signals_in_redis_are_weights_in_a_model(settings: Settings) -> None:
+    weighted = msgspec.structs.replace(
+        settings, signals=SignalSettings(kinds={"view": 0.25, "buy": 0.0})
+    )
+    with opened(weighted) as (broker, store):
+        like(store, ANN, "x", "y")
+        viewer = UserChange(signals={VIEW: SetChange({ItemId("z")}), BUY: SetChange({ItemId("w")})})
+        store.apply(Changes(users={UserId("viewer"): viewer}, kinds={VIEW, BUY}), {})
+        manifest, _ = index_once(weighted, broker, store, threading.Event())
+        assert (manifest.weights, manifest.users) == ({"view": 0.25}, 2)
+        model = read_model(weighted.model.directory, manifest.version)
+        assert model.item_ids == ["x", "y", "z"]
+        assert model.user_items.toarray().tolist() == [[1, 1, 0], [0, 0, 0.25]]
 
 
 def change_at_random(store: LikeStore, rng: random.Random) -> None:
