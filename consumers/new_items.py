@@ -43,6 +43,7 @@ class NewItems:
         self._announcement: bytes | None = None
         self._known: KnownItems | None = None
         self._seen: set[ItemId] = set()
+        self._warned = False
 
     def follow(self) -> None:
         """Read which items the announced model has, if it is another one.
@@ -62,11 +63,13 @@ class NewItems:
             self._known = KnownItems.read(self._directory, announced.version)
         except ModelFileError as error:
             self._known = None
-            self._log.warning(
-                "new items are recommended after the next build only",
-                reason=str(error),
-                fix="share the indexer's directory (model.directory) with the consumers",
-            )
+            if not self._warned:  # this deployment may have no shared directory, and want none
+                self._warned = True
+                self._log.warning(
+                    "new items are recommended after the next build only",
+                    reason=str(error),
+                    fix="share the indexer's directory (model.directory) with the consumers",
+                )
 
     def note(self, changes: Changes, liked: Collection[ItemId]) -> None:
         """Add to the changes which likes and unlikes are of new items: up to 1,000 of each.

@@ -145,6 +145,7 @@ def test_a_model_that_is_not_on_this_disk_is_logged_once(tmp_path: Path) -> None
     store.announce_model(announcement)
     with capture_logs() as logs:
         finder = new_items(tmp_path, store)
+        store.announce_model(announcement.replace(VERSION.encode(), b"20260102T000000.000Z"))
         finder.follow()
     assert [line["log_level"] for line in logs] == ["warning"]
     changes = fold([Like(ANN, NEW)])
