@@ -24,6 +24,7 @@ ORDER = (
     "snapshot",
     "model",
     "search",
+    "catalogue",
     "filtering",
     "serving",
     "freshness",

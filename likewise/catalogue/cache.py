@@ -68,12 +68,6 @@ class ArrayCache:
                 self._remove(next(iter(self._entries)))
         return array
 
-    def clear(self) -> None:
-        """Remove everything."""
-        with self._changing:
-            self._entries.clear()
-            self._bytes = 0
-
     def _remove(self, key: Hashable) -> None:
         if (entry := self._entries.pop(key, None)) is not None:
             self._bytes -= entry.size

@@ -48,8 +48,10 @@ class Gathered:
         rows = np.array(self.rows, np.int32)
         if (rows[1:] > rows[:-1]).all():
             return rows, self.values
-        by_row = dict(sorted(zip(self.rows, self.values, strict=True), key=lambda pair: pair[0]))
-        return np.array([*by_row], np.int32), [*by_row.values()]
+        order = np.argsort(rows, kind="stable")
+        rows = rows[order]
+        order = order[np.append(rows[1:] != rows[:-1], [True])]
+        return np.unique(rows), [self.values[place] for place in order.tolist()]
 
 
 class Gathering:
@@ -60,7 +62,8 @@ class Gathering:
         self._titles = Gathered()
         self._categories = Gathered()
         self._times_ms = Gathered()
-        self._labels: defaultdict[str, Gathered] = defaultdict(Gathered)
+        # Most items have labels of the same names. Sorted by those names, they are taken apart faster.
+        self._labelled: defaultdict[tuple[str, ...], Gathered] = defaultdict(Gathered)
 
     def add(self, row: int, item: Item) -> None:
         """Add the values of the item in this row."""
@@ -73,11 +76,10 @@ class Gathering:
         if (time_ms := item.published_at_ms) is not None:
             self._times_ms.rows.append(row)
             self._times_ms.values.append(time_ms)
-        labels = self._labels
-        for name, value in item.labels.items():
-            column = labels[name]
-            column.rows.append(row)
-            column.values.append(value)
+        if labels := item.labels:
+            labelled = self._labelled[tuple(labels)]
+            labelled.rows.append(row)
+            labelled.values.append(labels)
 
     def columns(self) -> Iterator[tuple[str, Gathered]]:
         """Yield each column that an item has a value in, by name."""
@@ -88,5 +90,10 @@ class Gathering:
         ):
             if column.rows:
                 yield name, column
-        for label, column in self._labels.items():
-            yield label_column(label), column
+        labels: defaultdict[str, Gathered] = defaultdict(Gathered)
+        for names, labelled in self._labelled.items():
+            for name in names:
+                labels[name].rows += labelled.rows
+                labels[name].values += [one[name] for one in labelled.values]
+        for name, column in labels.items():
+            yield label_column(name), column
