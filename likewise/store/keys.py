@@ -90,8 +90,9 @@ class Keys(NamedTuple):
     def times(self, key: str) -> str:
         """HASH of the times of the set under the key, in the same slot of a Redis Cluster.
 
-        `f`: when the user was forgotten; `r{partition}`: the reach in that partition;
-        `i{item_id}`: the item's latest state. The name does not show the user.
+        `f`: when the user was forgotten or merged into another; `m`: that merge; `r{partition}`: the
+        reach in that partition; `i{item_id}`: the item's latest state. `m` and the reach are with the
+        likes only. The name does not show the user.
         """
         slot = f"{{{slot_tag(key)}}}:" if self.cluster else ""
         return f"{self.prefix}likewise:times:{slot}{hashed(key.removeprefix(self.prefix))}"
@@ -102,7 +103,7 @@ class Keys(NamedTuple):
 
     @property
     def changed(self) -> str:
-        """SET of users whose likes changed since the indexer last took them."""
+        """SET of users whose likes or signals changed since the indexer last took them."""
         return f"{self.prefix}likewise:changed"
 
     @property

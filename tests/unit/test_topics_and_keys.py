@@ -9,7 +9,7 @@ from redis.crc import key_slot
 
 from likewise.errors import SettingsError
 from likewise.log.topics import Topics
-from likewise.messages.ids import ItemId, UserId
+from likewise.messages.ids import DISLIKE, HIDE, ItemId, SignalKind, UserId
 from likewise.settings import RedisSettings
 from likewise.store.keys import Keys, allows_slot_tags
 from likewise.store.redis import RedisStore
@@ -17,6 +17,8 @@ from likewise.store.redis import RedisStore
 prefixes = st.text(max_size=8)
 users = st.text(min_size=1, max_size=20).map(UserId)
 with_braces = st.text("{}a:\n", max_size=8)
+
+KINDS = [DISLIKE, HIDE, SignalKind("buy"), SignalKind("buy-again")]
 
 
 def test_the_topics_have_the_names_that_the_protocol_promises() -> None:
@@ -80,10 +82,32 @@ def test_a_users_likes_stand_where_the_product_promises() -> None:
     assert Keys().likes(UserId("u42")) == "likes:u42"
 
 
+def test_a_users_signals_are_in_sets_of_documented_names() -> None:
+    keys, user = Keys("shop:"), UserId("u42")
+    assert keys.signals(DISLIKE, user) == "shop:dislikes:u42"
+    assert keys.signals(HIDE, user) == "shop:hidden:u42"
+    assert keys.signals(SignalKind("buy"), user) == "shop:signals:buy:u42"
+    assert keys.of_user(user, [DISLIKE])[:2] == ["shop:likes:u42", "shop:dislikes:u42"]
+
+
 @given(prefixes, users)
 def test_the_user_is_read_back_from_the_key(prefix: str, user: UserId) -> None:
     keys = Keys(prefix)
     assert keys.user_of(keys.likes(user)) == user
+    for kind in KINDS:
+        assert keys.user_of(keys.signals(kind, user), kind) == user
+
+
+@given(prefixes, users)
+def test_the_pattern_of_a_kind_finds_every_set_of_that_kind_and_no_other(
+    prefix: str, user: UserId
+) -> None:
+    keys = Keys(prefix)
+    for kind in KINDS:
+        assert matches(keys.signals_pattern(kind), keys.signals(kind, user))
+        others = [keys.signals(other, user) for other in KINDS if other != kind]
+        for key in (keys.likes(user), keys.kinds, *others):
+            assert not matches(keys.signals_pattern(kind), key)
 
 
 @given(prefixes, users)
@@ -93,6 +117,8 @@ def test_the_pattern_finds_every_set_of_likes_and_no_bookkeeping(prefix: str, us
     for other in (
         keys.position("likes", 3),
         keys.changed,
+        keys.kinds,
+        *(keys.signals(kind, user) for kind in KINDS),
         keys.retired,
         keys.retired_version,
         keys.model,
@@ -123,7 +149,7 @@ def test_glob_characters_in_a_prefix_stand_for_themselves(prefix: str) -> None:
 def test_on_a_cluster_a_set_and_its_times_are_in_one_slot(prefix: str, user: UserId) -> None:
     assume(allows_slot_tags(prefix))
     keys = Keys(prefix, cluster=True)
-    for key in (keys.likes(user), keys.retired):
+    for key in (keys.likes(user), *(keys.signals(kind, user) for kind in KINDS), keys.retired):
         assert key_slot(keys.times(key).encode()) == key_slot(key.encode())
 
 
@@ -143,6 +169,8 @@ def test_no_two_keys_are_the_same() -> None:
     keys = Keys("shop:")
     names = [
         keys.likes(UserId("u1")),
+        keys.kinds,
+        *(keys.signals(kind, UserId("u1")) for kind in KINDS),
         keys.position("likes", 0),
         keys.position("likes", 1),
         keys.position("other", 0),
