@@ -35,7 +35,7 @@ def _least_of_best(scores: FloatArray, count: int) -> float:
         values = scores
     else:  # that many groups have a maximum of at least this, and each maximum is a score
         values = scores[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
-    if len(values) <= count:
+    if not 0 < count < len(values):
         return -np.inf
     return float(np.partition(values, len(values) - count)[len(values) - count])
 

@@ -100,3 +100,23 @@ def test_every_combination_of_rules_is_ranked_as_by_brute_force(
             for one in answer.items:
                 added = sum(share for _, share in one.because)
                 assert added == pytest.approx(one.score, rel=0.02)
+
+
+@pytest.mark.parametrize("limit", [0, 200_000], ids=["search", "scan"])
+def test_pins_may_take_every_place(limit: int) -> None:
+    pins = ((ids[7], 2), (ids[3], 1))
+    (answer,) = recommend(
+        model_of(), [Query(ids[10:20], ids[10:20], 2, pins=pins)], exact_items_limit=limit
+    )
+    assert [one.item_id for one in answer.items] == [ids[3], ids[7]]
+
+
+@pytest.mark.parametrize("limit", [0, 200_000], ids=["search", "scan"])
+def test_a_factor_of_zero_moves_items_behind_all_others_and_removes_none(limit: int) -> None:
+    model = model_of()
+    query = Query(ids[:3], ids[:3], ITEMS, fill=False)
+    (plain,) = recommend(model, [query], exact_items_limit=limit)
+    best = plain.items[0].item_id
+    (demoted,) = recommend(model, [replace(query, demoted={best: 0.0})], exact_items_limit=limit)
+    assert demoted.items[:-1] == plain.items[1:]
+    assert demoted.items[-1] == (best, 0.0, ())
