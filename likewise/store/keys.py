@@ -64,7 +64,8 @@ class Keys(NamedTuple):
     def of_user(self, user_id: UserId, kinds: Iterable[SignalKind]) -> list[str]:
         """Return every key that holds something about the user, given the kinds of signals in use.
 
-        The times of a scattered user are not among them: their names and values do not show the user.
+        The times of a scattered user are not among them: what is erased late must stay erased. Their names
+        do not show the user.
         """
         signals = (self.signals(kind, user_id) for kind in kinds)
         return [self.likes(user_id), *signals, *self.shown_to(user_id)]
