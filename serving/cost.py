@@ -49,7 +49,8 @@ def cost_of(request: Request, n_likes: int | None = None, n_more: float = 0.0) -
     if request.only is not None:
         looked_up += len(request.only)
     count = request.count
-    rules = _cost_of_rules(request)
+    has_rules = request.where or request.boost or request.max_per or request.fields or request.pin
+    rules = _cost_of_rules(request) if has_rules else 0.0
     usual = not (rules or request.explain or request.diversity)
     if usual and looked_up + count <= _ORDINARY_ITEMS:
         return 1.0

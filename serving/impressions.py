@@ -79,7 +79,7 @@ class Impressions:
                 record_id = record_id_of_outgoing(reply)
                 walk = walks.get(record_id)
                 page = 1 if walk is None else walk.number
-                items = tuple(item.item_id for item in body.items)
+                items = tuple([item.item_id for item in body.items])
                 shown = ShownList(now_ms, body.recommendation_id, page, items)
                 records += records_of(asked[record_id], shown, walk, self._settings)
         self._queue(records)

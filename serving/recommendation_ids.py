@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-from contextlib import suppress
 
 _LENGTH = 22
 # 96 bits name the walk, 36 bits the list in it.
@@ -24,8 +23,10 @@ class RecommendationIds:
     def new(self) -> str:
         """Return the id of a list that begins a walk."""
         while True:
-            with suppress(IndexError):
+            try:
                 return self._unused.pop()
+            except IndexError:  # another thread may have taken the last one
+                pass
             random = base64.urlsafe_b64encode(
                 secrets.token_bytes(3 * _LENGTH * _IDS_AT_ONCE // 4)
             ).decode()
