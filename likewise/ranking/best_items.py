@@ -28,7 +28,7 @@ _SEARCH = 200_000
 _PART = 50_000
 _COPIED = 30
 # Up to so many items are scored without a search in any case: a search would not find all of the best.
-_NARROW = 20_000
+_NARROW = 50_000
 
 
 class _Part(NamedTuple):

@@ -40,7 +40,7 @@ _BOOSTED = 20_000
 _EFFORT = 2_000
 _EFFORT_ALONE = 32_000
 # Times as many where a mask leaves fewer links to rely on.
-_EFFORT_FILTERED = 4
+_EFFORT_FILTERED = 8
 # A mask that leaves fewer is not searched: `likewise.ranking.best_items`.
 _LEAST_SHARE = 0.01
 
