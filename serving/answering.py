@@ -24,9 +24,10 @@ from serving.querying import QuerySettings, query_of
 from serving.walks import MAX_WALK_ITEMS, MAX_WALK_PAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from likewise.catalogue.view import CatalogueView
+    from likewise.messages.ids import ItemId
     from likewise.messages.requests import Request
     from likewise.models.holder import ServedModel
     from likewise.ranking.additions import Additions
@@ -70,7 +71,15 @@ def answer(
     for open_request in batch:
         problem = _problem(served, open_request, context)
         if problem is None:
-            query = query_of(open_request, context, settings, view, new, now_ms=now_ms)
+            query = query_of(
+                open_request.request,
+                context,
+                settings,
+                view,
+                new,
+                before=_before(open_request, context),
+                now_ms=now_ms,
+            )
             ready.append((open_request, query))
         else:
             replies.append(error_reply(open_request, problem))
@@ -111,6 +120,12 @@ def _problem(
             f"this page there may be up to {MAX_WALK_ITEMS} items on {MAX_WALK_PAGES} pages",
         )
     return None
+
+
+def _before(open_request: OpenRequest, context: BatchContext) -> Collection[ItemId]:
+    """Return the items of the pages before this one."""
+    walk = context.walks.get(open_request.record_id) if context.walks else None
+    return () if walk is None else walk.items
 
 
 def _rank(

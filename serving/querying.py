@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from likewise.catalogue.view import CatalogueView
     from likewise.messages.ids import ItemId
     from likewise.messages.requests import Request
-    from serving.incoming import OpenRequest
     from serving.store_view import BatchContext
 
 
@@ -31,16 +30,16 @@ class QuerySettings(NamedTuple):
 
 
 def query_of(
-    asked: OpenRequest,
+    request: Request,
     context: BatchContext,
     settings: QuerySettings,
     view: CatalogueView | None = None,
     additions: Sequence[ItemId] = (),
     *,
+    before: Collection[ItemId] = (),
     now_ms: int,
 ) -> Query:
-    """Return the query that answers a request without errors."""
-    request = asked.request
+    """Return the query that answers a request without errors; `before` are items of earlier pages."""
     likes_now = context.likes[request.user_id] if request.user_id is not None else ()
     weights = None
     if request.similar_to is not None:
@@ -54,7 +53,7 @@ def query_of(
     rules = rules_of(request, view, additions)
     return Query(
         liked=liked.difference(request.without) if request.without else liked,
-        banned=_banned(asked, context, liked, likes_now),
+        banned=_banned(request, context, liked, likes_now, before),
         count=request.count,
         explain=settings.explain_limit if request.explain else 0,
         diversity=request.diversity,
@@ -73,18 +72,18 @@ def query_of(
 
 
 def _banned(
-    asked: OpenRequest,
+    request: Request,
     context: BatchContext,
     liked: frozenset[ItemId],
     likes_now: Collection[ItemId],
+    before: Collection[ItemId],
 ) -> frozenset[ItemId]:
     """Return what must not be in the answer: `liked` itself if that is all, which is faster."""
-    request = asked.request
     left_out: list[Collection[ItemId]] = []
     if request.exclude:
         left_out.append(request.exclude)
-    if context.walks and (walk := context.walks.get(asked.record_id)) is not None:
-        left_out.append(walk.items)
+    if before:
+        left_out.append(before)
     if signals := context.signals_of(request.user_id):
         left_out += never_shown(signals)
     if request.include_liked:

@@ -1,4 +1,4 @@
-"""`recommend` and `similar`: requests over Kafka, as any app sends them."""
+"""`recommend`, `similar` and `users`: requests over Kafka, as any app sends them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import typer
 
 from likewise.cli.answers import print_answer
 from likewise.cli.context import CommandLine, command_line
+from likewise.cli.listing_all import list_all
 from likewise.cli.options import Json
+from likewise.cli.output import plain, print_json, stdout, table
 from likewise.cli.request_options import (
     After,
     Boosts,
@@ -69,9 +71,18 @@ def recommend(
     scenario: ScenarioName = None,
     after: After = None,
     timeout_s: Timeout = 10.0,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Write the lists of all users to the file of --output.")
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="With --all: .parquet, .csv or .ndjson."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Recommend items to a user, best first.
+    """Recommend items to a user, best first; with --all, to every user.
 
     ```
     likewise recommend u1
@@ -82,10 +93,36 @@ def recommend(
     likewise recommend u1 --where '{"categories": "drama"}' --fields title,price
     likewise recommend u1 --boost '1.5={"lang": "en"}' --max-per artist=2
     likewise recommend --source trending
+    likewise recommend --all --count 20 -o lists.parquet
     ```
 
-    The exit code is 4 if no answer arrives in time.
+    The exit code is 4 if no answer arrives in time. With --all, the lists are ranked here, from Redis and
+    the model directory, without a server. An interrupted run continues when it is repeated.
     """
+    options = _given(
+        count=count,
+        exclude=listed(exclude),
+        explain=explain,
+        diversity=diversity,
+        novelty=novelty,
+        include_liked=include_liked,
+        fill=fill,
+        where=where,
+        only=listed(only),
+        boost=boost,
+        pin=pin,
+        max_per=max_per,
+        fields=listed(fields),
+        without=listed(without),
+        rotation=rotation,
+        explore=explore,
+        source=source,
+    )
+    if everybody or output is not None:
+        given = {"USER": user, "--liked": liked, "--scenario": scenario, "--after": after}
+        _check_all(everybody, output, {**given, "--next-of": next_of})
+        list_all(command_line(context), str(output), options, as_json=as_json)
+        return
     if (user is None) == (liked is None) and (user is not None or source in {None, "model"}):
         raise typer.BadParameter("give either USER or --liked")
     with _client(command_line(context)) as client:
@@ -96,27 +133,17 @@ def recommend(
             next_of=next_of,
             scenario=scenario,
             timeout_s=timeout_s,
-            **_given(
-                count=count,
-                exclude=listed(exclude),
-                explain=explain,
-                diversity=diversity,
-                novelty=novelty,
-                include_liked=include_liked,
-                fill=fill,
-                where=where,
-                only=listed(only),
-                boost=boost,
-                pin=pin,
-                max_per=max_per,
-                fields=listed(fields),
-                without=listed(without),
-                rotation=rotation,
-                explore=explore,
-                source=source,
-            ),
+            **options,
         )
     print_answer(answer, as_json=as_json)
+
+
+def _check_all(everybody: bool, output: str | None, others: dict[str, object]) -> None:
+    if not everybody or output is None:
+        raise typer.BadParameter("--all and --output go together")
+    for name, value in others.items():
+        if value is not None:
+            raise typer.BadParameter(f"{name} does not go with --all")
 
 
 def similar(
@@ -177,6 +204,46 @@ def similar(
             ),
         )
     print_answer(answer, as_json=as_json)
+
+
+def users(
+    context: typer.Context,
+    item: Annotated[
+        str | None, typer.Option("--for", metavar="ITEM", help="Users who would like this item.")
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option("--like", metavar="USER", help="Users whose taste is like this user's."),
+    ] = None,
+    count: Count = None,
+    timeout_s: Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Find users who would like an item, or users like a user, best first.
+
+    ```
+    likewise users --for i1
+    likewise users --like u1 --count 5
+    ```
+
+    Needs a model with user ids: set `model.user_ids` for the indexer.
+    """
+    if (item is None) == (user is None):
+        raise typer.BadParameter("give either --for ITEM or --like USER")
+    options = _given(count=count, timeout_s=timeout_s)
+    with _client(command_line(context)) as client:
+        found = (
+            client.users_for(item, **options)
+            if item is not None
+            else client.users_like(str(user), **options)
+        )
+    if as_json:
+        print_json(found)
+        return
+    rows = table("#rank", "user", "#score")
+    for rank, one in enumerate(found, start=1):
+        rows.add_row(str(rank), plain(one.user_id), f"{one.score:.4g}")
+    stdout().print(rows if found else "no such users")
 
 
 def _client(cli: CommandLine) -> Likewise:

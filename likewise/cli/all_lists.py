@@ -1,0 +1,162 @@
+"""The lists of all users, as they would be answered now: for mail, caches and reports.
+
+The same likes, signals, rules and ranking as in answers, in batches that two threads share. Nothing
+is recorded as shown.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from msgspec import structs
+from threadpoolctl import threadpool_limits
+
+from likewise.operations.files.lists import SCHEMA
+from likewise.ranking.blocks import Threads
+from likewise.ranking.queries import in_rows, rows_of_each
+from likewise.ranking.recommend import recommend_rows
+from serving.querying import query_of
+from serving.store_view import BatchContext
+from serving.taste import NEVER_SHOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor, Future
+
+    from numpy.typing import NDArray
+
+    from likewise.catalogue.view import CatalogueView
+    from likewise.messages.ids import SignalKind, UserId
+    from likewise.messages.requests import Request
+    from likewise.models.holder import ServedModel
+    from likewise.operations.files.lists import ListParts
+    from likewise.store.port import LikeStore
+    from likewise.store.signals_port import SignalsOfUser
+    from serving.querying import QuerySettings
+
+USERS_AT_ONCE = 2_048
+
+
+class Lister:
+    """Ranks for users of the store with one model, by one request that applies to each of them."""
+
+    def __init__(
+        self,
+        store: LikeStore,
+        served: ServedModel,
+        request: Request,
+        settings: QuerySettings,
+        *,
+        view: CatalogueView | None = None,
+    ) -> None:
+        """Read what applies to all users. `request` has no subject; its `user_id` is ignored.
+
+        Raises:
+            TransientError: the store cannot be reached.
+        """
+        self._store = store
+        self._model = served.model
+        self._request = request
+        self._settings = settings
+        self._view = view
+        self._kinds = _counted(store.kinds(), settings)
+        _, self._retired = store.retired()
+        (self._retired_rows,) = rows_of_each(self._model, [self._retired])
+        self._item_ids = pa.array(self._model.item_ids, pa.string())
+
+    def write(self, parts: ListParts, *, threads: int, on_users: Callable[[int], object]) -> None:
+        """Write all missing parts; `on_users` is called with the number of users written since.
+
+        The next batch of users is read while one is ranked.
+
+        Raises:
+            TransientError: the store cannot be reached. The parts so far stay.
+            LikeFileError: a part cannot be written.
+        """
+        with (
+            threadpool_limits(1, "blas"),
+            ThreadPoolExecutor(threads, "ranking") as ranking,
+            ThreadPoolExecutor(1, "reading") as reading,
+        ):
+            shared = Threads(ranking.map, threads)
+            for number, users in parts.missing():
+                tables = []
+                for context in _one_ahead(reading, self._read, _batches(users)):
+                    tables.append(self._ranked(context, shared))
+                    on_users(len(context.likes))
+                parts.write(number, pa.concat_tables(tables))
+
+    def _read(self, users: Sequence[UserId]) -> BatchContext:
+        likes = self._store.liked_items(users)
+        signals: Mapping[UserId, SignalsOfUser] = {}
+        if self._kinds:
+            found = self._store.signals(users, self._kinds)
+            signals = {user: theirs for user, theirs in zip(users, found, strict=True) if theirs}
+        known = dict(zip(users, likes, strict=True))
+        return BatchContext(known, [], self._retired, None, signals=signals)
+
+    def _ranked(self, context: BatchContext, threads: Threads) -> pa.Table:
+        now_ms = time.time_ns() // 1_000_000
+        queries = [
+            query_of(
+                structs.replace(self._request, user_id=user),
+                context,
+                self._settings,
+                self._view,
+                now_ms=now_ms,
+            )
+            for user in context.likes
+        ]
+        answers = recommend_rows(
+            self._model, in_rows(self._model, queries), self._retired_rows, threads=threads
+        )
+        lengths = [len(answer.rows) for answer in answers]
+        rows = np.concatenate([answer.rows for answer in answers])
+        known = np.repeat([answer.known > 0 for answer in answers], lengths)
+        users = pa.array(list(context.likes), pa.string())
+        return pa.Table.from_arrays(
+            [
+                users.take(pa.array(np.repeat(np.arange(len(lengths)), lengths))),
+                pa.array(_ranks(lengths)),
+                self._item_ids.take(pa.array(rows)),
+                pa.array(np.concatenate([answer.scores for answer in answers])),
+                pa.array(["popular", "model"]).take(pa.array(known.astype(np.int8))),
+            ],
+            schema=SCHEMA,
+        )
+
+
+def _counted(kinds: frozenset[SignalKind], settings: QuerySettings) -> frozenset[SignalKind]:
+    """Return the kinds in use that change a list."""
+    return frozenset(kind for kind in kinds if kind in NEVER_SHOWN or settings.weights.get(kind))
+
+
+def _one_ahead(
+    executor: Executor,
+    read: Callable[[Sequence[UserId]], BatchContext],
+    batches: Iterable[Sequence[UserId]],
+) -> Iterator[BatchContext]:
+    """Yield what `read` returns for each batch, while the next one is being read."""
+    waiting: Future[BatchContext] | None = None
+    for users in batches:
+        following = executor.submit(read, users)
+        if waiting is not None:
+            yield waiting.result()
+        waiting = following
+    if waiting is not None:
+        yield waiting.result()
+
+
+def _batches(users: Sequence[UserId]) -> Iterator[Sequence[UserId]]:
+    return (users[at : at + USERS_AT_ONCE] for at in range(0, len(users), USERS_AT_ONCE))
+
+
+def _ranks(lengths: Sequence[int]) -> NDArray[np.int32]:
+    """Return 1, 2, … for each list in turn, int32."""
+    ends = np.cumsum(lengths)
+    starts = np.repeat(ends - lengths, lengths)
+    return (np.arange(len(starts)) - starts + 1).astype(np.int32)
