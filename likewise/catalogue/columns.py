@@ -52,8 +52,9 @@ class Column:
                 parts[kind] = parts.get(kind, kind()).replaced(touched, own_rows, own_values)
         if all(part is self.parts.get(kind) for kind, part in parts.items()):
             return self
-        kept = {kind: part for kind, part in parts.items() if part.slots.present.any()}
-        return Column(_with_texts_apart(kept))
+        if len(cleared):
+            parts = {kind: part for kind, part in parts.items() if part.slots.present.any()}
+        return Column(_with_texts_apart(parts))
 
     def exists(self, size: int) -> Mask:
         """Return which of the rows below `size` have a value: all that do are."""

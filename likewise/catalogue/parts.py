@@ -155,7 +155,7 @@ class Lists:
             strings = list(table)
             used, data = np.unique(ragged.data, return_inverse=True)
             table = {strings[code]: at for at, code in enumerate(used.tolist())}
-            ragged = Ragged(ragged.spans, data.astype(np.int32))
+            ragged = Ragged(ragged.spans, data.astype(np.int32), ragged.in_use)
         return type(self)(ragged, table)
 
     def matches(self, op: str, operands: Sequence[Any]) -> Mask:

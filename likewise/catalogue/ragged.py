@@ -26,6 +26,8 @@ class Ragged:
     """Where the row's sequence begins, times 2^20, plus its length."""
     data: NDArray[Any]
     """All sequences, and what is not used any longer."""
+    in_use: int = 0
+    """The length of all sequences together."""
 
     @classmethod
     def empty(cls, dtype: type[np.generic]) -> Ragged:
@@ -55,17 +57,18 @@ class Ragged:
         used = np.maximum(lengths, 0)
         starts = len(self.data) + np.cumsum(used) - used
         spans = np.where(lengths < 0, -1, (starts << _LENGTH_BITS) | used)
-        grown = Ragged(self.spans.replaced(rows, spans), np.concatenate([self.data, data]))
+        in_use = self.in_use + int(used.sum() - np.maximum(lengths_of(before), 0).sum())
+        grown = Ragged(self.spans.replaced(rows, spans), np.concatenate([self.data, data]), in_use)
         return grown._without_waste()
 
     def _without_waste(self) -> Ragged:
-        lengths = np.maximum(self.lengths, 0)
-        in_use = int(lengths.sum())
-        if len(self.data) <= 2 * in_use + _SLACK:
+        if len(self.data) <= 2 * self.in_use + _SLACK:
             return self
+        lengths = np.maximum(self.lengths, 0)
         starts = np.cumsum(lengths) - lengths
         spans = np.where(self.spans.values < 0, -1, (starts << _LENGTH_BITS) | lengths)
-        return Ragged(Slots(spans, self.spans.rows), self._gathered(self.spans.values))
+        data = self._gathered(self.spans.values)
+        return Ragged(Slots(spans, self.spans.rows), data, self.in_use)
 
     def _gathered(self, spans: Numbers) -> NDArray[Any]:
         """Return these sequences end to end."""

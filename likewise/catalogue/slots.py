@@ -53,6 +53,8 @@ class Slots:
         """Return slots in which these rows, ascending, have these numbers; `self` if they do now."""
         if np.array_equal(self.at(rows), values, equal_nan=values.dtype.kind == "f"):
             return self
+        if self.rows is None and rows[0] == len(self.values) and rows[-1] - rows[0] < len(rows):
+            return Slots(np.concatenate([self.values, values]))  # as items are loaded
         if self.rows is None:
             return _overwritten(self.values, rows, values)._in_least_space()
         return _inserted(self.values, self.rows, rows, values)._in_least_space()
