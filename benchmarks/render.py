@@ -26,6 +26,7 @@ ORDER = (
     "search",
     "catalogue",
     "filtering",
+    "lists",
     "serving",
     "freshness",
     "memory",
