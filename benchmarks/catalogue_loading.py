@@ -18,7 +18,7 @@ import msgspec
 from benchmarks.rig import kilobytes
 from likewise.catalogue.catalogue import Catalogue
 from likewise.service.logs import configure_logging
-from likewise.settings_loader import load_settings
+from likewise.settings.loader import load_settings
 from likewise.store.redis import RedisStore
 from serving.catalogue_follower import CatalogueFollower
 from serving.stats import CatalogueStats

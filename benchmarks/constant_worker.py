@@ -15,7 +15,7 @@ from likewise.messages.replies import ModelStamp, Recommendations, RecommendedIt
 from likewise.messages.reply_routes import CORRELATION_HEADER
 from likewise.records import TopicPartition
 from likewise.service.signals import stop_on_signals
-from likewise.settings_loader import load_settings
+from likewise.settings.loader import load_settings
 
 _CONFIRMATION_S = 30.0
 

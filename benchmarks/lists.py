@@ -75,7 +75,9 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
         )
     roles = {"ranking alone": "floor"}
     figures = [
-        Figure(name, "users/s", [workload.users / one for one in values], roles.get(name, "candidate"))
+        Figure(
+            name, "users/s", [workload.users / one for one in values], roles.get(name, "candidate")
+        )
         for name, values in seconds.items()
     ]
     return Result(
@@ -116,7 +118,9 @@ def _ranking(model: Model, user_items: CsrMatrix) -> float:
         for start in range(0, user_items.shape[0], _BATCH):
             rows = range(start, min(start + _BATCH, user_items.shape[0]))
             liked = [
-                user_items.indices[user_items.indptr[row] : user_items.indptr[row + 1]].astype(np.intp)
+                user_items.indices[user_items.indptr[row] : user_items.indptr[row + 1]].astype(
+                    np.intp
+                )
                 for row in rows
             ]
             queries = [RowQuery(one, one, _COUNT) for one in liked]

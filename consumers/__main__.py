@@ -10,7 +10,7 @@ from consumers.stats import ConsumerStats
 from likewise.errors import LikewiseError
 from likewise.service.logs import log_fatal
 from likewise.service.runtime import open_runtime
-from likewise.settings_loader import load_settings
+from likewise.settings.loader import load_settings
 
 
 def main() -> int:

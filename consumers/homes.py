@@ -23,10 +23,13 @@ from likewise.log.partitioners import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from likewise.messages.ids import UserId
-    from likewise.store.port import Homes
+    from likewise.store.port import Homes, Scattered
+
+    Marks = Mapping[UserId, Scattered | None]
+    """The mark of each user who has one, or needs one."""
 
 _FEW = 16
 """Up to this many keys of one length are hashed faster one by one."""

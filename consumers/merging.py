@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from consumers.batches import Part
-    from consumers.scattering import Marks
+    from consumers.homes import Marks
     from likewise.messages.events import Event
     from likewise.messages.ids import ItemId, SignalKind, UserId
     from likewise.messages.order import ItemState, Moment

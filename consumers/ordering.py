@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from consumers.batches import Part
     from consumers.documents import Documents
+    from consumers.homes import Marks
     from consumers.recent import Recent
-    from consumers.scattering import Marks, Scattering
+    from consumers.scattering import Scattering
     from likewise.messages.ids import SignalKind, UserId
     from likewise.records import TopicPartition
     from likewise.store.port import Advance, Homes, LikeStore

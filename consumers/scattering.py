@@ -17,13 +17,12 @@ from likewise.store.port import History
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from consumers.homes import Marks
     from consumers.stats import ConsumerStats
     from likewise.log.port import Broker
     from likewise.records import TopicPartition
     from likewise.settings import Partitioner
-    from likewise.store.port import Advance, Homes, LikeStore, Scattered
-
-    Marks = Mapping[UserId, Scattered | None]
+    from likewise.store.port import Advance, Homes, LikeStore
 
 _MOST_UNMARKED = 100_000
 _WARN_EVERY_S = 60.0

@@ -16,7 +16,7 @@ from indexer.worker import IndexerStats
 from likewise.errors import LikewiseError
 from likewise.service.logs import log_fatal
 from likewise.service.runtime import BUILD_SILENCE_S, open_runtime
-from likewise.settings_loader import load_settings
+from likewise.settings.loader import load_settings
 
 if TYPE_CHECKING:
     from indexer.worker import Indexer

@@ -7,7 +7,7 @@ import sys
 from likewise.errors import LikewiseError
 from likewise.service.logs import log_fatal
 from likewise.service.runtime import open_runtime
-from likewise.settings_loader import load_settings
+from likewise.settings.loader import load_settings
 from serving.measures import METRICS
 from serving.service import run_server
 from serving.stats import ServingStats

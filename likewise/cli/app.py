@@ -35,8 +35,8 @@ from likewise.cli.exit_codes import exit_code_of
 from likewise.cli.output import complain
 from likewise.errors import LikewiseError
 from likewise.extras import missing_extra
-from likewise.settings_environment import wants_strictness
-from likewise.settings_loader import unknown_variables
+from likewise.settings.environment import wants_strictness
+from likewise.settings.loader import unknown_variables
 
 
 class _Group(TyperGroup):

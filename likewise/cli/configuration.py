@@ -12,7 +12,7 @@ from likewise.cli.context import CommandLine, command_line
 from likewise.cli.explanations import explanations
 from likewise.cli.options import Json
 from likewise.cli.output import print_json, stdout, table
-from likewise.settings_loader import setting_values
+from likewise.settings.loader import setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

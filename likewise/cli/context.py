@@ -12,7 +12,7 @@ import msgspec
 
 from likewise.cli.output import note
 from likewise.log.topics import Topics
-from likewise.settings_loader import load_settings, setting_origins
+from likewise.settings.loader import load_settings, setting_origins
 from likewise.store.keys import Keys
 
 if TYPE_CHECKING:

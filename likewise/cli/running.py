@@ -18,7 +18,7 @@ import msgspec
 from likewise.cli.private_directory import files_of_active_runs
 from likewise.errors import SettingsError
 from likewise.settings import Secret, Settings
-from likewise.settings_loader import setting_names
+from likewise.settings.loader import setting_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -14,8 +14,8 @@ from likewise.cli.kafka_kind import KafkaKind
 from likewise.cli.output import complain, stdout
 from likewise.errors import LikewiseError, SettingsError
 from likewise.service.signals import stop_on_signals
-from likewise.settings_environment import CONFIG_VARIABLE, ENV_PREFIX
-from likewise.settings_loader import environment_of
+from likewise.settings.environment import CONFIG_VARIABLE, ENV_PREFIX
+from likewise.settings.loader import environment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

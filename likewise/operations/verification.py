@@ -19,7 +19,7 @@ from likewise.messages.ids import SignalKind
 from likewise.operations.expected_state import Difference, ExpectedState
 from likewise.operations.things import liked, signalled, things, users_of
 from likewise.records import TopicPartition
-from likewise.signal_settings import SignalSettings
+from likewise.settings.signals import SignalSettings
 from likewise.store.port import Advance, Changes, History, UserChange
 
 if TYPE_CHECKING:

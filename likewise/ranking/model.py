@@ -67,10 +67,10 @@ class Model:
 
     @cached_property
     def user_norms(self) -> FloatArray:
-        """[m] the lengths of the users' vectors: `likewise.ranking.similar_users`."""
-        from likewise.ranking.similar_users import user_norms
+        """[m] the lengths of the users' vectors: `likewise.ranking.user_norms`."""
+        from likewise.ranking.user_norms import user_norms
 
-        return user_norms(self)
+        return user_norms(self.user_items, self.query_weights, self.item_factors)
 
     @cached_property
     def typical_likes(self) -> float:

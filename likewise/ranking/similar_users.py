@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
 
-# Users whose vectors are in memory at a time while their lengths are computed.
-_USERS_AT_ONCE = 8_192
 # Users scored exactly at a time: their scores are [users, n] float32.
 _SCORED_AT_ONCE = 64
 
@@ -83,20 +81,6 @@ def item_scores(model: Model, item: ItemRow, likes: Sequence[Collection[ItemId]]
         for start in range(0, len(rows), _SCORED_AT_ONCE)
     ]
     return np.concatenate([np.zeros(0, np.float32), *parts])
-
-
-def user_norms(model: Model) -> FloatArray:
-    """Return the lengths of the vectors of all users in the snapshot, float32 [m]."""
-    n_users = model.user_items.shape[0]
-    if not _has_vectors(model):
-        squares = model.user_items @ np.square(model.query_weights)
-        return np.sqrt(np.asarray(squares, np.float32))
-    norms = np.zeros(n_users, np.float32)
-    for start in range(0, n_users, _USERS_AT_ONCE):
-        part = slice(start, start + _USERS_AT_ONCE)
-        vectors = projected(model, model.user_items[part], model.query_weights)
-        norms[part] = np.linalg.norm(vectors, axis=1)
-    return norms
 
 
 def _has_vectors(model: Model) -> bool:

@@ -10,7 +10,7 @@ from likewise.service.logs import configure_logging, get_logger
 from likewise.service.monitoring.endpoint import monitoring
 from likewise.service.signals import stop_on_signals
 from likewise.service.watchdog import watchdog
-from likewise.settings_loader import unknown_variables
+from likewise.settings.loader import unknown_variables
 from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:

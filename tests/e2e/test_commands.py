@@ -24,7 +24,7 @@ from likewise.messages.events import Like, encode_event
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.positions import Position
 from likewise.settings import ModelSettings
-from likewise.settings_loader import environment_of
+from likewise.settings.loader import environment_of
 from likewise.store.port import Changes, UserChange
 from tests.consuming import caught_up, opened, settings_for
 from tests.waiting import wait_until

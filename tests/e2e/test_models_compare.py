@@ -19,7 +19,7 @@ from likewise.messages.ids import ItemId, UserId
 from likewise.messages.requests import Request, encode_request
 from likewise.models.versions import new_version
 from likewise.settings import ModelSettings, Settings
-from likewise.settings_loader import environment_of
+from likewise.settings.loader import environment_of
 from tests.consuming import opened, settings_for
 from tests.serving_rig import SNAPSHOT_AT_MS, item, like, likes_but_one, write_block_model
 

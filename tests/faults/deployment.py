@@ -20,7 +20,7 @@ from likewise.settings import (
     ServingSettings,
     Settings,
 )
-from likewise.settings_loader import environment_of
+from likewise.settings.loader import environment_of
 from tests.faults.traffic import SIGNALS
 from tests.services import kafka_settings
 

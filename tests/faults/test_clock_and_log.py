@@ -18,7 +18,7 @@ from likewise.log.topics import Topics
 from likewise.messages.events import ForgetUser, Like, Unlike
 from likewise.messages.ids import ItemId, UserId
 from likewise.operations.status import kafka_status
-from likewise.settings_loader import environment_of
+from likewise.settings.loader import environment_of
 from likewise.store.port import Advance, Changes, UserChange
 from tests.consuming import caught_up, opened, send
 from tests.faults.audit import audit, settle

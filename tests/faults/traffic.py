@@ -18,7 +18,7 @@ from likewise.errors import LikewiseError
 from likewise.messages.positions import Position
 from likewise.messages.reply_routes import CORRELATION_HEADER, REPLY_TOPIC_HEADER
 from likewise.records import TopicPartition
-from likewise.signal_settings import SignalSettings
+from likewise.settings.signals import SignalSettings
 from tests.faults.crc32_client import Crc32Client
 from tests.faults.ledger import Ask, Ledger
 

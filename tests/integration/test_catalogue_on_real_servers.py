@@ -17,7 +17,7 @@ from likewise.cli.app import app
 from likewise.log.topics import Topics
 from likewise.messages.ids import ItemId
 from likewise.messages.items import decode_stored_item
-from likewise.settings_loader import environment_of
+from likewise.settings.loader import environment_of
 from tests.consuming import caught_up, opened, settings_for
 from tests.integration.test_consumer_survives_sigkill import a_consumer_process
 from tests.waiting import wait_until

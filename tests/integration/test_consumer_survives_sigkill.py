@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from likewise.log.topics import Topics
-from likewise.settings_loader import environment_of
+from likewise.settings.loader import environment_of
 from tests.consuming import (
     caught_up,
     opened,

@@ -28,8 +28,8 @@ from likewise.models.files import read_manifest, read_model
 from likewise.models.versions import list_versions
 from likewise.records import TopicPartition
 from likewise.settings import IndexerSettings, ModelSettings, RedisSettings
-from likewise.settings_loader import environment_of
-from likewise.signal_settings import SignalSettings
+from likewise.settings.loader import environment_of
+from likewise.settings.signals import SignalSettings
 from likewise.store.port import Changes, UserChange
 from likewise.store.signals_port import SetChange
 from tests.consuming import opened, settings_for

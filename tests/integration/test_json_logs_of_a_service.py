@@ -13,7 +13,7 @@ import pytest
 
 from likewise.embedded import EmbeddedBroker
 from likewise.settings import KafkaSettings, LoggingSettings, ModelSettings, RedisSettings, Settings
-from likewise.settings_loader import environment_of
+from likewise.settings.loader import environment_of
 from tests.serving_rig import write_block_model
 from tests.waiting import wait_until
 

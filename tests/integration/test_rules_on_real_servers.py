@@ -15,7 +15,7 @@ import pytest
 from consumers.service import run_consumer
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
-from likewise.settings_loader import environment_of
+from likewise.settings.loader import environment_of
 from tests.plain_kafka import PlainApp, plain_app
 from tests.requesting import PARTITIONS, serving, settings_for
 from tests.services import in_a_thread

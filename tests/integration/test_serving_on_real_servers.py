@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info
 
 from likewise.messages.reply_routes import CORRELATION_HEADER
 from likewise.records import TopicPartition
-from likewise.settings_loader import environment_of
+from likewise.settings.loader import environment_of
 from likewise.store.port import Advance, Changes
 from tests.requesting import requester, serving, settings_for
 from tests.serving_rig import error_of, item, items_of, like, likes_but_one, write_block_model

@@ -29,8 +29,8 @@ from likewise.settings import (
     ServingSettings,
     Settings,
 )
-from likewise.settings_loader import environment_of
-from likewise.signal_settings import SignalSettings
+from likewise.settings.loader import environment_of
+from likewise.settings.signals import SignalSettings
 from likewise.store.redis import RedisStore
 from serving.service import run_server
 from tests.security.documented import acls, calls, documented

@@ -31,7 +31,7 @@ from likewise.errors import (
 from likewise.service.monitoring.endpoint import monitoring
 from likewise.service.runtime import open_runtime
 from likewise.settings import LoggingSettings, MonitoringSettings, Settings
-from likewise.settings_loader import setting_names
+from likewise.settings.loader import setting_names
 
 if TYPE_CHECKING:
     from typer.testing import Result

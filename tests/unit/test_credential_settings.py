@@ -22,7 +22,7 @@ from likewise.settings import (
     Secret,
     ServingSettings,
 )
-from likewise.settings_loader import load_settings
+from likewise.settings.loader import load_settings
 from likewise.store.redis import RedisStore
 from likewise.store.redis.connection import connection_options
 from likewise.store.redis.urls import read_url

@@ -37,7 +37,7 @@ from likewise.messages.request_decoding import decode_request
 from likewise.messages.scenarios import decode_scenario
 from likewise.messages.where import parse_where
 from likewise.records import UNREADABLE_CODES, TopicPartition
-from likewise.settings_loader import setting_names
+from likewise.settings.loader import setting_names
 from likewise.testing.memory_log import MemoryRecord
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ from likewise.messages.ids import DISLIKE, HIDE, ItemId, SignalKind, UserId
 from likewise.operations.files.reading import Chunk
 from likewise.operations.files.rows import Row
 from likewise.settings import ModelSettings
-from likewise.settings_loader import load_settings
+from likewise.settings.loader import load_settings
 from likewise.store.port import Changes, UserChange
 from likewise.store.signals_port import SetChange
 from likewise.testing import MemoryBroker, MemoryStore

@@ -29,7 +29,7 @@ from likewise.evaluation.tuning.settings_file import (
 from likewise.evaluation.tuning.workbench import Trial, Workbench
 from likewise.messages.events import Like
 from likewise.messages.ids import ItemId, UserId
-from likewise.settings_loader import load_settings
+from likewise.settings.loader import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from likewise.errors import SettingsError
 from likewise.settings import KafkaSettings, RedisSettings, Secret, Settings
-from likewise.settings_environment import is_service_link
-from likewise.settings_loader import (
+from likewise.settings.environment import is_service_link
+from likewise.settings.loader import (
     environment_of,
     load_settings,
     setting_names,

@@ -10,8 +10,8 @@ import pytest
 from likewise.errors import InvalidInputError, SettingsError
 from likewise.messages.ids import parse_kind
 from likewise.settings import Settings
-from likewise.settings_loader import environment_of, load_settings, unknown_variables
-from likewise.signal_settings import SignalSettings, checked_weight
+from likewise.settings.loader import environment_of, load_settings, unknown_variables
+from likewise.settings.signals import SignalSettings, checked_weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable

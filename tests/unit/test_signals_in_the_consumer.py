@@ -22,7 +22,7 @@ from likewise.messages.events import (
 from likewise.messages.ids import DISLIKE, HIDE, ItemId, SignalKind, UserId
 from likewise.operations.verification import Verifier
 from likewise.settings import ConsumerSettings, Settings
-from likewise.signal_settings import SignalSettings
+from likewise.settings.signals import SignalSettings
 from likewise.testing import MemoryBroker, MemoryStore
 from tests.consuming import caught_up
 

@@ -14,7 +14,7 @@ from indexer.recipes import DEFAULTS
 from likewise.messages.ids import ItemId, ItemRow, UserId
 from likewise.ranking.recipe import RANKERS
 from likewise.ranking.scan import score_all
-from likewise.ranking.similar_users import item_scores, user_norms, users_for, users_like
+from likewise.ranking.similar_users import item_scores, users_for, users_like
 
 if TYPE_CHECKING:
     from likewise.ranking.model import Model
@@ -101,4 +101,4 @@ def test_no_likes_and_no_users_give_no_candidates() -> None:
     assert not len(users_like(model, [], count=3).rows)
     assert not len(users_like(model, [ItemId("unknown")], count=3).rows)
     nobody = build_model(interactions_of([]), DEFAULTS["blend"])
-    assert user_norms(nobody).shape == (0,)
+    assert nobody.user_norms.shape == (0,)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.store.redis.documents import PUT_FUNCTION, puts
 from likewise.store.redis.merging import MERGE_FUNCTION, merge_arguments
-from likewise.store.redis.recent import FORGET_LIKERS_FUNCTION, new_like_writes
+from likewise.store.redis.new_likes import FORGET_LIKERS_FUNCTION, new_like_writes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence

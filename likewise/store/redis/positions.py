@@ -8,7 +8,7 @@ from likewise.errors import ForeignDataError, HomesMovedError, PositionMovedErro
 from likewise.store.redis.applying import NOWHERE, Expectation, apply_script
 from likewise.store.redis.documents import note_commands, put_commands
 from likewise.store.redis.merging import MERGE
-from likewise.store.redis.recent import FORGET_LIKERS, FORGET_LIKERS_SCRIPT
+from likewise.store.redis.new_likes import FORGET_LIKERS, FORGET_LIKERS_SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

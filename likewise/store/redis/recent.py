@@ -13,40 +13,15 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from likewise.messages.ids import ItemId
-from likewise.store.recent_port import FIRST, NEW_LIKES_KEPT, TRENDING_KEPT, NewLike, NewLikes
-from likewise.store.redis.merging import MERGE_FUNCTION
+from likewise.store.recent_port import FIRST, TRENDING_KEPT, NewLike, NewLikes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from likewise.store.keys import Keys
-    from likewise.store.port import Changes
     from likewise.store.redis.commands import RedisCommands
 
-FORGET_LIKERS = "FORGET-LIKERS"
-_ADD = ("MAXLEN", "~", str(NEW_LIKES_KEPT), "*", "i")
 _ITEMS_A_SCRIPT = 1_000
-
-# `forget_likers(stream, from, to)`: a position in KEYS, and in ARGV, those of user ids.
-# Each item of an erased entry gets an entry without a user: its likers have to be read again.
-FORGET_LIKERS_FUNCTION = f"""
-local function forget_likers(stream, from, to)
-  local forgotten, items = {{}}, {{}}
-  for i = from, to do forgotten[ARGV[i]] = true end
-  for _, entry in ipairs(call('XRANGE', stream, '-', '+')) do
-    if forgotten[entry[2][4]] then
-      call('XDEL', stream, entry[1])
-      items[entry[2][2]] = true
-    end
-  end
-  for item in pairs(items) do
-    call('XADD', stream, 'MAXLEN', '~', {NEW_LIKES_KEPT}, '*', 'i', item)
-  end
-end
-"""
-
-# KEYS: the stream. ARGV: user ids.
-FORGET_LIKERS_SCRIPT = MERGE_FUNCTION + FORGET_LIKERS_FUNCTION + "forget_likers(1, 1, #ARGV)"
 
 # KEYS: the counts, their epoch `time:half-life`. ARGV: time of the likes, now, half-life, how many items
 # to keep; then item and likes for each. Times in ms. Beyond 2^200, and when the half-life changes, the
@@ -119,22 +94,6 @@ class RedisRecent(ABC):
         weight = 2.0 ** ((since_ms - now_ms) / half_life_ms)
         pairs = zip(counts[::2], counts[1::2], strict=True)
         return [(ItemId(item_id), float(count) * weight) for item_id, count in pairs]
-
-
-def new_like_writes(changes: Changes) -> Iterator[tuple[str, list[str]]]:
-    """Yield the commands on the stream that the changes make, with their arguments.
-
-    Entries are added last: a reader that finds one finds the like in its user's set.
-    """
-    forgotten = [user for user, change in changes.users.items() if change.forget]
-    forgotten += [user for user, state in changes.scattered.items() if state.forget is not None]
-    if forgotten:
-        yield FORGET_LIKERS, list[str](forgotten)
-    if changes.new_items is not None:
-        for item_id, user_id in changes.new_items.liked:
-            yield "XADD", [*_ADD, item_id, "u", user_id]
-        for item_id in changes.new_items.unliked:
-            yield "XADD", [*_ADD, item_id]
 
 
 def _order(cursor: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import msgspec
 
 from likewise.errors import SettingsError
 from likewise.settings import Secret, Settings
-from likewise.settings_environment import (
+from likewise.settings.environment import (
     CONFIG_VARIABLE,
     ENV_PREFIX,
     STRICT_VARIABLE,
@@ -20,7 +20,7 @@ from likewise.settings_environment import (
     sort_variables,
     wants_strictness,
 )
-from likewise.signal_settings import checked_weight
+from likewise.settings.signals import checked_weight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

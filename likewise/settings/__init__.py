@@ -3,7 +3,7 @@
 The explanations are the text of the tables in docs/operations.md (`make docs`). Later sources win:
 the defaults here, a TOML file, `LIKEWISE_…` environment variables, command-line options. `key_prefix`
 in the table `[redis]` of the file is `LIKEWISE_REDIS_KEY_PREFIX` in the environment. See
-`likewise.settings_loader`.
+`likewise.settings.loader`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from likewise.signal_settings import SignalSettings
+from likewise.settings.signals import SignalSettings
 
 Partitioner = Literal["murmur2", "crc32", "fnv1a"]
 """`murmur2`: Java, Spring, kafka-python, aiokafka, franz-go, kafkajs. `crc32`: librdkafka and the
