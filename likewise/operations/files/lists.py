@@ -40,6 +40,7 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
     ]
 )
+_PLAIN = csv.WriteOptions(quoting_style="needed")
 _JOB = "job.json"
 _USERS = "users.json"
 
@@ -175,7 +176,7 @@ def _writer(path: Path, aside: Path) -> Iterator[Callable[[pa.Table], None]]:
         return
     with _text_file(aside, compressed=path.suffix.lower() == ".gz") as file:
         if kind == "csv":
-            with closing(csv.CSVWriter(file, SCHEMA)) as lines:
+            with closing(csv.CSVWriter(file, SCHEMA, write_options=_PLAIN)) as lines:
                 yield lines.write_table
         else:
             encoder = msgspec.json.Encoder()
