@@ -95,6 +95,7 @@ def scene_of(
     services: Sequence[str] = SERVICES,
     observing: Settings | None = None,
     poison: Poison | None = None,
+    merges: bool = True,
     clock_file: Path | None = None,
 ) -> Iterator[Scene]:
     """Run services with `settings`; the harness connects with `observing`, if it is given."""
@@ -109,5 +110,6 @@ def scene_of(
             bootstrap_servers=(observing or settings).kafka.bootstrap_servers,
             seed=seed,
             poison=poison,
+            merges=merges,
         )
         yield Scene(broker, store, topics, running, traffic)

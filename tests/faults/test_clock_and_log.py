@@ -84,13 +84,16 @@ def test_partitions_added_under_traffic_are_read_from_their_beginning(
     figures: Figures,
 ) -> None:
     settings = on_kafka(kafka, redis_url, prefix, tmp_path)
-    with scene_of(settings, tmp_path, effort.seed) as scene:
+    # No merges: with the new partitions the events of a guest lie in two of them, and merging such a
+    # guest is not exact (docs/decisions/0029).
+    with scene_of(settings, tmp_path, effort.seed, merges=False) as scene:
         # Producers that start later know the new partitions from the beginning.
         later = Traffic(
             scene.broker,
             scene.topics,
             bootstrap_servers=settings.kafka.bootstrap_servers,
             seed=effort.seed + 1,
+            merges=False,
         )
         with scene.flowing():
             scene.wait_for_progress()
@@ -268,10 +271,9 @@ def test_a_log_that_lost_its_tail_and_grew_again_is_noticed(
 
 
 def lose_redis(settings: Settings) -> None:
-    """Delete all keys of the deployment."""
+    """Delete all keys of the deployment at once, as a server loses them."""
     with Redis.from_url(settings.redis.url) as operator:
-        for key in operator.scan_iter(f"{settings.redis.key_prefix}*"):
-            operator.delete(key)
+        operator.delete(*operator.scan_iter(f"{settings.redis.key_prefix}*"))
 
 
 def on_kafka(kafka: KafkaServer, redis_url: str, prefix: str, directory: Path) -> Settings:

@@ -96,6 +96,7 @@ class Traffic:
         bootstrap_servers: str,
         seed: int,
         poison: Poison | None = None,
+        merges: bool = True,
     ) -> None:
         self.ledger = Ledger()
         self._broker = broker
@@ -103,6 +104,7 @@ class Traffic:
         self._bootstrap_servers = bootstrap_servers
         self._seed = seed
         self._poison = poison
+        self._merges = merges
         self._stop = threading.Event()
         self._hang_up = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -161,7 +163,7 @@ class Traffic:
             if self._poison is not None and rng.random() < POISON_SHARE:
                 batch.append(Outgoing(*self._poison(rng)))
                 continue
-            event = an_event(rng, sent_by=f"producer {number}")
+            event = an_event(rng, sent_by=f"producer {number}", merges=self._merges)
             batch.append(event)
             remembered.append(event)
             if rng.random() < _DUPLICATE_SHARE:
@@ -264,11 +266,11 @@ class Traffic:
         raise AssertionError("the broker was not reached before the end")
 
 
-def an_event(rng: random.Random, *, sent_by: str) -> Outgoing:
+def an_event(rng: random.Random, *, sent_by: str, merges: bool = True) -> Outgoing:
     """Return an event of a user or a guest: most often a like, sometimes a merge or a forget."""
     user = rng.choice(USERS if rng.random() < _USERS_SHARE else GUESTS)
     action = rng.choices(list(_ACTIONS), list(_ACTIONS.values()))[0]
-    if action == "merge_users" and user not in GUESTS:
+    if action == "merge_users" and not (merges and user in GUESTS):
         action = "like"
     item = None if action in {"forget_user", "merge_users"} else rng.choice(ITEMS)
     return _event(rng, user, action, item, sent_by)
