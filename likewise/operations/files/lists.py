@@ -7,7 +7,6 @@ its name when all parts are there.
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 from contextlib import closing, contextmanager
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -17,6 +16,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from likewise.operations.files.errors import LikeFileError
+from likewise.operations.files.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,7 +88,7 @@ class ListParts:
         Raises:
             LikeFileError: it can't be written.
         """
-        with _errors(self.path), _replacing(self._part(number)) as aside:
+        with replacing(self._part(number)) as aside:
             parquet.write_table(rows, aside)
 
     def finish(self) -> int:
@@ -99,7 +99,7 @@ class ListParts:
         """
         rows = 0
         with _errors(self.path):
-            with _replacing(self.path) as aside, _writer(self.path, aside) as write:
+            with replacing(self.path) as aside, _writer(self.path, aside) as write:
                 for number in range(self._count):
                     part = parquet.read_table(self._part(number), schema=SCHEMA)
                     write(part)
@@ -145,26 +145,13 @@ def open_parts(
             directory.mkdir()
             known = [str(user) for user in users()]
             (directory / _USERS).write_bytes(msgspec.json.encode(known))
-            with _replacing(directory / _JOB) as aside:  # last, so that it means the rest is there
+            with replacing(directory / _JOB) as aside:  # last, so that it means the rest is there
                 aside.write_bytes(msgspec.json.encode(job))
     return ListParts(path, known, part_users)  # type: ignore[arg-type]  # ids of our own file
 
 
 def _directory(path: Path) -> Path:
     return path.with_name(f".{path.name}.parts")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name for the file, which gets its own one when the block succeeds."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 @contextmanager
