@@ -41,10 +41,11 @@ class Candidates(NamedTuple):
 def users_for(model: Model, item: ItemRow, count: int) -> Candidates:
     """Return up to `count` users who do not like the item yet and would, best first.
 
-    Scored as a user with the typical number of likes (`likewise.ranking.ridge`); only scores above 0.
+    A signal that weighs less than a like, such as a view, leaves nobody out. Scored as a user with the typical number of likes (`likewise.ranking.ridge`); only scores above 0.
     """
     scores = model.user_items @ _pull(model, item)
-    scores[_entries(model.user_items, item)[0]] = -np.inf
+    rows, weights = _entries(model.user_items, item)
+    scores[rows[weights >= 1]] = -np.inf
     return _best(scores, count)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -86,6 +87,18 @@ def test_users_of_one_block_are_alike_and_first_of_all_alike_to_themselves(
         assert cosines[rows.tolist().index(row)] == pytest.approx(1, abs=1e-4)
         block = next(iter(liked))[:2]
         assert all(next(iter(likes_in(model, other)))[:2] == block for other in rows)
+
+
+def test_a_view_of_the_item_leaves_nobody_out() -> None:
+    model = model_of("blend")
+    before = users_for(model, ItemRow(3), count=1_000).rows.tolist()
+    weights = model.user_items.copy()
+    liker = int(weights[:, [3]].nonzero()[0][0])
+    assert liker not in before
+    place = weights.indptr[liker] + weights[[liker]].indices.tolist().index(3)
+    weights.data[place] = 0.1
+    viewed = replace(model, user_items=weights)
+    assert liker in users_for(viewed, ItemRow(3), count=1_000).rows.tolist()
 
 
 def test_item_scores_are_those_of_the_answer() -> None:
