@@ -41,7 +41,8 @@ class Candidates(NamedTuple):
 def users_for(model: Model, item: ItemRow, count: int) -> Candidates:
     """Return up to `count` users who do not like the item yet and would, best first.
 
-    A signal that weighs less than a like, such as a view, leaves nobody out. Scored as a user with the typical number of likes (`likewise.ranking.ridge`); only scores above 0.
+    A signal that weighs less than a like, such as a view, leaves nobody out. Everybody is scored as a
+    user with the typical number of likes (`likewise.ranking.ridge`); only scores above 0.
     """
     scores = model.user_items @ _pull(model, item)
     rows, weights = _entries(model.user_items, item)
