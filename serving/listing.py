@@ -6,11 +6,11 @@ They obey what the model's answers obey: what is left out, `where`, `only`, `boo
 from __future__ import annotations
 
 import random
-from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+from likewise.ranking.group_limit import GroupCounts
 from likewise.ranking.pins import inserted, set_aside
 from likewise.ranking.recommend import Ranked, RankedItem
 
@@ -123,8 +123,6 @@ class Lists(NamedTuple):
     def _shown(self, query: Query, items: Sequence[ItemId]) -> list[bool]:
         """Return which of the items the query may show, whatever the catalogue says."""
         banned, retired, only = query.banned, self.retired, query.only
-        if only is not None and not isinstance(only, frozenset):
-            only = frozenset(only)
         return [
             item not in banned and item not in retired and (only is None or item in only)
             for item in items
@@ -137,14 +135,11 @@ class Lists(NamedTuple):
         if limit is None or self.view is None:
             return [*islice(found, query.count)]
         kept: list[RankedItem] = []
-        taken: Counter[int] = Counter()
+        groups = GroupCounts(limit.count)
         left = iter(found)
         while len(kept) < query.count and (some := [*islice(left, _CHUNK)]):
-            groups = self.view.groups_of(limit.field, [item.item_id for item in some]).tolist()
-            for item, group in zip(some, groups, strict=True):
-                if group < 0 or taken[group] < limit.count:
-                    taken[group] += 1
-                    kept.append(item)
+            codes = self.view.groups_of(limit.field, [item.item_id for item in some]).tolist()
+            kept += [item for item, code in zip(some, codes, strict=True) if groups.take(code)]
         return kept[: query.count]
 
     def _explored(self, request: Request, query: Query, answer: Ranked) -> Ranked:
@@ -191,14 +186,13 @@ class Lists(NamedTuple):
         if limit is None or self.view is None:
             return items
         ids = [item.item_id for item in answer.items]
-        groups = self.view.groups_of(limit.field, [*ids, *items]).tolist()
-        taken = Counter(groups[: len(ids)])
-        kept = []
-        for item, group in zip(items, groups[len(ids) :], strict=True):
-            if group < 0 or taken[group] < limit.count:
-                taken[group] += 1
-                kept.append(item)
-        return kept
+        codes = self.view.groups_of(limit.field, [*ids, *items]).tolist()
+        groups = GroupCounts(limit.count)
+        for code in codes[: len(ids)]:
+            groups.take(code)
+        return [
+            item for item, code in zip(items, codes[len(ids) :], strict=True) if groups.take(code)
+        ]
 
     def _seed(self, request: Request) -> int:
         who = request.user_id or " ".join(sorted(request.liked or (request.similar_to or "",)))

@@ -5,7 +5,6 @@ Only diversity ignores them: each comes before the first item with a lower score
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from likewise.ranking import novelty
 from likewise.ranking.best_items import weighted_likes
 from likewise.ranking.evidence import least_scores
 from likewise.ranking.explaining import strongest
+from likewise.ranking.group_limit import GroupCounts
 from likewise.ranking.queries import AdditionRules, ranked_by_model, sampled_likes
 from likewise.ranking.top import best_columns
 
@@ -108,15 +108,14 @@ def _limited(
 ) -> list[tuple[_Item, int]]:
     """Return the items that have room in their group."""
     codes, most = max_per
-    taken: Counter[int] = Counter()
+    groups = GroupCounts(most)
     kept = []
     for item, place in both:
         if place < 0:
             group = int(codes[model.item_rows[item.item_id]])
         else:
             group = -1 if rules.groups is None else int(rules.groups[place])
-        if group < 0 or taken[group] < most:
-            taken[group] += 1
+        if groups.take(group):
             kept.append((item, place))
     return kept
 

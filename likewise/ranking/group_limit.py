@@ -17,14 +17,33 @@ if TYPE_CHECKING:
 _COMPARED = 16
 
 
-class GroupLimit:
+class GroupCounts:
+    """How many items of each group a growing list has: at most `most`."""
+
+    def __init__(self, most: int) -> None:
+        """Begin an empty list."""
+        self._most = most
+        self._taken: Counter[int] = Counter()
+
+    def take(self, code: int) -> bool:
+        """Take an item of the group, below 0 for none; return False if the group has no room."""
+        if self.is_full(code):
+            return False
+        self._taken[code] += 1
+        return True
+
+    def is_full(self, code: int) -> bool:
+        """Whether a group has no room left."""
+        return code >= 0 and self._taken[code] >= self._most
+
+
+class GroupLimit(GroupCounts):
     """Which items a list may still take, while it grows from its first place to its last."""
 
     def __init__(self, codes: IntArray, most: int) -> None:
         """Begin an empty list. `codes` [n] has the group of each item, below 0 for none."""
+        super().__init__(most)
         self.codes = codes
-        self._most = most
-        self._taken: Counter[int] = Counter()
 
     def admit(self, rows: NDArray[np.intp], count: int) -> NDArray[np.intp]:
         """Take the first `count` of the rows that have room in their group; return their places."""
@@ -32,14 +51,9 @@ class GroupLimit:
         for place, code in enumerate(self.codes[rows].tolist()):
             if len(taken) == count:
                 break
-            if not self.is_full(code):
-                self._taken[code] += 1
+            if self.take(code):
                 taken.append(place)
         return np.array(taken, np.intp)
-
-    def is_full(self, code: int) -> bool:
-        """Whether a group has no room left."""
-        return code >= 0 and self._taken[code] >= self._most
 
     def closed(self, rows: NDArray[np.intp] | None = None) -> NDArray[np.bool_]:
         """Return which of the rows, or of all items [n], belong to a group without room."""

@@ -71,13 +71,14 @@ def new_rows(
     The model is one that `supports` them.
     """
     row_of = {user: row for row, user in enumerate(likes)}
-    normalised = _normalised(model, likes)
+    powers = _user_powers(model, likes)
+    normalised = _normalised(model, likes, powers)
     degrees = np.array([len(users) for users in likers], np.int64)
     users = [row_of[user] for some in likers for user in some]
     ends = np.concatenate([[0], np.cumsum(degrees)])
     own = np.ones(len(users), np.float32)
     own *= np.repeat(power(degrees, -model.recipe.item_exponent), degrees)
-    own *= _user_powers(model, likes)[users]
+    own *= powers[users]
     shape = (len(likers), len(likes))
     whole = (sparse.csr_array((own, users, ends), shape=shape) @ normalised).tocsr()
     keep = model.recipe.similar_items
@@ -106,13 +107,15 @@ def _eigenvalues(model: Model) -> FloatArray:
     return found.astype(np.float32)
 
 
-def _normalised(model: Model, likes: Mapping[UserId, Collection[ItemId]]) -> CsrMatrix:
+def _normalised(
+    model: Model, likes: Mapping[UserId, Collection[ItemId]], powers: FloatArray
+) -> CsrMatrix:
     """Return the rows of R of these users, CSR [users, n]; a sample of those of a user with too many."""
     most = model.recipe.max_likes_per_user
     rows = [sampled(one, most) for one in rows_of_each(model, [*likes.values()])]
     lengths = [len(one) for one in rows]
     columns = np.concatenate([np.zeros(0, np.intp), *rows])
-    values = np.repeat(_user_powers(model, likes), lengths)
+    values = np.repeat(powers, lengths)
     values *= power(model.item_counts, -model.recipe.item_exponent)[columns]
     ends = np.concatenate([[0], np.cumsum(lengths)])
     return sparse.csr_array((values, columns, ends), shape=(len(likes), len(model.item_ids)))

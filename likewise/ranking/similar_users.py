@@ -14,7 +14,7 @@ import numpy as np
 from likewise.ranking import cooccurrence
 from likewise.ranking.queries import as_csr, rows_of_each
 from likewise.ranking.sampling import sampled
-from likewise.ranking.scan import score_all
+from likewise.ranking.scan import score_some
 from likewise.ranking.spectral import projected
 from likewise.ranking.top import best_columns
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from likewise.messages.ids import ItemId, ItemRow
     from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
-
-# Users scored exactly at a time: their scores are [users, n] float32.
-_SCORED_AT_ONCE = 64
 
 
 class Candidates(NamedTuple):
@@ -76,13 +73,9 @@ def users_like(model: Model, liked: Collection[ItemId], count: int) -> Candidate
 
 def item_scores(model: Model, item: ItemRow, likes: Sequence[Collection[ItemId]]) -> FloatArray:
     """Return the score of the item for users with these likes, float32 [users]: as in their answers."""
-    n_items, most = len(model.item_ids), model.recipe.max_likes_per_user
+    most = model.recipe.max_likes_per_user
     rows = [sampled(one, most) for one in rows_of_each(model, likes)]
-    parts = [
-        score_all(model, as_csr(rows[start : start + _SCORED_AT_ONCE], n_items))[:, item]
-        for start in range(0, len(rows), _SCORED_AT_ONCE)
-    ]
-    return np.concatenate([np.zeros(0, np.float32), *parts])
+    return score_some(model, as_csr(rows, len(model.item_ids)), np.array([item]))[:, 0]
 
 
 def _has_vectors(model: Model) -> bool:
