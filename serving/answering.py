@@ -24,10 +24,9 @@ from serving.querying import QuerySettings, query_of
 from serving.walks import MAX_WALK_ITEMS, MAX_WALK_PAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from likewise.catalogue.view import CatalogueView
-    from likewise.messages.ids import ItemId
     from likewise.messages.requests import Request
     from likewise.models.holder import ServedModel
     from likewise.ranking.additions import Additions
@@ -71,13 +70,14 @@ def answer(
     for open_request in batch:
         problem = _problem(served, open_request, context)
         if problem is None:
+            walk = context.walk_of(open_request)
             query = query_of(
                 open_request.request,
                 context,
                 settings,
                 view,
                 new,
-                before=_before(open_request, context),
+                before=() if walk is None else walk.items,
                 now_ms=now_ms,
             )
             ready.append((open_request, query))
@@ -110,7 +110,7 @@ def _problem(
         return ErrorBody("unknown_item", "the model does not know the item in `similar_to`")
     if request.user_id is not None and request.user_id not in context.likes:
         return internal_error()
-    walk = context.walks.get(open_request.record_id) if context.walks else None
+    walk = context.walk_of(open_request)
     if walk is not None and (
         walk.n_items + request.count > MAX_WALK_ITEMS or walk.number > MAX_WALK_PAGES
     ):
@@ -120,12 +120,6 @@ def _problem(
             f"this page there may be up to {MAX_WALK_ITEMS} items on {MAX_WALK_PAGES} pages",
         )
     return None
-
-
-def _before(open_request: OpenRequest, context: BatchContext) -> Collection[ItemId]:
-    """Return the items of the pages before this one."""
-    walk = context.walks.get(open_request.record_id) if context.walks else None
-    return () if walk is None else walk.items
 
 
 def _rank(

@@ -43,7 +43,7 @@ def with_fields(outgoing: Outgoing, read: Read) -> Outgoing:
 
 
 def chosen(document: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
-    """Return the fields that the item has; a name that is no field of its own is a label's."""
+    """Return the requested fields that the item has. Other names are looked up among its labels."""
     labels: Mapping[str, Any] = document.get("labels", {})
     found = {}
     for name in fields:

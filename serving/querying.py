@@ -60,7 +60,7 @@ def query_of(
         novelty=request.novelty,
         fill=request.fill,
         weights=weights,
-        only=request.only,
+        only=None if request.only is None else frozenset(request.only),
         pins=tuple((pin.item_id, pin.place) for pin in request.pin) if request.pin else (),
         source="popular" if request.source == "popular" else "model",
         allowed=rules.allowed,

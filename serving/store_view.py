@@ -61,13 +61,17 @@ class BatchContext:
         """Return how many items the user likes; None without a user."""
         return None if user_id is None else len(self.likes.get(user_id, ()))
 
+    def walk_of(self, asked: OpenRequest) -> Walk | None:
+        """Return the pages before the one that the request asks for; None if it asks for none."""
+        return self.walks.get(asked.record_id) if self.walks else None
+
     def n_more(self, asked: OpenRequest) -> float:
         """Return how many items were read for a request besides likes, weighted by their cost."""
         if not (self.signals or self.shown):
             return 0.0
         request = asked.request
         n_items = float(sum(map(len, (self.signals_of(request.user_id) or {}).values())))
-        if (walk := self.walks.get(asked.record_id)) is not None:
+        if (walk := self.walk_of(asked)) is not None:
             n_items += walk.n_items
         if request.rotation and request.user_id is not None:
             lists = self.shown.get(Viewer("user", request.user_id), ())

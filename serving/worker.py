@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from likewise.log.port import held_back
@@ -152,9 +151,8 @@ class ServingWorker:
         ready, errors = self._waiting.sort_out(requests, context.walks)
         outgoing += errors
         ready, costly = self._within_budget(ready, context)
-        if any(asks_about_users(one.request) for one in ready):
-            outgoing += self._answer_about_users(ready)
-            ready = [one for one in ready if not asks_about_users(one.request)]
+        if costly and asks_about_users(ready[0].request):  # `cost_of` makes each of them costly
+            return Batch.of([*outgoing, self._answer_about_users(ready[0])])
         if costly or self._backlog or self._in_flight:
             ranking = self._ranker.submit(ready, context)
             return Batch.of(outgoing, ready, ranking, costly=costly)
@@ -162,15 +160,10 @@ class ServingWorker:
             replies = self._ranker.rank(ready, context)
         return Batch.of([*outgoing, *replies])
 
-    def _answer_about_users(self, ready: Iterable[OpenRequest]) -> list[Reply]:
-        """Answer these in this thread, which waits for a store that cannot be reached."""
-        retry = self._ports.member.retry
+    def _answer_about_users(self, asked: OpenRequest) -> Reply:
+        """Answer the request in this thread, which waits for a store that cannot be reached."""
         with self.stats.heartbeat.busy("ranking", at_most_s=LONGEST_RANKING_S):
-            return [
-                retry(partial(self._ranker.answer_about_users, one))
-                for one in ready
-                if asks_about_users(one.request)
-            ]
+            return self._ports.member.retry(lambda: self._ranker.answer_about_users(asked))
 
     def _poll_timeout_ms(self) -> int:
         if (self._backlog and not self._backlog.stalled) or self._waiting.due(limit=1):

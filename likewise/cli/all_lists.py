@@ -21,7 +21,7 @@ from likewise.ranking.queries import in_rows, rows_of_each
 from likewise.ranking.recommend import recommend_rows
 from serving.querying import query_of
 from serving.store_view import BatchContext
-from serving.taste import NEVER_SHOWN
+from serving.taste import kinds_that_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.catalogue.view import CatalogueView
-    from likewise.messages.ids import SignalKind, UserId
+    from likewise.messages.ids import UserId
     from likewise.messages.requests import Request
     from likewise.models.holder import ServedModel
     from likewise.operations.files.lists import ListParts
@@ -63,7 +63,7 @@ class Lister:
         self._request = request
         self._settings = settings
         self._view = view
-        self._kinds = _counted(store.kinds(), settings)
+        self._kinds = store.kinds() & kinds_that_count(settings.weights)
         _, self._retired = store.retired()
         (self._retired_rows,) = rows_of_each(self._model, [self._retired])
         self._item_ids = pa.array(self._model.item_ids, pa.string())
@@ -128,11 +128,6 @@ class Lister:
             ],
             schema=SCHEMA,
         )
-
-
-def _counted(kinds: frozenset[SignalKind], settings: QuerySettings) -> frozenset[SignalKind]:
-    """Return the kinds in use that change a list."""
-    return frozenset(kind for kind in kinds if kind in NEVER_SHOWN or settings.weights.get(kind))
 
 
 def _one_ahead(

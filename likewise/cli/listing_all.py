@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from likewise.store.port import LikeStore
 
 _PART_USERS = 16_384
-_NEEDS_A_SERVER = ("explain", "fields", "rotation", "explore", "without", "next_of", "after")
+_NEEDS_A_SERVER = ("explain", "fields", "rotation", "explore", "without")
 
 
 def list_all(cli: CommandLine, file: str, options: dict[str, Any], *, as_json: bool) -> None:
