@@ -9,7 +9,7 @@ import typer
 
 from likewise.cli.context import command_line
 from likewise.cli.options import Json
-from likewise.cli.publishing import Item, Items, Recommendation, User, publish
+from likewise.cli.publishing import Item, Items, Recommendation, User, publish, publish_about_items
 
 
 def like(
@@ -28,13 +28,8 @@ def like(
     likewise recommend u1 --after "$(likewise like u1 i3)"
     ```
     """
-    publish(
-        command_line(context),
-        "like",
-        [{"user_id": user, "item_id": item} for item in items],
-        recommendation=recommendation,
-        as_json=as_json,
-    )
+    cli = command_line(context)
+    publish_about_items(cli, "like", user, items, recommendation=recommendation, as_json=as_json)
 
 
 def unlike(context: typer.Context, user: User, items: Items, as_json: Json = False) -> None:
@@ -44,12 +39,7 @@ def unlike(context: typer.Context, user: User, items: Items, as_json: Json = Fal
     likewise unlike u1 i2
     ```
     """
-    publish(
-        command_line(context),
-        "unlike",
-        [{"user_id": user, "item_id": item} for item in items],
-        as_json=as_json,
-    )
+    publish_about_items(command_line(context), "unlike", user, items, as_json=as_json)
 
 
 def forget(

@@ -13,25 +13,33 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from likewise.cli.context import CommandLine, command_line
-from likewise.cli.exit_codes import FAILED, ROWS_LEFT_OUT
+from likewise.cli.exit_codes import FAILED
+from likewise.cli.import_outcome import (
+    SHOWN,
+    account_of_publishing,
+    account_of_rows,
+    complain_of_failures,
+    exit_code,
+    print_speed,
+    wait_until_all_applied,
+)
 from likewise.cli.likes_sink import sink_of
 from likewise.cli.options import Json
-from likewise.cli.output import complain, duration, print_json, progress, stdout
+from likewise.cli.output import complain, print_json, stdout
+from likewise.cli.reading_bar import reading_bar
 from likewise.cli.reading_options import check_source, with_reading_options, with_signal_kinds
 from likewise.cli.reading_report import LayoutTeller, complain_of_rows, refusal
 from likewise.errors import LikewiseError
 from likewise.operations.files.options import ReadOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from likewise.client.bulk import Published
     from likewise.log.port import Broker
     from likewise.operations.files.importing import RowCounts
     from likewise.operations.files.rows import Taken
     from likewise.operations.files.taken_back import TakenBack
-
-_SHOWN = 5
 
 
 class _Source(NamedTuple):
@@ -98,25 +106,19 @@ def import_likes(
         if dry_run or strict:
             counts = _check(source, strict=strict, dry_run=dry_run, as_json=as_json)
             if dry_run:
-                raise typer.Exit(_exit_code(counts, published=counts.rows - counts.bad))
+                raise typer.Exit(exit_code(counts, published=counts.rows - counts.bad))
         started_s = time.monotonic()
         teller = LayoutTeller()
         counts, published = _publish(cli, source, teller, bring_back=bring_back)
     published_s = time.monotonic() - started_s
     applied_s = None
     if wait:
-        _wait(cli, published)
+        wait_until_all_applied(cli, published)
         applied_s = time.monotonic() - started_s
     _print(source, teller, counts, published, published_s, applied_s, as_json=as_json)
-    code = FAILED if published.failed else _exit_code(counts, published.confirmed)
+    code = FAILED if published.failed else exit_code(counts, published.confirmed)
     if code:
         raise typer.Exit(code)
-
-
-def _exit_code(counts: RowCounts, published: int) -> int:
-    if not counts.bad:
-        return 0
-    return ROWS_LEFT_OUT if published else FAILED
 
 
 @contextmanager
@@ -136,7 +138,7 @@ def _check(source: _Source, *, strict: bool, dry_run: bool, as_json: bool) -> Ro
     teller = LayoutTeller(always=dry_run)
     with reading_bar("checking") as show:
         chunks = read_rows(source.path, source.options, on_layout=teller)
-        counts, first = check_rows(chunks, show, source.options, _SHOWN)
+        counts, first = check_rows(chunks, show, source.options, SHOWN)
     if dry_run:
         _print_check(source, teller, counts, first, as_json=as_json)
     if strict and (reason := refusal(source.name, counts, teller.warnings)):
@@ -178,31 +180,9 @@ def _taken_back(cli: CommandLine, broker: Broker) -> TakenBack:
         return read_taken_back(broker, cli.topics.likes, show)
 
 
-def _wait(cli: CommandLine, published: Published) -> None:
-    from likewise.operations.applied import wait_until_applied
-
-    with cli.store() as store, reading_bar("applying") as show:
-        wait_until_applied(
-            store,
-            published.next_offsets,
-            on_progress=lambda left: show(
-                published.confirmed - left, 1 - left / max(published.confirmed, 1)
-            ),
-        )
-
-
 def _account(source: _Source, teller: LayoutTeller, counts: RowCounts) -> dict[str, Any]:
-    return {
-        "file": source.name,
-        "read_as": {name: str(layout) for name, layout in list(teller.layouts.items())[:_SHOWN]},
-        "warnings": teller.warnings,
-        "rows": counts.rows,
-        "bad_rows": counts.bad,
-        "bad_rows_by_code": counts.bad_by_code,
-        "first_bad_rows": [row._asdict() for row in counts.first_bad],
-        "rows_without_their_time": counts.untimed,
-        "skipped": counts.skipped,
-    }
+    rows = account_of_rows(source.name, teller, counts)
+    return rows | {"warnings": teller.warnings, "skipped": counts.skipped}
 
 
 def _print_check(
@@ -232,50 +212,9 @@ def _print(
     as_json: bool,
 ) -> None:
     if as_json:
-        print_json(
-            _account(source, teller, counts)
-            | {
-                "published": published.confirmed,
-                "failed": published.failed,
-                "failures": published.failures,
-                "published_s": round(published_s, 3),
-                "applied_s": None if applied_s is None else round(applied_s, 3),
-            }
-        )
+        publishing = account_of_publishing(published, published_s, applied_s)
+        print_json(_account(source, teller, counts) | publishing)
         return
-    out = stdout()
-    out.print(f"published  {speed_of(published.confirmed, published_s)}")
-    if applied_s is not None:
-        out.print(f"applied    {speed_of(published.confirmed, applied_s)}")
+    print_speed(published, published_s, applied_s, "events")
     complain_of_rows(counts)
-    if published.failed:
-        complain(f"{published.failed:,} events were not confirmed; run it again. The first ones:")
-        for failure in published.failures:
-            complain(f"  {failure}")
-
-
-def speed_of(number: int, seconds: float, what: str = "events") -> str:
-    """Return how many were handled in which time, for people."""
-    return f"{number:,} {what} in {duration(seconds)} ({number / max(seconds, 1e-9):,.0f}/s)"
-
-
-@contextmanager
-def reading_bar(doing: str) -> Iterator[Callable[[int, float], None]]:
-    """Show a bar on a terminal; yields a function of the number done and its share of the total."""
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    started_s = time.monotonic()
-    with progress(
-        TextColumn(doing),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    ) as bars:
-        bar = bars.add_task(doing, total=1.0, speed="")
-
-        def show(done: int, share: float) -> None:
-            per_s = done / max(time.monotonic() - started_s, 1e-9)
-            bars.update(bar, completed=share, speed=f"{done:,} ({per_s:,.0f}/s)")
-
-        yield show
+    complain_of_failures(published, "events")

@@ -9,12 +9,29 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from likewise.cli.context import CommandLine, command_line
-from likewise.cli.exit_codes import FAILED, ROWS_LEFT_OUT
-from likewise.cli.importing import reading_bar, speed_of
+from likewise.cli.exit_codes import FAILED
+from likewise.cli.import_outcome import (
+    SHOWN,
+    account_of_publishing,
+    account_of_rows,
+    complain_of_failures,
+    exit_code,
+    print_speed,
+    wait_until_all_applied,
+)
 from likewise.cli.options import Json
 from likewise.cli.output import complain, print_json, stdout
 from likewise.cli.publishing_documents import catalogue_sink
-from likewise.cli.reading_options import check_source
+from likewise.cli.reading_bar import reading_bar
+from likewise.cli.reading_options import (
+    Delimiter,
+    Encoding,
+    Member,
+    Null,
+    Skip,
+    check_source,
+    reading_option,
+)
 from likewise.cli.reading_report import LayoutTeller, complain_of_rows
 from likewise.errors import LikewiseError
 
@@ -23,13 +40,6 @@ if TYPE_CHECKING:
     from likewise.messages.items import CatalogueItem
     from likewise.operations.files.catalogue.options import TableOptions
     from likewise.operations.files.importing import RowCounts
-
-_SHOWN = 5
-_PANEL = "How to read FILE (detected if not given)"
-
-
-def _option(*names: str, **more: Any) -> Any:
-    return typer.Option(*names, rich_help_panel=_PANEL, **more)
 
 
 class _Reading(NamedTuple):
@@ -53,42 +63,29 @@ def import_items(
     ],
     column: Annotated[
         list[str] | None,
-        _option(
+        reading_option(
             metavar="FIELD=NAME",
             help="Column of item_id, title, image_url, url, categories, labels or published_at. May be repeated.",
         ),
     ] = None,
     leave_out: Annotated[
         list[str] | None,
-        _option(metavar="NAME", help="Column that does not become a label. May be repeated."),
+        reading_option(
+            metavar="NAME", help="Column that does not become a label. May be repeated."
+        ),
     ] = None,
     columns: Annotated[
         str | None,
-        _option(metavar="NAME,NAME…", help="All columns of a file without a header line."),
+        reading_option(metavar="NAME,NAME…", help="All columns of a file without a header line."),
     ] = None,
     separator: Annotated[
-        str, _option(metavar="TEXT", help="Separates the categories in one text.")
+        str, reading_option(metavar="TEXT", help="Separates the categories in one text.")
     ] = "|",
-    null: Annotated[
-        list[str] | None,
-        _option(metavar="TEXT", help="Text that means no value, such as NULL. May be repeated."),
-    ] = None,
-    delimiter: Annotated[
-        str | None, _option(metavar="TEXT", help="Field separator: `;`, `tab`, `space`, `::` …")
-    ] = None,
-    skip: Annotated[
-        int, _option(min=0, metavar="LINES", help="Number of lines to skip at the start.")
-    ] = 0,
-    encoding: Annotated[
-        str | None, _option(metavar="NAME", help="Text encoding: `latin-1`, `cp1252`, `gbk` …")
-    ] = None,
-    member: Annotated[
-        str | None,
-        _option(
-            metavar="NAME",
-            help="Files to read from a ZIP archive or directory: a name or a pattern.",
-        ),
-    ] = None,
+    null: Null = None,
+    delimiter: Delimiter = None,
+    skip: Skip = 0,
+    encoding: Encoding = None,
+    member: Member = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the consumers have applied all items.")
     ] = False,
@@ -136,22 +133,16 @@ def import_items(
     reading = _Reading(file, options, LayoutTeller(always=dry_run), counts)
     if dry_run:
         _print_check(reading, _check(reading), as_json=as_json)
-        raise typer.Exit(_exit_code(counts, counts.rows - counts.bad))
+        raise typer.Exit(exit_code(counts, counts.rows - counts.bad))
     started_s = time.monotonic()
     published = _publish(cli, reading)
     published_s = time.monotonic() - started_s
     if wait:
-        _wait(cli, published)
+        wait_until_all_applied(cli, published)
     applied_s = time.monotonic() - started_s if wait else None
     _print(reading, published, published_s, applied_s, as_json=as_json)
-    if code := FAILED if published.failed else _exit_code(counts, published.confirmed):
+    if code := FAILED if published.failed else exit_code(counts, published.confirmed):
         raise typer.Exit(code)
-
-
-def _exit_code(counts: RowCounts, published: int) -> int:
-    if not counts.bad:
-        return 0
-    return ROWS_LEFT_OUT if published else FAILED
 
 
 def _check(reading: _Reading) -> list[CatalogueItem]:
@@ -160,7 +151,7 @@ def _check(reading: _Reading) -> list[CatalogueItem]:
 
     with reading_bar("checking") as show:
         chunks = read_items(reading.file, reading.options, reading.teller)
-        return check_items(chunks, reading.counts, show, _SHOWN)
+        return check_items(chunks, reading.counts, show, SHOWN)
 
 
 def _publish(cli: CommandLine, reading: _Reading) -> Published:
@@ -187,30 +178,8 @@ def _publish(cli: CommandLine, reading: _Reading) -> Published:
         return publisher.finish()
 
 
-def _wait(cli: CommandLine, published: Published) -> None:
-    from likewise.operations.applied import wait_until_applied
-
-    with cli.store() as store, reading_bar("applying") as show:
-        wait_until_applied(
-            store,
-            published.next_offsets,
-            on_progress=lambda left: show(
-                max(published.confirmed - left, 0), 1 - left / max(published.confirmed, left, 1)
-            ),
-        )
-
-
 def _account(reading: _Reading) -> dict[str, Any]:
-    counts, teller = reading.counts, reading.teller
-    return {
-        "file": reading.file,
-        "read_as": {name: str(layout) for name, layout in list(teller.layouts.items())[:_SHOWN]},
-        "rows": counts.rows,
-        "bad_rows": counts.bad,
-        "bad_rows_by_code": counts.bad_by_code,
-        "first_bad_rows": [row._asdict() for row in counts.first_bad],
-        "rows_without_their_time": counts.untimed,
-    }
+    return account_of_rows(reading.file, reading.teller, reading.counts)
 
 
 def _print_check(reading: _Reading, first: list[CatalogueItem], *, as_json: bool) -> None:
@@ -236,25 +205,11 @@ def _print(
     as_json: bool,
 ) -> None:
     if as_json:
-        print_json(
-            _account(reading)
-            | {
-                "published": published.confirmed,
-                "failed": published.failed,
-                "failures": published.failures,
-                "published_s": round(published_s, 3),
-                "applied_s": None if applied_s is None else round(applied_s, 3),
-            }
-        )
+        print_json(_account(reading) | account_of_publishing(published, published_s, applied_s))
         return
-    stdout().print(f"published  {speed_of(published.confirmed, published_s, 'items')}")
-    if applied_s is not None:
-        stdout().print(f"applied    {speed_of(published.confirmed, applied_s, 'items')}")
+    print_speed(published, published_s, applied_s, "items")
     complain_of_rows(reading.counts, with_time_format=False)
-    if published.failed:
-        complain(f"{published.failed:,} items were not confirmed; run it again. The first ones:")
-        for failure in published.failures:
-            complain(f"  {failure}")
+    complain_of_failures(published, "items")
 
 
 def _pair(text: str) -> tuple[str, str]:

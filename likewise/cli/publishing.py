@@ -31,6 +31,22 @@ Recommendation = Annotated[
 ]
 
 
+def publish_about_items(
+    cli: CommandLine,
+    action: str,
+    user: str,
+    items: Sequence[str],
+    *,
+    kind: str | None = None,
+    recommendation: str | None = None,
+    as_json: bool,
+) -> None:
+    """Publish an event of the user for each item; see `publish`."""
+    named: dict[str, str | None] = {} if kind is None else {"kind": kind}
+    subjects = [{**named, "user_id": user, "item_id": item} for item in items]
+    publish(cli, action, subjects, recommendation=recommendation, as_json=as_json)
+
+
 def publish(
     cli: CommandLine,
     action: str,

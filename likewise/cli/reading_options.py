@@ -19,56 +19,69 @@ _PANEL = "How to read FILE (detected if not given)"
 _WHICH_PANEL = "Which rows to use, and what they mean"
 
 
-def _option(*names: str, panel: str = _PANEL, **more: Any) -> Any:
+def reading_option(*names: str, panel: str = _PANEL, **more: Any) -> Any:
+    """Return a `typer.Option` in the panel of the options that say how to read a file."""
     return typer.Option(*names, rich_help_panel=panel, **more)
+
+
+Delimiter = Annotated[
+    str | None,
+    reading_option(metavar="TEXT", help="Field separator: `;`, `tab`, `space`, `::` …"),
+]
+Skip = Annotated[
+    int, reading_option(min=0, metavar="LINES", help="Number of lines to skip at the start.")
+]
+Encoding = Annotated[
+    str | None, reading_option(metavar="NAME", help="Text encoding: `latin-1`, `cp1252`, `gbk` …")
+]
+Null = Annotated[
+    list[str] | None,
+    reading_option(metavar="TEXT", help="Text that means no value, such as NULL. May be repeated."),
+]
+Member = Annotated[
+    str | None,
+    reading_option(
+        metavar="NAME",
+        help="Files to read from a ZIP archive or directory: a name or a pattern.",
+    ),
+]
 
 
 def _names(
     user_column: Annotated[
         str | None,
-        _option(metavar="NAME", help="Column of the user ids: a name, or a number starting at 1."),
+        reading_option(
+            metavar="NAME", help="Column of the user ids: a name, or a number starting at 1."
+        ),
     ] = None,
     item_column: Annotated[
-        str | None, _option(metavar="NAME", help="Column of the item ids.")
+        str | None, reading_option(metavar="NAME", help="Column of the item ids.")
     ] = None,
     timestamp_column: Annotated[
         str | None,
-        _option("--timestamp-column", "--time-column", metavar="NAME", help="Column of the times."),
+        reading_option(
+            "--timestamp-column", "--time-column", metavar="NAME", help="Column of the times."
+        ),
     ] = None,
     timestamp_format: Annotated[
         str | None,
-        _option(
+        reading_option(
             metavar="FORMAT",
             help="`day-first` or `month-first` for 1/2/2024; `s`, `ms`, `us` or `ns` since 1970; or a "
             "strptime format such as `%d.%m.%Y %H:%M`.",
         ),
     ] = None,
-    delimiter: Annotated[
-        str | None, _option(metavar="TEXT", help="Field separator: `;`, `tab`, `space`, `::` …")
-    ] = None,
+    delimiter: Delimiter = None,
     no_header: Annotated[
-        bool, _option("--no-header", help="There is no header line; columns are 1, 2, 3…")
+        bool, reading_option("--no-header", help="There is no header line; columns are 1, 2, 3…")
     ] = False,
-    skip: Annotated[
-        int, _option(min=0, metavar="LINES", help="Number of lines to skip at the start.")
-    ] = 0,
-    encoding: Annotated[
-        str | None, _option(metavar="NAME", help="Text encoding: `latin-1`, `cp1252`, `gbk` …")
-    ] = None,
-    null: Annotated[
-        list[str] | None,
-        _option(metavar="TEXT", help="Text that means no value, such as NULL. May be repeated."),
-    ] = None,
-    member: Annotated[
-        str | None,
-        _option(
-            metavar="NAME",
-            help="Files to read from a ZIP archive or directory: a name or a pattern.",
-        ),
-    ] = None,
+    skip: Skip = 0,
+    encoding: Encoding = None,
+    null: Null = None,
+    member: Member = None,
     kind_column: Annotated[
         str | None,
-        _option(
+        reading_option(
             "--kind-column",
             "--action-column",
             metavar="NAME",
@@ -78,7 +91,7 @@ def _names(
     ] = None,
     only: Annotated[
         list[str] | None,
-        _option(
+        reading_option(
             metavar="KIND",
             panel=_WHICH_PANEL,
             help="Use rows of this kind, skip others. May be repeated.",
@@ -86,7 +99,7 @@ def _names(
     ] = None,
     kinds: Annotated[
         list[str] | None,
-        _option(
+        reading_option(
             "--map",
             metavar="KIND=ACTION",
             panel=_WHICH_PANEL,
@@ -94,15 +107,15 @@ def _names(
         ),
     ] = None,
     rating_column: Annotated[
-        str | None, _option(metavar="NAME", panel=_WHICH_PANEL, help="Column of ratings.")
+        str | None, reading_option(metavar="NAME", panel=_WHICH_PANEL, help="Column of ratings.")
     ] = None,
     min_rating: Annotated[
         float | None,
-        _option(metavar="NUMBER", panel=_WHICH_PANEL, help="Skip rows with a lower rating."),
+        reading_option(metavar="NUMBER", panel=_WHICH_PANEL, help="Skip rows with a lower rating."),
     ] = None,
     action: Annotated[
         str,
-        _option(
+        reading_option(
             metavar="ACTION",
             panel=_WHICH_PANEL,
             help="Action of rows without a kind: `forget_user` for a list of users.",
@@ -110,7 +123,7 @@ def _names(
     ] = "like",
     strict: Annotated[
         bool,
-        _option(
+        reading_option(
             "--strict",
             panel=_WHICH_PANEL,
             help="Check the whole file first. Do nothing if there is a bad row, a bad time or a warning.",

@@ -8,7 +8,7 @@ import typer
 
 from likewise.cli.context import command_line
 from likewise.cli.options import Json
-from likewise.cli.publishing import Items, Recommendation, User, publish
+from likewise.cli.publishing import Items, Recommendation, User, publish, publish_about_items
 
 Kind = Annotated[
     str,
@@ -29,7 +29,14 @@ def dislike(
     likewise dislike u1 i1 i2
     ```
     """
-    _publish(context, "dislike", user, items, recommendation=recommendation, as_json=as_json)
+    publish_about_items(
+        command_line(context),
+        "dislike",
+        user,
+        items,
+        recommendation=recommendation,
+        as_json=as_json,
+    )
 
 
 def undislike(context: typer.Context, user: User, items: Items, as_json: Json = False) -> None:
@@ -39,7 +46,7 @@ def undislike(context: typer.Context, user: User, items: Items, as_json: Json = 
     likewise undislike u1 i2
     ```
     """
-    _publish(context, "undislike", user, items, as_json=as_json)
+    publish_about_items(command_line(context), "undislike", user, items, as_json=as_json)
 
 
 def hide(
@@ -55,7 +62,9 @@ def hide(
     likewise hide u1 i1
     ```
     """
-    _publish(context, "hide", user, items, recommendation=recommendation, as_json=as_json)
+    publish_about_items(
+        command_line(context), "hide", user, items, recommendation=recommendation, as_json=as_json
+    )
 
 
 def unhide(context: typer.Context, user: User, items: Items, as_json: Json = False) -> None:
@@ -65,7 +74,7 @@ def unhide(context: typer.Context, user: User, items: Items, as_json: Json = Fal
     likewise unhide u1 i1
     ```
     """
-    _publish(context, "unhide", user, items, as_json=as_json)
+    publish_about_items(command_line(context), "unhide", user, items, as_json=as_json)
 
 
 def signal(
@@ -82,8 +91,14 @@ def signal(
     likewise signal buy u1 i1 i2
     ```
     """
-    _publish(
-        context, "signal", user, items, kind=kind, recommendation=recommendation, as_json=as_json
+    publish_about_items(
+        command_line(context),
+        "signal",
+        user,
+        items,
+        kind=kind,
+        recommendation=recommendation,
+        as_json=as_json,
     )
 
 
@@ -96,7 +111,7 @@ def unsignal(
     likewise unsignal buy u1 i2
     ```
     """
-    _publish(context, "unsignal", user, items, kind=kind, as_json=as_json)
+    publish_about_items(command_line(context), "unsignal", user, items, kind=kind, as_json=as_json)
 
 
 def merge_users(
@@ -113,23 +128,3 @@ def merge_users(
     """
     subjects: list[dict[str, str | None]] = [{"user_id": guest, "into": into}]
     publish(command_line(context), "merge_users", subjects, as_json=as_json)
-
-
-def _publish(
-    context: typer.Context,
-    action: str,
-    user: str,
-    items: list[str],
-    *,
-    kind: str | None = None,
-    recommendation: str | None = None,
-    as_json: bool,
-) -> None:
-    named: dict[str, str | None] = {} if kind is None else {"kind": kind}
-    publish(
-        command_line(context),
-        action,
-        [{**named, "user_id": user, "item_id": item} for item in items],
-        recommendation=recommendation,
-        as_json=as_json,
-    )
