@@ -6,16 +6,16 @@ its name when all parts are there.
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from contextlib import closing, contextmanager
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pyarrow as pa
 from pyarrow import csv, parquet
 
 from likewise.operations.files.errors import LikeFileError
+from likewise.operations.files.packing import is_packed, written
 from likewise.operations.files.replacing import replacing
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def format_of(path: Path) -> Format:
     Raises:
         LikeFileError: the name has none of the known endings.
     """
-    compressed = path.suffix.lower() == ".gz"
-    found = FORMATS.get((path.with_suffix("") if compressed else path).suffix.lower())
-    if found is None or (compressed and found == "parquet"):
+    packed = is_packed(path)
+    found = FORMATS.get((path.with_suffix("") if packed else path).suffix.lower())
+    if found is None or (packed and found == "parquet"):
         raise LikeFileError(
             f"{path}: the name of the file must end in {', '.join(FORMATS)}, or .csv.gz, .ndjson.gz"
         )
@@ -161,7 +161,7 @@ def _writer(path: Path, aside: Path) -> Iterator[Callable[[pa.Table], None]]:
         with parquet.ParquetWriter(aside, SCHEMA) as parts:
             yield parts.write_table
         return
-    with _text_file(aside, compressed=path.suffix.lower() == ".gz") as file:
+    with written(aside, packed=is_packed(path)) as file:
         if kind == "csv":
             with closing(csv.CSVWriter(file, SCHEMA, write_options=_PLAIN)) as lines:
                 yield lines.write_table
@@ -172,17 +172,6 @@ def _writer(path: Path, aside: Path) -> Iterator[Callable[[pa.Table], None]]:
                 file.write(encoder.encode_lines(rows.to_pylist()))
 
             yield write
-
-
-@contextmanager
-def _text_file(path: Path, *, compressed: bool) -> Iterator[IO[bytes]]:
-    with path.open("wb") as raw:
-        if not compressed:
-            yield raw
-            return
-        # Without a name and a time in the header, equal lists give equal bytes.
-        with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-            yield packed  # type: ignore[misc]  # it has what writers call
 
 
 @contextmanager

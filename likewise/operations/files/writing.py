@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Literal
@@ -11,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Literal
 import pyarrow as pa
 from pyarrow import parquet
 
+from likewise.operations.files.packing import is_packed, written
 from likewise.operations.files.replacing import replacing
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def writing_likes(path: Path, kind: Format) -> Iterator[WritePairs]:
     """
     with (
         replacing(path) as aside,
-        _writer(aside, kind, compressed=path.suffix.lower() == ".gz") as write,
+        _writer(aside, kind, packed=is_packed(path)) as write,
     ):
         yield write
 
@@ -63,20 +63,15 @@ def csv_writer(file: IO[str]) -> WritePairs:
 
 
 @contextmanager
-def _writer(path: Path, kind: Format, *, compressed: bool) -> Iterator[WritePairs]:
+def _writer(path: Path, kind: Format, *, packed: bool) -> Iterator[WritePairs]:
     if kind == "parquet":
         with parquet.ParquetWriter(path, _SCHEMA) as writer:
             yield lambda pairs: writer.write_batch(_record_batch(pairs))
-    elif compressed:
-        with (
-            path.open("wb") as raw,
-            # Without a name and a time in the header, equal likes give equal bytes.
-            gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
-            io.TextIOWrapper(packed, "utf-8", newline="") as file,
-        ):
-            yield csv_writer(file)
     else:
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with (
+            written(path, packed=packed) as raw,
+            io.TextIOWrapper(raw, "utf-8", newline="") as file,
+        ):
             yield csv_writer(file)
 
 
