@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import InvalidInputError
 from likewise.messages.dead_letters import DeadLetter
-from likewise.messages.items import CatalogueItem, decode_item, encode_item
-from likewise.messages.scenarios import Scenario, decode_scenario, encode_scenario
+from likewise.messages.items import item_document
+from likewise.messages.scenarios import scenario_document
 from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
@@ -59,12 +59,10 @@ def split(batch: Batch, topics: Topics) -> tuple[Batch, Documents]:
 
 
 def _put_item(documents: Documents, record: Record) -> None:
-    item = decode_item(record)
-    stored = encode_item(item) if isinstance(item, CatalogueItem) else None
-    documents.items[item.item_id] = stored
+    item_id, stored = item_document(record)
+    documents.items[item_id] = stored
 
 
 def _put_scenario(documents: Documents, record: Record) -> None:
-    scenario = decode_scenario(record)
-    stored = encode_scenario(scenario) if isinstance(scenario, Scenario) else None
-    documents.scenarios[scenario.name] = stored
+    name, stored = scenario_document(record)
+    documents.scenarios[name] = stored

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from consumers.batches import by_partition, decode
 from consumers.homes import away_from_home
-from consumers.merging import merges_in, users_of
+from consumers.merging import merges_in
 from likewise.log.ranges import read_between
-from likewise.messages.events import MergeUsers, RestoreItem, RetireItem
+from likewise.messages.events import MergeUsers, RestoreItem, RetireItem, users_of
 from likewise.messages.order import UserState
 
 if TYPE_CHECKING:

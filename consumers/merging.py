@@ -40,15 +40,6 @@ if TYPE_CHECKING:
 _LONGEST_CHAIN = 16
 
 
-def users_of(event: Event) -> Sequence[UserId]:
-    """Return the users whose event it is: two for a merge, none for an event about an item."""
-    if isinstance(event, RetireItem | RestoreItem):
-        return ()
-    if isinstance(event, MergeUsers):
-        return event.user_id, event.into
-    return (event.user_id,)
-
-
 def merges_in(part: Part) -> Iterator[MergeUsers]:
     """Yield the merges of a part, in order."""
     for index in part.merges:

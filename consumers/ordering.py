@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from consumers.fold import fold
 from consumers.homes import away_from_home
-from consumers.merging import merges_in, states_of_users, users_of
+from consumers.merging import merges_in, states_of_users
 from likewise.errors import HomesMovedError, PositionMovedError, TransientError, UndeliverableError
-from likewise.messages.events import RestoreItem, RetireItem
+from likewise.messages.events import RestoreItem, RetireItem, users_of
 from likewise.messages.order import UserState, moment_ms
 from likewise.store.port import Changes
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from likewise.errors import InvalidInputError
@@ -17,6 +19,9 @@ from likewise.messages.ids import (
     parse_user_id,
 )
 from likewise.messages.times import wire_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Like(msgspec.Struct, frozen=True, gc=False):
@@ -167,6 +172,15 @@ def event_key(event: Event) -> bytes:
 def event_subject(event: Event) -> UserId | ItemId:
     """Return the id of the user or item whose events must stay in order."""
     return event.item_id if isinstance(event, _ABOUT_ITEMS) else event.user_id
+
+
+def users_of(event: Event) -> Sequence[UserId]:
+    """Return the users whose event it is: two for a merge, none for an event about an item."""
+    if isinstance(event, _ABOUT_ITEMS):
+        return ()
+    if isinstance(event, MergeUsers):
+        return event.user_id, event.into
+    return (event.user_id,)
 
 
 def _merge(guest: UserId, into: object) -> MergeUsers:

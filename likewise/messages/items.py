@@ -110,6 +110,16 @@ def encode_item(item: CatalogueItem) -> bytes:
     return _encoder.encode({**body, "published_at": written})
 
 
+def item_document(record: Record) -> tuple[ItemId, bytes | None]:
+    """Return the id in a record of the items topic, and what the store holds of it; None if it is removed.
+
+    Raises:
+        InvalidInputError: the record breaks the wire contract.
+    """
+    item = decode_item(record)
+    return item.item_id, encode_item(item) if isinstance(item, CatalogueItem) else None
+
+
 def decode_stored_item(raw: bytes) -> CatalogueItem:
     """Return the item that `encode_item` encoded.
 

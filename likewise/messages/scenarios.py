@@ -74,6 +74,16 @@ def encode_scenario(scenario: Scenario) -> bytes:
     return _encoder.encode({"name": scenario.name, "defaults": defaults_json(scenario.defaults)})
 
 
+def scenario_document(record: Record) -> tuple[str, bytes | None]:
+    """Return the name in a record of the scenarios topic, and what the store holds; None if it is removed.
+
+    Raises:
+        InvalidInputError: the record breaks the wire contract.
+    """
+    scenario = decode_scenario(record)
+    return scenario.name, encode_scenario(scenario) if isinstance(scenario, Scenario) else None
+
+
 def decode_stored_scenario(raw: bytes) -> Scenario:
     """Return the scenario that `encode_scenario` encoded.
 

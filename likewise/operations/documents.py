@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from likewise.messages.ids import ItemId
-from likewise.messages.items import CatalogueItem, decode_item, decode_stored_item, encode_item
-from likewise.messages.scenarios import Scenario, decode_scenario, encode_scenario
+from likewise.messages.items import CatalogueItem, decode_item, decode_stored_item, item_document
+from likewise.messages.scenarios import Scenario, decode_scenario, scenario_document
 from likewise.records import Unsent
 from likewise.store.port import Changes
 
@@ -72,8 +72,7 @@ class Items:
 
     def decode(self, record: Record) -> tuple[str, bytes | None]:
         """See `Documents.decode`."""
-        item = decode_item(record)
-        return item.item_id, encode_item(item) if isinstance(item, CatalogueItem) else None
+        return item_document(record)
 
     def all_stored(self) -> Iterator[tuple[str, bytes]]:
         """See `Documents.all_stored`."""
@@ -101,8 +100,7 @@ class Scenarios:
 
     def decode(self, record: Record) -> tuple[str, bytes | None]:
         """See `Documents.decode`."""
-        scenario = decode_scenario(record)
-        return scenario.name, encode_scenario(scenario) if isinstance(scenario, Scenario) else None
+        return scenario_document(record)
 
     def all_stored(self) -> Iterator[tuple[str, bytes]]:
         """See `Documents.all_stored`."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from likewise.messages.events import MergeUsers, RestoreItem, RetireItem
+from likewise.messages.events import MergeUsers, RestoreItem, RetireItem, users_of
 from likewise.operations.merging import Merged
 from likewise.operations.moved_users import MovedUsers
-from likewise.operations.things import change_of, users_of
+from likewise.operations.things import change_of
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

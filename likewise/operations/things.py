@@ -18,10 +18,9 @@ from likewise.messages.events import (
 from likewise.messages.ids import ItemId, SignalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from likewise.messages.events import Event
-    from likewise.messages.ids import UserId
     from likewise.store.signals_port import SignalsOfUser
 
 
@@ -37,16 +36,6 @@ class Signalled(NamedTuple):
 
 Thing = ItemId | Signalled
 """A liked item is its id alone."""
-
-
-def users_of(event: Event) -> Sequence[UserId]:
-    """Return the users whose event it is: two for a merge, none for an event about an item."""
-    match event:
-        case RetireItem() | RestoreItem():
-            return ()
-        case MergeUsers():
-            return event.user_id, event.into
-    return (event.user_id,)
 
 
 def change_of(event: Event) -> tuple[Thing, bool] | None:

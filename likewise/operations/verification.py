@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from likewise.errors import InvalidInputError
 from likewise.log.ranges import read_between
 from likewise.messages.event_decoding import decode_event
-from likewise.messages.events import RestoreItem, RetireItem, Signal, Unsignal
+from likewise.messages.events import RestoreItem, RetireItem, Signal, Unsignal, users_of
 from likewise.messages.ids import SignalKind
 from likewise.operations.expected_state import Difference, ExpectedState
-from likewise.operations.things import liked, signalled, things, users_of
+from likewise.operations.things import liked, signalled, things
 from likewise.records import TopicPartition
 from likewise.settings.signals import SignalSettings
 from likewise.store.port import Advance, Changes, History, UserChange
