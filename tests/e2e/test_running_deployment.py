@@ -43,8 +43,13 @@ def test_commands_without_settings_use_the_running_deployment_and_say_so(tmp_pat
 
         for user, item in (("u1", "i1"), ("u2", "i1"), ("u2", "i2")):
             shown("like", user, item)
-        found = wait_until(lambda: json.loads(shown("models", "list", "--json")), "a model")
-        assert found[0]["current"]
+
+        def current() -> list[str]:
+            listed = json.loads(shown("models", "list", "--json"))
+            return [one["version"] for one in listed if one["current"]]
+
+        # A version is on disk before it is announced.
+        assert len(wait_until(current, "a current model")) == 1
         status = json.loads(shown("status", "--json"))
         assert status["redis"]["likes"] == 3
         settings = {one["name"]: one for one in json.loads(shown("config", "--json"))}
