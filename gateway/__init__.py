@@ -1,0 +1,1 @@
+"""The gateway: likewise over HTTP, and its page."""
