@@ -24,6 +24,7 @@ from msgspec.inspect import (
     LiteralType,
     StrType,
     UnionType,
+    VarTupleType,
     type_info,
 )
 
@@ -35,6 +36,7 @@ from likewise.cli.explanations import explanations
 from likewise.messages.codes import DEAD_LETTERS, REPLY_ERRORS
 from likewise.service.monitoring.measures import EVERY_SERVICE
 from likewise.settings import Secret, Settings
+from likewise.settings.loader import text_of
 from serving.measures import METRICS as SERVER
 
 if TYPE_CHECKING:
@@ -190,6 +192,8 @@ def _type_name(annotation: Any) -> str:
             return "boolean"
         case StrType():
             return "text"
+        case VarTupleType():
+            return f"list of {_type_name(get_args(annotation)[0])}"
         case DictType():
             return _type_name(get_args(annotation)[1])
         case IntType() | FloatType():
@@ -210,7 +214,8 @@ def _default(value: object) -> str:
         return _NO_DEFAULT
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return f"`{value}`" if str(value) else "(empty)"
+    text = text_of(value)
+    return f"`{text}`" if text else "(empty)"
 
 
 def _first_paragraph(text: str | None) -> str:

@@ -45,7 +45,7 @@ def config(context: typer.Context, as_json: Json = False) -> None:
         return
     shown = table("setting", "value", "set by", "meaning")
     for one in settings:
-        shown.add_row(one.name, str(one.value), one.origin, one.meaning)
+        shown.add_row(one.name, _text(one.value), one.origin, one.meaning)
     stdout().print(shown, markup=False)
 
 
@@ -60,6 +60,10 @@ def _effective(cli: CommandLine) -> Iterator[Setting]:
         )
 
 
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _meaning(kind: type, name: str) -> str:
     texts = explanations(kind)
     return texts.get(name) or texts.get("kinds", "")
@@ -69,5 +73,7 @@ def _shown(value: object) -> object:
     """Return the value without secrets, which `str` masks, and without passwords in URLs."""
     if value is None or isinstance(value, int | float):
         return value
+    if isinstance(value, tuple):
+        return list(value)
     without_user = re.sub(r"://.*@", "://********@", str(value))
     return re.sub(r"([?&](?!db=)[^=&]*=)[^&]*", r"\1********", without_user)

@@ -14,7 +14,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from likewise.settings.indexer import IndexerSettings as IndexerSettings
 from likewise.settings.signals import SignalSettings
+from likewise.settings.types import Count, Milliseconds, Ranker, Seconds, Share
 
 Partitioner = Literal["murmur2", "crc32", "fnv1a"]
 """`murmur2`: Java, Spring, kafka-python, aiokafka, franz-go, kafkajs. `crc32`: librdkafka and the
@@ -38,12 +40,6 @@ class Secret(str):
     def reveal(self) -> str:
         """Return the secret as a plain string, for the client library that needs it."""
         return str.__str__(self)
-
-
-Count = Annotated[int, Meta(ge=1)]
-Milliseconds = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0, le=1e9)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,25 +140,6 @@ class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     them, to measure quality; 0 turns this off. The consumer then needs to read the model directory."""
 
 
-class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The indexer, which builds models."""
-
-    interval_s: Seconds = 60.0
-    """Build a model if anything has changed and the last build was this long ago."""
-    min_interval_s: Seconds = 2.0
-    """Minimum time between two builds."""
-    changed_share: Share = 0.05
-    """Build before the interval has passed if this share of the users has changed."""
-    keep_versions: Count = 5
-    """Number of model versions to keep. The current version is never removed."""
-    scan_chunk: Count = 1_000
-    """Users read per round trip to Redis."""
-    full_snapshot_every: Count = 100
-    """Every n-th build reads all users; the builds between read only the users that have changed."""
-    lease_ms: Milliseconds = 30_000
-    """Another indexer becomes the leader after the leader has been silent for this long."""
-
-
 class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The server, which answers requests."""
 
@@ -238,7 +215,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     directory: Path = Path("models")
     """Directory of the model versions. The indexer writes it, the servers read it."""
-    ranker: Literal["auto", "blend", "spectral", "cooccurrence", "neighbours"] = "auto"
+    ranker: Ranker = "auto"
     """`auto`: each build compares a few recipes on held-out likes and keeps the best. `neighbours` is
     the original algorithm: binary matrix, 40 dimensions, nearest users."""
     seed: int = 0

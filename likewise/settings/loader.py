@@ -6,7 +6,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 import msgspec
 
@@ -108,12 +108,18 @@ def setting_values(settings: Settings) -> Iterator[tuple[str, str, object]]:
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return variables that pass these settings to another process; defaults are left out."""
     defaults = {(table, name): value for table, name, value in setting_values(Settings())}
-    variables = {}
-    for table, name, value in setting_values(settings):
-        if (table, name) not in defaults or value != defaults[table, name]:
-            text = value.reveal() if isinstance(value, Secret) else str(value)
-            variables[f"{ENV_PREFIX}{table}_{name}".upper()] = text
-    return variables
+    return {
+        f"{ENV_PREFIX}{table}_{name}".upper(): text_of(value)
+        for table, name, value in setting_values(settings)
+        if (table, name) not in defaults or value != defaults[table, name]
+    }
+
+
+def text_of(value: object) -> str:
+    """Return a value as the text of an environment variable. A secret is revealed."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return value.reveal() if isinstance(value, Secret) else str(value)
 
 
 _TABLES: dict[str, Any] = get_type_hints(Settings)
@@ -194,6 +200,8 @@ def _convert(table: str, values: Mapping[str, object], origins: Mapping[Any, str
 
 
 def _value(origin: str, value: object, hint: object, *, secret: bool) -> object:
+    if get_origin(hint) is tuple and isinstance(value, str):
+        value = [item.strip() for item in value.split(",") if item.strip()]
     try:
         # strict=False, since environment variables are text: "8" must be accepted as a number.
         return msgspec.convert(value, hint, strict=False, dec_hook=_from_text)

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import SettingsError
-from likewise.settings import KafkaSettings, RedisSettings, Secret, Settings
+from likewise.settings import IndexerSettings, KafkaSettings, RedisSettings, Secret, Settings
 from likewise.settings.environment import is_service_link
 from likewise.settings.loader import (
     environment_of,
     load_settings,
     setting_names,
+    text_of,
     unknown_variables,
 )
 
@@ -118,7 +119,16 @@ def test_every_setting_can_be_set_by_a_variable_of_its_name() -> None:
         default = getattr(getattr(Settings(), table), name)
         if default not in (None, ""):
             variable = f"LIKEWISE_{table}_{name}".upper()
-            assert load_settings(environ={variable: str(default)}) == Settings()
+            assert load_settings(environ={variable: text_of(default)}) == Settings()
+
+
+def test_a_list_is_text_between_commas_in_a_variable_and_an_array_in_a_file(tmp_path: Path) -> None:
+    expected = ("spectral", "neighbours")
+    environ = {"LIKEWISE_INDEXER_ALTERNATIVES": " spectral, neighbours,"}
+    assert load_settings(environ=environ).indexer.alternatives == expected
+    file = tmp_path / "likewise.toml"
+    file.write_text('[indexer]\nalternatives = ["spectral", "neighbours"]\n')
+    assert load_settings(file=file, environ={}).indexer.alternatives == expected
 
 
 # Mistakes
@@ -136,6 +146,7 @@ def test_every_setting_can_be_set_by_a_variable_of_its_name() -> None:
         ("LIKEWISE_MONITORING_PORT", "70000", ["'70000'", "<= 65535"]),
         ("LIKEWISE_LOGGING_LEVEL", "loud", ["'loud'"]),
         ("LIKEWISE_KAFKA_CREATE_TOPICS", "maybe", ["'maybe'", "bool"]),
+        ("LIKEWISE_INDEXER_ALTERNATIVES", "spectral,als", ["'als'"]),
     ],
 )
 def test_a_mistake_in_a_variable_names_it_the_value_and_the_remedy(
@@ -313,6 +324,7 @@ def test_settings_survive_the_way_through_an_environment() -> None:
     settings = Settings(
         kafka=KafkaSettings(partitions=3, create_topics=False, ssl_cafile=Path("/ca.pem")),
         redis=RedisSettings(key_prefix="a:", password=Secret(HIDDEN), timeout_s=1.5),
+        indexer=IndexerSettings(alternatives=("spectral", "neighbours")),
     )
     variables = environment_of(settings)
     assert load_settings(environ=variables) == settings
@@ -323,6 +335,7 @@ def test_settings_survive_the_way_through_an_environment() -> None:
         "LIKEWISE_REDIS_KEY_PREFIX",
         "LIKEWISE_REDIS_PASSWORD",
         "LIKEWISE_REDIS_TIMEOUT_S",
+        "LIKEWISE_INDEXER_ALTERNATIVES",
     }
 
 
