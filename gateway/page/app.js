@@ -1,0 +1,101 @@
+// The shell: shows the view that the path names, and what all views share.
+
+import { api } from "./api.js";
+import { fill, h, s, stylesheet } from "./dom.js";
+import { setUpKey } from "./key.js";
+import { subscribe } from "./live.js";
+import { internalLink, matched } from "./router.js";
+import { setUpTheme } from "./theme-switch.js";
+import { toast } from "./toast.js";
+
+const main = document.getElementById("main");
+const context = { api, live: { subscribe }, toast, navigate, announce };
+let dispose = null;
+let shown = 0;
+
+/** Show the view of a path of this page. */
+function navigate(path, { replace = false } = {}) {
+  history[replace ? "replaceState" : "pushState"](null, "", path);
+  return show({ moved: true });
+}
+
+/** Have screen readers say a sentence. */
+function announce(sentence) {
+  document.getElementById("announcer").textContent = sentence;
+}
+
+async function show({ moved }) {
+  const turn = (shown += 1);
+  const route = matched(location.pathname);
+  markCurrent();
+  leave();
+  const root = h("div", { class: `view view-${route?.view ?? "none"}` });
+  try {
+    if (!route) throw new Error("There is no such page.");
+    const [view] = await Promise.all([import(`./views/${route.view}.js`), stylesheet(route.view)]);
+    if (turn !== shown) return;
+    document.title = title(view, route.params);
+    fill(main, root);
+    const left = await view.show(root, route.params, context);
+    if (turn !== shown) left?.();
+    else dispose = left ?? null;
+  } catch (error) {
+    if (turn !== shown || error.name === "AbortError") return;
+    fill(main, failure(error));
+  }
+  if (moved && turn === shown) arrive();
+}
+
+function leave() {
+  dispose?.();
+  dispose = null;
+}
+
+function title(view, params) {
+  const name = typeof view.title === "function" ? view.title(params) : view.title;
+  return name ? `${name} · likewise` : "likewise";
+}
+
+function arrive() {
+  scrollTo(0, 0);
+  const heading = main.querySelector("h1") ?? main;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+  announce(document.title);
+}
+
+function failure(error) {
+  return h(
+    "div",
+    { class: "state", role: "alert" },
+    s("svg", { viewBox: "0 0 112 80", "aria-hidden": "true" },
+      s("path", { d: "M12 14 C70 14 42 66 100 66" }),
+      s("circle", { cx: 12, cy: 14, r: 6 }),
+      s("circle", { cx: 100, cy: 66, r: 6 })),
+    h("h1", {}, error.status === 0 ? "The thread broke" : "That did not work"),
+    h("p", { class: "soft" }, error.detail ?? error.message),
+    h("button", { class: "button", onclick: () => show({ moved: true }) }, "Try again"),
+  );
+}
+
+function markCurrent() {
+  for (const link of document.querySelectorAll(".nav a")) {
+    if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const link = internalLink(event);
+  if (!link) return;
+  event.preventDefault();
+  navigate(link.pathname + link.search);
+});
+addEventListener("popstate", () => show({ moved: true }));
+api.onAnswer(({ method, ms }) => {
+  if (method === "GET") document.getElementById("latency").textContent = `answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+});
+
+setUpTheme(document.getElementById("theme-button"));
+setUpKey(document.getElementById("key-button"), () => show({ moved: false }));
+show({ moved: false });
