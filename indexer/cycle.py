@@ -13,7 +13,7 @@ from likewise.retry import StoppedError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from indexer.interactions import Interactions
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from indexer.steps import BuildReport
     from likewise.messages.announcements import Announcement
     from likewise.models.manifest import Manifest
+    from likewise.ranking.array_types import FloatArray
     from likewise.ranking.model import Model
 
 T = TypeVar("T")
@@ -38,6 +39,15 @@ class Build(Protocol):
     """Builds a model of interactions, and reports each step's name when it begins."""
 
     def __call__(self, interactions: Interactions, on_step: Callable[[str], None]) -> Built: ...
+
+
+class Finished(NamedTuple):
+    """A model that is on disk, and what it was built from."""
+
+    manifest: Manifest
+    snapshot: Snapshot
+    popularity: FloatArray | None
+    """The popularity [n] of the items; None: their counts."""
 
 
 @dataclass(slots=True)
@@ -60,8 +70,8 @@ class Cycle:
 
     def run(
         self, take: Callable[[], Snapshot], announce: Callable[[Announcement], object]
-    ) -> Manifest:
-        """Return the manifest of a new model, when its files are durable and it is announced.
+    ) -> Finished:
+        """Return a new model's manifest and basis, when its files are durable and it is announced.
 
         Raises:
             StoppedError: `stop` was set before the last step.
@@ -72,7 +82,7 @@ class Cycle:
         built = self._step("build", lambda: self._build(snapshot))
         manifest = self._step("write", lambda: self._write(snapshot, built))
         self._step("announce", lambda: announce(manifest.announcement()))
-        return manifest
+        return Finished(manifest, snapshot, built.model.decayed_counts)
 
     def _build(self, snapshot: Snapshot) -> Built:
         built = self.build(snapshot.interactions, self.progress.step)
@@ -82,17 +92,8 @@ class Cycle:
         return built._replace(model=replace(built.model, decayed_counts=popularity))
 
     def _write(self, snapshot: Snapshot, built: Built) -> Manifest:
-        return write_model(
-            self.directory,
-            new_version(self.clock_ms()),
-            built.model,
-            snapshot_at_ms=snapshot.began_at_ms,
-            build={
-                "seconds": {"snapshot": self.seconds["snapshot"], **built.report.seconds},
-                "choice": built.report.choice,
-            },
-            weights=snapshot.weights,
-        )
+        seconds = {"snapshot": self.seconds["snapshot"]}
+        return write_built(self.directory, self.clock_ms(), snapshot, built, seconds)
 
     def _step(self, name: str, work: Callable[[], T]) -> T:
         if self.stop.is_set():
@@ -102,3 +103,21 @@ class Cycle:
         result = work()
         self.seconds[name] = round(time.perf_counter() - started_s, 3)
         return result
+
+
+def write_built(
+    directory: Path, now_ms: int, snapshot: Snapshot, built: Built, seconds: Mapping[str, float]
+) -> Manifest:
+    """Write a model as a new version; `seconds` has the steps before those of its report.
+
+    Raises:
+        ModelFileError: the directory can't be written to.
+    """
+    return write_model(
+        directory,
+        new_version(now_ms),
+        built.model,
+        snapshot_at_ms=snapshot.began_at_ms,
+        build={"seconds": {**seconds, **built.report.seconds}, "choice": built.report.choice},
+        weights=snapshot.weights,
+    )

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from indexer.alternatives import Alternatives
 from indexer.build import build_model
 from indexer.choice import build_best
 from indexer.cycle import Built, Cycle
@@ -21,6 +22,7 @@ from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
 from likewise.service.loop import log_retry
 from likewise.service.topic_creation import create_topics
+from likewise.settings import ModelSettings
 
 if TYPE_CHECKING:
     import threading
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from likewise.log.port import Broker, Sink
     from likewise.messages.announcements import Announcement
     from likewise.models.manifest import Manifest
-    from likewise.settings import ModelSettings, Settings
+    from likewise.settings import Settings
     from likewise.store.port import LikeStore
 
 
@@ -66,6 +68,7 @@ def run_indexer(
             _publisher(settings, store, sink),
             building(settings.model),
             stop=stop,
+            alternatives=_alternatives(settings),
             stats=stats,
             progress=progress,
             popular_half_life_s=settings.model.popular_half_life_s,
@@ -114,10 +117,14 @@ def index_once(
         half_life_s = settings.model.popular_half_life_s
         cycle = Cycle(publisher.directory, build, watched, stop, time_of_day_ms, half_life_s)
         announce_model = publisher.announce_unless_overtaken if announce else _announce_nothing
-        manifest = cycle.run(take, announce_model)
+        finished = cycle.run(take, announce_model)
+        version = finished.manifest.version
         current = publisher.announced()
         publisher.prune(settings.indexer.keep_versions)
-    return manifest, current is not None and current.version == manifest.version
+    is_current = current is not None and current.version == version
+    if is_current:
+        _alternatives(settings).build(finished, lambda: not stop.is_set())
+    return finished.manifest, is_current
 
 
 def _announce_nothing(_announcement: Announcement) -> None:
@@ -140,6 +147,22 @@ def building(settings: ModelSettings) -> Build:
         return Built(model, steps.report)
 
     return build
+
+
+def _alternatives(settings: Settings) -> Alternatives:
+    model = settings.model
+    builds = {
+        ranker: building(
+            ModelSettings(
+                ranker=ranker,
+                seed=model.seed,
+                max_likes_per_user=model.max_likes_per_user,
+                user_ids=model.user_ids,
+            )
+        )
+        for ranker in settings.indexer.alternatives
+    }
+    return Alternatives(model.directory, builds, time_of_day_ms)
 
 
 def _sink(settings: Settings, broker: Broker) -> Sink:

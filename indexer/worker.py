@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from indexer.alternatives import Alternatives
 from indexer.cycle import Cycle
 from indexer.leader import Leadership, LeadershipLostError, new_holder
 from indexer.progress import Progress, Unwatched
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
 
-    from indexer.cycle import Build
+    from indexer.cycle import Build, Finished
     from indexer.publish import Publisher
     from likewise.messages.announcements import Announcement
     from likewise.messages.ids import SignalKind
@@ -54,6 +55,10 @@ class IndexerStats(WorkerStats):
     """The model that this indexer built and announced last: its users, items and likes."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step of the last build took."""
+    alternative_seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long the last build of each alternative took, by ranker."""
+    alternative_failures: Mapping[str, int] = field(default_factory=dict)
+    """Alternatives that could not be built, by ranker."""
 
 
 class Indexer:
@@ -67,6 +72,7 @@ class Indexer:
         *,
         stop: threading.Event,
         stats: IndexerStats | None = None,
+        alternatives: Alternatives | None = None,
         progress: Progress | None = None,
         popular_half_life_s: float | None = None,
         weights: Mapping[SignalKind, float] | None = None,
@@ -96,6 +102,9 @@ class Indexer:
         self._cycle = Cycle(
             publisher.directory, build, self._progress, stop, clock_ms, popular_half_life_s
         )
+        self._alternatives = alternatives or Alternatives(publisher.directory, {}, clock_ms)
+        self.stats.alternative_seconds = self._alternatives.seconds
+        self.stats.alternative_failures = self._alternatives.failures
         self._term: int | None = None
         self._waiting = False
         self._requested = False
@@ -123,11 +132,10 @@ class Indexer:
             StoppedError: `stop` was set.
         """
         term = self._lead()
-        if term is not None and self._is_due():
-            self._build(term)
-        keeps_all = self._watch.look()
-        has_model = term is None or self.stats.current is not None
-        self.stats.heartbeat.beat(ready=has_model and keeps_all)
+        finished = self._build(term) if term is not None and self._is_due() else None
+        self._beat()
+        if finished is not None:
+            self._alternatives.build(finished, lambda: self._still_leads(term))
 
     def build_now(self) -> None:
         """Request a build at once, or as soon as this indexer leads.
@@ -135,6 +143,15 @@ class Indexer:
         Call it from any thread or from a signal handler.
         """
         self._requested = True
+
+    def _beat(self) -> None:
+        keeps_all = self._watch.look()
+        has_model = not self.stats.leads or self.stats.current is not None
+        self.stats.heartbeat.beat(ready=has_model and keeps_all)
+
+    def _still_leads(self, term: int | None) -> bool:
+        self._beat()
+        return self._leadership.term == term and not self._stop.is_set()
 
     def _lead(self) -> int | None:
         """Return the term in which this indexer leads, ready to build; None if another leads."""
@@ -171,7 +188,9 @@ class Indexer:
             self._log.info("build begins", reason=reason, changed_users=changed)
         return reason is not None
 
-    def _build(self, term: int) -> None:
+    def _build(self, term: int) -> Finished | None:
+        """Build a model and announce it; return it, or None if that failed."""
+
         def take() -> Snapshot:
             return self._retry(lambda: self._take(term))
 
@@ -179,7 +198,7 @@ class Indexer:
             self._retry(lambda: self._announce(term, announcement))
 
         try:
-            manifest = self._cycle.run(take, announce)
+            finished = self._cycle.run(take, announce)
         except LeadershipLostError:
             self._log.warning("lost the lead during a build; the model is not announced")
         except ModelFileError as error:
@@ -193,8 +212,10 @@ class Indexer:
             )
         else:
             self._schedule.built()
-            self._note(manifest.announcement())
+            self._note(finished.manifest.announcement())
             self._prune()
+            return finished
+        return None
 
     def _take(self, term: int) -> Snapshot:
         self._leadership.check(term)

@@ -17,6 +17,12 @@ ITEM_IDS = "item_ids.json"
 VERSION = re.compile(r"\d{8}T\d{6}\.\d{3}Z(-[0-9a-f]{4})?")
 ASIDE = ".aside-"
 """How the directory of a version begins while it is being written."""
+_ALTERNATIVES = "alternatives"
+
+
+def alternatives_in(directory: Path) -> Path:
+    """Return where the alternatives to the models in a directory are: one directory for each ranker."""
+    return directory / _ALTERNATIVES
 
 
 @contextmanager

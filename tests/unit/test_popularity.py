@@ -66,7 +66,7 @@ class Builds:
             self.half_life_s,
         )
         snapshot = Snapshot(interactions(counts), at_ms, full=True, taken=[])
-        manifest = cycle.run(lambda: snapshot, lambda announcement: None)
+        manifest = cycle.run(lambda: snapshot, lambda announcement: None).manifest
         return read_model(self.directory, manifest.version)
 
 
