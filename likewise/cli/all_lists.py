@@ -1,7 +1,6 @@
 """The lists of all users, as they would be answered now: for mail, caches and reports.
 
-The same likes, signals, rules and ranking as in answers, in batches that two threads share. Nothing
-is recorded as shown.
+The same likes, signals, rules and ranking as in answers. Nothing is recorded as shown.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from msgspec import structs
 from threadpoolctl import threadpool_limits
 
 from likewise.operations.files.lists import SCHEMA
-from likewise.ranking.blocks import Threads
 from likewise.ranking.queries import in_rows, rows_of_each
 from likewise.ranking.recommend import recommend_rows
 from serving.querying import query_of
@@ -33,12 +31,11 @@ if TYPE_CHECKING:
     from likewise.messages.ids import UserId
     from likewise.messages.requests import Request
     from likewise.models.holder import ServedModel
-    from likewise.operations.files.lists import ListParts
     from likewise.store.port import LikeStore
     from likewise.store.signals_port import SignalsOfUser
     from serving.querying import QuerySettings
 
-USERS_AT_ONCE = 2_048
+_USERS_AT_ONCE = 2_048
 
 
 class Lister:
@@ -68,27 +65,15 @@ class Lister:
         (self._retired_rows,) = rows_of_each(self._model, [self._retired])
         self._item_ids = pa.array(self._model.item_ids, pa.string())
 
-    def write(self, parts: ListParts, *, threads: int, on_users: Callable[[int], object]) -> None:
-        """Write all missing parts; `on_users` is called with the number of users written since.
-
-        The next batch of users is read while one is ranked.
+    def lists(self, users: Sequence[UserId]) -> pa.Table:
+        """Return the lists of these users, in `SCHEMA`. The next users are read while some are ranked.
 
         Raises:
-            TransientError: the store cannot be reached. The parts so far stay.
-            LikeFileError: a part cannot be written.
+            TransientError: the store cannot be reached.
         """
-        with (
-            threadpool_limits(1, "blas"),
-            ThreadPoolExecutor(threads, "ranking") as ranking,
-            ThreadPoolExecutor(1, "reading") as reading,
-        ):
-            shared = Threads(ranking.map, threads)
-            for number, users in parts.missing():
-                tables = []
-                for context in _one_ahead(reading, self._read, _batches(users)):
-                    tables.append(self._ranked(context, shared))
-                    on_users(len(context.likes))
-                parts.write(number, pa.concat_tables(tables))
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(1, "reading") as reading:
+            contexts = _one_ahead(reading, self._read, _batches(users))
+            return pa.concat_tables([self._ranked(context) for context in contexts])
 
     def _read(self, users: Sequence[UserId]) -> BatchContext:
         likes = self._store.liked_items(users)
@@ -99,7 +84,7 @@ class Lister:
         known = dict(zip(users, likes, strict=True))
         return BatchContext(known, [], self._retired, None, signals=signals)
 
-    def _ranked(self, context: BatchContext, threads: Threads) -> pa.Table:
+    def _ranked(self, context: BatchContext) -> pa.Table:
         now_ms = time.time_ns() // 1_000_000
         queries = [
             query_of(
@@ -111,9 +96,7 @@ class Lister:
             )
             for user in context.likes
         ]
-        answers = recommend_rows(
-            self._model, in_rows(self._model, queries), self._retired_rows, threads=threads
-        )
+        answers = recommend_rows(self._model, in_rows(self._model, queries), self._retired_rows)
         lengths = [len(answer.rows) for answer in answers]
         rows = np.concatenate([answer.rows for answer in answers])
         known = np.repeat([answer.known > 0 for answer in answers], lengths)
@@ -147,7 +130,7 @@ def _one_ahead(
 
 
 def _batches(users: Sequence[UserId]) -> Iterator[Sequence[UserId]]:
-    return (users[at : at + USERS_AT_ONCE] for at in range(0, len(users), USERS_AT_ONCE))
+    return (users[at : at + _USERS_AT_ONCE] for at in range(0, len(users), _USERS_AT_ONCE))
 
 
 def _ranks(lengths: Sequence[int]) -> NDArray[np.int32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,12 @@ import typer
 from likewise.cli.output import note, print_json, progress, stdout
 
 if TYPE_CHECKING:
-    from likewise.catalogue.view import CatalogueView
     from likewise.cli.context import CommandLine
     from likewise.messages.requests import Request
-    from likewise.models.holder import ServedModel
     from likewise.operations.files.lists import ListParts
     from likewise.store.port import LikeStore
 
-_PART_USERS = 16_384
+_PART_USERS = 4_096
 _NEEDS_A_SERVER = ("explain", "fields", "rotation", "explore", "without")
 
 
@@ -37,22 +34,22 @@ def list_all(cli: CommandLine, file: str, options: dict[str, Any], *, as_json: b
     format_of(path)
     request = _request(options)
     with cli.store() as store:
-        served = _model(cli, store, path)
-        parts = _parts(store, served, request, path)
-        users = len(parts.users)
-        try:
-            _rank(cli, store, served, request, parts)
-        except KeyboardInterrupt:
-            note(
-                f"{parts.written_users:,} of {users:,} users are written; "
-                "run the same command again to continue"
-            )
-            raise
+        version = _version(cli, store, path)
+        parts = _parts(store, version, request, path)
+    users = len(parts.users)
+    try:
+        _rank(cli, version, request, parts)
+    except KeyboardInterrupt:
+        note(
+            f"{parts.written_users:,} of {users:,} users are written; "
+            "run the same command again to continue"
+        )
+        raise
     rows = parts.finish()
     if as_json:
-        print_json({"file": file, "users": users, "rows": rows, "model": served.version})
+        print_json({"file": file, "users": users, "rows": rows, "model": version})
     else:
-        stdout().print(f"{rows:,} items for {users:,} users in {file}, by model {served.version}")
+        stdout().print(f"{rows:,} items for {users:,} users in {file}, by model {version}")
 
 
 def _request(options: dict[str, Any]) -> Request:
@@ -66,8 +63,8 @@ def _request(options: dict[str, Any]) -> Request:
     return parse_request({"user_id": "all", **options})
 
 
-def _model(cli: CommandLine, store: LikeStore, path: Path) -> ServedModel:
-    """Return the model of the interrupted run if it is still there, else the current one."""
+def _version(cli: CommandLine, store: LikeStore, path: Path) -> str:
+    """Return the version of the model of the interrupted run if it is still there, else the current one."""
     from likewise.errors import ModelFileError
     from likewise.models.holder import find_model, load_model
     from likewise.operations.files.lists import unfinished_job
@@ -75,7 +72,7 @@ def _model(cli: CommandLine, store: LikeStore, path: Path) -> ServedModel:
     directory = cli.settings.model.directory
     if (job := unfinished_job(path)) is not None:
         try:
-            return load_model(directory, str(job.get("model")))
+            return load_model(directory, str(job.get("model"))).version
         except ModelFileError:
             note("the model of the interrupted run is gone; beginning again with the current one")
     served = find_model(directory, store.model_announcement())
@@ -84,14 +81,14 @@ def _model(cli: CommandLine, store: LikeStore, path: Path) -> ServedModel:
             f"there is no model in {directory}; set model.directory (--models) to the indexer's "
             "directory"
         )
-    return served
+    return served.version
 
 
-def _parts(store: LikeStore, served: ServedModel, request: Request, path: Path) -> ListParts:
+def _parts(store: LikeStore, version: str, request: Request, path: Path) -> ListParts:
     from likewise.messages.requests import encode_request
     from likewise.operations.files.lists import open_parts, unfinished_job
 
-    job = {"model": served.version, "request": msgspec.json.decode(encode_request(request))}
+    job = {"model": version, "request": msgspec.json.decode(encode_request(request))}
     before = unfinished_job(path)
     parts = open_parts(
         path,
@@ -104,29 +101,16 @@ def _parts(store: LikeStore, served: ServedModel, request: Request, path: Path) 
     return parts
 
 
-def _rank(
-    cli: CommandLine, store: LikeStore, served: ServedModel, request: Request, parts: ListParts
-) -> None:
-    from likewise.cli.all_lists import Lister
-    from serving.querying import QuerySettings
+def _rank(cli: CommandLine, version: str, request: Request, parts: ListParts) -> None:
+    from likewise.cli.listing_processes import ListJob, write_parts
+    from likewise.messages.requests import encode_request
 
-    settings = QuerySettings(weights=cli.settings.signals.weights)
-    lister = Lister(store, served, request, settings, view=_view(store, served, request))
+    job = ListJob(cli.settings, version, encode_request(request), parts.path.absolute())
     with progress() as bars:
         bar = bars.add_task("ranking", total=len(parts.users), completed=parts.written_users)
-        lister.write(
+        write_parts(
+            job,
             parts,
-            threads=cli.settings.serving.threads,
+            processes=cli.settings.serving.threads,
             on_users=lambda users: bars.advance(bar, users),
         )
-
-
-def _view(store: LikeStore, served: ServedModel, request: Request) -> CatalogueView | None:
-    """Return the catalogue for the model's items if the request's rules need it."""
-    from serving.catalogue_reading import CatalogueReader
-    from serving.rules import asks_for_catalogue
-
-    if not asks_for_catalogue(request):
-        return None
-    reader = CatalogueReader(store, threading.Event())
-    return reader.whole(store.catalogue_size().items).aligned(served.model)

@@ -13,7 +13,13 @@ from pyarrow import parquet
 
 from likewise.messages.ids import UserId
 from likewise.operations.files.errors import LikeFileError
-from likewise.operations.files.lists import SCHEMA, format_of, open_parts, unfinished_job
+from likewise.operations.files.lists import (
+    SCHEMA,
+    format_of,
+    open_parts,
+    unfinished_job,
+    write_part,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +59,7 @@ def test_all_parts_make_one_file_in_the_order_of_the_users(tmp_path: Path, name:
     path = tmp_path / name
     parts = open_parts(path, JOB, lambda: USERS, part_users=3)
     for number, users in parts.missing():
-        parts.write(number, table_of(users))
+        write_part(path, number, table_of(users))
     assert parts.finish() == 14
     assert read(path) == rows_of(USERS)
     assert list(tmp_path.iterdir()) == [path], "the parts are gone"
@@ -63,7 +69,7 @@ def test_an_interrupted_run_continues_with_the_same_users(tmp_path: Path) -> Non
     path = tmp_path / "l.parquet"
     first = open_parts(path, JOB, lambda: USERS, part_users=3)
     number, users = next(first.missing())
-    first.write(number, table_of(users))
+    write_part(path, number, table_of(users))
     assert not path.exists()
     assert unfinished_job(path) == {**JOB, "part_users": 3}
 
@@ -71,7 +77,7 @@ def test_an_interrupted_run_continues_with_the_same_users(tmp_path: Path) -> Non
     assert again.written_users == 3
     assert [users for _, users in again.missing()] == [USERS[3:6], USERS[6:]]
     for number, users in again.missing():
-        again.write(number, table_of(users))
+        write_part(path, number, table_of(users))
     again.finish()
     assert read(path) == rows_of(USERS)
 
@@ -80,7 +86,7 @@ def test_parts_of_another_job_are_not_used(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
     first = open_parts(path, JOB, lambda: USERS, part_users=3)
     for number, users in first.missing():
-        first.write(number, table_of(users))
+        write_part(path, number, table_of(users))
     other = open_parts(path, {**JOB, "count": 3}, lambda: USERS[:1], part_users=3)
     assert other.written_users == 0
     assert other.users == USERS[:1]

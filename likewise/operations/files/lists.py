@@ -73,7 +73,7 @@ class ListParts:
     def missing(self) -> Iterator[tuple[int, list[UserId]]]:
         """Yield the number and the users of each part that is not written yet, in order."""
         for number in range(self._count):
-            if not self._part(number).exists():
+            if not _part(self.path, number).exists():
                 start = number * self._part_users
                 yield number, self.users[start : start + self._part_users]
 
@@ -81,15 +81,6 @@ class ListParts:
     def written_users(self) -> int:
         """The number of users whose lists are written."""
         return len(self.users) - sum(len(users) for _, users in self.missing())
-
-    def write(self, number: int, rows: pa.Table) -> None:
-        """Write one part, durable when this returns.
-
-        Raises:
-            LikeFileError: it can't be written.
-        """
-        with replacing(self._part(number)) as aside:
-            parquet.write_table(rows, aside)
 
     def finish(self) -> int:
         """Join the parts to the file, remove them, and return the number of rows.
@@ -101,7 +92,7 @@ class ListParts:
         with _errors(self.path):
             with replacing(self.path) as aside, _writer(self.path, aside) as write:
                 for number in range(self._count):
-                    part = parquet.read_table(self._part(number), schema=SCHEMA)
+                    part = parquet.read_table(_part(self.path, number), schema=SCHEMA)
                     write(part)
                     rows += part.num_rows
             shutil.rmtree(self._directory)
@@ -110,9 +101,6 @@ class ListParts:
     @property
     def _count(self) -> int:
         return -(-len(self.users) // self._part_users)
-
-    def _part(self, number: int) -> Path:
-        return self._directory / f"{number:06}.parquet"
 
 
 def unfinished_job(path: Path) -> dict[str, Any] | None:
@@ -148,6 +136,20 @@ def open_parts(
             with replacing(directory / _JOB) as aside:  # last, so that it means the rest is there
                 aside.write_bytes(msgspec.json.encode(job))
     return ListParts(path, known, part_users)  # type: ignore[arg-type]  # ids of our own file
+
+
+def write_part(path: Path, number: int, rows: pa.Table) -> None:
+    """Write one part of the file, durable when this returns. Any process may write any part.
+
+    Raises:
+        LikeFileError: it can't be written.
+    """
+    with replacing(_part(path, number)) as aside:
+        parquet.write_table(rows, aside)
+
+
+def _part(path: Path, number: int) -> Path:
+    return _directory(path) / f"{number:06}.parquet"
 
 
 def _directory(path: Path) -> Path:

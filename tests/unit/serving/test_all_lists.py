@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from likewise.cli.all_lists import Lister
 from likewise.messages.ids import DISLIKE, ItemId, UserId
 from likewise.messages.request_decoding import parse_request
 from likewise.models.holder import load_model
-from likewise.operations.files.lists import open_parts
+from likewise.operations.files.lists import open_parts, write_part
 from likewise.store.port import Changes, UserChange
 from likewise.store.signals_port import SetChange
 from serving.querying import QuerySettings
@@ -20,6 +21,7 @@ from tests.serving_rig import item, like, likes_but_one
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from likewise.operations.files.lists import ListParts
     from tests.serving_rig import Rig
 
 USERS = [UserId(f"u{number}") for number in range(9)]
@@ -41,8 +43,9 @@ def lister(rig: Rig, **options: Any) -> Lister:
     return Lister(rig.store, served, request, QuerySettings(weights={"dislike": -0.5}))
 
 
-def nothing(_users: int) -> None:
-    pass
+def write(parts: ListParts, lister: Lister, *, at_most: int | None = None) -> None:
+    for number, some in islice(parts.missing(), at_most):
+        write_part(parts.path, number, lister.lists(some))
 
 
 @pytest.mark.parametrize("options", [{"count": 3}, {"fill": False}, {"include_liked": True}])
@@ -51,9 +54,7 @@ def test_they_are_the_answers_of_a_server(
 ) -> None:
     path = tmp_path / "lists.parquet"
     parts = open_parts(path, {}, lambda: users, part_users=4)
-    written: list[int] = []
-    lister(rig, **options).write(parts, threads=2, on_users=written.append)
-    assert sum(written) == len(users)
+    write(parts, lister(rig, **options))
     parts.finish()
     rows = parquet.read_table(path).to_pylist()
     for user in users:
@@ -75,20 +76,14 @@ def test_they_are_the_answers_of_a_server(
 def test_an_interrupted_run_continues(rig: Rig, users: list[UserId], tmp_path: Path) -> None:
     path = tmp_path / "lists.parquet"
     whole = open_parts(path, {}, lambda: users, part_users=2)
-    lister(rig).write(whole, threads=1, on_users=nothing)
+    write(whole, lister(rig))
     whole.finish()
     expected = parquet.read_table(path)
 
-    def interrupt(_users: int) -> None:
-        if parts.written_users >= 4:
-            raise KeyboardInterrupt
-
-    parts = open_parts(path, {}, lambda: users, part_users=2)
-    with pytest.raises(KeyboardInterrupt):
-        lister(rig).write(parts, threads=1, on_users=interrupt)
+    write(open_parts(path, {}, lambda: users, part_users=2), lister(rig), at_most=2)
     like(rig.store, "u8", [ItemId("liked meanwhile")])
     again = open_parts(path, {}, lambda: pytest.fail("the users are known"), part_users=2)
     assert again.written_users == 4
-    lister(rig).write(again, threads=1, on_users=nothing)
+    write(again, lister(rig))
     again.finish()
     assert parquet.read_table(path).equals(expected)
