@@ -1,6 +1,6 @@
 """likewise: an open event-driven recommender.
 
-Apps use `Likewise`, the client. Everything that it takes, returns and raises is here; import the
+Apps use a client: `Likewise` over Kafka, `LikewiseHttp` over HTTP. Everything that it takes, returns and raises is here; import the
 rest from its own module.
 """
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from likewise.client.client import Likewise
+    from likewise.client.http import AsyncLikewiseHttp, LikewiseHttp
     from likewise.client.ids import Id
     from likewise.client.options import Options
     from likewise.errors import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "AsyncLikewiseHttp",
     "Because",
     "Broker",
     "Event",
@@ -62,6 +64,7 @@ __all__ = [
     "Like",
     "Likewise",
     "LikewiseError",
+    "LikewiseHttp",
     "MergeUsers",
     "ModelStamp",
     "Options",
@@ -90,6 +93,7 @@ __all__ = [
 # Resolved when first used: the client imports a Kafka library, `import likewise` alone stays fast.
 _MODULES = {
     "likewise.client.client": ["Likewise"],
+    "likewise.client.http": ["AsyncLikewiseHttp", "LikewiseHttp"],
     "likewise.client.ids": ["Id"],
     "likewise.client.options": ["Options"],
     "likewise.errors": [

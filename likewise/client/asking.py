@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-import msgspec
-
-from likewise.client.ids import Id, checked_id, checked_item_id, checked_item_ids, checked_user_id
-from likewise.client.options import Options, fields_of
-from likewise.errors import InvalidInputError, ReplyTimeoutError
+from likewise.client.bodies import checked_request, request_body
+from likewise.errors import ReplyTimeoutError
 from likewise.messages.positions import Position
 from likewise.messages.replies import RankedUser, Recommendations, decode_reply
-from likewise.messages.reply_routes import MAX_REQUEST_BYTES
-from likewise.messages.request_decoding import parse_request
-from likewise.messages.request_options import MAX_DEADLINE_MS
-from likewise.messages.requests import encode_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from likewise.client.connection import ClientConnection
+    from likewise.client.ids import Id
+    from likewise.client.options import Options
     from likewise.log.topics import Topics
     from likewise.messages.requests import Request
 
@@ -59,11 +54,8 @@ class Asking:
             ReplyTimeoutError: no answer within `timeout_s` (by default, the client's).
             ReplyError: the server answered with an error.
         """
-        subject = {
-            "user_id": None if user_id is None else checked_user_id(user_id),
-            "liked": None if liked is None else checked_item_ids("liked", liked),
-        }
-        asked = _request(subject, options, after=after, next_of=next_of, scenario=scenario)
+        subject = {"user_id": user_id, "liked": liked}
+        asked = checked_request(subject, options, after=after, next_of=next_of, scenario=scenario)
         return self._ask(asked, timeout_s)
 
     def similar(
@@ -83,31 +75,28 @@ class Asking:
 
         >>> likewise.similar("i7", count=3)
         """
-        subject = {
-            "similar_to": checked_item_id(item_id),
-            "user_id": None if user_id is None else checked_user_id(user_id),
-        }
-        asked = _request(subject, options, after=after, next_of=next_of, scenario=scenario)
+        subject = {"similar_to": item_id, "user_id": user_id}
+        asked = checked_request(subject, options, after=after, next_of=next_of, scenario=scenario)
         return self._ask(asked, timeout_s)
 
     def users_for(
         self, item_id: Id, *, count: int = 10, timeout_s: float | None = None
     ) -> tuple[RankedUser, ...]:
         """Return up to `count` users who would like the item, best first; see `recommend`."""
-        subject = {"users_for": checked_item_id(item_id)}
-        return self._ask(_request(subject, {"count": count}), timeout_s).users or ()
+        asked = checked_request({"users_for": item_id}, {"count": count})
+        return self._ask(asked, timeout_s).users or ()
 
     def users_like(
         self, user_id: Id, *, count: int = 10, timeout_s: float | None = None
     ) -> tuple[RankedUser, ...]:
         """Return up to `count` users whose likes resemble this user's, best first; see `recommend`."""
-        subject = {"users_like": checked_id("users_like", user_id)}
-        return self._ask(_request(subject, {"count": count}), timeout_s).users or ()
+        asked = checked_request({"users_like": user_id}, {"count": count})
+        return self._ask(asked, timeout_s).users or ()
 
     def _ask(self, request: Request, timeout_s: float | None) -> Recommendations:
         limit_s = self._timeout_s if timeout_s is None else timeout_s
         deadline_s = time.monotonic() + limit_s
-        value = _encoded(request, limit_s)
+        value = request_body(request, limit_s)
         subject = request.user_id or request.similar_to or request.users_for or request.users_like
         with self._connection.replies().expecting() as reply:
             key = None if subject is None else subject.encode()
@@ -121,29 +110,3 @@ class Asking:
                     f"{place} of {self._topics.requests}. Is a server running (`likewise serve`)?"
                 ) from error
         return decode_reply(answer)
-
-
-def _request(
-    subject: dict[str, Any],
-    options: Options,
-    *,
-    after: Position | None = None,
-    next_of: str | Recommendations | None = None,
-    scenario: str | None = None,
-) -> Request:
-    """Return the request, checked as a server checks it."""
-    page = next_of.recommendation_id if isinstance(next_of, Recommendations) else next_of
-    context = {"after": None if after is None else str(after), "next_of": page}
-    return parse_request({**subject, **fields_of(options), **context, "scenario": scenario})
-
-
-def _encoded(request: Request, limit_s: float) -> bytes:
-    if request.deadline_ms is None:
-        default_ms = min(max(1, int(limit_s * 1000)), MAX_DEADLINE_MS)
-        request = msgspec.structs.replace(request, deadline_ms=default_ms)
-    value = encode_request(request)
-    if len(value) > MAX_REQUEST_BYTES:
-        raise InvalidInputError(
-            "too_large", f"the request is longer than {MAX_REQUEST_BYTES} bytes"
-        )
-    return value

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Unpack
 
-import msgspec
-
-from likewise.client.ids import Id, checked_id, checked_item_id, checked_user_id
-from likewise.client.options import Options, fields_of
+from likewise.client.bodies import checked_item, checked_scenario, event_body
+from likewise.client.ids import Id, checked_item_id, checked_user_id
 from likewise.messages.events import (
     ForgetUser,
     Like,
@@ -17,7 +15,6 @@ from likewise.messages.events import (
     Signal,
     Unlike,
     Unsignal,
-    encode_event,
     event_key,
     make_event,
 )
@@ -26,18 +23,18 @@ from likewise.messages.ids import (
     HIDE,
     SignalKind,
     parse_kind,
-    parse_recommendation_id,
     parse_scenario_name,
 )
-from likewise.messages.items import encode_item, parse_item
+from likewise.messages.items import encode_item
 from likewise.messages.positions import Position
-from likewise.messages.scenarios import Scenario, encode_scenario, parse_defaults
+from likewise.messages.scenarios import encode_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from likewise.client.connection import ClientConnection
+    from likewise.client.options import Options
     from likewise.log.port import Delivery
     from likewise.log.topics import Topics
     from likewise.messages.events import Event
@@ -180,8 +177,7 @@ class Publishing:
 
         >>> likewise.put_scenario("home", count=20, where={"in_stock": True}, rotation=0.5)
         """
-        checked = parse_defaults({k: v for k, v in fields_of(defaults).items() if v is not None})
-        scenario = Scenario(parse_scenario_name(name, "name"), checked)
+        scenario = checked_scenario(name, defaults)
         key, value = scenario.name.encode(), encode_scenario(scenario)
         self._connection.send(self._topics.scenarios, value, key).result(self._timeout_s)
 
@@ -203,18 +199,11 @@ class Publishing:
         return Position(*self._send_event(event, recommendation_id).result(self._timeout_s))
 
     def _send_event(self, event: Event, recommendation_id: str | None = None) -> Delivery:
-        for field, raw in msgspec.structs.asdict(event).items():
-            checked_id(field, raw)
-        if isinstance(event, Signal | Unsignal) and event.kind not in {DISLIKE, HIDE}:
-            parse_kind(event.kind)
-        if recommendation_id is not None:
-            parse_recommendation_id(recommendation_id)
-        value = encode_event(event, recommendation_id=recommendation_id)
+        value = event_body(event, recommendation_id)
         return self._connection.send(self._topics.likes, value, event_key(event))
 
     def _send_item(self, fields: Mapping[str, Any]) -> Delivery:
-        checked_id("item_id", fields.get("item_id"))
-        item = parse_item(fields)
+        item = checked_item(fields)
         return self._connection.send(self._topics.items, encode_item(item), item.item_id.encode())
 
     def _confirm_all(self, deliveries: Iterable[Delivery]) -> int:

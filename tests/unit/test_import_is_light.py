@@ -34,11 +34,19 @@ def modules_after(statement: str) -> set[str]:
 def test_an_app_that_imports_the_client_gets_no_numerical_library(statement: str) -> None:
     modules = modules_after(statement)
     assert "kafka" in modules
-    assert modules & HEAVY == set()
+    assert modules & {*HEAVY, "httpx"} == set()
 
 
-def test_importing_the_package_alone_brings_no_kafka_library() -> None:
-    assert modules_after("import likewise") & (HEAVY | {"kafka", "msgspec"}) == set()
+def test_an_app_that_imports_the_http_client_gets_no_kafka_library() -> None:
+    modules = modules_after("from likewise import LikewiseHttp")
+    assert "httpx" in modules
+    assert modules & {*HEAVY, "kafka"} <= {"rich"}, (
+        "httpx takes it for its own command, if it is there"
+    )
+
+
+def test_importing_the_package_alone_brings_no_library() -> None:
+    assert modules_after("import likewise") & (HEAVY | {"kafka", "httpx", "msgspec"}) == set()
 
 
 def test_a_consumer_that_measures_no_quality_gets_no_numerical_library() -> None:

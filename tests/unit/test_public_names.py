@@ -15,7 +15,8 @@ import pytest
 
 import likewise
 
-ELSEWHERE = {*dir(builtins), *collections.abc.__all__, *typing.__all__, "datetime"}
+ELSEWHERE = {*dir(builtins), *collections.abc.__all__, *typing.__all__, "datetime", "httpx"}
+CLIENTS = (likewise.Likewise, likewise.LikewiseHttp, likewise.AsyncLikewiseHttp)
 
 
 def names_in(annotation: object) -> set[str]:
@@ -42,9 +43,9 @@ def annotations_of(public: object) -> list[object]:
 def errors_raised() -> set[str]:
     """Return the names of our errors that the client, and what it imports, raises."""
     graph = grimp.build_graph("likewise", exclude_type_checking_imports=True)
-    client = "likewise.client.client"
+    clients = {client.__module__ for client in CLIENTS}
     raised = set()
-    for name in {client, *graph.find_upstream_modules(client)}:
+    for name in clients.union(*(graph.find_upstream_modules(client) for client in clients)):
         module = importlib.import_module(name)
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
@@ -61,7 +62,7 @@ def test_what_the_client_takes_and_returns_is_exported() -> None:
         and issubclass(one, msgspec.Struct) and one is not likewise.KafkaSettings
     ]  # fmt: skip
     assert len(structs) > 5
-    for public in (likewise.Likewise, likewise.Options, likewise.Position, *structs):
+    for public in (*CLIENTS, likewise.Options, likewise.Position, *structs):
         for annotation in annotations_of(public):
             assert names_in(annotation) <= {*likewise.__all__}, (public, annotation)
 
