@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from likewise.store.shown_port import ShownRecord, ShownStore
     from serving.incoming import OpenRequest, RecordId
     from serving.outgoing import Reply
-    from serving.stats import ServingStats
+    from serving.stats import AnsweringStats
     from serving.walks import Walk
 
 # A record weighs as much as its items, and a little for itself.
@@ -44,7 +44,7 @@ class Impressions:
     """What was shown and is not written yet. Thread-safe."""
 
     def __init__(
-        self, store: ShownStore, settings: ImpressionsSettings, stats: ServingStats
+        self, store: ShownStore, settings: ImpressionsSettings, stats: AnsweringStats
     ) -> None:
         self._store = store
         self._settings = settings

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from likewise.models.holder import ModelHolder, ServedModel
     from likewise.ranking.additions import Additions
     from likewise.store.port import LikeStore
-    from serving.stats import ServingStats
+    from serving.stats import AnsweringStats
 
 _LOOK_EVERY_S = 0.5
 # Looking takes at most this share of a core, and comes at least this often.
@@ -50,7 +50,7 @@ class NewItems:
     """The items that the current model does not have and that enough users like. Thread-safe."""
 
     def __init__(
-        self, store: LikeStore, models: ModelHolder, least_likes: int, stats: ServingStats
+        self, store: LikeStore, models: ModelHolder, least_likes: int, stats: AnsweringStats
     ) -> None:
         """Read nothing yet. `least_likes` are those that an item needs; 0 turns everything off."""
         self._store = store

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from likewise.settings import Settings
     from serving.incoming import OpenRequest
+    from serving.lookups import AnsweringPorts
     from serving.outgoing import Reply
-    from serving.ports import Ports
-    from serving.stats import ServingStats
+    from serving.stats import AnsweringStats
     from serving.store_view import BatchContext
 
 
@@ -28,20 +28,21 @@ class Ranker:
 
     def __init__(
         self,
-        ports: Ports,
+        ports: AnsweringPorts,
         executor: Executor,
+        threads: int,
         settings: Settings,
-        stats: ServingStats,
+        stats: AnsweringStats,
         clock_ms: Callable[[], int],
     ) -> None:
-        """`executor` has `serving.threads` threads."""
+        """`executor` has so many `threads`."""
         self._models = ports.models
         self._store_view = ports.store_view
         self._catalogue = ports.catalogue
         self._impressions = ports.impressions
         self._new_items = ports.new_items
         self._executor = executor
-        self._shared = Threads(executor.map, settings.serving.threads)
+        self._shared = Threads(executor.map, threads)
         self._settings = QuerySettings(
             settings.serving.explain_limit, settings.impressions, settings.signals.weights
         )
@@ -55,7 +56,11 @@ class Ranker:
 
     def submit(self, batch: Sequence[OpenRequest], context: BatchContext) -> Future[list[Reply]]:
         """Rank a batch in one thread, while the loop continues and other threads rank other batches."""
-        return self._executor.submit(self._answer, batch, context, THIS_THREAD)
+        return self._executor.submit(self.rank_here, batch, context)
+
+    def rank_here(self, batch: Sequence[OpenRequest], context: BatchContext) -> list[Reply]:
+        """Return the replies to a batch, ranked by the calling thread alone. Blocks."""
+        return self._answer(batch, context, THIS_THREAD)
 
     def answer_about_users(self, asked: OpenRequest) -> Reply:
         """Return the reply to a request with `users_for` or `users_like`. Reads the store.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from likewise.service.monitoring.heartbeat import nothing
 from likewise.service.stats import MemberStats
@@ -31,6 +31,16 @@ class CatalogueStats:
     def age_s(self) -> float | None:
         """Seconds since the last look that succeeded; None before the first."""
         return None if self.looked_at_s is None else time.monotonic() - self.looked_at_s
+
+
+class AnsweringStats(Protocol):
+    """What the parts that make answers write; see `ServingStats`."""
+
+    model_version: str | None
+    model_snapshot_at_ms: int | None
+    new_items: int
+    shown_recorded: int
+    shown_dropped: int
 
 
 @dataclass(slots=True, kw_only=True)

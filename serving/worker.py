@@ -8,7 +8,6 @@ answers what is open.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from likewise.log.port import held_back
@@ -22,17 +21,17 @@ from serving.in_flight import Batch, InFlight
 from serving.intake import Intake
 from serving.item_fields import asks_for_fields, with_fields
 from serving.ledger import Ledger
+from serving.lookups import Lookups
 from serving.outbox import Outbox
 from serving.queues import Queues
 from serving.ranker import Ranker
 from serving.reader import Reader
 from serving.unrouted import Unrouted
 from serving.waiting import LIST_TIMEOUT_MS, Applied, Waiting
-from serving.walks import find_walk, viewers_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from likewise.log.topics import Topics
@@ -98,7 +97,8 @@ class ServingWorker:
             max_batch=serving.max_batch,
             clock_ms=clock_ms,
         )
-        self._ranker = Ranker(ports, executor, settings, stats, clock_ms)
+        self._lookups = Lookups(ports, ports.member.retry, clock_ms)
+        self._ranker = Ranker(ports, executor, serving.threads, settings, stats, clock_ms)
         self._outbox = Outbox(ports, topics.dead_letters, stats, clock_ms)
         self._next_lookup_s = 0.0
 
@@ -184,32 +184,12 @@ class ServingWorker:
 
     def _look_up(self, requests: Sequence[OpenRequest]) -> BatchContext:
         """Return what the store holds for the requests now, and follow the announced model."""
-        asked = [one.request for one in requests]
-        users = {one.user_id for one in asked if one.user_id is not None}
-        named = [one.after.partition + 1 for one in asked if one.after is not None]
-        context = self._ports.member.retry(
-            lambda: self._ports.store_view.look_up(users, max(named, default=1))
-        )
+        context = self._lookups.look_up(requests)
         self._waiting.applied = Applied(
             context.positions, self._clock_ms() - context.partitions_age_ms
         )
         self._next_lookup_s = time.monotonic() + self._settings.model_check_interval_s
-        self._ports.models.follow(context.announcement)
-        if any(one.source == "trending" for one in asked):
-            read = self._ports.store_view.trending
-            trending = self._ports.member.retry(lambda: read(self._clock_ms()))
-            context = replace(context, trending=trending)
-        return self._with_shown(requests, context)
-
-    def _with_shown(self, requests: Iterable[OpenRequest], context: BatchContext) -> BatchContext:
-        """Return the context with what was shown, if any of the requests needs it."""
-        viewers = [viewer for one in requests for viewer in viewers_of(one.request)]
-        if not viewers or not self._ports.impressions.on:
-            return context
-        shown = self._ports.member.retry(lambda: self._ports.store_view.shown(viewers))
-        found = ((one.record_id, find_walk(one.request, shown)) for one in requests)
-        walks = {record_id: walk for record_id, walk in found if walk is not None}
-        return replace(context, shown=shown, walks=walks)
+        return context
 
     def _within_budget(
         self, ready: list[OpenRequest], context: BatchContext

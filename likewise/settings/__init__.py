@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from likewise.settings.gateway import GatewaySettings as GatewaySettings
 from likewise.settings.indexer import IndexerSettings as IndexerSettings
 from likewise.settings.signals import SignalSettings
 from likewise.settings.types import Count, Milliseconds, Ranker, Seconds, Share
@@ -259,6 +260,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     consumer: ConsumerSettings = ConsumerSettings()
     indexer: IndexerSettings = IndexerSettings()
     serving: ServingSettings = ServingSettings()
+    gateway: GatewaySettings = GatewaySettings()
     trending: TrendingSettings = TrendingSettings()
     model: ModelSettings = ModelSettings()
     impressions: ImpressionsSettings = ImpressionsSettings()

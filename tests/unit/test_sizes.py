@@ -12,7 +12,7 @@ import likewise
 SOURCE = Path(likewise.__file__).parents[1]
 MODULES = sorted(
     path
-    for package in ("likewise", "consumers", "indexer", "serving")
+    for package in ("likewise", "consumers", "indexer", "serving", "gateway")
     for path in (SOURCE / package).rglob("*.py")
 )
 MAX_MODULE_LINES = 300

@@ -1,0 +1,15 @@
+"""The endpoints of the HTTP API: one table, in a module for each subject."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.endpoints import likes, recommendations
+
+if TYPE_CHECKING:
+    from gateway.endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *likes.ENDPOINTS,
+    *recommendations.ENDPOINTS,
+)

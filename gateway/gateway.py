@@ -1,0 +1,55 @@
+"""What a running gateway is connected to: the ports that endpoints use."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from gateway.publishing import Events
+    from gateway.ranking import Answers
+    from gateway.security.guard import Guard
+    from gateway.stats import GatewayStats
+    from likewise.log.port import Broker
+    from likewise.log.topics import Topics
+    from likewise.models.holder import ModelHolder
+    from likewise.settings import Settings
+    from likewise.store.port import LikeStore
+    from serving.catalogue_follower import CatalogueFollower
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True, kw_only=True)
+class Gateway:
+    """The ports of a running gateway. They belong to whoever opened them."""
+
+    settings: Settings
+    answers: Answers
+    events: Events
+    store: LikeStore
+    """It blocks: call it through `run`."""
+    broker: Broker
+    """It blocks: call it through `run`."""
+    models: ModelHolder
+    catalogue: CatalogueFollower
+    topics: Topics
+    stats: GatewayStats
+    stop: asyncio.Event
+    """Set when the gateway stops: endless answers end then."""
+    security: Guard
+    executor: Executor
+    """A few threads for calls that block."""
+    live: Any = None
+    """What `/v1/live` sends."""
+
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what a blocking call returns, without blocking the loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.executor, partial(call, *args, **kwargs))
