@@ -1,6 +1,6 @@
-"""Writes the generated tables of the documentation: `make docs`.
+"""Writes what is generated of the documentation: `make docs`.
 
-A table is the text between `<!-- generated: NAME -->` and `<!-- end -->` in one of the pages. The code
+FILES are written whole. A table is the text between `<!-- generated: NAME -->` and `<!-- end -->` in one of the pages. The code
 is the only source: settings and exit codes with their docstrings, metrics with their help, commands
 with the first paragraph of their help, and the codes of the protocol.
 """
@@ -8,6 +8,7 @@ with the first paragraph of their help, and the codes of the protocol.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 from types import NoneType
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import typer.main
+import yaml
 from msgspec.inspect import (
     BoolType,
     CustomType,
@@ -29,6 +31,7 @@ from msgspec.inspect import (
 )
 
 from consumers.measures import METRICS as CONSUMER
+from gateway import asyncapi
 from indexer.measures import METRICS as INDEXER
 from likewise.cli import exit_codes
 from likewise.cli.app import app
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 
     AnyMetric = Measure[Any] | Distribution[Any]  # of whichever service
 
+ROOT = Path(__file__).parents[1]
 PAGES = tuple(Path(__file__).parent / name for name in ("operations.md", "protocol.md"))
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NO_DEFAULT = "–"
@@ -236,6 +240,19 @@ def _cell(text: str) -> str:
     return text.replace("|", r"\|")
 
 
+def _asyncapi() -> str:
+    return _json(yaml.safe_load((ROOT / "asyncapi.yaml").read_text(encoding="utf-8")))
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+FILES: dict[Path, Callable[[], str]] = {asyncapi.PATH: _asyncapi}
+
+
 if __name__ == "__main__":
     for path in PAGES:
         path.write_text(generated(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, content in FILES.items():
+        path.write_text(content(), encoding="utf-8")

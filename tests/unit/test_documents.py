@@ -15,7 +15,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 import likewise
-from docs.generate import BLOCKS, PAGES, blocks_in, generated
+from docs.generate import BLOCKS, FILES, PAGES, blocks_in, generated
 from likewise import __version__
 from likewise.cli.app import app
 from likewise.errors import InvalidInputError, ReplyError
@@ -224,6 +224,11 @@ def test_every_code_that_the_code_can_give_is_documented_and_no_other() -> None:
 def test_the_generated_tables_of_a_page_are_up_to_date(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text == generated(text), "run `make docs`"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_generated_file_is_up_to_date(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == FILES[path](), "run `make docs`"
 
 
 def test_every_generated_table_is_on_one_page() -> None:
