@@ -22,6 +22,7 @@ from likewise.errors import PositionMovedError
 from likewise.log.port import held_back
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError
+from likewise.service import tracing
 from likewise.service.logs import get_logger
 from likewise.service.loop import GroupMember
 from likewise.service.stall_detector import StallDetector
@@ -151,7 +152,8 @@ class ConsumerWorker:
             self._positions.commit()
         try:
             if reached:
-                self._process(batch, reached)
+                with tracing.processing(batch):
+                    self._process(batch, reached)
             else:
                 self._retry(self._positions.check_store)
         except PositionMovedError as moved:

@@ -10,6 +10,7 @@ from likewise.errors import InvalidInputError, SettingsError, TransientError, Un
 from likewise.messages.dead_letters import DeadLetter, send_dead_letters
 from likewise.messages.replies import ErrorBody, encode_reply
 from likewise.messages.reply_routes import reply_headers
+from likewise.service import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,7 +86,7 @@ class Dispatch:
             reply.route.topic,
             encode_reply(reply.body),
             key=reply.key,
-            headers=reply_headers(reply.route),
+            headers=[*reply_headers(reply.route), *tracing.replying(reply.record)],
             partition=reply.route.partition,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from likewise.service import tracing
 from serving.incoming import record_id_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class Reader:
         self._follow_rebalance(assigned)
         self._commits.note_read(spans)
         self._stats.lost += self._lost_requests.count(assigned, spans)
-        return [record for record in polled if self._is_new(record)]
+        new = [record for record in polled if self._is_new(record)]
+        tracing.received(new)
+        return new
 
     def _follow_rebalance(self, assigned: set[TopicPartition]) -> None:
         if self._ledger.keep_only(assigned):

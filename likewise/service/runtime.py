@@ -9,6 +9,7 @@ from likewise.log.kafka import KafkaBroker
 from likewise.service.logs import configure_logging, get_logger
 from likewise.service.monitoring.endpoint import monitoring
 from likewise.service.signals import stop_on_signals
+from likewise.service.tracing import tracing
 from likewise.service.watchdog import watchdog
 from likewise.settings.loader import unknown_variables
 from likewise.store.redis import RedisStore
@@ -56,6 +57,7 @@ def open_runtime(
     configure_logging(settings.logging, service=service)
     log_unknown_settings()
     with (
+        tracing(service),
         stop_on_signals() as stop,
         monitoring(settings.monitoring, metrics, stats, longest_silence_s=longest_silence_s),
         watchdog(stats.heartbeat, longest_silence_s=longest_silence_s),
