@@ -65,6 +65,7 @@ class App:
             if match is None:
                 return "page", await self._page(request)
             endpoint = match.endpoint
+            request.scope["endpoint"] = endpoint
             name = f"{endpoint.method} {endpoint.path}"
             return name, await self._call(request, endpoint, match.path)
         except LikewiseError as error:

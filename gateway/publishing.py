@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from likewise.errors import TransientError
 from likewise.messages.events import encode_event, event_key
 from likewise.messages.items import encode_item
 from likewise.messages.positions import Position
+from likewise.service import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,11 +69,16 @@ class Events:
         self._in_flight += 1
         loop = asyncio.get_running_loop()
         try:
-            sent = await loop.run_in_executor(self._executor, self._confirmed, topic, value, key)
+            with tracing.sending(topic) as headers:
+                confirmed = partial(self._confirmed, topic, value, key, headers)
+                sent = await loop.run_in_executor(self._executor, confirmed)
         finally:
             self._in_flight -= 1
         self._stats.published += 1
         return sent
 
-    def _confirmed(self, topic: str, value: bytes | None, key: bytes) -> Position:
-        return Position(*self._sink.send(topic, value, key=key).result(_CONFIRMATION_TIMEOUT_S))
+    def _confirmed(
+        self, topic: str, value: bytes | None, key: bytes, headers: tracing.Headers
+    ) -> Position:
+        sent = self._sink.send(topic, value, key=key, headers=headers)
+        return Position(*sent.result(_CONFIRMATION_TIMEOUT_S))

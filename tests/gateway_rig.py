@@ -24,6 +24,7 @@ from gateway.publishing import Events
 from gateway.ranking import Answers, RankingPorts
 from gateway.security.guard import Guard
 from gateway.stats import GatewayStats
+from gateway.traced import traced
 from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics
 from likewise.messages.event_decoding import decode_event
@@ -124,7 +125,7 @@ async def gateway_rig(
             security=Guard.of(settings.gateway),
             executor=executor,
         )
-        transport = httpx.ASGITransport(App(gateway, endpoints), raise_app_exceptions=True)
+        transport = httpx.ASGITransport(traced(App(gateway, endpoints)), raise_app_exceptions=True)
         try:
             with answers.answering():
                 async with httpx.AsyncClient(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[str, bytes]]
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _W3C = TraceContextTextMapPropagator()
 _TRACEPARENT = "traceparent"
 _NOT_SAMPLED = b"-00"
@@ -99,13 +100,18 @@ class Spans:
 
     def http(self, method: str, scheme: str, headers: Mapping[str, str]) -> HttpSpan:
         """Begin the span of an HTTP request; see `likewise.service.tracing.http`."""
+        known = method in _METHODS  # others would make spans with names of the client's choice
+        name = method if known else "HTTP"
         span = self._tracer.start_span(
-            method,
+            name,
             context=_W3C.extract(headers),
             kind=SpanKind.SERVER,
-            attributes={"http.request.method": method, "url.scheme": scheme},
+            attributes={
+                "http.request.method": method if known else "_OTHER",
+                "url.scheme": scheme,
+            },
         )
-        return HttpSpan(span, method)
+        return HttpSpan(span, name)
 
     @contextmanager
     def sending(self, topic: str) -> Iterator[Headers]:
