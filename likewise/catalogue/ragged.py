@@ -12,7 +12,7 @@ from likewise.catalogue.slots import Rows, Slots
 
 Numbers: TypeAlias = NDArray[np.int64]
 
-_LENGTH_BITS = 20
+LENGTH_BITS = 20
 """A sequence comes from a record of 64 KiB at most, so it is shorter than 2^20."""
 _SLACK = 4_096
 _BLOCK = 8_192
@@ -37,7 +37,7 @@ class Ragged:
     @property
     def starts(self) -> Numbers:
         """[k] where each stored sequence begins; of an absent one, anywhere."""
-        return self.spans.values >> _LENGTH_BITS
+        return self.spans.values >> LENGTH_BITS
 
     @property
     def lengths(self) -> Numbers:
@@ -56,7 +56,7 @@ class Ragged:
             return self
         used = np.maximum(lengths, 0)
         starts = len(self.data) + np.cumsum(used) - used
-        spans = np.where(lengths < 0, -1, (starts << _LENGTH_BITS) | used)
+        spans = np.where(lengths < 0, -1, (starts << LENGTH_BITS) | used)
         in_use = self.in_use + int(used.sum() - np.maximum(lengths_of(before), 0).sum())
         grown = Ragged(self.spans.replaced(rows, spans), np.concatenate([self.data, data]), in_use)
         return grown._without_waste()
@@ -66,7 +66,7 @@ class Ragged:
             return self
         lengths = np.maximum(self.lengths, 0)
         starts = np.cumsum(lengths) - lengths
-        spans = np.where(self.spans.values < 0, -1, (starts << _LENGTH_BITS) | lengths)
+        spans = np.where(self.spans.values < 0, -1, (starts << LENGTH_BITS) | lengths)
         data = self._gathered(self.spans.values)
         return Ragged(Slots(spans, self.spans.rows), data, self.in_use)
 
@@ -81,10 +81,10 @@ class Ragged:
     def _gathered_block(self, spans: Numbers) -> NDArray[Any]:
         lengths = np.maximum(lengths_of(spans), 0)
         ends = np.cumsum(lengths)
-        first = np.repeat((spans >> _LENGTH_BITS) - (ends - lengths), lengths)
+        first = np.repeat((spans >> LENGTH_BITS) - (ends - lengths), lengths)
         return self.data[first + np.arange(len(first))]
 
 
 def lengths_of(spans: Numbers) -> Numbers:
     """Return the length of each span; -1 for an absent one."""
-    return np.where(spans < 0, -1, spans & ((1 << _LENGTH_BITS) - 1))
+    return np.where(spans < 0, -1, spans & ((1 << LENGTH_BITS) - 1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from likewise.catalogue.parts import EQUAL, ORDER
-from likewise.catalogue.ragged import Ragged
+from likewise.catalogue.ragged import LENGTH_BITS, Ragged, lengths_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,6 +65,13 @@ class Texts:
         ]
         return codes
 
+    def read(self, spans: NDArray[np.int64]) -> Iterator[bytes]:
+        """Yield the texts of these stored spans, of which none is absent."""
+        data = self.ragged.data.data
+        starts, lengths = spans >> LENGTH_BITS, lengths_of(spans)
+        for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+            yield bytes(data[start : start + length])
+
     def _equal(self, operands: Sequence[bytes]) -> Mask:
         by_length: defaultdict[int, list[bytes]] = defaultdict(list)
         for operand in operands:
@@ -80,11 +87,7 @@ class Texts:
 
     def _texts(self) -> Iterator[bytes]:
         """Yield the texts of the rows that have one, in the order of the rows."""
-        data = self.ragged.data.tobytes()
-        there = self.slots.present
-        starts, lengths = self.ragged.starts[there], self.ragged.lengths[there]
-        for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
-            yield data[start : start + length]
+        return self.read(self.slots.values[self.slots.present])
 
 
 def _equal(

@@ -98,6 +98,16 @@ class CatalogueView:
         """Which state of the catalogue this is; later ones have larger numbers."""
         return self._snapshot.version
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state of the catalogue."""
+        return self._snapshot
+
+    @property
+    def rows(self) -> Rows:
+        """The row of each item of the model [n]; -1 for those that the catalogue does not have."""
+        return self._alignment.rows
+
     def mask(self, where: Where) -> Mask:
         """Return which items of the model pass the filter [n]. Cached until one of its fields changes."""
         serials = (self._alignment.serial, *self._serials(where))
@@ -128,7 +138,7 @@ class CatalogueView:
         """Return which of any items pass the filter, whether the model knows them or not."""
         rows = self._rows_of(item_ids)
         if not _names_ids(where):
-            return self._all_rows(where)[rows]
+            return self.passing(where)[rows]
         return evaluate(where, len(rows), lambda one: self._compared(one, rows, item_ids))
 
     def groups_of(self, field: str, item_ids: Sequence[ItemId]) -> Rows:
@@ -149,7 +159,7 @@ class CatalogueView:
         """
         order = self._newest_rows()
         if where is not None:
-            order = order[self._all_rows(where)[order]]
+            order = order[self.passing(where)[order]]
         ids = self._snapshot.ids
         return (ids[row] for row in order)
 
@@ -180,8 +190,8 @@ class CatalogueView:
             return id_matches(one.op, one.value, [*self._snapshot.ids, None])
         return self._snapshot.column(column_name(one.field)).matches(one.op, one.value, self._size)
 
-    def _all_rows(self, where: Where) -> Mask:
-        """Return which rows pass the filter."""
+    def passing(self, where: Where) -> Mask:
+        """Return which rows pass the filter; the last, which is added, is that of an item without fields."""
         # A filter on ids depends on the items of all rows.
         state = self.version if _names_ids(where) else 0
         serials, key = (self._size, state, *self._serials(where)), ("rows", where)
