@@ -12,6 +12,7 @@ const main = document.getElementById("main");
 const context = { api, live: { subscribe }, toast, navigate, announce };
 let dispose = null;
 let shown = 0;
+let page = null;
 
 /** Show the view of a path of this page. */
 function navigate(path, { replace = false } = {}) {
@@ -26,6 +27,7 @@ function announce(sentence) {
 
 async function show({ moved }) {
   const turn = (shown += 1);
+  page = location.pathname + location.search;
   const route = matched(location.pathname);
   markCurrent();
   leave();
@@ -57,7 +59,7 @@ function title(view, params) {
 }
 
 function arrive() {
-  scrollTo(0, 0);
+  if (!location.hash) scrollTo(0, 0);
   const heading = main.querySelector("h1") ?? main;
   heading.tabIndex = -1;
   heading.focus({ preventScroll: true });
@@ -89,9 +91,12 @@ document.addEventListener("click", (event) => {
   const link = internalLink(event);
   if (!link) return;
   event.preventDefault();
-  navigate(link.pathname + link.search);
+  navigate(link.pathname + link.search + link.hash);
 });
-addEventListener("popstate", () => show({ moved: true }));
+addEventListener("popstate", () => {
+  // A link to a place in the same page is the view's affair.
+  if (page !== location.pathname + location.search) show({ moved: true });
+});
 api.onAnswer(({ method, ms }) => {
   if (method === "GET") document.getElementById("latency").textContent = `answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 });

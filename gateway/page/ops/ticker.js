@@ -1,0 +1,44 @@
+// Likes as they happen, newest first.
+
+import { h } from "../dom.js";
+import { time } from "./format.js";
+
+const SHOWN = 14;
+const VERBS = {
+  like: "likes",
+  unlike: "no longer likes",
+  dislike: "dislikes",
+  undislike: "no longer dislikes",
+  hide: "hides",
+  unhide: "no longer hides",
+};
+
+/** Return `{root, add(like)}`: a list of at most 14 events. */
+export function ticker() {
+  const list = h("ol", { class: "ticker-list", "aria-label": "Latest events, newest first" });
+  const empty = h("p", { class: "soft" }, "Nothing yet. Likes appear here as they are made.");
+  const root = h("div", { class: "ticker" }, empty, list);
+  return {
+    root,
+    add(like) {
+      empty.remove();
+      list.prepend(line(like));
+      if (list.children.length > SHOWN) list.lastChild.remove();
+    },
+  };
+}
+
+function line({ user_id: user, item_id: item, title, action }) {
+  return h(
+    "li",
+    { class: "ticker-line", "data-action": action },
+    h("p", {},
+      h("a", { href: `/users/${encodeURIComponent(user)}`, class: "ticker-user", dir: "auto" }, user),
+      " ",
+      h("span", { class: "ticker-verb" }, VERBS[action] ?? action),
+      " ",
+      item && h("a", { href: `/items/${encodeURIComponent(item)}`, class: "ticker-item", dir: "auto" }, title ?? item),
+    ),
+    h("time", { class: "ticker-time" }, time(Date.now())),
+  );
+}
