@@ -17,7 +17,7 @@ export function toast(sentence, { action = null, bad = false } = {}) {
     action && h("button", { class: "button", type: "button", onclick: () => (close(), action.run()) }, action.label),
   );
   const region = document.getElementById("toasts");
-  while (region.children.length >= 2) region.firstElementChild.remove();
+  region.replaceChildren();
   region.append(element);
   const end = () => (element.matches(":hover, :focus-within") ? setTimeout(end, 1000) : close());
   setTimeout(end, SHOWN_MS);
