@@ -57,7 +57,7 @@ export async function show(root, params, context) {
 
   function table() {
     const current = versions.find((row) => row.current);
-    const heads = ["Version", "Built from likes of", "Ranker", "Users", "Items", "Likes", "Size", ""];
+    const heads = ["Version", "Snapshot", "Ranker", "Users", "Items", "Likes", "Size", ""];
     return h("table", { class: "ops-table ops-cards", role: "table" },
       h("caption", { class: "visually-hidden" }, "Model versions, newest first"),
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" },
