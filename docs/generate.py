@@ -244,11 +244,35 @@ def _asyncapi() -> str:
     return _json(yaml.safe_load((ROOT / "asyncapi.yaml").read_text(encoding="utf-8")))
 
 
+def _runbook() -> str:
+    """Return what to do about each alert, by its anchor: paragraphs, and lists of items."""
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    [alerts] = re.findall(r"^## Alerts$(.*?)^## ", operations, re.DOTALL | re.MULTILINE)
+    sections = re.findall(r"^#### (\w+)\n\n(.*?)(?=^####|\Z)", alerts, re.DOTALL | re.MULTILINE)
+    return _json(
+        {
+            name.lower(): [_plain(part) for part in text.strip().split("\n\n")]
+            for name, text in sections
+        }
+    )
+
+
+def _plain(part: str) -> str | list[str]:
+    """Return a paragraph, or the items of a list, on one line each and without links."""
+    text = re.sub(r"\[([^]]+)]\([^)]+\)", r"\1", part)
+    if text.startswith("- "):
+        return [_one_line(item) for item in re.split(r"^- ", text, flags=re.MULTILINE)[1:]]
+    return _one_line(text)
+
+
 def _json(document: Any) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-FILES: dict[Path, Callable[[], str]] = {asyncapi.PATH: _asyncapi}
+FILES: dict[Path, Callable[[], str]] = {
+    asyncapi.PATH: _asyncapi,
+    ROOT / "gateway" / "page" / "ops" / "runbook.json": _runbook,
+}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ import { count, percent } from "./format.js";
 
 /** Return a table whose middle column is a chart: how much better each candidate ranks than the default. */
 export function candidates({ tried, chosen, held_out_likes: heldOut }) {
-  const differences = tried.map(({ ndcg, ndcg_error: error }) => ({ middle: ndcg - tried[0].ndcg, error: error ?? 0 }));
+  const differences = tried.map((candidate) => ({
+    middle: candidate.lead ?? gainOf(candidate) - gainOf(tried[0]),
+    error: candidate.lead_error ?? 0,
+  }));
   const [low, high] = bounds(differences);
   const place = (value) => (value - low) / (high - low);
   const rows = tried
@@ -16,14 +19,14 @@ export function candidates({ tried, chosen, held_out_likes: heldOut }) {
       h("thead", {}, h("tr", {},
         h("th", { scope: "col" }, "Recipe"),
         h("th", { scope: "col", class: "candidates-chart" }, "Better than the default by"),
-        h("th", { scope: "col", class: "ops-number" }, "nDCG"),
+        h("th", { scope: "col", class: "ops-number" }, "Gain"),
         h("th", { scope: "col", class: "ops-number candidates-hits" }, "Hit rate at 20"),
       )),
       h("tbody", {}, rows.map(({ candidate, index, middle, error }) =>
         h("tr", { "data-chosen": index === chosen ? "" : null },
           h("th", { scope: "row" }, describe(candidate), index === 0 && h("span", { class: "tag" }, "default"), " ", index === chosen && h("span", { class: "tag tag-on" }, "chosen")),
           h("td", { class: "candidates-chart" }, mark(place, middle, error), h("span", { class: "visually-hidden" }, signed(middle), error ? ` ± ${(2 * error).toFixed(4)}` : "")),
-          h("td", { class: "ops-number" }, candidate.ndcg.toFixed(4)),
+          h("td", { class: "ops-number" }, gainOf(candidate).toFixed(4)),
           h("td", { class: "ops-number candidates-hits" }, percent(candidate["hit_rate@20"])),
         ),
       )),
@@ -34,6 +37,9 @@ export function candidates({ tried, chosen, held_out_likes: heldOut }) {
     ),
   );
 }
+
+/** The mean gain of held-out likes; manifests of older versions call it nDCG. */
+const gainOf = ({ gain, ndcg }) => gain ?? ndcg;
 
 /** "blend, rank 256, ridge 13" */
 function describe({ ranker, rank, ridge }) {

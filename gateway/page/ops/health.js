@@ -1,26 +1,48 @@
-// The state of the deployment in a sentence: calm, or what is wrong and where the remedy is described.
+// The state of the deployment in a sentence: calm, or what is wrong and what to do about it.
 
 import { h } from "../dom.js";
+import { marked } from "./marked.js";
 
 /** Return `{root, show(problems)}`, where `problems` is `[{sentence, runbook}]`. */
 export function healthBanner(announce) {
   const root = h("section", { class: "health", "aria-label": "Health" });
-  let shown;
+  const list = h("ul");
+  // A sentence may hold numbers that change each second; its element, and whether it is open, stay.
+  let shown = null;
   return {
     root,
     show(problems) {
-      const now = JSON.stringify(problems);
-      if (now === shown) return;
-      if (shown !== undefined || problems.length) {
-        announce(problems.map(({ sentence }) => sentence).join(" ") || "All is well again.");
-      }
-      shown = now;
+      const before = shown;
+      shown = new Map(problems.map((one) => [one.runbook, before?.get(one.runbook) ?? problem(one)]));
+      for (const { sentence, runbook } of problems) shown.get(runbook).say(sentence);
+      if (before && [...shown.keys()].join() === [...before.keys()].join()) return;
       root.dataset.state = problems.length ? "trouble" : "well";
-      root.replaceChildren(
-        problems.length
-          ? h("ul", {}, problems.map(({ sentence, runbook }) => h("li", {}, h("strong", {}, sentence), " ", h("a", { href: runbook }, "What to do"))))
-          : h("p", {}, h("strong", {}, "All is well."), " Events are applied, requests are answered."),
-      );
+      list.replaceChildren(...[...shown.values()].map((one) => one.root));
+      root.replaceChildren(problems.length ? list : well());
+      if (before || problems.length) announce(problems.map(({ sentence }) => sentence).join(" ") || "All is well again.");
     },
   };
+}
+
+const well = () => h("p", {}, h("strong", {}, "All is well."), " Events are applied, requests are answered.");
+
+function problem({ runbook }) {
+  const sentence = h("p");
+  const remedy = h("div", { class: "health-remedy" });
+  return {
+    root: h("li", {}, sentence,
+      h("details", { ontoggle: () => explain(remedy, runbook) }, h("summary", {}, "What to do"), remedy)),
+    say: (text) => (sentence.textContent = text),
+  };
+}
+
+let runbooks;
+
+/** Fill in the runbook's text, such as that of `docs/operations.md#likewisedown`. */
+async function explain(remedy, runbook) {
+  if (remedy.children.length) return;
+  runbooks ??= fetch(new URL("runbook.json", import.meta.url)).then((response) => response.json());
+  const parts = (await runbooks)[runbook.split("#").at(-1)] ?? [`See ${runbook}.`];
+  remedy.replaceChildren(...parts.map((part) =>
+    Array.isArray(part) ? h("ul", {}, part.map((item) => h("li", {}, marked(item)))) : h("p", {}, marked(part))));
 }

@@ -37,6 +37,7 @@ const PANELS = [
     name: "Model",
     area: "model",
     format: clock,
+    floor: 10,
     none: "No model yet. The first one is built once there are likes.",
     series: [{ label: "age", short: "Model age", colour: "--series-1", fill: "--ops-fill", read: (tick) => tick.model?.age_s, format: clock }],
   },
