@@ -32,10 +32,11 @@ from msgspec.inspect import (
 
 from consumers.measures import METRICS as CONSUMER
 from gateway import asyncapi
+from gateway.endpoints import documents
 from indexer.measures import METRICS as INDEXER
 from likewise.cli import exit_codes
 from likewise.cli.app import app
-from likewise.cli.explanations import explanations
+from likewise.explanations import explanations
 from likewise.messages.codes import DEAD_LETTERS, REPLY_ERRORS
 from likewise.service.monitoring.measures import EVERY_SERVICE
 from likewise.settings import Secret, Settings
@@ -269,8 +270,13 @@ def _json(document: Any) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
+def _openapi() -> str:
+    return _json(documents.document())
+
+
 FILES: dict[Path, Callable[[], str]] = {
     asyncapi.PATH: _asyncapi,
+    ROOT / "clients" / "openapi.json": _openapi,
     ROOT / "gateway" / "page" / "ops" / "runbook.json": _runbook,
 }
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.endpoints import likes, recommendations
+from gateway.endpoints import documents, likes, recommendations
 
 if TYPE_CHECKING:
     from gateway.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *documents.ENDPOINTS,
     *likes.ENDPOINTS,
     *recommendations.ENDPOINTS,
 )

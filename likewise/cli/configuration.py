@@ -9,9 +9,9 @@ import msgspec
 import typer
 
 from likewise.cli.context import CommandLine, command_line
-from likewise.cli.explanations import explanations
 from likewise.cli.options import Json
 from likewise.cli.output import print_json, stdout, table
+from likewise.explanations import explanations
 from likewise.settings.loader import setting_values
 
 if TYPE_CHECKING:

@@ -101,8 +101,8 @@ def no_answer(error: httpx.TransportError) -> TransientError:
 
 
 def _check_access(answer: httpx.Response, problem: _Problem) -> None:
-    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise SettingsError(f"{_address(answer.request)} refuses the API key: {problem.detail}")
+    if answer.status_code in (401, 403, 421):
+        raise SettingsError(f"{_address(answer.request)} refuses the call: {problem.detail}")
 
 
 def _problem(answer: httpx.Response) -> _Problem:

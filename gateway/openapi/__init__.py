@@ -1,0 +1,1 @@
+"""The OpenAPI document of the gateway, and its pages for people, made from the table of endpoints."""

@@ -1,0 +1,71 @@
+"""Examples of bodies and answers. Tests compare each with its schema."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from gateway import asyncapi
+from gateway.openapi.wire import Schema, referenced
+
+_MESSAGES = {
+    "Events": {"like": ("Like", "least"), "signal": ("Signal", "signal")},
+    "CatalogueItemInput": {"item": ("CatalogueItem", "everything")},
+    "Scenario": {"home": ("Scenario", "home")},
+    "RecommendationRequest": {
+        "user": ("RequestForUser", "forUser"),
+    },
+}
+"""Of each body, its examples by name: a message of asyncapi.yaml, and the name of the example there."""
+_PATH = {"user_id": "ann", "item_id": "dune", "kind": "buy", "name": "home"}
+_VERSION = "20260101T120000.000Z"
+
+
+def path_example(name: str) -> str:
+    """Return an example of a path parameter."""
+    return _PATH.get(name, _VERSION)
+
+
+def body_examples(schema: Schema) -> dict[str, Any]:
+    """Return the examples of a body with this schema, as a member of a media type object."""
+    for name in referenced(schema) & _MESSAGES.keys():
+        examples = {
+            example: {"value": _payloads(message)[theirs]}
+            for example, (message, theirs) in _MESSAGES[name].items()
+        }
+        return {"examples": examples}
+    return {}
+
+
+def answer_example(schema: Schema) -> dict[str, Any]:
+    """Return the example of an answer with this schema, as a member of a media type object."""
+    for name in referenced(schema) & ANSWERS.keys():
+        example = ANSWERS[name]
+        return {"example": [example] if schema.get("type") == "array" else example}
+    return {}
+
+
+@cache
+def _payloads(message: str) -> dict[str, Any]:
+    examples = asyncapi.document()["components"]["messages"][message]["examples"]
+    return {example["name"]: example["payload"] for example in examples}
+
+
+ANSWERS: dict[str, Any] = {
+    "Published": {"position": "3:17"},
+    "Recommendations": {
+        "items": [
+            {
+                "item_id": "solaris",
+                "score": 0.045,
+                "because": [{"item_id": "dune", "contribution": 0.0226}],
+                "fields": {"title": "Solaris"},
+            }
+        ],
+        "source": "model",
+        "model": {"version": _VERSION, "age_s": 12.5},
+        "user_id": "ann",
+        "recommendation_id": "01J8Z7Q4",
+    },
+}
+"""By the name of the component."""
