@@ -20,7 +20,7 @@ export function curves(place, series, { format, floor = 1 }) {
     {
       width: Math.max(place.clientWidth, 1),
       height: HEIGHT,
-      padding: [8, 4, 0, 0],
+      padding: [8, 14, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: {

@@ -1,9 +1,10 @@
 // The state of the deployment in a sentence: calm, or what is wrong and what to do about it.
 
 import { h } from "../dom.js";
+import { time } from "./format.js";
 import { marked } from "./marked.js";
 
-/** Return `{root, show(problems)}`, where `problems` is `[{sentence, runbook}]`. */
+/** Return `{root, show(problems), lost(ms)}`: `problems` is `[{sentence, runbook}]`, `ms` when they were last known. */
 export function healthBanner(announce) {
   const root = h("section", { class: "health", "aria-label": "Health" });
   const list = h("ul");
@@ -20,6 +21,12 @@ export function healthBanner(announce) {
       list.replaceChildren(...[...shown.values()].map((one) => one.root));
       root.replaceChildren(problems.length ? list : well());
       if (before || problems.length) announce(problems.map(({ sentence }) => sentence).join(" ") || "All is well again.");
+    },
+    lost(ms) {
+      shown = new Map([["lost", null]]);
+      root.dataset.state = "lost";
+      root.replaceChildren(h("p", {}, h("strong", {}, "The connection is lost."), ms ? ` What is shown is of ${time(ms)}.` : ""));
+      announce("The connection is lost. Reconnecting.");
     },
   };
 }

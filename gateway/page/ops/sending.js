@@ -3,19 +3,18 @@
 import { h } from "../dom.js";
 import { asAdmin } from "./admin.js";
 import { latency } from "./format.js";
-
-const laidOut = (value) => JSON.stringify(value, null, 2);
+import { laidOut } from "./json.js";
 
 /** Return the form for a message of `address`, with its examples to start from. */
 export function sending({ name, examples }, address, context) {
   const id = `send-${name}`;
-  const body = h("textarea", { class: "input sending-body", id, spellcheck: "false", autocapitalize: "off", autocomplete: "off", rows: 12, oninput: check });
+  const body = h("textarea", { class: "input sending-body", id, spellcheck: "false", autocapitalize: "off", autocomplete: "off", oninput: check });
   const wrong = h("p", { class: "sending-wrong", id: `${id}-wrong`, role: "alert" });
   const button = h("button", { type: "button", class: "button primary", onclick: send }, "Send");
   const result = h("div", { class: "sending-result", "aria-live": "polite" });
   const use = (example) => {
     body.value = laidOut(example.payload);
-    body.rows = Math.min(body.value.split("\n").length + 1, 24);
+    body.rows = Math.min(body.value.split("\n").length + 1, 20);
     check();
   };
   use(examples[0]);

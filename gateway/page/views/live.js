@@ -66,6 +66,7 @@ export async function show(root, params, { live, announce }) {
   const table = historyTable(PANELS.flatMap(({ series }) => series));
   let paused = false;
   let connected = null;
+  let lastTick = null;
 
   root.append(
     h("header", { class: "ops-head" }, h("h1", {}, title), state, pause),
@@ -90,6 +91,7 @@ export async function show(root, params, { live, announce }) {
   }
 
   function onTick(tick) {
+    lastTick = tick;
     remember(tick);
     health.show(tick.problems);
     if (paused) return;
@@ -105,7 +107,7 @@ export async function show(root, params, { live, announce }) {
       : !connected ? ["reconnecting", "Reconnecting…"]
       : paused ? ["paused", "Paused"] : ["live", "Live"];
     if (state.dataset.state === name) return;
-    if (name === "reconnecting") announce("The connection is lost. Reconnecting.");
+    if (name === "reconnecting") health.lost(lastTick?.at_ms);
     state.dataset.state = name;
     state.textContent = text;
   }

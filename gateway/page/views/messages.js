@@ -2,6 +2,7 @@
 
 import { h, stylesheet } from "../dom.js";
 import { channelsOf, resolver } from "../ops/contract.js";
+import { laidOut } from "../ops/json.js";
 import { marked } from "../ops/marked.js";
 import { schemaTree } from "../ops/schema.js";
 import { inWords, sending } from "../ops/sending.js";
@@ -82,7 +83,7 @@ function sample(message, { address, written }, context) {
   return h("div", { class: "message-examples" },
     message.examples.map(({ name, summary, payload }) => [
       h("h4", {}, summary ?? inWords(name)),
-      h("pre", { class: "code", tabindex: 0, "aria-label": `Example: ${inWords(name)}` }, typeof payload === "string" ? payload : JSON.stringify(payload, null, 2)),
+      h("pre", { class: "code", tabindex: 0, "aria-label": `Example: ${inWords(name)}` }, typeof payload === "string" ? payload : laidOut(payload)),
     ]),
   );
 }
