@@ -1,9 +1,9 @@
 """`ranker=auto`: a build that tries several recipes on held-out likes, and uses the best.
 
-No fixed recipe suits all data. One like of each user in a small seeded sample is held out, the rest is
-factorised once, and each candidate recipe ranks the held-out likes. So they can't leak into their own
-ranking. Since the sample is at most 1% of the likes, the served model uses the same factors; on small
-data it uses new ones of all likes.
+No fixed recipe suits all data. A few likes of a seeded sample of users are held out, the rest is factorised
+once, and each candidate recipe ranks the held-out likes. So they can't leak into their own ranking. Of
+many likes at most 1% are held out, and the served model uses the same factors; on small data it uses new
+ones of all likes.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from msgspec import structs
 
 from indexer.build import assemble
 from indexer.factors import factorise
-from indexer.gains import GAIN_AT_20, gains_of_all
-from indexer.leave_one_out import leave_one_out
+from indexer.gains import Gains
+from indexer.leave_out import MANY, leave_out
+from indexer.racing import race, standard_errors
 from indexer.recipes import DEFAULTS, with_given
 from indexer.warm_start import WarmStart
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from indexer.interactions import Interactions
+    from indexer.racing import Race
     from indexer.steps import Steps
-    from likewise.ranking.array_types import FloatArray
     from likewise.ranking.model import Model
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
 
-# With fewer likes than this, the whole matrix is factorised again, including the likes left out.
-_SMALL = 200_000
 # Standard errors, paired: the normal quantile at 5% for a dozen comparisons (Bonferroni).
 _CLEARLY = 2.6
 
@@ -77,7 +78,7 @@ def build_best(
     """
     tried = candidates(settings)
     seed = settings.seed
-    left_out = leave_one_out(interactions.user_items, seed=seed)
+    left_out = leave_out(interactions.user_items, seed=seed)
     warm = warm or WarmStart()
     start = warm.vectors(interactions.item_ids, tried[0])
     factors = factorise(left_out.rest, tried[0], seed=seed, steps=steps, start=start)
@@ -85,30 +86,32 @@ def build_best(
     recipe = tried[0]
     if len(left_out.users):
         with steps("choice"):
-            gains = gains_of_all(left_out, factors, tried)
-            recipe = tried[best_of(gains)]
-        steps.report.choice = _account(tried, gains, recipe)
-        if interactions.user_items.nnz < _SMALL:
+            gains = Gains(left_out, factors, recipe.max_likes_per_user)
+            result = race(gains.of, tried, left_out.users)
+            recipe = tried[best_of(result, left_out.users)]
+        steps.report.choice = _account(tried, result, recipe)
+        if interactions.user_items.nnz < MANY:
             factors = factorise(interactions.user_items, tried[0], seed=seed, steps=steps)
     return assemble(interactions, factors, recipe, seed=seed, steps=steps)
 
 
-def best_of(gains: FloatArray) -> int:
-    """Return which row of `gains` [recipes, users] is best on average, 0 unless it clearly is.
+def best_of(result: Race, users: NDArray[np.intp]) -> int:
+    """Return which recipe of a race is best on average, 0 unless it clearly is.
 
     Of a dozen recipes that are as good as the first, one is better by a standard error or two just
     by chance. So the best has to be better by as many as chance gives once in twenty choices.
     """
-    best = int(gains.mean(axis=1).argmax())
-    difference = gains[best] - gains[0]
-    standard_error = difference.std() / np.sqrt(max(len(difference), 1))
-    return best if difference.mean() > _CLEARLY * standard_error else 0
+    finalists = np.flatnonzero(result.likes == result.likes[0])
+    best = int(finalists[result.gains[finalists].mean(axis=1).argmax()])
+    difference = result.gains[best] - result.gains[0]
+    (error,) = standard_errors(difference[None], users)
+    return best if difference.mean() > _CLEARLY * error else 0
 
 
-def _account(tried: list[Recipe], gains: FloatArray, chosen: Recipe) -> dict[str, Any]:
+def _account(tried: list[Recipe], result: Race, chosen: Recipe) -> dict[str, Any]:
     """Return the description of the choice for the manifest."""
     return {
-        "held_out_likes": gains.shape[1],
+        "held_out_likes": int(result.likes[0]),
         "chosen": tried.index(chosen),
         "tried": [
             {
@@ -117,11 +120,10 @@ def _account(tried: list[Recipe], gains: FloatArray, chosen: Recipe) -> dict[str
                 "ridge": recipe.ridge,
                 "query_exponent": recipe.query_exponent,
                 "score_exponent": recipe.score_exponent,
-                "ndcg": round(float(gain), 4),
-                "hit_rate@20": round(float(hits), 4),
+                "likes": int(likes),
+                "gain": round(float(gains[:likes].mean()), 4),
+                "hit_rate@20": round(float((gains[:likes] > 0).mean()), 4),
             }
-            for recipe, gain, hits in zip(
-                tried, gains.mean(axis=1), (gains >= GAIN_AT_20).mean(axis=1), strict=True
-            )
+            for recipe, gains, likes in zip(tried, result.gains, result.likes, strict=True)
         ],
     }

@@ -16,45 +16,61 @@ from likewise.ranking.ridge import filters, relative_ridges, tails, typical_like
 from likewise.ranking.sampling import bounded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from indexer.factors import Factors
-    from indexer.leave_one_out import LeftOut
+    from indexer.leave_out import LeftOut
     from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.degrees import Degrees
     from likewise.ranking.recipe import Recipe
 
-# Users scored at a time: their scores, 5 MB for 20,000 items, stay in the cache.
-_USERS_AT_ONCE = 64
-GAIN_AT_20 = np.float32(1 / np.log2(21))
+# Likes ranked at a time: their scores, 5 MB for 20,000 items, stay in the cache.
+_LIKES_AT_ONCE = 64
+# The length of a list.
+_CUT = 20
 
 
-def gains_of_all(left_out: LeftOut, factors: Factors, tried: list[Recipe]) -> FloatArray:
-    """Return the gain of each item held out under each recipe, float32 [recipes, users].
+class Gains:
+    """The gain of each held-out like under a recipe: the mean of recall@20 and nDCG@20 of this one like.
 
-    A gain is ``1 / log2(1 + rank)`` among all items that its user had not liked: nDCG without a
-    cut-off (Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", 2002), which
-    separates recipes with fewer users than a hit rate needs.
+    That is what a list of 20 is measured by, so what is not on it gains nothing, however close it is.
     """
-    degrees, typical = item_degrees(left_out.rest), typical_likes(left_out.rest)
-    queries = left_out.rest[left_out.users]
-    asked = bounded(queries, tried[0].max_likes_per_user)
-    gains = np.zeros((len(tried), len(left_out.users)), np.float32)
-    exponents = {recipe.query_exponent for recipe in tried}
 
-    def rank_some(start: int) -> None:
-        some = slice(start, start + _USERS_AT_ONCE)
-        for exponent in exponents:
-            folded = _Folded(asked[some], factors, power(degrees, -exponent))
-            for place, recipe in enumerate(tried):
-                if recipe.query_exponent == exponent:
-                    scores = _scores(folded, factors, recipe, degrees, typical)
-                    gains[place, some] = _gains(scores, queries[some], left_out.items[some])
+    def __init__(self, left_out: LeftOut, factors: Factors, most_likes: int) -> None:
+        """Prepare to rank with factors of the rest, with at most so many likes of each user."""
+        self._left_out = left_out
+        self._factors = factors
+        self._degrees = item_degrees(left_out.rest)
+        self._typical = typical_likes(left_out.rest)
+        self._queries = left_out.rest[left_out.users]
+        self._asked = bounded(self._queries, most_likes)
 
-    # The users are split among our threads; BLAS threads would spin, waiting for each other.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as threads:
-        list(threads.map(rank_some, range(0, len(left_out.users), _USERS_AT_ONCE)))
-    return gains
+    def of(self, recipes: Sequence[Recipe], likes: range) -> FloatArray:
+        """Return the gains of these held-out likes, float32 [recipes, likes]."""
+        gains = np.zeros((len(recipes), len(likes)), np.float32)
+        by_exponent: dict[float, list[int]] = {}
+        for place, recipe in enumerate(recipes):
+            by_exponent.setdefault(recipe.query_exponent, []).append(place)
+
+        def rank_some(start: int) -> None:
+            some = slice(start, min(start + _LIKES_AT_ONCE, likes.stop))
+            columns = slice(some.start - likes.start, some.stop - likes.start)
+            liked, items = self._queries[some], self._left_out.items[some]
+            for exponent, places in by_exponent.items():
+                weights = power(self._degrees, -exponent)
+                folded = _Folded(self._asked[some], self._factors, weights)
+                for place in places:
+                    scores = _scores(
+                        folded, self._factors, recipes[place], self._degrees, self._typical
+                    )
+                    gains[place, columns] = _gains(scores, liked, items)
+
+        # The likes are split among our threads; BLAS threads would spin, waiting for each other.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as threads:
+            list(threads.map(rank_some, range(likes.start, likes.stop, _LIKES_AT_ONCE)))
+        return gains
 
 
 def _gains(scores: FloatArray, queries: CsrMatrix, items: NDArray[np.intp]) -> FloatArray:
@@ -63,8 +79,7 @@ def _gains(scores: FloatArray, queries: CsrMatrix, items: NDArray[np.intp]) -> F
     wanted = scores[everybody, items]
     # Ties count against the recipe; the item itself makes the best rank 1.
     ranks = np.count_nonzero(scores >= wanted[:, None], axis=1)
-    # Rounded last, as `GAIN_AT_20` is, so that a rank of 20 gives exactly that number.
-    return np.asarray(1 / np.log2(1 + ranks), np.float32)
+    return np.asarray(np.where(ranks <= _CUT, (1 + 1 / np.log2(1 + ranks)) / 2, 0), np.float32)
 
 
 class _Folded:

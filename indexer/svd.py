@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 # The exact decomposition of the smaller Gram matrix takes less CPU time than Lanczos up to a size that
 # grows with the rank: the first costs the cube of the size, whatever the rank. On one core they break even
-# at 2,100 items for rank 128 and at 3,200 for rank 256; at 1,000 both take less than a second.
+# at 2,100 items for rank 128, at 3,200 for rank 256 and at 5,500 for rank 512; at 1,000 both take less than
+# a second.
 _DENSE_LIMIT = 1_000
-_DENSE_SIZE_PER_VECTOR = 13
+_DENSE_SIZE_PER_VECTOR = 11
 # Relative to the largest eigenvalue times the root of their number: smaller values are rounding errors of 0.
 _ROUNDING = 4 * np.finfo(np.float32).eps
 # The residual of each eigenpair of R'R, relative to its value; the error of the singular value is
@@ -92,10 +93,11 @@ def _of_component(
 ) -> tuple[FloatArray, FloatArray]:
     """Return what `truncated_svd` does, of a matrix that is one component."""
     rank = min(rank, *matrix.shape)
-    if min(matrix.shape) <= _largest_dense_size(rank):
-        return _by_gram_matrix(matrix, rank)
-    # BLAS threads would spin next to the threads of the products, which took a third of the time.
+    # BLAS threads would spin: next to the threads of the products, which took a third of the time, and where
+    # other processes need the cores.
     with threadpool_limits(1, "blas"):
+        if min(matrix.shape) <= _largest_dense_size(rank):
+            return _by_gram_matrix(matrix, rank)
         found = largest_eigenpairs(Gram(matrix), rank, tolerance=_TOLERANCE, seed=seed, start=start)
     return np.sqrt(found.values), found.vectors
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
+from msgspec import structs
 from scipy import sparse
 
 from indexer.build import assemble
 from indexer.choice import best_of, build_best, candidates
 from indexer.factors import factorise
-from indexer.gains import GAIN_AT_20, _gains, gains_of_all
+from indexer.gains import Gains, _gains
 from indexer.interactions import Interactions, UserLikes, interactions_of
-from indexer.leave_one_out import leave_one_out
+from indexer.leave_out import leave_out
+from indexer.racing import Race, race, standard_errors
 from indexer.recipes import DEFAULTS
 from indexer.steps import Steps
 from likewise.messages.ids import ItemId, UserId
@@ -19,6 +23,12 @@ from likewise.ranking.array_types import empty_matrix
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
 from likewise.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from likewise.ranking.array_types import FloatArray
+    from likewise.ranking.recipe import Recipe
 
 
 def likes_of_many(users: int = 400, seed: int = 0) -> Interactions:
@@ -33,73 +43,108 @@ def likes_of_many(users: int = 400, seed: int = 0) -> Interactions:
     return interactions_of([UserLikes(names, likes)])
 
 
-def test_one_like_is_held_out_of_each_user_in_the_sample() -> None:
+def test_one_like_of_each_user_is_held_out() -> None:
     whole = likes_of_many().user_items
-    held_out = leave_one_out(whole, seed=1)
+    held_out = leave_out(whole, seed=1)
     difference = (whole - held_out.rest).tocoo()
     difference.eliminate_zeros()
     taken = sorted(zip(difference.row, difference.col, strict=True))
     assert taken == sorted(zip(held_out.users, held_out.items, strict=True))
-    assert len(set(held_out.users)) == len(held_out.users) == round(whole.nnz / 100)
+    assert sorted(held_out.users) == list(range(400))
+
+
+def test_of_few_users_a_tenth_of_the_likes_is_held_out() -> None:
+    whole = sparse.csr_array(np.ones((20, 45), np.float32))
+    held_out = leave_out(whole, seed=1)
+    assert np.bincount(held_out.users).tolist() == [4] * 20
+    assert len(set(zip(held_out.users, held_out.items, strict=True))) == 80
+    assert held_out.rest.nnz == whole.nnz - 80
 
 
 def test_no_user_is_left_without_likes() -> None:
     few = sparse.csr_array(np.tril(np.ones((300, 4), np.float32)))
-    held_out = leave_one_out(few, seed=1)
+    held_out = leave_out(few, seed=1)
     assert np.diff(held_out.rest.indptr)[held_out.users].min() >= 2
 
 
 def test_the_same_seed_holds_out_the_same_likes() -> None:
     whole = likes_of_many().user_items
-    assert np.array_equal(leave_one_out(whole, seed=5).items, leave_one_out(whole, seed=5).items)
-    assert not np.array_equal(
-        leave_one_out(whole, seed=5).users, leave_one_out(whole, seed=6).users
-    )
+    assert np.array_equal(leave_out(whole, seed=5).items, leave_out(whole, seed=5).items)
+    assert not np.array_equal(leave_out(whole, seed=5).users, leave_out(whole, seed=6).users)
 
 
 def test_likes_held_out_rank_high_where_taste_is_plain_and_low_where_it_is_not() -> None:
     recipe = DEFAULTS["blend"]
-    plain = leave_one_out(likes_of_many().user_items, seed=1)
+    plain = leave_out(likes_of_many().user_items, seed=1)
     shuffled = plain._replace(items=np.random.default_rng(0).integers(0, 200, len(plain.items)))
     factors = factorise(plain.rest, recipe, seed=0, steps=Steps())
-    assert gains_of_all(plain, factors, [recipe]).mean() > 0.3
-    assert gains_of_all(shuffled, factors, [recipe]).mean() < 0.25
+    everything = range(len(plain.items))
+    assert Gains(plain, factors, 2_000).of([recipe], everything).mean() > 0.5
+    assert Gains(shuffled, factors, 2_000).of([recipe], everything).mean() < 0.15
 
 
 def test_the_gain_is_that_of_the_rank_the_serving_code_gives() -> None:
     interactions = likes_of_many()
-    held_out = leave_one_out(interactions.user_items, seed=2)
+    held_out = leave_out(interactions.user_items, seed=2)
     rest = Interactions(held_out.rest, interactions.user_ids, interactions.item_ids)
     settings = ModelSettings(ranker="auto")
     recipe = candidates(settings)[0]
     factors = factorise(held_out.rest, recipe, seed=0, steps=Steps())
-    (gains,) = gains_of_all(held_out, factors, [recipe])
+    (gains,) = Gains(held_out, factors, 2_000).of([recipe], range(len(held_out.users)))
     model = assemble(rest, factors, recipe, seed=0, steps=Steps())
     for user, item, gain in zip(held_out.users, held_out.items, gains, strict=True):
         liked = {interactions.item_ids[row] for row in held_out.rest[[user]].indices}
         (answer,) = recommend(model, [Query(liked, liked, 200)])
         evident = [one.item_id for one in answer.items if one.score > 0]
         wanted = interactions.item_ids[item]
-        if wanted in evident:
-            assert gain == pytest.approx(1 / np.log2(2 + evident.index(wanted)))
-        else:  # popular items stand in its place, and its rank says nothing
-            assert gain < 1 / np.log2(1 + len(evident))
+        if wanted in evident[:20]:
+            assert gain == pytest.approx((1 + 1 / np.log2(2 + evident.index(wanted))) / 2)
+        else:
+            assert gain == 0 or len(evident) < 20
 
 
 def test_a_rank_of_twenty_counts_as_a_hit_and_one_of_twenty_one_does_not() -> None:
     scores = np.arange(30, 0, -1, dtype=np.float32)[None, :].repeat(2, axis=0)
     nothing_liked = empty_matrix(2, 30)
     gains = _gains(scores, nothing_liked, np.array([19, 20]))
-    assert (gains >= GAIN_AT_20).tolist() == [True, False]
+    assert (gains > 0).tolist() == [True, False]
 
 
 def test_the_default_stays_unless_another_is_clearly_better() -> None:
     rng = np.random.default_rng(0)
+    users = np.arange(500)
     default = rng.random(500).astype(np.float32)
     noise = (default + rng.normal(0, 0.3, 500)).astype(np.float32)
     level = noise - noise.mean() + default.mean() + np.float32(0.001)
-    assert best_of(np.stack([default, level])) == 0
-    assert best_of(np.stack([default, level, default + np.float32(0.1)])) == 2
+
+    def raced(*gains: FloatArray) -> Race:
+        return Race(np.stack(gains), np.full(len(gains), 500))
+
+    assert best_of(raced(default, level), users) == 0
+    assert best_of(raced(default, level, default + np.float32(0.1)), users) == 2
+
+
+def test_what_is_clearly_worse_leaves_the_race_and_the_default_stays() -> None:
+    rng = np.random.default_rng(0)
+    of_all = rng.random((4, 5_000), np.float32)
+    of_all[2:] += np.array([[0.02], [0.5]], np.float32)  # the last one is best
+    recipes = [structs.replace(DEFAULTS["blend"], ridge=float(place)) for place in range(4)]
+
+    def measure(racing: Sequence[Recipe], likes: range) -> FloatArray:
+        return of_all[np.ix_([int(recipe.ridge) for recipe in racing], likes)]
+
+    result = race(measure, recipes, np.arange(5_000))
+    assert result.likes[[0, 3]].tolist() == [5_000, 5_000]
+    assert result.likes[1] == result.likes[2] < 1_000
+    assert np.isnan(result.gains[1, result.likes[1] :]).all()
+    assert best_of(result, np.arange(5_000)) == 3
+
+
+def test_likes_of_one_user_are_not_independent_evidence() -> None:
+    difference = np.random.default_rng(0).normal(0, 1, 100).astype(np.float32)
+    (alone,) = standard_errors(difference[None], np.arange(100))
+    (repeated,) = standard_errors(difference.repeat(9)[None], np.arange(100).repeat(9))
+    assert repeated == pytest.approx(alone, rel=1e-4)
 
 
 def test_numbers_given_in_the_settings_are_in_every_candidate() -> None:

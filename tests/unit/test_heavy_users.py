@@ -16,9 +16,9 @@ from indexer import cooccurrence as links
 from indexer import gains
 from indexer.build import build_model
 from indexer.factors import factorise
-from indexer.gains import gains_of_all
+from indexer.gains import Gains
 from indexer.interactions import Interactions
-from indexer.leave_one_out import leave_one_out
+from indexer.leave_out import leave_out
 from indexer.recipes import DEFAULTS, recipe_of
 from indexer.steps import Steps
 from likewise.ranking.queries import Query, as_csr
@@ -121,7 +121,7 @@ def test_the_choice_of_a_recipe_samples_as_an_answer_does(
     with_heavy_user: Interactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipe_for("blend")
-    held_out = leave_one_out(with_heavy_user.user_items, seed=0)
+    held_out = leave_out(with_heavy_user.user_items, seed=0)
     held_out = held_out._replace(users=np.array([300]), items=np.array([5]))
     factors = factorise(held_out.rest, recipe, seed=0, steps=Steps())
     asked: list[int] = []
@@ -132,7 +132,7 @@ def test_the_choice_of_a_recipe_samples_as_an_answer_does(
         return original(queries, *given)
 
     monkeypatch.setattr(gains, "_Folded", counting)
-    gains_of_all(held_out, factors, [recipe])
+    Gains(held_out, factors, recipe.max_likes_per_user).of([recipe], range(1))
     assert asked == [MOST]
 
 

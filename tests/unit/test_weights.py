@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from indexer.build import build_model
 from indexer.interactions import Interactions, UserLikes, interactions_of
-from indexer.leave_one_out import leave_one_out
+from indexer.leave_out import leave_out
 from indexer.popularity import decayed
 from indexer.recipes import DEFAULTS
 from indexer.svd import normalise
@@ -190,12 +190,12 @@ def test_weights_that_no_model_has_are_refused(tmp_path: Path, wrong: float) -> 
 def test_what_is_held_out_to_choose_a_recipe_weighs_at_least_as_much_as_a_like() -> None:
     draw = np.random.default_rng(3)
     values = draw.choice(np.array([0, 0.1, 1, 3], np.float32), (300, 40), p=[0.5, 0.3, 0.15, 0.05])
-    held_out = leave_one_out(csr_array(values), seed=1)
+    held_out = leave_out(csr_array(values), seed=1)
     assert len(held_out.users) > 30
     assert (values[held_out.users, held_out.items] >= 1).all()
     assert (held_out.rest.toarray()[held_out.users, held_out.items] == 0).all()
     weak = np.minimum(values, np.float32(0.1))
-    found = leave_one_out(csr_array(weak), seed=1)
+    found = leave_out(csr_array(weak), seed=1)
     assert len(found.users) > 30
     assert np.allclose(weak[found.users, found.items], 0.1)
 
