@@ -53,16 +53,21 @@ class App:
         finally:
             stats.in_flight -= 1
         stats.requests[name, str(response.status_code)] += 1
-        response.raw_headers.extend(self._gateway.security.headers(scope["path"]))
+        page = name == "page" or response.media_type == "text/html"
+        self._gateway.security.secure(response.raw_headers, scope, page=page)
         await response(scope, receive, send)
         stats.on_latency_s(time.perf_counter() - began_s)
 
     async def _response(self, request: Request) -> tuple[str, Response]:
         """Return the name of the endpoint for monitoring, and the answer."""
         name = "other"
+        guard = self._gateway.security
         try:
+            if request.method == "OPTIONS" and guard.shares:
+                return "preflight", guard.preflight(request.scope)
             match = self._routes.match(request.method, request.scope["raw_path"])
             if match is None:
+                guard.let_in(request.scope, None)
                 return "page", await self._page(request)
             endpoint = match.endpoint
             request.scope["endpoint"] = endpoint
@@ -79,11 +84,7 @@ class App:
         return name, Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
 
     async def _call(self, request: Request, endpoint: Endpoint, path: dict[str, str]) -> Response:
-        guard = self._gateway.security
-        guard.check_origin(request, endpoint)
-        principal = guard.principal(request.headers)
-        guard.authorise(principal, endpoint)
-        guard.admit(principal, endpoint)
+        principal = self._gateway.security.let_in(request.scope, endpoint)
         query = decode_query(endpoint.query, request.scope["query_string"])
         body = None
         if endpoint.body is not None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from gateway.gateway import Gateway
-    from gateway.security.guard import Principal
+    from gateway.security.principal import Principal
     from likewise.messages.ids import ItemId, UserId
 
 Role = Literal["read", "write", "admin"]

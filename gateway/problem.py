@@ -42,6 +42,19 @@ HTTP_ERRORS = {
     "unknown_ranker": HttpError(404, "`ranker` names no ranker that is available."),
     "undeliverable": HttpError(422, "Kafka refuses the record, now and later."),
     "unavailable": HttpError(503, "Kafka or Redis cannot be reached, or is too slow."),
+    "missing_key": HttpError(401, "The gateway requires an API key."),
+    "invalid_key": HttpError(401, "The API key is not one of the gateway's."),
+    "expired_key": HttpError(401, "The API key has expired."),
+    "missing_role": HttpError(403, "The API key lacks the role that this endpoint requires."),
+    "cross_site": HttpError(403, "The request comes from a page of another site."),
+    "unknown_host": HttpError(
+        421, "The request names a host that the gateway does not answer for."
+    ),
+    "rate_limited": HttpError(429, "The key, or the client's address, has made too many requests."),
+    "request_timeout": HttpError(408, "The request did not arrive in time."),
+    "url_too_long": HttpError(414, "The path and the query are longer than 8 KiB."),
+    "header_too_large": HttpError(431, "There are more than 100 headers, or 32 KiB of them."),
+    "too_many_connections": HttpError(503, "The gateway has as many connections as it accepts."),
     "stopping": HttpError(503, "The gateway is stopping."),
 }
 """Errors that no topic has. docs/protocol.md has the others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.endpoints import documents, likes, recommendations
+from gateway.endpoints import documents, likes, recommendations, session
 
 if TYPE_CHECKING:
     from gateway.endpoint import Endpoint
@@ -13,4 +13,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *documents.ENDPOINTS,
     *likes.ENDPOINTS,
     *recommendations.ENDPOINTS,
+    *session.ENDPOINTS,
 )

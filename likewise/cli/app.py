@@ -21,6 +21,7 @@ from likewise.cli import (
     health,
     importing,
     items,
+    keys,
     models,
     scenarios,
     services,
@@ -201,5 +202,6 @@ app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(evaluating.evaluate)
 app.command(rich_help_panel=_OPERATORS)(verify.verify)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_OPERATORS)
+app.add_typer(keys.app, name="keys", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(health.health)
 app.command(rich_help_panel=_OPERATORS)(configuration.config)

@@ -18,29 +18,11 @@ from likewise.settings.gateway import GatewaySettings as GatewaySettings
 from likewise.settings.indexer import IndexerSettings as IndexerSettings
 from likewise.settings.signals import SignalSettings
 from likewise.settings.types import Count, Milliseconds, Ranker, Seconds, Share
+from likewise.settings.types import Secret as Secret
 
 Partitioner = Literal["murmur2", "crc32", "fnv1a"]
 """`murmur2`: Java, Spring, kafka-python, aiokafka, franz-go, kafkajs. `crc32`: librdkafka and the
 clients built on it (confluent-kafka, rust-rdkafka, PHP, Ruby). `fnv1a`: sarama, kafka-go's `Hash`."""
-
-
-class Secret(str):
-    """A string that is masked in a repr, a log line or a traceback."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'********'" if self else "''"
-
-    def __str__(self) -> str:
-        return "********" if self else ""
-
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
-
-    def reveal(self) -> str:
-        """Return the secret as a plain string, for the client library that needs it."""
-        return str.__str__(self)
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,3 +11,22 @@ Milliseconds = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Ranker = Literal["auto", "blend", "spectral", "cooccurrence", "neighbours"]
+
+
+class Secret(str):
+    """A string that is masked in a repr, a log line or a traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'********'" if self else "''"
+
+    def __str__(self) -> str:
+        return "********" if self else ""
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def reveal(self) -> str:
+        """Return the secret as a plain string, for the client library that needs it."""
+        return str.__str__(self)

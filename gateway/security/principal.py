@@ -1,0 +1,22 @@
+"""Who asks, and what they may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, and what they may do."""
+
+    name: str
+    roles: frozenset[str]
+    """Every role that they have; `admin` includes the others."""
+    caller: str = ""
+    """Who a rate limit counts this as: a key, or a client's address."""
+    requests_per_s: float | None = None
+    """The limit of this key; None: that of the settings."""
+
+
+EVERYBODY = Principal("everybody", frozenset({"read", "write", "admin"}))
+"""Where no keys are required: only this machine can connect."""
