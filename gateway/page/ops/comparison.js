@@ -1,6 +1,8 @@
 // Two model versions side by side: how similar their lists are, with examples.
 
+import { pathOf } from "../api.js";
 import { h } from "../dom.js";
+import { nameOf } from "../facts.js";
 import { count, percent } from "./format.js";
 
 /** Return the result of a comparison: `{versions, users, overlap, examples: [{user_id, overlap, lists}]}`. */
@@ -22,14 +24,14 @@ function sideBySide({ user_id: user, lists }, versions) {
   const [first, second] = lists.map((list) => new Set(list.map(({ item_id: id }) => id)));
   const both = (id) => first.has(id) && second.has(id);
   return h("section", { class: "example" },
-    h("h3", {}, "User ", h("a", { href: `/users/${encodeURIComponent(user)}` }, user)),
+    h("h3", {}, "User ", h("a", { href: pathOf("users", user) }, user)),
     h("div", { class: "example-lists" },
       lists.map((list, place) =>
         h("div", {},
           h("h4", { class: "ops-id" }, versions[place]),
           h("ol", {}, list.map((item) =>
             h("li", { "data-only": both(item.item_id) ? null : "" },
-              h("a", { href: `/items/${encodeURIComponent(item.item_id)}`, dir: "auto" }, item.title ?? item.item_id),
+              h("a", { href: pathOf("items", item.item_id), dir: "auto" }, nameOf(item)),
               !both(item.item_id) && h("span", { class: "visually-hidden" }, " (only here)"),
             ),
           )),

@@ -1,6 +1,8 @@
 // Likes as they happen, newest first.
 
+import { pathOf } from "../api.js";
 import { h } from "../dom.js";
+import { nameOf } from "../facts.js";
 import { time } from "./format.js";
 
 const SHOWN = 14;
@@ -11,6 +13,8 @@ const VERBS = {
   undislike: "no longer dislikes",
   hide: "hides",
   unhide: "no longer hides",
+  signal: "signals",
+  unsignal: "takes back",
 };
 
 /** Return `{root, add(like)}`: a list of at most 14 events. */
@@ -33,11 +37,11 @@ function line({ user_id: user, item_id: item, title, action }) {
     "li",
     { class: "ticker-line", "data-action": action },
     h("p", {},
-      h("a", { href: `/users/${encodeURIComponent(user)}`, class: "ticker-user", dir: "auto" }, user),
+      h("a", { href: pathOf("users", user), class: "ticker-user", dir: "auto" }, user),
       " ",
       h("span", { class: "ticker-verb" }, VERBS[action] ?? action),
       " ",
-      item && h("a", { href: `/items/${encodeURIComponent(item)}`, class: "ticker-item", dir: "auto" }, title ?? item),
+      item && h("a", { href: pathOf("items", item), class: "ticker-item", dir: "auto" }, nameOf({ item_id: item, title })),
     ),
     h("time", { class: "ticker-time" }, time(Date.now())),
   );

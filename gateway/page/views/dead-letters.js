@@ -1,8 +1,8 @@
 // Dead letters: events and requests that were refused, by reason, to be looked at and sent again.
 
+import { confirmed } from "../dialog.js";
 import { h, stylesheet } from "../dom.js";
 import { adminsOnly, asAdmin, isForbidden } from "../ops/admin.js";
-import { confirmed } from "../ops/confirm.js";
 import { count, counted } from "../ops/format.js";
 import { groupOf } from "../ops/letters.js";
 
@@ -43,14 +43,11 @@ export async function show(root, params, context) {
 
     async function replay() {
       const codes = chosen();
-      const sure = await confirmed({
-        title: `Publish ${counted(sum(), "record")} again?`,
-        text: [
-          `Those refused as ${codes.join(", ")}, byte for byte, to the topics that they came from.`,
-          "A replayed event counts as new: a like overrides an unlike that came in between. What is refused again becomes a new dead letter.",
-        ],
-        action: "Replay",
-      });
+      const sure = await confirmed(
+        `Publish ${counted(sum(), "record")} again?`,
+        `Those refused as ${codes.join(", ")} go to the topics that they came from, byte for byte. A replayed event counts as new: a like overrides an unlike that came in between.`,
+        "Replay",
+      );
       if (!sure) return;
       action.disabled = true;
       const result = await asAdmin(context, () => api.post("/v1/dead-letters/replay", { codes }));

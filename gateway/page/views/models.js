@@ -1,10 +1,10 @@
 // Models: the versions, how each came about, and which one answers.
 
+import { confirmed } from "../dialog.js";
 import { h, stylesheet } from "../dom.js";
 import { asAdmin } from "../ops/admin.js";
 import { candidates } from "../ops/candidates.js";
 import { comparison } from "../ops/comparison.js";
-import { confirmed } from "../ops/confirm.js";
 import { ago, count, moment, size } from "../ops/format.js";
 
 export const title = "Models";
@@ -40,14 +40,11 @@ export async function show(root, params, context) {
 
   async function use(row, current) {
     const older = current && row.snapshot_at_ms < current.snapshot_at_ms;
-    const sure = await confirmed({
-      title: older ? "Roll back to this version?" : "Use this version?",
-      text: [
-        `${row.version}, from likes of ${moment(row.snapshot_at_ms)}.`,
-        "Servers load it within a second. It stays until the indexer announces its next build.",
-      ],
-      action: older ? "Roll back" : "Use it",
-    });
+    const sure = await confirmed(
+      older ? "Roll back?" : "Use this version?",
+      `Servers load ${row.version}, from likes of ${moment(row.snapshot_at_ms)}, within a second. It stays until the indexer announces its next build.`,
+      older ? "Roll back" : "Use it",
+    );
     if (!sure) return;
     const done = await asAdmin(context, () => api.post(`/v1/models/${encodeURIComponent(row.version)}/use`));
     if (!done) return;
