@@ -33,6 +33,7 @@ from msgspec.inspect import (
 from consumers.measures import METRICS as CONSUMER
 from gateway import asyncapi
 from gateway.endpoints import documents
+from gateway.measures import METRICS as GATEWAY
 from indexer.measures import METRICS as INDEXER
 from likewise.cli import exit_codes
 from likewise.cli.app import app
@@ -113,6 +114,10 @@ def _metrics_of_servers() -> str:
     return _metrics("server", (*SERVER.measures, *SERVER.distributions))
 
 
+def _metrics_of_gateways() -> str:
+    return _metrics("gateway", (*GATEWAY.measures, *GATEWAY.distributions))
+
+
 def _measures(*, quality: bool) -> list[Measure[ConsumerStats]]:
     return [one for one in CONSUMER.measures if one.name.startswith("quality_") == quality]
 
@@ -124,8 +129,8 @@ def _metrics(service: str, metrics: Iterable[AnyMetric]) -> str:
 
 def _metric_name(service: str, metric: AnyMetric) -> str:
     suffix = "_total" if _kind(metric) == "counter" else ""
-    label = getattr(metric, "label", None)
-    return f"likewise_{service}_{metric.name}{suffix}" + (f"{{{label}}}" if label else "")
+    labels = ", ".join(getattr(metric, "labels", ()))
+    return f"likewise_{service}_{metric.name}{suffix}" + (f"{{{labels}}}" if labels else "")
 
 
 def _kind(metric: AnyMetric) -> str:
@@ -170,6 +175,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metrics-quality": _metrics_of_quality,
     "metrics-indexer": _metrics_of_indexers,
     "metrics-server": _metrics_of_servers,
+    "metrics-gateway": _metrics_of_gateways,
     "commands": _commands,
     "exit-codes": _exit_codes,
     "reply-errors": _reply_errors,

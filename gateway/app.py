@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
 
 from gateway.decoding import decode_body, decode_query, read_body
 from gateway.endpoint import Call
+from gateway.failures import FailureLog
+from gateway.page_files import PageFiles
 from gateway.problem import MEDIA_TYPE, Problem, problem_of
 from gateway.routing import Routes
-from likewise.errors import LikewiseError
+from likewise.errors import LikewiseError, TransientError
 from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
     from gateway.endpoint import Endpoint
     from gateway.gateway import Gateway
 
-PAGE = Path(__file__).parent / "page"
-_PAGE_PATHS = frozenset({"/", "/live", "/models", "/dead-letters", "/messages"})
-_PAGE_PREFIXES = ("/items/", "/users/")
-
 
 class App:
     """Answers HTTP requests with a gateway."""
@@ -37,7 +32,10 @@ class App:
     def __init__(self, gateway: Gateway, endpoints: Iterable[Endpoint]) -> None:
         self._gateway = gateway
         self._routes = Routes(endpoints)
-        self._files = StaticFiles(directory=PAGE) if gateway.settings.gateway.page else None
+        self._page = PageFiles() if gateway.settings.gateway.page else None
+        self._limit = gateway.settings.gateway.max_requests_in_flight
+        self._log_answers = gateway.settings.logging.level == "debug"
+        self._failures = FailureLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification. Only HTTP is served."""
@@ -52,11 +50,16 @@ class App:
             return
         finally:
             stats.in_flight -= 1
+        took_s = time.perf_counter() - began_s
         stats.requests[name, str(response.status_code)] += 1
+        stats.count_latency(took_s)
+        if self._log_answers:
+            get_logger().debug(
+                "answered", endpoint=name, status=response.status_code, ms=round(1000 * took_s, 1)
+            )
         page = name == "page" or response.media_type == "text/html"
         self._gateway.security.secure(response.raw_headers, scope, page=page)
         await response(scope, receive, send)
-        stats.on_latency_s(time.perf_counter() - began_s)
 
     async def _response(self, request: Request) -> tuple[str, Response]:
         """Return the name of the endpoint for monitoring, and the answer."""
@@ -68,23 +71,25 @@ class App:
             match = self._routes.match(request.method, request.scope["raw_path"])
             if match is None:
                 guard.let_in(request.scope, None)
-                return "page", await self._page(request)
+                return "page", await self._file(request)
             endpoint = match.endpoint
             request.scope["endpoint"] = endpoint
-            name = f"{endpoint.method} {endpoint.path}"
+            name = endpoint.name
             return name, await self._call(request, endpoint, match.path)
         except LikewiseError as error:
             problem = problem_of(error)
+            self._note(name, problem, error)
         except ClientDisconnect:
             raise
-        except Exception:  # noqa: BLE001  # whatever an endpoint does, its client gets an answer
-            get_logger().exception("request failed", endpoint=name)
+        except Exception as error:  # noqa: BLE001  # whatever an endpoint does, its client gets an answer
             problem = Problem("internal", "the gateway failed on this request; its log says more")
-        self._gateway.stats.rejected[problem.code] += 1
+            self._note(name, problem, error)
         return name, Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
 
     async def _call(self, request: Request, endpoint: Endpoint, path: dict[str, str]) -> Response:
         principal = self._gateway.security.let_in(request.scope, endpoint)
+        if self._gateway.stats.in_flight > self._limit and endpoint.role is not None:
+            raise Problem("overloaded", f"{self._limit} requests are being answered already")
         query = decode_query(endpoint.query, request.scope["query_string"])
         body = None
         if endpoint.body is not None:
@@ -92,16 +97,15 @@ class App:
             body = raw if endpoint.raw_body else decode_body(endpoint.body, raw)
         return await endpoint.handler(Call(request, path, query, body, self._gateway, principal))
 
-    async def _page(self, request: Request) -> Response:
-        """Return a file of the page, or its single document for the paths that it routes itself."""
-        path = request.scope["path"]
-        if self._files is None or request.method != "GET":
+    async def _file(self, request: Request) -> Response:
+        if self._page is None:
             raise Problem("not_found", "there is nothing at this path")
-        if path in _PAGE_PATHS or path.startswith(_PAGE_PREFIXES):
-            return FileResponse(PAGE / "index.html")
-        if path.startswith("/page/"):
-            try:
-                return await self._files.get_response(path.removeprefix("/page/"), request.scope)
-            except HTTPException:
-                pass
-        raise Problem("not_found", "there is nothing at this path")
+        return await self._page.answer(request)
+
+    def _note(self, name: str, problem: Problem, error: Exception) -> None:
+        stats = self._gateway.stats
+        stats.rejected[problem.code] += 1
+        if isinstance(error, TransientError):
+            stats.server_errors[error.server] += 1
+        if problem.status >= 500:
+            self._failures.note(name, problem, error)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway.problem import Problem
+from gateway.problem import Problem, field_in
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from gateway.endpoint import Endpoint
 
 _MAX_PARAMETERS = 1_000
-_FIELD = re.compile(r"`\$((?:\.\w+|\[\d+\])+)`")
 
 
 def decode_query(kind: type | None, raw: bytes) -> Any:
@@ -114,9 +112,7 @@ def _empty(kind: type) -> Any:
 
 
 def _wrong_type(error: msgspec.ValidationError) -> Problem:
-    text = str(error)
-    found = _FIELD.search(text)
-    return Problem("wrong_type", text, field=None if found is None else found[1].lstrip("."))
+    return Problem("wrong_type", str(error), field=field_in(str(error)))
 
 
 def _too_large(endpoint: Endpoint) -> Problem:

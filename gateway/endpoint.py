@@ -86,3 +86,8 @@ class Endpoint:
     """The largest body, in bytes."""
     weight: float = 1
     """What a call costs for the rate limit."""
+
+    @property
+    def name(self) -> str:
+        """The endpoint in logs and metrics: `GET /v1/status`."""
+        return f"{self.method} {self.path}"

@@ -8,9 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
 
+    from gateway.alternatives import Alternatives
+    from gateway.applied import AppliedPositions
     from gateway.publishing import Events
     from gateway.ranking import Answers
     from gateway.security.guard import Guard
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from likewise.log.port import Broker
     from likewise.log.topics import Topics
     from likewise.models.holder import ModelHolder
+    from likewise.service.monitoring.http import Page
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
     from serving.catalogue_follower import CatalogueFollower
@@ -33,11 +36,14 @@ class Gateway:
     settings: Settings
     answers: Answers
     events: Events
+    applied: AppliedPositions
     store: LikeStore
     """It blocks: call it through `run`."""
     broker: Broker
     """It blocks: call it through `run`."""
     models: ModelHolder
+    alternatives: Alternatives
+    """The rankers next to the current model."""
     catalogue: CatalogueFollower
     topics: Topics
     stats: GatewayStats
@@ -46,6 +52,8 @@ class Gateway:
     security: Guard
     executor: Executor
     """A few threads for calls that block."""
+    pages: Mapping[str, Callable[[], Page]]
+    """The answers of `/healthz`, `/readyz` and `/metrics`."""
     live: Any = None
     """What `/v1/live` sends."""
 

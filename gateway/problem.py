@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
+
+
+_IN_MSGSPEC = re.compile(r"`\$((?:\.\w+|\[[\d.]+\])+)`")
+_AT_THE_BEGINNING = re.compile(r"`(\w+(?:\.\w+|\[\d+\])*)`")
 
 
 class HttpError(NamedTuple):
@@ -127,13 +132,19 @@ def title_of(code: str, status: int) -> str:
     return DEAD_LETTERS.get(code) or HTTPStatus(status).phrase
 
 
+def field_in(message: str) -> str | None:
+    """Return the field that an error message names, as ours and those of msgspec do; None without one."""
+    found = _IN_MSGSPEC.search(message) or _AT_THE_BEGINNING.match(message)
+    return None if found is None else found[1].lstrip(".")
+
+
 def problem_of(error: LikewiseError) -> Problem:
     """Return the problem to answer with."""
     match error:
         case Problem():
             return error
         case InvalidInputError() | ReplyError():
-            return Problem(error.code, error.message)
+            return Problem(error.code, error.message, field=field_in(error.message))
         case TransientError():
             return Problem("unavailable", f"{error.server} cannot be reached or is too slow")
         case UndeliverableError():

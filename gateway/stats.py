@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from likewise.service.monitoring.heartbeat import nothing
 from likewise.service.stats import WorkerStats
 from serving.stats import CatalogueStats
 
@@ -26,13 +25,25 @@ class GatewayStats(WorkerStats):
     """Events that Kafka has confirmed."""
     rejected: Counter[str] = field(default_factory=Counter)
     """Error answers by code."""
+    kafka_answers: bool = True
+    """Whether Kafka answered when it was last asked."""
     catalogue: CatalogueStats = field(default_factory=CatalogueStats)
     model_version: str | None = None
     model_snapshot_at_ms: int | None = None
     new_items: int = 0
     shown_recorded: int = 0
     shown_dropped: int = 0
-    on_batch: Callable[[int], None] = nothing
-    """Called with the number of requests that are ranked together."""
-    on_latency_s: Callable[[float], None] = nothing
-    """Called with the seconds that each answer took."""
+    on_batch: list[Callable[[float], None]] = field(default_factory=list)
+    """Each is called with the number of requests that are ranked together."""
+    on_latency_s: list[Callable[[float], None]] = field(default_factory=list)
+    """Each is called with the seconds that an answer took."""
+
+    def count_batch(self, requests: int) -> None:
+        """Note how many requests are ranked together."""
+        for observe in self.on_batch:
+            observe(requests)
+
+    def count_latency(self, seconds: float) -> None:
+        """Note how long an answer took."""
+        for observe in self.on_latency_s:
+            observe(seconds)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from likewise.errors import MissingExtraError
 
-_OURS = frozenset({"likewise", "consumers", "indexer", "serving"})
+_OURS = frozenset({"likewise", "consumers", "indexer", "serving", "gateway"})
 _OPTIONAL = {
     "pandas": ("reading and writing files of likes", "files"),
     "pyarrow": ("reading and writing files of likes", "files"),
     "sklearn": ("evaluation", "evaluation"),
+    **dict.fromkeys(("starlette", "uvicorn", "httptools", "uvloop"), ("the gateway", "gateway")),
 }
 _REST = ("the command line and the services", "server")
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor, Future
 
+    from likewise.models.holder import ServedModel
     from likewise.settings import Settings
     from serving.incoming import OpenRequest
     from serving.lookups import AnsweringPorts
@@ -50,17 +51,30 @@ class Ranker:
         self._stats = stats
         self._clock_ms = clock_ms
 
-    def rank(self, batch: Sequence[OpenRequest], context: BatchContext) -> list[Reply]:
-        """Return the replies to a lone batch, which all threads share. Blocks."""
-        return self._answer(batch, context, self._shared)
+    def rank(
+        self,
+        batch: Sequence[OpenRequest],
+        context: BatchContext,
+        served: ServedModel | None = None,
+    ) -> list[Reply]:
+        """Return the replies to a lone batch, which all threads share. Blocks.
+
+        `served` is the model to rank by, if it is not the current one.
+        """
+        return self._answer(batch, context, served, self._shared)
+
+    def rank_here(
+        self,
+        batch: Sequence[OpenRequest],
+        context: BatchContext,
+        served: ServedModel | None = None,
+    ) -> list[Reply]:
+        """Return the replies to a batch, which the calling thread ranks alone; see `rank`."""
+        return self._answer(batch, context, served, THIS_THREAD)
 
     def submit(self, batch: Sequence[OpenRequest], context: BatchContext) -> Future[list[Reply]]:
         """Rank a batch in one thread, while the loop continues and other threads rank other batches."""
         return self._executor.submit(self.rank_here, batch, context)
-
-    def rank_here(self, batch: Sequence[OpenRequest], context: BatchContext) -> list[Reply]:
-        """Return the replies to a batch, ranked by the calling thread alone. Blocks."""
-        return self._answer(batch, context, THIS_THREAD)
 
     def answer_about_users(self, asked: OpenRequest) -> Reply:
         """Return the reply to a request with `users_for` or `users_like`. Reads the store.
@@ -78,13 +92,18 @@ class Ranker:
         )
 
     def _answer(
-        self, batch: Sequence[OpenRequest], context: BatchContext, threads: Threads
+        self,
+        batch: Sequence[OpenRequest],
+        context: BatchContext,
+        other: ServedModel | None,
+        threads: Threads,
     ) -> list[Reply]:
         # Only this frame holds the model. The client libraries keep exceptions, those keep the
         # frames that called the library, and those would keep old models and their open files.
-        served = self._models.current()
-        self._stats.model_version = served.version
-        self._stats.model_snapshot_at_ms = served.snapshot_at_ms
+        served = other or self._models.current()
+        if other is None:
+            self._stats.model_version = served.version
+            self._stats.model_snapshot_at_ms = served.snapshot_at_ms
         now_ms = self._clock_ms()
         needs_catalogue = any(asks_for_catalogue(one.request) for one in batch)
         replies = answer(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.endpoints import documents, likes, recommendations, session
+from gateway.endpoints import documents, health, likes, recommendations, session
 
 if TYPE_CHECKING:
     from gateway.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *documents.ENDPOINTS,
+    *health.ENDPOINTS,
     *likes.ENDPOINTS,
     *recommendations.ENDPOINTS,
     *session.ENDPOINTS,

@@ -86,7 +86,7 @@ def _print_version(wanted: bool) -> None:
 
 
 _Option = typer.Option
-_LOGGING = frozenset({"consume", "index", "serve"})
+_LOGGING = frozenset({"consume", "gateway", "index", "serve"})
 """Services. They log what other commands print on standard error, which may have to be JSON."""
 _SETTINGS = "Settings (also in likewise.toml and as LIKEWISE_… variables)"
 
@@ -196,6 +196,7 @@ app.command(rich_help_panel=_SERVICES)(up.up)
 app.command(rich_help_panel=_SERVICES)(services.consume)
 app.command(rich_help_panel=_SERVICES)(services.index)
 app.command(rich_help_panel=_SERVICES)(services.serve)
+app.command(rich_help_panel=_SERVICES)(services.gateway)
 
 app.command(rich_help_panel=_OPERATORS)(status.status)
 app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)

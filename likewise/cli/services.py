@@ -1,4 +1,4 @@
-"""`consume`, `index` and `serve`: one service each, until Ctrl-C or SIGTERM."""
+"""`consume`, `index`, `serve` and `gateway`: one service each, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -56,6 +56,27 @@ def serve(context: typer.Context) -> None:
     with open_runtime(cli.settings, METRICS, stats) as runtime:
         _log_deployment(cli)
         run_server(*runtime, stats=stats)
+
+
+def gateway(context: typer.Context) -> None:
+    """Run a gateway, which serves the HTTP API and the page, until Ctrl-C.
+
+    It ranks by itself and publishes events to Kafka. Run as many as the traffic needs.
+
+    ```
+    likewise gateway
+    LIKEWISE_GATEWAY_PORT=9000 likewise gateway
+    ```
+    """
+    from gateway.measures import METRICS
+    from gateway.service import run_gateway
+    from gateway.stats import GatewayStats
+    from likewise.service.runtime import open_runtime
+
+    cli, stats = command_line(context), GatewayStats()
+    with open_runtime(cli.settings, METRICS, stats) as runtime:
+        _log_deployment(cli)
+        run_gateway(*runtime, stats=stats)
 
 
 def index(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from likewise.log.topics import TopicSpec
     from likewise.records import Committed, Record, Span, TopicPartition
@@ -24,6 +24,12 @@ class Delivery(Protocol):
         Raises:
             TransientError: not confirmed in time, or the broker failed; the record may be in the log.
             UndeliverableError: the broker refuses this record, now and later.
+        """
+
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        """Call back once, when the record is confirmed or has failed: `result` then does not wait.
+
+        The call comes from another thread and must not block; it comes at once if that is known already.
         """
 
 

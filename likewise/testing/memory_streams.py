@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from likewise.testing.memory_log import Cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from likewise.records import Record, Span, TopicPartition
     from likewise.testing.memory_cluster import MemoryCluster
@@ -80,3 +80,7 @@ class MemoryDelivery:
         """See `Delivery.result`."""
         with self._cluster.answering("deliver"):
             return self._delivered
+
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        """See `Delivery.add_done_callback`."""
+        callback()

@@ -10,6 +10,8 @@ from confluent_kafka import KafkaException, Producer
 from likewise.errors import TransientError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from likewise.log.port import Delivery
 
 _CONFIG = {
@@ -56,11 +58,20 @@ class _Delivery:
         self._producer = producer
         self._error: Any = None
         self._place: tuple[int, int] | None = None
+        self._callbacks: list[Callable[[], None]] = []
 
     def report(self, error: Any, message: Any) -> None:
         self._error = error
         if error is None:
             self._place = message.partition(), message.offset()
+        for callback in self._callbacks:
+            callback()
+
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        if self._place is None and self._error is None:
+            self._callbacks.append(callback)
+        else:
+            callback()
 
     def result(self, timeout_s: float) -> tuple[int, int]:
         deadline_s = time.monotonic() + timeout_s

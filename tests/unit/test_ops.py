@@ -15,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consumers.measures import METRICS as CONSUMER
 from consumers.stats import ConsumerStats
+from gateway.measures import METRICS as GATEWAY
+from gateway.stats import GatewayStats
 from indexer.measures import METRICS as INDEXER
 from indexer.worker import IndexerStats
 from likewise.messages.announcements import Announcement
@@ -40,6 +42,7 @@ SERVICES: dict[str, tuple[ServiceMetrics[Any], type[WorkerStats]]] = {
     "consumer": (CONSUMER, ConsumerStats),
     "indexer": (INDEXER, IndexerStats),
     "server": (SERVER, ServingStats),
+    "gateway": (GATEWAY, GatewayStats),
 }
 
 KNOWN = {
@@ -124,6 +127,12 @@ def _fill(stats: Any) -> None:
         stats.current = Announcement(
             version="v", snapshot_at_ms=1, users=2, items=3, likes=4, ranker="blend"
         )
+        return
+    if isinstance(stats, GatewayStats):
+        stats.requests["GET /v1/status", "200"] += 1
+        stats.rejected["not_found"] += 1
+        stats.model_version, stats.model_snapshot_at_ms = "v", 1
+        stats.catalogue.looked_at_s = 0.0
         return
     stats.lag = {"0": 1}
     stats.held_back = {"0": 1}

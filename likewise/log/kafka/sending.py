@@ -14,7 +14,7 @@ from likewise.log.kafka.connection import CLOSE_TIMEOUT_MS, MAX_RECORD_BYTES
 from likewise.log.kafka.partitioning import KeyPartitioner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from likewise.log.kafka.connection import Connection
     from likewise.log.kafka.topic_sizes import TopicSizes
@@ -125,3 +125,7 @@ class KafkaDelivery:
         with self._connection.errors(f"sending to {self._topic}"):
             confirmed = self._sent.get(timeout=timeout_s)
         return confirmed.partition, confirmed.offset
+
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        """See `Delivery.add_done_callback`."""
+        self._sent.add_both(lambda _: callback())

@@ -1,14 +1,14 @@
 """How a service describes its metrics: each names the field of the service's stats that it reports.
 
 A service declares its own next to its stats: `consumers.measures`, `indexer.measures`,
-`serving.measures`.
+`serving.measures`, `gateway.measures`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from likewise.service.stats import MemberStats, WorkerStats
 
@@ -25,11 +25,18 @@ class Measure(Generic[StatsT_contra]):
 
     name: str
     documentation: str
-    read: Callable[[StatsT_contra], float | Mapping[str, float] | None]
-    label: str | None = None
-    """The label whose values are the mapping's keys."""
+    read: Callable[[StatsT_contra], float | Mapping[Any, float] | None]
+    label: str | tuple[str, ...] | None = None
+    """The label whose values are the mapping's keys; or several, if the keys are tuples."""
     counts: bool = True
     """Whether it only ever grows (a counter) or goes up and down (a gauge)."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of all labels."""
+        if isinstance(self.label, tuple):
+            return self.label
+        return () if self.label is None else (self.label,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class ServiceMetrics(Generic[StatsT_contra]):
     """All metrics of one service beyond those of `EVERY_SERVICE`."""
 
     service: str
-    """"consumer", "indexer" or "server"."""
+    """"consumer", "indexer", "server" or "gateway"."""
     measures: Sequence[Measure[StatsT_contra]]
     distributions: Sequence[Distribution[StatsT_contra]] = ()
 

@@ -5,7 +5,7 @@ The exceptions are the histograms, one call for each batch or reply: they cannot
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from prometheus_client import (
     CollectorRegistry,
@@ -46,8 +46,7 @@ def sample_labels(metrics: ServiceMetrics[StatsT]) -> dict[str, set[str]]:
     prefix = f"likewise_{metrics.service}"
     measures: Sequence[Measure[StatsT]] = (*EVERY_SERVICE, *metrics.measures)
     labels = {
-        f"{prefix}_{one.name}{'_total' if one.counts else ''}": {one.label} if one.label else set()
-        for one in measures
+        f"{prefix}_{one.name}{'_total' if one.counts else ''}": set(one.labels) for one in measures
     }
     for one in metrics.distributions:
         name = f"{prefix}_{one.name}"
@@ -71,16 +70,16 @@ class StatsCollector(Generic[StatsT]):
             if value is not None:
                 yield self._metric(measure, value)
 
-    def _metric(self, measure: Measure[StatsT], value: float | Mapping[str, float]) -> Metric:
+    def _metric(self, measure: Measure[StatsT], value: float | Mapping[Any, float]) -> Metric:
         family = (CounterMetricFamily if measure.counts else GaugeMetricFamily)(
             f"{self._prefix}_{measure.name}",
             measure.documentation,
-            labels=[measure.label] if measure.label else [],
+            labels=measure.labels,
         )
         if isinstance(value, int | float):
             family.add_metric([], float(value))
         else:
             # The copy is made at once, since the worker continues to write.
             for of, amount in dict(value).items():
-                family.add_metric([of], amount)
+                family.add_metric([of] if isinstance(of, str) else of, amount)
         return family

@@ -59,15 +59,15 @@ def test_errors_are_problems_with_the_codes_of_the_protocol(tmp_path: Path) -> N
     async def story(rig: GatewayRig) -> None:
         path = "/v1/users/ann/recommendations"
         for query, status, code, field in [
-            ("count=0", 400, "invalid_count", None),
+            ("count=0", 400, "invalid_count", "count"),
             ("count=x", 400, "wrong_type", "count"),
             ("nope=1", 400, "unknown_parameter", "nope"),
             ("count=1&count=2", 400, "repeated_parameter", "count"),
-            ("diversity=nan", 400, "invalid_diversity", None),
-            ("scenario=none", 404, "unknown_scenario", None),
-            ("after=99:1", 400, "invalid_position", None),
+            ("diversity=nan", 400, "invalid_diversity", "diversity"),
+            ("scenario=none", 404, "unknown_scenario", "scenario"),
+            ("after=99:1", 400, "invalid_position", "after"),
             ("where=%7B", 400, "invalid_where", "where"),
-            ("ranker=none", 404, "unknown_ranker", None),
+            ("ranker=none", 404, "unknown_ranker", "ranker"),
         ]:
             answer = await rig.client.get(f"{path}?{query}")
             body = answer.json()

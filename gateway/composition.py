@@ -1,0 +1,100 @@
+"""Puts a gateway together from what a service runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from threadpoolctl import threadpool_limits
+
+from gateway.alternatives import Alternatives
+from gateway.applied import AppliedPositions
+from gateway.gateway import Gateway
+from gateway.measures import METRICS
+from gateway.publishing import Events
+from gateway.ranking import Answers, RankingPorts
+from gateway.security.guard import Guard
+from likewise.log.topic_listing import TopicListing
+from likewise.log.topics import Topics
+from likewise.service.monitoring.pages import pages
+from serving.impressions import Impressions
+from serving.new_items import NewItems
+from serving.store_view import StoreView
+from serving.taste import kinds_that_count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.stats import GatewayStats
+    from likewise.log.port import Broker, Sink
+    from likewise.models.holder import ModelHolder
+    from likewise.settings import Settings
+    from likewise.store.port import LikeStore
+    from serving.catalogue_follower import CatalogueFollower
+
+_THREADS_FOR_BLOCKING_CALLS = 8
+LONGEST_SILENCE_S = 60.0
+
+
+@contextmanager
+def gateway_of(
+    settings: Settings,
+    broker: Broker,
+    store: LikeStore,
+    sink: Sink,
+    models: ModelHolder,
+    catalogue: CatalogueFollower,
+    stats: GatewayStats,
+) -> Iterator[Gateway]:
+    """Yield a gateway whose threads run during the `with` block; what is given stays open.
+
+    At the end, what was accepted is answered, published and recorded.
+    """
+    topics = Topics(settings.kafka.topic_prefix)
+    view = StoreView(
+        store,
+        TopicListing(broker.topic_sizes),
+        topics.likes,
+        kinds_that_count(settings.signals.weights),
+    )
+    impressions = Impressions(store, settings.impressions, stats)
+    new_items = NewItems(store, models, settings.serving.new_item_likes, stats)
+    ports = RankingPorts(view, models, impressions, new_items, catalogue)
+    alternatives = Alternatives(settings.model.directory)
+    with (
+        # The threads that rank share a batch. Those of BLAS would spin, waiting for each other.
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(settings.gateway.threads, "ranking") as ranking,
+        ThreadPoolExecutor(_THREADS_FOR_BLOCKING_CALLS, "blocking") as blocking,
+    ):
+        answers = Answers(ports, alternatives, ranking, settings, stats)
+        events = Events(sink, topics, stats)
+        gateway = Gateway(
+            settings=settings,
+            answers=answers,
+            events=events,
+            applied=AppliedPositions(store, topics, blocking),
+            store=store,
+            broker=broker,
+            models=models,
+            alternatives=alternatives,
+            catalogue=catalogue,
+            topics=topics,
+            stats=stats,
+            stop=asyncio.Event(),
+            security=Guard.of(settings.gateway),
+            executor=blocking,
+            pages=pages(METRICS, stats, LONGEST_SILENCE_S),
+        )
+        with (
+            impressions.writing(),
+            new_items.following(),
+            catalogue.following(),
+            events.publishing(),
+            answers.answering(),
+        ):
+            gc.freeze()  # these objects stay; searching them for garbage takes time
+            yield gateway
