@@ -54,15 +54,7 @@ def gateway_of(
     At the end, what was accepted is answered, published and recorded.
     """
     topics = Topics(settings.kafka.topic_prefix)
-    view = StoreView(
-        store,
-        TopicListing(broker.topic_sizes),
-        topics.likes,
-        kinds_that_count(settings.signals.weights),
-    )
-    impressions = Impressions(store, settings.impressions, stats)
-    new_items = NewItems(store, models, settings.serving.new_item_likes, stats)
-    ports = RankingPorts(view, models, impressions, new_items, catalogue)
+    ports = _ranking_ports(settings, broker, store, models, catalogue, stats)
     alternatives = Alternatives(settings.model.directory)
     with (
         # The threads that rank share a batch. Those of BLAS would spin, waiting for each other.
@@ -90,11 +82,30 @@ def gateway_of(
             pages=pages(METRICS, stats, LONGEST_SILENCE_S),
         )
         with (
-            impressions.writing(),
-            new_items.following(),
+            ports.impressions.writing(),
+            ports.new_items.following(),
             catalogue.following(),
             events.publishing(),
             answers.answering(),
         ):
             gc.freeze()  # these objects stay; searching them for garbage takes time
             yield gateway
+
+
+def _ranking_ports(
+    settings: Settings,
+    broker: Broker,
+    store: LikeStore,
+    models: ModelHolder,
+    catalogue: CatalogueFollower,
+    stats: GatewayStats,
+) -> RankingPorts:
+    likes = Topics(settings.kafka.topic_prefix).likes
+    kinds = kinds_that_count(settings.signals.weights)
+    return RankingPorts(
+        StoreView(store, TopicListing(broker.topic_sizes), likes, kinds),
+        models,
+        Impressions(store, settings.impressions, stats),
+        NewItems(store, models, settings.serving.new_item_likes, stats),
+        catalogue,
+    )
