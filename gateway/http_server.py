@@ -6,13 +6,14 @@ import asyncio
 import socket
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 import uvloop
 
 from gateway.app import App
 from gateway.endpoints import ENDPOINTS
+from gateway.security.connections import Connections, Limits
 from gateway.traced import traced
 from gateway.watch import watch
 from likewise.errors import SettingsError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from likewise.settings.gateway import GatewaySettings
 
 _FINISH_WITHIN_S = 10
-_KEEP_ALIVE_S = 75
 _BACKLOG = 2_048
 
 
@@ -52,7 +52,8 @@ def bind(settings: GatewaySettings) -> socket.socket:
 
 def serve(gateway: Gateway, bound: socket.socket, stop: threading.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight, for ten seconds at most. Blocks."""
-    server = Server(config_of(traced(App(gateway, ENDPOINTS))))
+    connections = Connections(Limits.of(gateway.settings.gateway))
+    server = Server(config_of(traced(App(gateway, ENDPOINTS)), connections.protocol))
     host, port = bound.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     get_logger().info(
@@ -62,18 +63,17 @@ def serve(gateway: Gateway, bound: socket.socket, stop: threading.Event) -> None
         runner.run(_serve(gateway, server, bound, stop))
 
 
-def config_of(app: ASGIApp) -> uvicorn.Config:
-    """Return how uvicorn serves an application."""
+def config_of(app: ASGIApp, protocol: Any = "httptools") -> uvicorn.Config:
+    """Return how uvicorn serves an application; `protocol` makes the protocol of each connection."""
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_FINISH_WITHIN_S,
         backlog=_BACKLOG,
     )
