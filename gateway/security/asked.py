@@ -10,13 +10,7 @@ from gateway.problem import Problem
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-_WANTED = {
-    b"host": "host",
-    b"authorization": "authorization",
-    b"origin": "origin",
-    b"sec-fetch-site": "site",
-    b"sec-fetch-mode": "mode",
-}
+_WANTED = frozenset({b"host", b"authorization", b"origin", b"sec-fetch-site", b"sec-fetch-mode"})
 
 
 @dataclass(slots=True)
@@ -25,14 +19,13 @@ class Asked:
 
     client: str
     """The address at the other end of the connection."""
-    navigates: bool = False
-    """A user follows a link: the answer is shown to them, and no page can read it."""
-    host: bytes | None = None
-    authorization: bytes | None = None
-    origin: bytes | None = None
-    site: bytes | None = None
+    host: bytes | None
+    authorization: bytes | None
+    origin: bytes | None
+    site: bytes | None
     """`Sec-Fetch-Site`: where the page that asks comes from, as the browser says."""
-    mode: bytes | None = None
+    navigates: bool
+    """A user follows a link: the answer is shown to them, and no page can read it."""
 
     @classmethod
     def of(cls, scope: Scope) -> Asked:
@@ -41,14 +34,19 @@ class Asked:
         Raises:
             Problem: one of them is there twice: a proxy may have looked at the other one.
         """
-        client = scope.get("client")
-        asked = cls(client[0] if client else "")
+        found: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
-            wanted = _WANTED.get(name)
-            if wanted is not None:
-                if getattr(asked, wanted) is not None:
+            if name in _WANTED:
+                if name in found:
                     header = name.decode()
                     raise Problem("invalid_request", f"the header `{header}` is there twice")
-                setattr(asked, wanted, value)
-        asked.navigates = asked.mode == b"navigate" and scope["method"] == "GET"
-        return asked
+                found[name] = value
+        client, get = scope["client"], found.get
+        return cls(
+            client[0] if client else "",
+            get(b"host"),
+            get(b"authorization"),
+            get(b"origin"),
+            get(b"sec-fetch-site"),
+            get(b"sec-fetch-mode") == b"navigate" and scope["method"] == "GET",
+        )
