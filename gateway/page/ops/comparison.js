@@ -7,6 +7,7 @@ import { count, percent } from "./format.js";
 
 /** Return the result of a comparison: `{versions, users, overlap, examples: [{user_id, overlap, lists}]}`. */
 export function comparison({ versions, users, overlap, examples }) {
+  if (!users) return h("p", { class: "soft" }, "Nobody likes anything, so there is nothing to compare.");
   const bar = h("span", { class: "overlap-bar", "aria-hidden": "true" }, h("i"));
   bar.style.setProperty("--share", overlap);
   return h("div", { class: "comparison" },
@@ -15,7 +16,7 @@ export function comparison({ versions, users, overlap, examples }) {
       ` of the first 20 items are the same, on average over ${count(users)} users.`,
     ),
     bar,
-    h("p", { class: "examples-key" }, "What only one of the two recommends is in bold."),
+    h("p", { class: "examples-key" }, "The users whose lists differ most. What only one of the two recommends is in bold."),
     h("div", { class: "examples" }, examples.map((example) => sideBySide(example, versions))),
   );
 }

@@ -30,7 +30,7 @@ export async function show(root, params, context) {
     body.replaceChildren(...(found.groups.length ? listed(found) : [none()]));
   }
 
-  function listed({ total, groups }) {
+  function listed({ total, not_read: notRead, groups }) {
     const action = h("button", { type: "button", class: "button primary", disabled: true, onclick: replay }, "Replay");
     const chosen = () => [...body.querySelectorAll("input:checked")].map(({ value }) => value);
     const selected = () => groups.filter(({ code }) => chosen().includes(code));
@@ -60,7 +60,8 @@ export async function show(root, params, context) {
 
     return [
       h("div", { class: "letters-bar" },
-        h("p", {}, h("strong", {}, counted(total, "record")), total === 1 ? " was refused." : " were refused.", " Fix the cause, then replay them."),
+        h("p", {}, h("strong", {}, counted(total, "record")), total === 1 ? " was refused." : " were refused.", " Fix the cause, then replay them.",
+          notRead ? ` ${counted(notRead, "older record")} not shown.` : ""),
         action),
       h("ul", { class: "letters-groups" }, groups.map((group) => groupOf(group, { chosen: update }))),
     ];

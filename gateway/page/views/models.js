@@ -94,24 +94,20 @@ const nothing = () =>
   h("p", { class: "ops-empty" }, "No model yet. The indexer builds the first one once there are likes.");
 
 /** One version: what `auto` tried, the recipe, and how long the build took. */
-function described({ version, recipe, build }) {
-  const { choice, ...steps } = build;
+function described({ version, recipe, weights, build: { seconds, choice } }) {
+  const signals = Object.entries(weights).map(([kind, weight]) => [`weight of ${kind}`, weight]);
   return [
     h("header", {}, h("h2", {}, choice ? "What auto tried" : "How it was built"), h("span", { class: "ops-id" }, version)),
-    choice ? candidates(choice) : h("p", { class: "soft" }, `The settings name the ranker ${recipe.ranker}, so no other recipe was tried.`),
+    choice ? candidates(choice) : h("p", { class: "soft" }, "Only this recipe was tried: the settings name it, or there were too few likes to compare others."),
     h("div", { class: "models-facts" },
-      facts("Recipe", Object.entries(recipe)),
-      facts("Build", Object.entries(steps).filter(([, value]) => typeof value === "number").map(([name, value]) => [name, seconds(name, value)])),
-    ),
+      facts("Recipe", [...Object.entries(recipe), ...signals]),
+      facts("Time to build", Object.entries(seconds).map(([step, value]) => [step, `${value.toFixed(2)} s`]))),
   ];
 }
 
-const seconds = (name, value) => (name.endsWith("_s") ? `${value.toFixed(2)} s` : count(value));
-
 const facts = (name, entries) =>
   h("details", {}, h("summary", {}, name),
-    h("dl", { class: "facts" }, entries.map(([key, value]) => h("div", {}, h("dt", {}, key.replace(/_s$/, "").replaceAll("_", " ")), h("dd", {}, String(value))))),
-  );
+    h("dl", { class: "ops-facts" }, entries.map(([key, value]) => h("div", {}, h("dt", {}, key.replaceAll("_", " ")), h("dd", {}, String(value))))));
 
 /** The form that compares two versions, and its result. */
 function comparing(versions, context) {
