@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from indexer.interactions import Interactions
     from indexer.racing import Race
     from indexer.steps import Steps
+    from likewise.ranking.array_types import FloatArray
     from likewise.ranking.model import Model
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
@@ -89,7 +90,7 @@ def build_best(
             gains = Gains(left_out, factors, recipe.max_likes_per_user)
             result = race(gains.of, tried, left_out.users)
             recipe = tried[best_of(result, left_out.users)]
-        steps.report.choice = _account(tried, result, recipe)
+        steps.report.choice = _account(tried, result, recipe, left_out.users)
         if interactions.user_items.nnz < MANY:
             factors = factorise(interactions.user_items, tried[0], seed=seed, steps=steps)
     return assemble(interactions, factors, recipe, seed=seed, steps=steps)
@@ -108,8 +109,14 @@ def best_of(result: Race, users: NDArray[np.intp]) -> int:
     return best if difference.mean() > _CLEARLY * error else 0
 
 
-def _account(tried: list[Recipe], result: Race, chosen: Recipe) -> dict[str, Any]:
-    """Return the description of the choice for the manifest."""
+def _account(
+    tried: list[Recipe], result: Race, chosen: Recipe, users: NDArray[np.intp]
+) -> dict[str, Any]:
+    """Return the description of the choice for the manifest.
+
+    A recipe's `lead` is how much more it gains than the first one on the likes that it ranked; it is
+    clearly better from `clear_lead` on.
+    """
     return {
         "held_out_likes": int(result.likes[0]),
         "chosen": tried.index(chosen),
@@ -123,7 +130,15 @@ def _account(tried: list[Recipe], result: Race, chosen: Recipe) -> dict[str, Any
                 "likes": int(likes),
                 "gain": round(float(gains[:likes].mean()), 4),
                 "hit_rate@20": round(float((gains[:likes] > 0).mean()), 4),
+                "lead": round(float(lead[:likes].mean()), 4),
+                "clear_lead": _clear_lead(lead[:likes], users[:likes]),
             }
-            for recipe, gains, likes in zip(tried, result.gains, result.likes, strict=True)
+            for recipe, gains, lead, likes in zip(
+                tried, result.gains, result.gains - result.gains[0], result.likes, strict=True
+            )
         ],
     }
+
+
+def _clear_lead(lead: FloatArray, users: NDArray[np.intp]) -> float:
+    return round(_CLEARLY * float(standard_errors(lead[None], users)[0]), 4)

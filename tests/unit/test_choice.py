@@ -163,6 +163,11 @@ def test_the_choice_is_accounted_for() -> None:
     assert len(choice["tried"]) == len(tried)
     assert tried[choice["chosen"]] == model.recipe
     assert choice["held_out_likes"] > 30
+    first, *others = choice["tried"]
+    assert (first["lead"], first["clear_lead"]) == (0, 0)
+    assert all(one["clear_lead"] > 0 for one in others)
+    best = choice["tried"][choice["chosen"]]
+    assert best is first or best["lead"] > best["clear_lead"]
     assert {"svd", "co-occurrence", "choice", "annoy"} == set(steps.report.seconds)
 
 
