@@ -32,7 +32,7 @@ from msgspec.inspect import (
 
 from consumers.measures import METRICS as CONSUMER
 from gateway import asyncapi
-from gateway.endpoints import documents
+from gateway.endpoints import ENDPOINTS, documents
 from gateway.measures import METRICS as GATEWAY
 from indexer.measures import METRICS as INDEXER
 from likewise.cli import exit_codes
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     AnyMetric = Measure[Any] | Distribution[Any]  # of whichever service
 
 ROOT = Path(__file__).parents[1]
-PAGES = tuple(Path(__file__).parent / name for name in ("operations.md", "protocol.md"))
+PAGES = tuple(Path(__file__).parent / name for name in ("http.md", "operations.md", "protocol.md"))
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NO_DEFAULT = "–"
 _OPEN_NAMES = {"kinds": "KIND"}
@@ -158,6 +158,13 @@ def _exit_codes() -> str:
     return _table(("exit code", "meaning"), rows)
 
 
+def _http_paths() -> str:
+    rows = (
+        (f"`{one.method} {one.path}`", one.role or _NO_DEFAULT, one.summary) for one in ENDPOINTS
+    )
+    return _table(("path", "role", ""), rows)
+
+
 def _reply_errors() -> str:
     rows = ((f"`{code}`", *texts) for code, texts in REPLY_ERRORS.items())
     return _table(("code", "meaning", "what to do"), rows)
@@ -178,6 +185,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metrics-gateway": _metrics_of_gateways,
     "commands": _commands,
     "exit-codes": _exit_codes,
+    "http-paths": _http_paths,
     "reply-errors": _reply_errors,
     "dead-letters": _dead_letters,
 }

@@ -16,16 +16,10 @@ if TYPE_CHECKING:
 
 _EVERY = ("invalid_request", "unknown_parameter", "unknown_host", "internal", "unavailable")
 _EVERY_BUSY = ("overloaded", "too_many_connections", "stopping")
+_EVERY_ACCESS = ("invalid_key", "expired_key", "cross_site", "rate_limited")
 _OF_QUERY = ("wrong_type", "repeated_parameter")
 _OF_BODY = ("wrong_type", "not_json", "too_deep", "body_too_large", "unsupported_media_type")
-_OF_ROLE = (
-    "missing_key",
-    "invalid_key",
-    "expired_key",
-    "missing_role",
-    "cross_site",
-    "rate_limited",
-)
+_OF_ROLE = ("missing_key", "missing_role")
 _OF_WRITING = ("undeliverable",)
 _OF_KAFKA_ONLY = {"null_value", "invalid_reply_partition", "reply_too_large"}
 
@@ -36,7 +30,7 @@ UNKNOWN_PATH: Final = ("not_found", "method_not_allowed")
 
 def codes_of(endpoint: Endpoint) -> list[str]:
     """Return the error codes that the endpoint may answer with."""
-    codes = [*_EVERY, *_EVERY_BUSY, *endpoint.errors]
+    codes = [*_EVERY, *_EVERY_BUSY, *_EVERY_ACCESS, *endpoint.errors]
     if "{" in endpoint.path:
         codes.append("invalid_id")
     if endpoint.query is not None:

@@ -67,5 +67,6 @@ ANSWERS: dict[str, Any] = {
         "user_id": "ann",
         "recommendation_id": "01J8Z7Q4",
     },
+    "Session": {"name": "shop", "roles": ["read", "write"], "keys_required": True},
 }
 """By the name of the component."""
