@@ -1,14 +1,21 @@
 // Reads an AsyncAPI 3 document: channels, their messages, and schemas with references followed.
 
-/** Return `[{address, description, written, messages: [{name, title, …}]}]` in the order of the document. */
+/**
+ * Return `[{address, description, written, answered, messages: [{name, title, …}]}]` in the order of the document:
+ * `written` are the channels that apps write and likewise reads, `answered` those of them that get replies.
+ */
 export function channelsOf(document) {
-  const at = (reference) => reference.slice(2).split("/").reduce((node, name) => node[name.replaceAll("~1", "/").replaceAll("~0", "~")], document);
-  const received = new Set(Object.values(document.operations).filter(({ action }) => action === "receive").map(({ channel }) => at(channel.$ref)));
+  const at = (reference) => reference.slice(2).split("/").reduce((node, name) => node[name], document);
+  const received = new Map(
+    Object.values(document.operations)
+      .filter(({ action }) => action === "receive")
+      .map((operation) => [at(operation.channel.$ref), operation]),
+  );
   return Object.values(document.channels).map((channel) => ({
     address: channel.address,
     description: channel.description,
-    /** Whether apps write it; else likewise does. */
     written: received.has(channel),
+    answered: received.get(channel)?.reply !== undefined,
     messages: Object.values(channel.messages).map(({ $ref }) => ({ ...at($ref), name: $ref.split("/").at(-1) })),
   }));
 }

@@ -14,21 +14,30 @@ export function healthBanner(announce) {
     root,
     show(problems) {
       const before = shown;
-      shown = new Map(problems.map((one) => [one.runbook, before?.get(one.runbook) ?? problem(one)]));
-      for (const { sentence, runbook } of problems) shown.get(runbook).say(sentence);
-      if (before && [...shown.keys()].join() === [...before.keys()].join()) return;
+      shown = new Map(named(problems).map(([name, one]) => [name, before?.get(name) ?? problem(one)]));
+      [...shown.values()].forEach((one, place) => one.say(problems[place].sentence));
+      if (before && root.dataset.state !== "lost" && [...shown.keys()].join() === [...before.keys()].join()) return;
       root.dataset.state = problems.length ? "trouble" : "well";
       list.replaceChildren(...[...shown.values()].map((one) => one.root));
       root.replaceChildren(problems.length ? list : well());
       if (before || problems.length) announce(problems.map(({ sentence }) => sentence).join(" ") || "All is well again.");
     },
     lost(ms) {
-      shown = new Map([["lost", null]]);
+      shown = new Map();
       root.dataset.state = "lost";
       root.replaceChildren(h("p", {}, h("strong", {}, "The connection is lost."), ms ? ` What is shown is of ${time(ms)}.` : ""));
       announce("The connection is lost. Reconnecting.");
     },
   };
+}
+
+/** Name each problem by its runbook; of several with the same one, the later ones with a number. */
+function named(problems) {
+  const times = new Map();
+  return problems.map((one) => {
+    times.set(one.runbook, (times.get(one.runbook) ?? 0) + 1);
+    return [`${one.runbook} ${times.get(one.runbook)}`, one];
+  });
 }
 
 const well = () => h("p", {}, h("strong", {}, "All is well."), " Events are applied, requests are answered.");

@@ -2,11 +2,10 @@
 
 import { h } from "../dom.js";
 import { asAdmin } from "./admin.js";
-import { latency } from "./format.js";
 import { laidOut } from "./json.js";
 
-/** Return the form for a message of `address`, with its examples to start from. */
-export function sending({ name, examples }, address, context) {
+/** Return the form for a message of a channel, with the message's examples to start from. */
+export function sending({ name, examples }, { address, answered }, context) {
   const id = `send-${name}`;
   const body = h("textarea", { class: "input sending-body", id, spellcheck: "false", autocapitalize: "off", autocomplete: "off", oninput: check });
   const wrong = h("p", { class: "sending-wrong", id: `${id}-wrong`, role: "alert" });
@@ -31,10 +30,9 @@ export function sending({ name, examples }, address, context) {
   async function send() {
     if (!check()) return body.focus();
     button.disabled = true;
-    const started = performance.now();
     try {
       const answer = await asAdmin(context, () => context.api.post(`/v1/messages/${encodeURIComponent(name)}`, JSON.parse(body.value)));
-      result.replaceChildren(...(answer ? outcome(answer, performance.now() - started) : []));
+      result.replaceChildren(...(answer ? outcome(answer, answered) : []));
     } finally {
       button.disabled = false;
     }
@@ -61,12 +59,11 @@ function mistake(text) {
   }
 }
 
-function outcome({ topic, position, reply }, ms) {
-  return [
-    h("p", {}, "Published to ", h("code", {}, topic), " at ", h("strong", { class: "ops-id" }, position), "."),
-    reply && h("p", {}, `The reply came after ${latency(ms)}:`),
-    reply && h("pre", { class: "code", tabindex: 0, "aria-label": "Reply" }, laidOut(reply)),
-  ].filter(Boolean);
+function outcome({ topic, position, reply }, answered) {
+  const published = h("p", {}, "Published to ", h("code", {}, topic), " at ", h("strong", { class: "ops-id" }, position), ".");
+  if (!answered) return [published];
+  if (!reply) return [published, h("p", {}, "No reply came in time. Is a server running?")];
+  return [published, h("p", {}, "The reply:"), h("pre", { class: "code", tabindex: 0, "aria-label": "Reply" }, laidOut(reply))];
 }
 
 /** "similarItems" as "similar items". */

@@ -13,8 +13,6 @@ const VERBS = {
   undislike: "no longer dislikes",
   hide: "hides",
   unhide: "no longer hides",
-  signal: "signals",
-  unsignal: "takes back",
 };
 
 /** Return `{root, add(like)}`: a list of at most 14 events. */
@@ -32,14 +30,17 @@ export function ticker() {
   };
 }
 
-function line({ user_id: user, item_id: item, title, action }) {
+/** "likes", or of a signal its kind. */
+const verb = (action, kind) => VERBS[action] ?? (action === "unsignal" ? `takes back ${kind}` : kind ?? action);
+
+function line({ user_id: user, item_id: item, title, action, kind }) {
   return h(
     "li",
     { class: "ticker-line", "data-action": action },
     h("p", {},
       h("a", { href: pathOf("users", user), class: "ticker-user", dir: "auto" }, user),
       " ",
-      h("span", { class: "ticker-verb" }, VERBS[action] ?? action),
+      h("span", { class: "ticker-verb" }, verb(action, kind)),
       " ",
       item && h("a", { href: pathOf("items", item), class: "ticker-item", dir: "auto" }, nameOf({ item_id: item, title })),
     ),

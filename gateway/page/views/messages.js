@@ -78,8 +78,8 @@ function documentation({ description, payload, headers, bindings }, resolved) {
   );
 }
 
-function sample(message, { address, written }, context) {
-  if (written) return sending(message, address, context);
+function sample(message, channel, context) {
+  if (channel.written) return sending(message, channel, context);
   return h("div", { class: "message-examples" },
     message.examples.map(({ name, summary, payload }) => [
       h("h4", {}, summary ?? inWords(name)),
