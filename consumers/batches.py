@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from likewise.errors import InvalidInputError
 from likewise.messages.dead_letters import DeadLetter
 from likewise.messages.event_decoding import decode_event
-from likewise.messages.events import ForgetUser, Like, MergeUsers, Signal, Unsignal
+from likewise.messages.events import ForgetUser, Like, MergeUsers, check_kind
 from likewise.records import TopicPartition
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def decode(batch: Batch, kinds: Container[str] = ()) -> Decoded:
             try:
                 event = decode_event(record, on_unclear_time=note)
                 if event.__class__ is not Like:  # cheaper than isinstance, for every event
-                    _check_kind(event, kinds)
+                    check_kind(event, kinds)
                     if isinstance(event, MergeUsers):
                         merges.append(len(part.events))
                     forgets = forgets or isinstance(event, ForgetUser | MergeUsers)
@@ -92,14 +92,6 @@ def decode(batch: Batch, kinds: Container[str] = ()) -> Decoded:
                 part.records.append(record)
         decoded.parts.append(part._replace(merges=merges, forgets=forgets))
     return decoded
-
-
-def _check_kind(event: Event, kinds: Container[str]) -> None:
-    if isinstance(event, Signal | Unsignal) and event.kind not in kinds:
-        raise InvalidInputError(
-            "unknown_kind",
-            f"`kind` {event.kind!r} is not in the settings of the consumer: set signals.{event.kind}",
-        )
 
 
 def oldest_ms(batch: Batch) -> int:

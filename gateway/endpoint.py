@@ -79,6 +79,8 @@ class Endpoint:
     answer: Any = None
     """The type of the answer; None: it has no body."""
     status: int = 200
+    also: tuple[int, ...] = ()
+    """Further statuses of success, with the same answer."""
     media_type: str = JSON
     errors: tuple[str, ...] = ()
     """Error codes besides those that every endpoint has."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.endpoints import documents, health, likes, recommendations, session
+from gateway.endpoints import documents, events, health, likes, recommendations, session
 
 if TYPE_CHECKING:
     from gateway.endpoint import Endpoint
@@ -13,6 +13,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *documents.ENDPOINTS,
     *health.ENDPOINTS,
     *likes.ENDPOINTS,
+    *events.ENDPOINTS,
     *recommendations.ENDPOINTS,
     *session.ENDPOINTS,
 )

@@ -8,18 +8,34 @@ import msgspec
 
 from gateway.answers import MODEL_HEADER, POSITION_HEADER, json_answer
 from gateway.endpoint import Call, Endpoint
+from gateway.openapi.wire import REQUEST
 from gateway.problem import Problem
+from likewise.messages.positions import Position
 from likewise.messages.replies import Recommendations
-from likewise.messages.request_decoding import parse_request
+from likewise.messages.reply_routes import MAX_REQUEST_BYTES
+from likewise.messages.request_decoding import decode_request, parse_request
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.responses import Response
 
+    from likewise.messages.requests import Request
 
-class OptionsQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The options of a request as parameters; docs/protocol.md explains each."""
+    Handler = Callable[[Call], Awaitable[Response]]
+
+
+class UsersQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Parameters of a request for users."""
 
     count: int | None = None
+    after: str | None = None
+    deadline_ms: int | None = None
+
+
+class OptionsQuery(UsersQuery, frozen=True, kw_only=True, omit_defaults=True):
+    """The options of a request as parameters."""
+
     explain: bool | None = None
     diversity: float | None = None
     novelty: float | None = None
@@ -30,29 +46,78 @@ class OptionsQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     source: str | None = None
     scenario: str | None = None
     next_of: str | None = None
-    after: str | None = None
-    deadline_ms: int | None = None
     exclude: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     where: str | None = None
-    """A filter as JSON."""
+    """A filter, as JSON."""
+    ranker: str | None = None
+    """One of the alternatives to the current model; see `GET /v1/rankers`."""
+
+
+class ItemsQuery(OptionsQuery, frozen=True, kw_only=True, omit_defaults=True):
+    """The same, where a user is optional."""
+
+    user_id: str | None = None
+    """What this user likes or hides is left out."""
+
+
+class _Ranker(msgspec.Struct):
     ranker: str | None = None
 
 
+_ranker_decoder = msgspec.json.Decoder(_Ranker)
+
+
 async def _recommend(call: Call) -> Response:
-    return await _answer(call, user_id=call.user_id())
+    return await _ask(call, user_id=call.user_id())
 
 
-async def _answer(call: Call, **subject: Any) -> Response:
+async def _similar(call: Call) -> Response:
+    return await _ask(call, similar_to=call.item_id())
+
+
+async def _users_for(call: Call) -> Response:
+    return await _ask(call, users_for=call.item_id())
+
+
+async def _users_like(call: Call) -> Response:
+    return await _ask(call, users_like=call.user_id())
+
+
+def _ranked_by(source: str) -> Handler:
+    async def handle(call: Call) -> Response:
+        return await _ask(call, source=source)
+
+    return handle
+
+
+async def _whole_request(call: Call) -> Response:
+    request = decode_request(call.body)
+    ranker = None
+    if b'"ranker"' in call.body:
+        try:
+            ranker = _ranker_decoder.decode(call.body).ranker
+        except msgspec.ValidationError:
+            raise Problem("wrong_type", "`ranker` is not a string", field="ranker") from None
+    return await _answer(call, request, ranker)
+
+
+async def _ask(call: Call, **subject: Any) -> Response:
+    """Answer the request that the query string and the path make."""
     fields = msgspec.to_builtins(call.query) | subject
     ranker = fields.pop("ranker", None)
     if "where" in fields:
         fields["where"] = _where(fields["where"])
-    if "after" not in fields and (position := call.request.headers.get(POSITION_HEADER)):
-        fields["after"] = position
-    answer = await call.gateway.answers.ask(parse_request(fields), ranker)
+    return await _answer(call, parse_request(fields), ranker)
+
+
+async def _answer(call: Call, request: Request, ranker: str | None) -> Response:
+    position = call.request.headers.get(POSITION_HEADER)
+    if position is not None and request.after is None:
+        request = msgspec.structs.replace(request, after=Position.parse(position))
+    answer = await call.gateway.answers.ask(request, ranker)
     return json_answer(answer, headers={MODEL_HEADER: answer.model.version})
 
 
@@ -63,14 +128,41 @@ def _where(text: str) -> Any:
         raise Problem("invalid_where", "`where` is not JSON", field="where") from None
 
 
-ENDPOINTS = (
-    Endpoint(
+def _get(path: str, handler: Handler, summary: str, query: type, weight: float = 1) -> Endpoint:
+    return Endpoint(
         method="GET",
-        path="/v1/users/{user_id}/recommendations",
-        handler=_recommend,
-        summary="Recommend items to a user.",
+        path=path,
+        handler=handler,
+        summary=summary,
         tag="recommendations",
-        query=OptionsQuery,
+        query=query,
         answer=Recommendations,
+        weight=weight,
+    )
+
+
+ENDPOINTS = (
+    _get(
+        "/v1/users/{user_id}/recommendations",
+        _recommend,
+        "Recommend items to a user.",
+        OptionsQuery,
     ),
+    Endpoint(
+        method="POST",
+        path="/v1/recommendations",
+        handler=_whole_request,
+        summary="Answer a whole request, as on the topic `recommendation-requests`.",
+        tag="recommendations",
+        body=REQUEST,
+        raw_body=True,
+        answer=Recommendations,
+        max_body=MAX_REQUEST_BYTES,
+    ),
+    _get("/v1/items/{item_id}/similar", _similar, "Items like this one.", ItemsQuery),
+    _get("/v1/items/popular", _ranked_by("popular"), "The most popular items.", ItemsQuery),
+    _get("/v1/items/trending", _ranked_by("trending"), "Items with many recent likes.", ItemsQuery),
+    _get("/v1/items/new", _ranked_by("new"), "The newest items of the catalogue.", ItemsQuery),
+    _get("/v1/items/{item_id}/users", _users_for, "Users who would like the item.", UsersQuery, 20),
+    _get("/v1/users/{user_id}/similar", _users_like, "Users with a similar taste.", UsersQuery, 20),
 )

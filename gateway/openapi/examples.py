@@ -17,6 +17,8 @@ _MESSAGES = {
     },
 }
 """Of each body, its examples by name: a message of asyncapi.yaml, and the name of the example there."""
+_BODIES: dict[str, dict[str, Any]] = {"MergeBody": {"account": {"into": "ann"}}}
+"""The examples of bodies that no topic has."""
 _PATH = {"user_id": "ann", "item_id": "dune", "kind": "buy", "name": "home"}
 _VERSION = "20260101T120000.000Z"
 
@@ -34,6 +36,8 @@ def body_examples(schema: Schema) -> dict[str, Any]:
             for example, (message, theirs) in _MESSAGES[name].items()
         }
         return {"examples": examples}
+    for name in referenced(schema) & _BODIES.keys():
+        return {"examples": {example: {"value": body} for example, body in _BODIES[name].items()}}
     return {}
 
 
@@ -53,6 +57,7 @@ def _payloads(message: str) -> dict[str, Any]:
 
 ANSWERS: dict[str, Any] = {
     "Published": {"position": "3:17"},
+    "PublishedEvents": {"published": 2, "positions": ["3:17", "0:41"]},
     "Recommendations": {
         "items": [
             {

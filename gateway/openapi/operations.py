@@ -106,13 +106,20 @@ def _request_body(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
 
 
 def _success(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
+    return {
+        str(status): _answer(endpoint, schemas, status)
+        for status in (endpoint.status, *endpoint.also)
+    }
+
+
+def _answer(endpoint: Endpoint, schemas: Schemas, status: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if endpoint.answer is not None:
         schema = schemas.of(endpoint.answer)
         answer["content"] = {endpoint.media_type: {"schema": schema, **answer_example(schema)}}
     if headers := _headers(endpoint):
         answer["headers"] = headers
-    return {str(endpoint.status): answer}
+    return answer
 
 
 def _headers(endpoint: Endpoint) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from likewise.messages.ids import (
 from likewise.messages.times import wire_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
 
 class Like(msgspec.Struct, frozen=True, gc=False):
@@ -181,6 +181,19 @@ def users_of(event: Event) -> Sequence[UserId]:
     if isinstance(event, MergeUsers):
         return event.user_id, event.into
     return (event.user_id,)
+
+
+def check_kind(event: Event, kinds: Container[str]) -> None:
+    """Return unless the event is a signal of another kind than these, which the settings name.
+
+    Raises:
+        InvalidInputError: it is.
+    """
+    if isinstance(event, Signal | Unsignal) and event.kind not in kinds:
+        raise InvalidInputError(
+            "unknown_kind",
+            f"`kind` {event.kind!r} is not in the settings of the consumer: set signals.{event.kind}",
+        )
 
 
 def _merge(guest: UserId, into: object) -> MergeUsers:
