@@ -189,7 +189,11 @@ def test_events_are_published_as_they_were_sent_in_every_form(tmp_path: Path) ->
 
 
 def test_one_invalid_event_publishes_none_and_every_error_names_its_event(tmp_path: Path) -> None:
-    events = [*EVENTS, {"user_id": "ann"}, {"user_id": "ann", "item_id": "x", "action": "no"}]
+    events: list[dict[str, Any]] = [
+        *EVENTS,
+        {"user_id": "ann"},
+        {"user_id": "ann", "item_id": "x", "action": "no"},
+    ]
     events += [{"user_id": 1.5, "item_id": "x"}, {"user_id": "a", "item_id": "x", "kind": "z"}]
     events[-1]["action"] = "signal"
 
