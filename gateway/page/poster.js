@@ -41,8 +41,8 @@ export function poster(item, label = null) {
   return s("svg", { class: "picture", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "xMidYMid slice", ...named(label) },
     box(0, 0, WIDTH, HEIGHT, palette[0]),
     s("g", style.titleOnTop ? { transform: `translate(0 ${block.toFixed(1)})` } : {}, draw(random, palette, artHeight)),
-    style.titleOnTop ? null : box(0, artHeight, WIDTH, block, palette[0]),
-    style.titleOnTop ? box(0, 0, WIDTH, block, palette[0]) : null,
+    style.titleOnTop ? null : box(-4, artHeight, WIDTH + 8, block + 4, palette[0]),
+    style.titleOnTop ? box(-4, -4, WIDTH + 8, block + 4, palette[0]) : null,
     s("text", { x: MARGIN, y: top + 17, fill: palette[4], "font-family": FACES.sans.family, "font-weight": 600, "font-size": 20, "letter-spacing": 1.2 }, year),
     set(lines, face, MARGIN, top + YEAR_HEIGHT - (year ? 0 : 14), palette[4]));
 }

@@ -6,6 +6,8 @@ import { rearranged } from "../motion.js";
 import { picture } from "../poster.js";
 import { roving } from "../roving.js";
 
+const SHOWN = 60;
+
 /** `open(item)` is called for a like that was clicked. */
 export class LikesStrip {
   constructor(open) {
@@ -15,7 +17,7 @@ export class LikesStrip {
   }
 
   show(likes) {
-    const cards = new Map([...likes.values()].map((item) => [item.item_id, this.cards.get(item.item_id) ?? this.#card(item)]));
+    const cards = new Map([...likes.values()].slice(0, SHOWN).map((item) => [item.item_id, this.cards.get(item.item_id) ?? this.#card(item)]));
     rearranged(this.element, () => fill(this.element, [...cards.values()]));
     this.cards = cards;
     this.refresh();

@@ -60,7 +60,7 @@ export class Row {
       h("div", { class: "answer-tools" }, refuse("dislikes", "Not for me", "down"), refuse("hidden", "Hide", "hide")));
     const update = (next) => {
       entry = next;
-      fill(because, this.#reason(entry));
+      fill(because, h("span", {}, this.#reason(entry)));
       because.setAttribute("aria-label", `Why ${factsOf(item).title}? ${because.textContent}`);
     };
     return { element, update };

@@ -4,7 +4,7 @@
 import { pathOf } from "../api.js";
 
 const STORED = "likewise-user";
-const LIKES_SHOWN = 100;
+const LIKES_LOADED = 500;
 
 /** Return the user of this tab; a new tab plays a new guest. */
 export function currentUser() {
@@ -32,7 +32,7 @@ export class Visitor extends EventTarget {
 
   /** Load what the user likes. */
   async load() {
-    const { items } = await this.api.get(`${pathOf("v1", "users", this.id)}/likes`, { limit: LIKES_SHOWN });
+    const { items } = await this.api.get(`${pathOf("v1", "users", this.id)}/likes`, { limit: LIKES_LOADED });
     this.likes = new Map(items.map((item) => [item.item_id, item]));
   }
 

@@ -28,7 +28,7 @@ function sentence(changed, count) {
 }
 
 function column(title, entries, others, mark) {
-  return h("div", {},
+  return h("div", { class: "column" },
     h("h3", { class: "eyebrow" }, title),
     h("ol", { class: "compared" }, entries.map(({ item }) => {
       const alone = !others.some(({ item_id }) => item_id === item.item_id);
@@ -45,5 +45,5 @@ function links(now, then) {
     return s("path", { class: from === to ? "" : "moved", d: `M0 ${y1}C${GAP / 2} ${y1} ${GAP / 2} ${y2} ${GAP} ${y2}` });
   });
   const height = Math.max(now.length, then.length, 1) * ROW_HEIGHT;
-  return s("svg", { class: "what-if-links", viewBox: `0 0 ${GAP} ${height}`, width: GAP, height, "aria-hidden": "true" }, paths);
+  return s("svg", { class: "what-if-links", viewBox: `0 0 ${GAP} ${height}`, preserveAspectRatio: "none", width: GAP, height, "aria-hidden": "true" }, paths);
 }
