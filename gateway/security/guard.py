@@ -88,8 +88,8 @@ class Guard:
         self._check_host(asked, endpoint)
         self._check_origin(asked)
         principal = self._principal(asked)
+        self._admit(principal, 1.0 if endpoint is None else endpoint.weight)
         if endpoint is not None:
-            self._admit(principal, endpoint.weight)
             self._authorise(principal, endpoint)
         return principal
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +14,12 @@ from starlette.responses import Response
 
 from gateway.security.connections import MAX_FRAMING_BYTES, MAX_HEADERS, MAX_URL_BYTES
 from tests.http_connections import LIMITS, all_of, ask, connect, serving, status_of
+from tests.live_gateway import live_gateway
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from starlette.types import Receive, Scope, Send
 
@@ -225,3 +228,59 @@ def test_beyond_the_limit_connections_are_refused_at_once_and_the_others_work(
         assert {status_of(connection.recv(65_536)) for connection in held} == {200}
     wait_until(lambda: not server[1].open, "all are closed", 10.0)
     assert status_of(ask(port, LAST)) == 200
+
+
+MANY = 10_000
+SOME = 1_000
+PROBE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+def _many_files() -> Iterator[None]:
+    """Let this process open as many files as it needs for both ends of its connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < MANY + SOME:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MANY + SOME, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_many_files")
+def test_a_gateway_survives_ten_thousand_slow_connections(
+    tmp_path: Path, bootstrap_servers: str, redis_url: str
+) -> None:
+    with (
+        live_gateway(
+            tmp_path, bootstrap_servers, redis_url, max_connections=SOME, header_timeout_s=60.0
+        ) as gateway,
+        connect(gateway.port) as earlier,
+        ExitStack() as stack,
+    ):
+
+        def answers(connection: socket.socket) -> bool:
+            connection.sendall(PROBE)
+            return connection.recv(65_536).startswith(b"HTTP/1.1 200")
+
+        assert answers(earlier)
+        before_mb = gateway.memory_mb
+        slow = [stack.enter_context(closing(connect(gateway.port))) for _ in range(MANY)]
+        refused = [connection for connection in slow if _is_refused(connection)]
+        assert len(refused) == MANY - SOME + 1
+        assert answers(earlier)
+        assert gateway.memory_mb < before_mb + 100
+        assert gateway.open_files < SOME + 200
+        for connection in slow:
+            connection.close()
+        wait_until(lambda: status_of(ask(gateway.port, LAST)) == 200, "it answers", 20.0)
+
+
+def _is_refused(connection: socket.socket) -> bool:
+    """Send the start of a request that never ends; return whether the server has closed."""
+    try:
+        connection.sendall(HEAD + b"X-Slow: ")
+        connection.settimeout(0)
+        return connection.recv(65_536).startswith(b"HTTP/1.1 503")
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
