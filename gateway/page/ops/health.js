@@ -40,13 +40,25 @@ function named(problems) {
   });
 }
 
+/** Pages that show more about a problem, by its place in the runbook. */
+const PAGES = {
+  likewisedeadletters: ["/dead-letters", "Look at them"],
+  likewisedeadletterflood: ["/dead-letters", "Look at them"],
+  likewisemodelold: ["/models", "See the models"],
+  likewisemodelworsethanpopular: ["/models", "See the models"],
+  likewiseserversdisagree: ["/models", "See the models"],
+};
+
+const placeOf = (runbook) => runbook.split("#").at(-1);
+
 const well = () => h("p", {}, h("strong", {}, "All is well."), " Events are applied, requests are answered.");
 
 function problem({ runbook }) {
   const sentence = h("p");
   const remedy = h("div", { class: "health-remedy" });
+  const [href, more] = PAGES[placeOf(runbook)] ?? [];
   return {
-    root: h("li", {}, sentence,
+    root: h("li", {}, sentence, href && h("a", { href }, more),
       h("details", { ontoggle: () => explain(remedy, runbook) }, h("summary", {}, "What to do"), remedy)),
     say: (text) => (sentence.textContent = text),
   };
@@ -58,7 +70,7 @@ let runbooks;
 async function explain(remedy, runbook) {
   if (remedy.children.length) return;
   runbooks ??= fetch(new URL("runbook.json", import.meta.url)).then((response) => response.json());
-  const parts = (await runbooks)[runbook.split("#").at(-1)] ?? [`See ${runbook}.`];
+  const parts = (await runbooks)[placeOf(runbook)] ?? [`See ${runbook}.`];
   remedy.replaceChildren(...parts.map((part) =>
     Array.isArray(part) ? h("ul", {}, part.map((item) => h("li", {}, marked(item)))) : h("p", {}, marked(part))));
 }
