@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from likewise.cli.context import CommandLine
     from likewise.embedded import ApacheKafka, EmbeddedBroker, ServerProcess
     from likewise.settings import Settings
+    from likewise.settings.gateway import GatewaySettings
 
 KAFKA_PORT = 9092
 REDIS_PORT = 6379
@@ -50,10 +51,12 @@ def local_servers(
     kafka: KafkaKind = KafkaKind.TANSU,
     kafka_port: int | None,
     redis_port: int | None,
+    gateway: GatewaySettings | None = None,
 ) -> Iterator[LocalServers]:
     """Run a broker and Redis for the length of a `with` block, unless the settings name them.
 
-    Without a port, each takes its usual port, or any free one. Files are in `data`, or in a private
+    Without a port, each takes its usual port, or any free one. A `gateway` is where the page will be, which
+    the record of the run names. Files are in `data`, or in a private
     directory that is removed afterwards.
 
     Raises:
@@ -72,7 +75,8 @@ def local_servers(
     with ExitStack() as stack:
         private = stack.enter_context(private_directory())
         directory = data or private
-        servers = LocalServers(cli.given, directory.absolute())
+        given = msgspec.structs.replace(cli.given, gateway=gateway or cli.given.gateway)
+        servers = LocalServers(given, directory.absolute())
         if "redis.url" not in cli.origins:
             redis = EmbeddedRedis(
                 servers.directory / "redis", port=redis_port or port_or_free(REDIS_PORT)
@@ -92,12 +96,13 @@ def local_servers(
             servers.embedded.append(broker)
             _set(servers, "kafka", bootstrap_servers=where)
             if kafka is KafkaKind.TANSU:
-                given = {name.removeprefix("kafka.") for name in cli.origins}
-                _set(servers, "kafka", **{name: TIMINGS[name] for name in TIMINGS.keys() - given})
+                chosen = {name.removeprefix("kafka.") for name in cli.origins}
+                _set(servers, "kafka", **{name: TIMINGS[name] for name in TIMINGS.keys() - chosen})
                 _forget_positions(servers.settings)
         if "model.directory" not in cli.origins:
             _set(servers, "model", directory=servers.directory / "models")
-        leave_record(private, servers.settings, redis_is_embedded="redis.url" not in cli.origins)
+        own_redis, page = "redis.url" not in cli.origins, gateway is not None
+        leave_record(private, servers.settings, redis_is_embedded=own_redis, has_gateway=page)
         yield servers
 
 

@@ -23,8 +23,11 @@ from likewise.settings.loader import setting_names
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from likewise.settings.gateway import GatewaySettings
+
 _RECORD = "deployment.json"
 _LOOPBACK = {"127.0.0.1": "localhost", "::1": "localhost", "[::1]": "localhost"}
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "0.0.0.0", "::"})  # noqa: S104 - nothing listens here
 _REDIS_PORT = 6379
 _PLACES = {
     "kafka.bootstrap_servers": "--bootstrap-servers",
@@ -45,21 +48,33 @@ class RunningUp(msgspec.Struct, frozen=True):
     """The working directory of the run."""
     settings: dict[str, str]
     """By dotted name: where it is, and all else about Kafka and Redis that is not a default."""
+    gateway: str | None = None
+    """The address of the page and the HTTP API."""
 
     def __str__(self) -> str:
         return f"`likewise up` (pid {self.pid}, started in {self.directory})"
 
 
-def leave_record(private: Path, settings: Settings, *, redis_is_embedded: bool) -> None:
+def leave_record(
+    private: Path, settings: Settings, *, redis_is_embedded: bool, has_gateway: bool = False
+) -> None:
     """Let other commands of this user find this run. Call once, when its servers are known.
 
     Secrets stay out, except the generated password of an embedded Redis.
     """
-    record = RunningUp(os.getpid(), str(Path.cwd()), _recorded(settings, redis_is_embedded))
+    recorded = _recorded(settings, redis_is_embedded)
+    gateway = address_of(settings.gateway) if has_gateway else None
+    record = RunningUp(os.getpid(), str(Path.cwd()), recorded, gateway)
     descriptor = os.open(private / "new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
         file.write(msgspec.json.encode(record))
     (private / "new").rename(private / _RECORD)
+
+
+def address_of(gateway: GatewaySettings) -> str:
+    """Return the address to open in a browser on this machine."""
+    host = "localhost" if gateway.host in _THIS_MACHINE else gateway.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{gateway.port}"
 
 
 def running_ups() -> list[RunningUp]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
 import typer
 
 from likewise.cli.context import command_line
@@ -33,19 +34,22 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     cli = command_line(context)
     with cli.broker() as broker, cli.store() as store:
         found = status_of(cli.settings, broker, store)
+    gateway = None if cli.running is None else cli.running.gateway
     if as_json:
-        print_json(found)
+        print_json(msgspec.structs.asdict(found) | {"gateway": gateway})
     else:
-        stdout().print(_table(found, now_s=time.time()))
+        stdout().print(_table(found, gateway, now_s=time.time()))
     for sentence in found.unreachable:
         complain(sentence)
     if found.unreachable:
         raise typer.Exit(OUT_OF_REACH)
 
 
-def _table(found: Status, *, now_s: float) -> Table:
+def _table(found: Status, gateway: str | None, *, now_s: float) -> Table:
     rows = table("", "")
     rows.show_header = False
+    if gateway is not None:
+        rows.add_row("[bold]page and HTTP API[/]", gateway)
     if found.kafka is not None:
         _add_kafka(rows, found.kafka)
     if found.redis is not None:

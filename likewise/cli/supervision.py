@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from likewise.cli.exit_codes import MISSING_EXTRA, USAGE
 from likewise.cli.health import ask
@@ -45,6 +45,27 @@ def likewise_command(*arguments: str) -> list[str]:
     """
     from_here = Path(__file__).parents[2] == Path.cwd()
     return [sys.executable, *([] if from_here else ["-P"]), "-m", "likewise", *arguments]
+
+
+class Part(Protocol):
+    """What `run_services` runs: a service, or something else that starts with the services."""
+
+    name: str
+
+    def start(self) -> None:
+        """Start. Called once, in a thread that outlives the part."""
+
+    def tend(self) -> None:
+        """Called several times a second; an error that it raises ends all parts."""
+
+    def ready(self) -> bool:
+        """Whether its work has begun, or is done."""
+
+    def ask_to_stop(self) -> None:
+        """Begin to stop."""
+
+    def await_end(self, deadline_s: float) -> None:
+        """Return when it has stopped, or is made to at the deadline (monotonic)."""
 
 
 class ServiceEndedError(Exception):
@@ -111,8 +132,12 @@ class Service:
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM; the service finishes its current batch."""
+        self.send(signal.SIGTERM)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if the process runs."""
         if self._child is not None and self._running():
-            self._child.terminate()
+            self._child.send_signal(number)
 
     def await_end(self, deadline_s: float) -> None:
         """Return when the process has ended; kill it after the deadline (monotonic)."""
@@ -145,7 +170,7 @@ class Service:
 
 
 def run_services(
-    services: Sequence[Service],
+    services: Sequence[Part],
     stop: threading.Event,
     *,
     on_ready: Callable[[], None],

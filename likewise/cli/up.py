@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,18 +15,28 @@ from likewise.cli.kafka_kind import KafkaKind
 from likewise.cli.output import complain, stdout
 from likewise.errors import LikewiseError, SettingsError
 from likewise.service.signals import stop_on_signals
-from likewise.settings.environment import CONFIG_VARIABLE, ENV_PREFIX
-from likewise.settings.loader import environment_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Sequence
 
+    from likewise.cli.context import CommandLine
+    from likewise.cli.demo.films import FilmLikes
+    from likewise.cli.demo.loading import DemoLoading
     from likewise.cli.local_servers import LocalServers
-    from likewise.cli.supervision import ServiceSpec
+    from likewise.cli.supervision import Part, Service
     from likewise.settings import Settings
+    from likewise.settings.gateway import GatewaySettings
 
-_COLOURS = {"consumer": "cyan", "indexer": "yellow", "server": "green", "up": "bold"}
+_COLOURS = {
+    "consumer": "cyan",
+    "indexer": "yellow",
+    "server": "green",
+    "gateway": "magenta",
+    "up": "bold",
+}
 _NAME_WIDTH = 10
+_EXAMPLES = ("like u1 i1", "like u2 i1", "like u2 i2", "recommend u1", "status")
+_DEMO_EXAMPLES = ("recommend 15 --explain", "similar 260", "items show 260", "status")
 # Enough for the hit rate to settle within minutes, and too little to slow likes down.
 _QUALITY_SAMPLES_PER_S = 10.0
 
@@ -45,6 +56,20 @@ def up(
     port_redis: Annotated[
         int | None, typer.Option(help="Port of Redis. Default: 6379, or any free port.")
     ] = None,
+    port_http: Annotated[
+        int | None,
+        typer.Option(help="Port of the page and the HTTP API. Default: 8080, or any free port."),
+    ] = None,
+    no_gateway: Annotated[
+        bool, typer.Option("--no-gateway", help="Without the page and the HTTP API.")
+    ] = False,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="Load 9,066 films and 51,568 real likes, to play with on the page.",
+        ),
+    ] = False,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -54,40 +79,50 @@ def up(
     consumers: Annotated[int, typer.Option(min=1, help="Number of consumers.")] = 1,
     servers: Annotated[int, typer.Option(min=1, help="Number of servers.")] = 1,
 ) -> None:
-    """Run all services, and the servers they need, until Ctrl-C.
+    """Run all services, and the servers they need, until Ctrl-C; serve the page.
 
     Starts a Kafka-compatible broker and Redis on this machine, unless the settings name them. Other
     commands find this deployment while it runs. `--data` keeps the likes in Redis, the models, and
     the log of Apache Kafka; the log of Tansu is always in memory.
 
     ```
-    likewise up
+    likewise up --demo
     likewise up --kafka apache
     likewise up --data ~/likes --consumers 2
     likewise --bootstrap-servers kafka:9092 --redis-url redis://redis up
     ```
     """
+    from likewise.cli.children import Counts, service_specs
     from likewise.cli.local_servers import local_servers
     from likewise.cli.supervision import Service, ServiceEndedError, run_services
 
     cli = command_line(context)
+    load_films = _film_loader() if demo else None
     _check_counts(cli.given, consumers, servers)
     with (
         stop_on_signals() as stop,
         local_servers(
-            cli, data=data, kafka=kafka, kafka_port=port_kafka, redis_port=port_redis
+            cli,
+            data=data,
+            kafka=kafka,
+            kafka_port=port_kafka,
+            redis_port=port_redis,
+            gateway=None if no_gateway else _gateway(cli, port_http),
         ) as local,
     ):
         tell = _teller(stop.set)
         _introduce(local, tell)
-        if "consumer.quality_samples_per_s" not in cli.origins:
-            local.settings = _with_quality_measured(local.settings)
-        services = [Service(spec, tell) for spec in _services(local.settings, consumers, servers)]
+        settings = _with_defaults_of_up(local.settings, cli.origins, demo=demo)
+        counts = Counts(consumers, servers, gateways=0 if no_gateway else 1)
+        services = [Service(spec, tell) for spec in service_specs(settings, counts)]
+        parts: list[Part] = [*services]
+        if load_films is not None:
+            parts.append(_demo(settings, load_films, tell, services))
         try:
             run_services(
-                services,
+                parts,
                 stop,
-                on_ready=lambda: _say_ready(local, tell),
+                on_ready=lambda: _say_ready(local, tell, demo=demo),
                 check=lambda: _check_servers(local),
             )
         except ServiceEndedError as error:
@@ -104,56 +139,48 @@ def _check_counts(settings: Settings, consumers: int, servers: int) -> None:
         )
 
 
-def _with_quality_measured(settings: Settings) -> Settings:
-    consumer = msgspec.structs.replace(
-        settings.consumer, quality_samples_per_s=_QUALITY_SAMPLES_PER_S
-    )
-    return msgspec.structs.replace(settings, consumer=consumer)
+def _gateway(cli: CommandLine, port: int | None) -> GatewaySettings:
+    """Return where the gateway listens: the port given, else the one set, else 8080 or any free one."""
+    from likewise.embedded import port_or_free
+
+    given = cli.given.gateway
+    if port is None and "gateway.port" not in cli.origins:
+        port = port_or_free(given.port)
+    return given if port is None else msgspec.structs.replace(given, port=port)
 
 
-def _services(settings: Settings, consumers: int, servers: int) -> Iterator[ServiceSpec]:
-    from likewise.cli.supervision import ServiceSpec
-    from likewise.embedded import free_port
+def _with_defaults_of_up(settings: Settings, given: Collection[str], *, demo: bool) -> Settings:
+    """Return the settings with the hit rate measured, and what the demo shows, unless they are given."""
+    if "consumer.quality_samples_per_s" not in given:
+        consumer = msgspec.structs.replace(
+            settings.consumer, quality_samples_per_s=_QUALITY_SAMPLES_PER_S
+        )
+        settings = msgspec.structs.replace(settings, consumer=consumer)
+    if demo:
+        from likewise.cli.demo.loading import with_demo
 
-    kinds = {
-        "consumer": ("consume", consumers),
-        "indexer": ("index", 1),
-        "server": ("serve", servers),
-    }
-    for kind, (command, count) in kinds.items():
-        for number in range(1, count + 1):
-            port = free_port()
-            name = kind if count == 1 else f"{kind}-{number}"
-            yield ServiceSpec(name, [command], child_environment(settings, port), port)
+        settings = with_demo(settings, given)
+    return settings
 
 
-def child_environment(settings: Settings, monitoring_port: int) -> dict[str, str]:
-    """Return the environment of a child: ours, with exactly these settings."""
-    own = {
-        "monitoring": msgspec.structs.replace(
-            settings.monitoring, host="127.0.0.1", port=monitoring_port
-        ),
-        "model": msgspec.structs.replace(
-            settings.model, directory=settings.model.directory.absolute()
-        ),
-    }
-    if settings.logging.format == "auto":
-        own["logging"] = msgspec.structs.replace(settings.logging, format="console")
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)
-    }
-    return (
-        inherited
-        | environment_of(msgspec.structs.replace(settings, **own))
-        # Explicit even where they are defaults: the child must not look for another deployment.
-        | {
-            f"{ENV_PREFIX}KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
-            f"{ENV_PREFIX}REDIS_URL": settings.redis.url,
-            f"{ENV_PREFIX}MODEL_DIRECTORY": str(settings.model.directory.absolute()),
-        }
-        # A likewise.toml in this directory is part of these settings; it must not override the rest.
-        | {CONFIG_VARIABLE: os.devnull, "PYTHONUNBUFFERED": "1"}
-    )
+def _film_loader() -> Callable[[], FilmLikes]:
+    """Return what loads the films, once it is known that the package is there."""
+    from likewise.cli.demo.films import check_installed, load_film_likes
+
+    check_installed()
+    return load_film_likes
+
+
+def _demo(
+    settings: Settings,
+    load: Callable[[], FilmLikes],
+    tell: Callable[[str, str], None],
+    services: Sequence[Service],
+) -> DemoLoading:
+    from likewise.cli.demo.loading import DemoLoading
+
+    (indexer,) = (service for service in services if service.name == "indexer")
+    return DemoLoading(settings, load, tell, lambda: indexer.send(signal.SIGUSR1))
 
 
 def _teller(on_broken_pipe: Callable[[], None]) -> Callable[[str, str], None]:
@@ -180,14 +207,18 @@ def _introduce(local: LocalServers, tell: Callable[[str, str], None]) -> None:
     tell("up", "starting the services, which takes a few seconds")
 
 
-def _say_ready(local: LocalServers, tell: Callable[[str, str], None]) -> None:
+def _say_ready(local: LocalServers, tell: Callable[[str, str], None], *, demo: bool) -> None:
     from likewise.cli.running import options_for, running_ups
 
     runs = running_ups()
     (this,) = (run for run in runs if run.pid == os.getpid())
     command = "likewise" if len(runs) == 1 else f"likewise {options_for(this)}"
-    tell("up", "ready. In another terminal:")
-    for example in ("like u1 i1", "like u2 i1", "like u2 i2", "recommend u1", "status"):
+    if this.gateway is None:
+        tell("up", "ready. In another terminal:")
+    else:
+        tell("up", f"ready. Open {this.gateway}")
+        tell("up", "Or, in another terminal:")
+    for example in _DEMO_EXAMPLES if demo else _EXAMPLES:
         tell("up", f"    {command} {example}")
     for hint in local.hints:
         tell("up", f"    {hint}")

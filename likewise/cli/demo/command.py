@@ -109,7 +109,7 @@ def _tell(running: Deployment, film_likes: FilmLikes, story: Story, shown: list[
     return Figures(
         events=len(film_likes.likes),
         users=len(film_likes.users),
-        films=len(film_likes.films),
+        films=film_likes.n_liked,
         published_s=round(published_s, 3),
         applied_s=round(applied_s, 3),
         build_s=round(sum(built["seconds"].values()), 3),

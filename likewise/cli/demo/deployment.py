@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from likewise.cli.children import child_environment
 from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec, likewise_command
-from likewise.cli.up import child_environment
 from likewise.embedded import embedded_kafka_settings, embedded_servers, free_port
 from likewise.embedded.process import die_with_parent
 from likewise.errors import LikewiseError, TransientError

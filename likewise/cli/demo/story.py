@@ -50,7 +50,7 @@ class Story:
         self._section("Likes of real people")
         self._say(
             f"{count:,} likes (MovieLens ratings of 4 and more) of {users:,} people for "
-            f"{len(self._film_likes.films):,} films, in time order:"
+            f"{self._film_likes.n_liked:,} films, in time order:"
         )
         self._say(f"published to Kafka in {_speed(count, published_s)},")
         self._say(f"all of them in Redis after {_speed(count, applied_s)}.")
