@@ -38,8 +38,14 @@ install: $(VENV)/installed ## make .venv with the locked dependencies and likewi
 demo: $(VENV)/installed ## run the whole path on embedded servers: real likes in, recommendations out
 	$(BIN)/likewise demo
 
-test: $(VENV)/installed ## run all suites but security, faults and clients, on embedded servers (Tansu and Redis)
+test: $(VENV)/installed browser ## run all suites but security, faults and clients, on embedded servers (Tansu and Redis)
 	$(BIN)/pytest --ignore tests/security --ignore tests/faults --ignore tests/clients $(PYTEST_ARGS)
+
+.PHONY: browser
+browser:
+	@missing=$$(.ci/prerequisites $(PYTHON) browser) && test -z "$$missing" || { \
+		echo "The tests of the page need a browser. On Debian, as root:" >&2; \
+		echo "  apt-get install" $$missing >&2; exit 1; }
 
 # `up` and `demo` are left out: they bring their own servers, the embedded ones.
 test-containers: $(VENV)/installed ## run the tests that talk to servers against Apache Kafka and Redis in Docker
