@@ -1,4 +1,4 @@
-# The services and the command line in one image: `docker run likewise consume`, `index`, `serve`.
+# The services and the command line in one image: `docker run likewise consume`, `index`, `serve`, `gateway`.
 # Plain Dockerfile syntax, so that the classic builder works as well as BuildKit.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -28,6 +28,7 @@ COPY likewise /src/likewise
 COPY consumers /src/consumers
 COPY indexer /src/indexer
 COPY serving /src/serving
+COPY gateway /src/gateway
 RUN pip install --no-deps /src
 
 
@@ -37,16 +38,19 @@ LABEL org.opencontainers.image.title="likewise" \
     org.opencontainers.image.description="An open event-driven recommender: likes in over Kafka, recommendations out, live" \
     org.opencontainers.image.licenses="Apache-2.0"
 
-# The one directory written to; a volume mounted here starts with this owner.
+# The directories written to: models by the indexer, keys by `likewise keys`. A volume mounted there starts
+# with this owner.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin likewise \
-    && install -d -o likewise -g likewise /var/lib/likewise/models
+    && install -d -o likewise -g likewise /var/lib/likewise/models \
+    && install -d -o likewise -g likewise -m 700 /var/lib/likewise/keys
 COPY --from=builder /opt/likewise /opt/likewise
 
 # Bytecode was written by pip; with a read-only root nothing could be added to it.
 ENV PATH=/opt/likewise/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    LIKEWISE_MODEL_DIRECTORY=/var/lib/likewise/models
+    LIKEWISE_MODEL_DIRECTORY=/var/lib/likewise/models \
+    LIKEWISE_GATEWAY_KEYS_FILE=/var/lib/likewise/keys/keys.json
 
 USER likewise
 WORKDIR /var/lib/likewise

@@ -13,7 +13,10 @@ from tests.containers import KAFKA_IMAGE, REDIS_IMAGE
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
-OURS = ["consumer", "indexer", "server"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+WORKERS = ["consumer", "indexer", "server"]
+OURS = [*WORKERS, "gateway"]
+MODELS = "models:/var/lib/likewise/models"
 
 
 def test_the_servers_are_the_ones_that_the_tests_run_against() -> None:
@@ -35,26 +38,42 @@ def test_our_services_start_when_kafka_and_redis_are_healthy(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_our_services_can_be_scaled(name: str) -> None:
+@pytest.mark.parametrize("name", WORKERS)
+def test_our_workers_can_be_scaled(name: str) -> None:
     assert not {"container_name", "ports", "hostname"} & SERVICES[name].keys()
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_our_services_can_write_nothing_but_models_and_have_no_privileges(name: str) -> None:
+def test_our_services_can_write_nothing_but_their_volumes(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    [models] = service["volumes"]
-    assert models.removesuffix(":ro") == "models:/var/lib/likewise/models"
+    assert service["tmpfs"] == ["/tmp"]
 
 
 def test_the_indexer_writes_the_models_and_the_others_read_them() -> None:
-    [models] = SERVICES["indexer"]["volumes"]
-    assert SERVICES["server"]["volumes"] == [f"{models}:ro"]
-    assert SERVICES["consumer"]["volumes"] == [f"{models}:ro"]
-    assert "LIKEWISE_MODEL_DIRECTORY=/var/lib/likewise/models" in (ROOT / "Dockerfile").read_text()
+    assert SERVICES["indexer"]["volumes"] == [MODELS]
+    assert SERVICES["server"]["volumes"] == [f"{MODELS}:ro"]
+    assert SERVICES["consumer"]["volumes"] == [f"{MODELS}:ro"]
+    assert SERVICES["gateway"]["volumes"][0] == f"{MODELS}:ro"
+    assert "LIKEWISE_MODEL_DIRECTORY=/var/lib/likewise/models" in DOCKERFILE
+
+
+def test_the_gateway_has_its_keys_on_a_volume() -> None:
+    assert SERVICES["gateway"]["volumes"][1:] == ["keys:/var/lib/likewise/keys"]
+    assert "LIKEWISE_GATEWAY_KEYS_FILE=/var/lib/likewise/keys/keys.json" in DOCKERFILE
+    assert "install -d -o likewise -g likewise -m 700 /var/lib/likewise/keys" in DOCKERFILE
+
+
+def test_the_gateway_has_the_environment_of_the_other_services_and_its_address() -> None:
+    own = {"LIKEWISE_GATEWAY_HOST": "0.0.0.0", "LIKEWISE_GATEWAY_PORT": "8080"}
+    assert SERVICES["gateway"]["environment"] == SERVICES["server"]["environment"] | own
+    assert SERVICES["gateway"]["environment"]["LIKEWISE_MONITORING_PORT"] != "8080"
+
+
+def test_the_image_has_every_package() -> None:
+    for package in ("likewise", "consumers", "indexer", "serving", "gateway"):
+        assert f"COPY {package} /src/{package}\n" in DOCKERFILE
+        assert f"!{package}\n" in (ROOT / ".dockerignore").read_text()
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -73,7 +92,7 @@ def test_kafka_and_redis_keep_their_data_on_volumes() -> None:
     directory = SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
     assert SERVICES["kafka"]["volumes"] == [f"kafka:{directory}"]
     assert SERVICES["redis"]["volumes"] == ["redis:/data"]
-    assert COMPOSE["volumes"].keys() == {"kafka", "redis", "models"}
+    assert COMPOSE["volumes"].keys() == {"kafka", "redis", "models", "keys"}
 
 
 def test_redis_writes_an_append_only_file_and_never_evicts() -> None:
@@ -83,9 +102,12 @@ def test_redis_writes_an_append_only_file_and_never_evicts() -> None:
     assert options["--maxmemory-policy"] == "noeviction"
 
 
-def test_only_kafka_is_published_and_only_to_this_host() -> None:
+def test_only_kafka_and_the_gateway_are_published_and_only_to_this_host() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"kafka": ["127.0.0.1:${KAFKA_HOST_PORT:-9092}:9092"]}
+    assert published == {
+        "kafka": ["127.0.0.1:${KAFKA_HOST_PORT:-9092}:9092"],
+        "gateway": ["127.0.0.1:${HTTP_HOST_PORT:-8080}:8080"],
+    }
 
 
 def test_kafka_tells_clients_the_address_that_they_came_by() -> None:
