@@ -132,12 +132,8 @@ class Service:
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM; the service finishes its current batch."""
-        self.send(signal.SIGTERM)
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal, if the process runs."""
         if self._child is not None and self._running():
-            self._child.send_signal(number)
+            self._child.terminate()
 
     def await_end(self, deadline_s: float) -> None:
         """Return when the process has ended; kill it after the deadline (monotonic)."""

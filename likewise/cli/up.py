@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from likewise.cli.context import CommandLine
     from likewise.cli.demo.films import FilmLikes
-    from likewise.cli.demo.loading import DemoLoading
     from likewise.cli.local_servers import LocalServers
     from likewise.cli.supervision import Part, Service
     from likewise.settings import Settings
@@ -115,9 +113,9 @@ def up(
         settings = _with_defaults_of_up(local.settings, cli.origins, demo=demo)
         counts = Counts(consumers, servers, gateways=0 if no_gateway else 1)
         services = [Service(spec, tell) for spec in service_specs(settings, counts)]
-        parts: list[Part] = [*services]
+        parts: Sequence[Part] = services
         if load_films is not None:
-            parts.append(_demo(settings, load_films, tell, services))
+            parts = _with_demo(settings, load_films, tell, services)
         try:
             run_services(
                 parts,
@@ -171,16 +169,18 @@ def _film_loader() -> Callable[[], FilmLikes]:
     return load_film_likes
 
 
-def _demo(
+def _with_demo(
     settings: Settings,
     load: Callable[[], FilmLikes],
     tell: Callable[[str, str], None],
     services: Sequence[Service],
-) -> DemoLoading:
+) -> list[Part]:
+    """Return the services, with the indexer as a part of the loading: it builds when all is loaded."""
     from likewise.cli.demo.loading import DemoLoading
 
     (indexer,) = (service for service in services if service.name == "indexer")
-    return DemoLoading(settings, load, tell, lambda: indexer.send(signal.SIGUSR1))
+    others = [service for service in services if service is not indexer]
+    return [*others, DemoLoading(settings, load, tell, indexer)]
 
 
 def _teller(on_broken_pipe: Callable[[], None]) -> Callable[[str, str], None]:

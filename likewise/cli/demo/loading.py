@@ -14,7 +14,6 @@ from likewise.client.bulk import BULK_LINGER_MS, BulkPublisher
 from likewise.errors import LikewiseError
 from likewise.log.kafka import KafkaBroker
 from likewise.log.topics import Topics
-from likewise.messages.announcements import valid_announcement
 from likewise.messages.events import Like
 from likewise.messages.items import encode_item
 from likewise.operations.applied import wait_until_applied
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from likewise.cli.demo.films import FilmLikes
+    from likewise.cli.supervision import Service
     from likewise.log.port import Broker
     from likewise.records import TopicPartition
     from likewise.settings import Settings
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 ALTERNATIVES = ("spectral", "cooccurrence", "neighbours")
 _LAST = 100
-_POLL_INTERVAL_S = 0.1
 
 
 def with_demo(settings: Settings, given: Collection[str]) -> Settings:
@@ -46,7 +45,7 @@ def with_demo(settings: Settings, given: Collection[str]) -> Settings:
 
 
 class DemoLoading:
-    """Loads the films and likes in a thread; ready when a model has them."""
+    """Loads the films and likes in a thread, then runs the indexer, whose first model has all of them."""
 
     name = "demo"
 
@@ -55,14 +54,15 @@ class DemoLoading:
         settings: Settings,
         load: Callable[[], FilmLikes],
         tell: Callable[[str, str], None],
-        build_now: Callable[[], None],
+        indexer: Service,
     ) -> None:
-        """Start nothing yet. `build_now` asks the indexer for a model."""
+        """Start nothing yet."""
         self._settings = settings
         self._load = load
         self._tell = tell
-        self._build_now = build_now
-        self._done = threading.Event()
+        self._indexer = indexer
+        self._indexer_runs = False
+        self._loaded = threading.Event()
         self._stop = threading.Event()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="demo", daemon=True)
@@ -72,25 +72,33 @@ class DemoLoading:
         self._thread.start()
 
     def tend(self) -> None:
-        """Raise the error that ended the loading, if one has.
+        """Start the indexer once all is loaded, and again if it ends.
 
         Raises:
             LikewiseError: the data cannot be loaded.
+            ServiceEndedError: the indexer cannot run with its settings.
         """
         if self._failure is not None:
             raise LikewiseError(f"the films could not be loaded: {self._failure}")
+        if self._indexer_runs:
+            self._indexer.tend()
+        elif self._loaded.is_set():
+            self._indexer.start()
+            self._indexer_runs = True
 
     def ready(self) -> bool:
         """Whether a model has the likes."""
-        return self._done.is_set()
+        return self._indexer_runs and self._indexer.ready()
 
     def ask_to_stop(self) -> None:
-        """Stop after the current step."""
+        """Stop loading, and the indexer."""
         self._stop.set()
+        self._indexer.ask_to_stop()
 
     def await_end(self, deadline_s: float) -> None:
-        """Return when the loading has ended, or at the deadline (monotonic)."""
+        """Return when both have ended, or at the deadline (monotonic)."""
         self._thread.join(max(deadline_s - time.monotonic(), 0))
+        self._indexer.await_end(deadline_s)
 
     def _run(self) -> None:
         try:
@@ -99,42 +107,31 @@ class DemoLoading:
                 closing(RedisStore(self._settings.redis)) as store,
             ):
                 self._load_into(broker, store)
+        except StoppedError:
+            return
         except Exception as error:  # noqa: BLE001  # `tend` raises it in the main thread
-            if not self._stop.is_set():
-                self._failure = error
+            self._failure = error
+        else:
+            self._loaded.set()
 
     def _load_into(self, broker: Broker, store: LikeStore) -> None:
-        began_s = time.monotonic()
         films = self._load()
         if is_loaded(films, store):
             self._tell("up", "demo: the films and their likes are there already")
-            self._await_model(store, since_ms=0)
             return
         self._tell(
             "up",
             f"demo: loading {len(films.films):,} films and {len(films.likes):,} likes of "
             f"{len(films.users):,} people (MovieLens)",
         )
+        began_s = time.monotonic()
         ends = publish(films, broker, self._settings)
         wait_until_applied(store, ends, on_progress=self._check_stop)
-        self._tell(
-            "up", f"demo: all in Redis after {time.monotonic() - began_s:.0f} s; building a model"
-        )
-        applied_at_ms = time.time_ns() // 1_000_000
-        self._build_now()
-        self._await_model(store, since_ms=applied_at_ms)
+        self._tell("up", f"demo: loaded in {time.monotonic() - began_s:.0f} s; building a model")
 
     def _check_stop(self, _left: int) -> None:
         if self._stop.is_set():
             raise StoppedError
-
-    def _await_model(self, store: LikeStore, *, since_ms: int) -> None:
-        """Wait until a model of a snapshot since then is announced, or for the stop."""
-        while not self._stop.wait(_POLL_INTERVAL_S):
-            announced = valid_announcement(store.model_announcement())
-            if announced is not None and announced.users and announced.snapshot_at_ms >= since_ms:
-                self._done.set()
-                return
 
 
 def is_loaded(films: FilmLikes, store: LikeStore) -> bool:
