@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ class RunningUp:
     process: subprocess.Popen[str]
     kafka_port: int
     redis_port: int
+    http_port: int
     home: Path
     lines: list[str] = field(default_factory=list)
 
@@ -45,6 +47,11 @@ class RunningUp:
             if settings["redis.url"] == self.redis_address:
                 return f"redis://:{settings['redis.password']}@127.0.0.1:{self.redis_port}/0"
         raise AssertionError("this run has left no record")
+
+    @property
+    def page(self) -> str:
+        """The address of the page and the HTTP API."""
+        return f"http://localhost:{self.http_port}"
 
     @property
     def redis_address(self) -> str:
@@ -67,8 +74,9 @@ class RunningUp:
 @contextmanager
 def running_up(home: Path, *arguments: str) -> Iterator[RunningUp]:
     """Run `likewise up` on free ports during a `with` block, with its state in `home`."""
-    kafka_port, redis_port = free_port(), free_port()
-    ports = ["--port-kafka", str(kafka_port), "--port-redis", str(redis_port)]
+    options = ("--port-kafka", "--port-redis", "--port-http")
+    kafka_port, redis_port, http_port = (free_port() for _ in options)
+    ports = [*chain(*zip(options, map(str, (kafka_port, redis_port, http_port)), strict=True))]
     process = subprocess.Popen(
         [Path(sys.executable).with_name("likewise"), "up", *ports, *arguments],
         cwd=home,
@@ -77,7 +85,7 @@ def running_up(home: Path, *arguments: str) -> Iterator[RunningUp]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    up = RunningUp(process, kafka_port, redis_port, home)
+    up = RunningUp(process, kafka_port, redis_port, http_port, home)
     reading = threading.Thread(target=_read, args=[up], daemon=True)
     reading.start()
     started: list[int] = []

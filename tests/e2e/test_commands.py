@@ -16,8 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from likewise.cli.app import app
+from likewise.cli.children import child_environment
 from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec
-from likewise.cli.up import child_environment
 from likewise.embedded import free_port
 from likewise.log.topics import Topics
 from likewise.messages.events import Like, encode_event

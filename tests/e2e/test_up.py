@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import redis
 from kafka import KafkaConsumer, KafkaProducer
@@ -114,11 +115,60 @@ def test_plain_clients_get_right_answers_and_ctrl_c_leaves_nothing(tmp_path: Pat
         )
 
         started = descendants(up.process.pid)
-        assert len(started) >= 5, "two servers and three services"
+        assert len(started) >= 6, "two servers and four services"
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(30) == 0
         assert alive(started) == []
         assert list((tmp_path / "likewise").iterdir()) == [], "the private directory is gone"
+
+
+def test_the_ready_line_names_the_page_and_so_does_the_status(tmp_path: Path) -> None:
+    with running_up(tmp_path) as up:
+        assert up.await_line(r"^up +ready\. Open (\S+)$")[1] == up.page
+        page = httpx.get(up.page)
+        assert page.status_code == 200
+        assert "<html" in page.text
+        assert httpx.put(f"{up.page}/v1/users/ann/likes/dune").status_code == 200
+        wait_until(lambda: likes_of(up, "ann") == {"dune"}, "the like, in Redis")
+        assert json.loads(likewise(up, tmp_path, "status", "--json"))["gateway"] == up.page
+        assert up.page in likewise(up, tmp_path, "status")
+
+
+def test_without_a_gateway_there_is_no_page(tmp_path: Path) -> None:
+    with running_up(tmp_path, "--no-gateway") as up:
+        up.await_line(r"^up +ready\. In another terminal:")
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(up.page)
+        assert json.loads(likewise(up, tmp_path, "status", "--json"))["gateway"] is None
+
+
+def test_the_demo_has_films_and_recommendations_and_is_loaded_once(tmp_path: Path) -> None:
+    kept = str(tmp_path / "kept")
+    with running_up(tmp_path, "--demo", "--data", kept) as up:
+        up.await_line(r"^up +demo: loading 9,066 films and 51,568 likes of 671 people")
+        up.await_line(r"^up +ready\. Open")
+        (film,) = json.loads(likewise(up, tmp_path, "items", "show", "50", "--json"))
+        assert (film["title"], film["labels"]["year"]) == ("The Usual Suspects", 1995)
+        assert film["categories"] == ["Crime", "Mystery", "Thriller"]
+        asked = f"{up.page}/v1/users/15/recommendations"
+        answer = httpx.get(asked, params={"count": 50, "fields": "title"}).json()
+        assert len(answer["items"]) == 50
+        assert all(item["fields"]["title"] for item in answer["items"])
+        assert likewise(up, tmp_path, "users", "--for", "50"), "models hold user ids"
+        for ranker in ("spectral", "cooccurrence", "neighbours"):
+            wait_until(
+                lambda: httpx.get(asked, params={"ranker": ranker}).status_code == 200,  # noqa: B023
+                f"the alternative {ranker}",
+            )
+        unliked = next(iter(likes_of(up, "15")))
+        httpx.delete(f"{up.page}/v1/users/15/likes/{unliked}")
+        wait_until(lambda: unliked not in likes_of(up, "15"), "the unlike, in Redis")
+    with running_up(tmp_path, "--demo", "--data", kept) as up:
+        up.await_line(r"^up +demo: the films and their likes are there already")
+        up.await_line(r"^up +ready\. Open")
+        assert unliked not in likes_of(up, "15"), "what was taken back stays away"
+        (kept_film,) = json.loads(likewise(up, tmp_path, "items", "show", "50", "--json"))
+        assert kept_film == film
 
 
 def test_everything_dies_with_up_even_when_it_is_killed(tmp_path: Path) -> None:
@@ -173,7 +223,7 @@ def test_settings_that_no_service_can_run_with_end_it_with_their_exit_code(tmp_p
 
 
 def test_folders_in_the_current_directory_are_not_imported(tmp_path: Path) -> None:
-    for package in ("likewise", "consumers", "indexer", "serving", "redis"):
+    for package in ("likewise", "consumers", "indexer", "serving", "gateway", "redis"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("raise SystemExit('imported')")
     with running_up(tmp_path) as up:

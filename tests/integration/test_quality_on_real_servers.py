@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from likewise.cli.children import child_environment
 from likewise.cli.supervision import STOP_TIMEOUT_S, Service, ServiceSpec
-from likewise.cli.up import child_environment
 from likewise.embedded import free_port
 from likewise.log.topics import Topics
 from likewise.messages.events import Like
