@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from likewise.cli.demo.catalogue import catalogue_item
 from likewise.cli.demo.films import load_film_likes
+from likewise.messages.items import encode_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from likewise.messages.ids import ItemId
-
 Id = TypeVar("Id", bound=str)
 FILMS = 120
 USERS = 250
-_TITLE = re.compile(r"(.*) \((\d{4})\)")
 
 STRANGE = {
     "item_id": 'a/b "c"%2e‮<script>',
@@ -34,17 +33,12 @@ def catalogue_and_likes() -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     popular = [film for film, _ in _most(like.item_id for like in all_likes.likes)[:FILMS]]
     shown = [like for like in all_likes.likes if like.item_id in set(popular)]
     users = {user for user, _ in _most(like.user_id for like in shown)[:USERS]}
-    items = [_item(film, *all_likes.films[film]) for film in popular]
+    items = [
+        json.loads(encode_item(catalogue_item(film, all_likes.films[film]))) for film in popular
+    ]
     likes = [(like.user_id, like.item_id) for like in shown if like.user_id in users]
     fans = sorted(users)[:3]
     return [*items, STRANGE], [*likes, *((fan, str(STRANGE["item_id"])) for fan in fans)]
-
-
-def _item(item_id: ItemId, title: str, genres: frozenset[str]) -> dict[str, Any]:
-    item: dict[str, Any] = {"item_id": item_id, "title": title, "categories": sorted(genres)}
-    if named := _TITLE.fullmatch(title):
-        item |= {"title": named[1], "labels": {"year": int(named[2])}}
-    return item
 
 
 def _most(ids: Iterator[Id]) -> list[tuple[Id, int]]:
