@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { fill, h, s, stylesheet } from "./dom.js";
 import { setUpKey } from "./key.js";
 import { subscribe } from "./live.js";
+import { flown } from "./motion.js";
 import { internalLink, matched } from "./router.js";
 import { setUpTheme } from "./theme-switch.js";
 import { toast } from "./toast.js";
@@ -16,6 +17,7 @@ let page = null;
 
 /** Show the view of a path of this page. */
 function navigate(path, { replace = false } = {}) {
+  history.replaceState({ scroll: scrollY }, "");
   history[replace ? "replaceState" : "pushState"](null, "", path);
   return show({ moved: true });
 }
@@ -91,11 +93,14 @@ document.addEventListener("click", (event) => {
   const link = internalLink(event);
   if (!link) return;
   event.preventDefault();
-  navigate(link.pathname + link.search + link.hash);
+  const picture = matched(link.pathname).view === "item" ? link.closest("li")?.querySelector(".picture") : null;
+  flown(picture, () => navigate(link.pathname + link.search + link.hash));
 });
-addEventListener("popstate", () => {
+addEventListener("popstate", async ({ state }) => {
   // A link to a place in the same page is the view's affair.
-  if (page !== location.pathname + location.search) show({ moved: true });
+  if (page === location.pathname + location.search) return;
+  await show({ moved: true });
+  scrollTo(0, state?.scroll ?? 0);
 });
 api.onAnswer(({ method, ms }) => {
   if (method === "GET") document.getElementById("latency").textContent = `answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;

@@ -24,3 +24,22 @@ export function drawn(path, delay_ms = 0) {
   if (still.matches) return;
   path.animate([{ strokeDashoffset: 1 }, { strokeDashoffset: 0 }], { ...CALM, duration: 600, delay: delay_ms, fill: "backwards" });
 }
+
+const FLYING = "picture";
+
+/**
+ * Call `change`, which shows another view, and let `picture` fly to where that view shows it: the element
+ * with the attribute `data-flight`. Without a picture, or where the visitor prefers it, views just change.
+ */
+export function flown(picture, change) {
+  if (!picture || !document.startViewTransition || still.matches) return change();
+  const named = (element, name) => element && (element.style.viewTransitionName = name);
+  named(picture, FLYING);
+  const transition = document.startViewTransition(async () => {
+    await change();
+    named(picture, "");
+    named(document.querySelector("[data-flight] .picture"), FLYING);
+  });
+  transition.ready.catch(() => null); // a newer one may replace it
+  return transition.finished.finally(() => named(document.querySelector("[data-flight] .picture"), ""));
+}

@@ -27,7 +27,7 @@ export async function show(root, { id }, context) {
 
   root.append(
     h("article", { class: "item" },
-      h("div", { class: "item-picture" }, likeWith(item, visitor, context)),
+      h("div", { class: "item-picture", "data-flight": true }, likeWith(item, visitor, context)),
       h("div", { class: "item-text" },
         h("h1", {}, name),
         facts(item),
