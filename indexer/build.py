@@ -104,7 +104,7 @@ def filtered(eigenvalues: FloatArray, recipe: Recipe) -> tuple[FloatArray, float
         return np.zeros_like(eigenvalues), 1.0
     shrunk = eigenvalues / np.maximum(eigenvalues + np.float32(recipe.ridge), _TINY)
     last = float(eigenvalues[-1])
-    blended = recipe.ranker == "blend" and last > _TINY
+    blended = recipe.continued and last > _TINY
     return shrunk, float(shrunk[-1]) / last if blended else 0.0
 
 
@@ -114,7 +114,7 @@ _NO_INDEX = AnnoyVectors(None, dimensions=1, metric="dot")
 
 def doubled(eigenvalues: FloatArray, tail: float, recipe: Recipe) -> FloatArray:
     """Return what plain rows of the sparse part hold of each direction that factors hold, [d]."""
-    if recipe.ranker != "blend":
+    if not recipe.continued:
         return np.zeros_like(eigenvalues[: recipe.rank])
     return eigenvalues[: recipe.rank] * np.float32(tail)
 

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import CsrMatrix, FloatArray
 
     Columns = NDArray[np.int32]
-    Cut = Callable[[int, Columns, FloatArray], "_Row"]
+    Cut = Callable[[int, Columns, FloatArray], "Row"]
 
-# Rows of S that a thread holds at a time; bounds memory where S is nearly dense.
-_ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 64
+"""Rows that a thread holds at a time; bounds memory where they are nearly dense."""
 # Entries of S considered for each entry kept: only for these is the factors' share computed.
 _LOOK_AT = 4
 
@@ -49,7 +49,9 @@ class SparsePart(NamedTuple):
     """[n] which rows are of ``R'R`` itself; others are of what the factors leave of it."""
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """What is left of a row of links."""
+
     columns: Columns
     values: FloatArray
     plain: bool
@@ -66,8 +68,8 @@ def cooccurrence(normalised: CsrMatrix, *, keep: int) -> SparsePart:
     `normalised` is R, CSR [m, n].
     """
 
-    def cut(row: int, columns: Columns, values: FloatArray) -> _Row:
-        return _Row(*_strongest(row, columns, values, keep), plain=True)
+    def cut(row: int, columns: Columns, values: FloatArray) -> Row:
+        return Row(*_strongest(row, columns, values, keep), plain=True)
 
     return _cut_rows(normalised, cut, keep)
 
@@ -83,10 +85,10 @@ def residual(
     """
     gained = _energies_gained(normalised, eigenvalues, vectors)
 
-    def cut(row: int, columns: Columns, values: FloatArray) -> _Row:
+    def cut(row: int, columns: Columns, values: FloatArray) -> Row:
         near, strong = _strongest(row, columns, values, _LOOK_AT * keep)
         if len(strong) <= keep:
-            return _Row(near, strong, plain=True)
+            return Row(near, strong, plain=True)
         rest = strong - vectors.take(near, axis=0) @ (vectors[row] * eigenvalues)
         largest = largest_places(rest, keep)
         kept = rest[largest]
@@ -96,8 +98,8 @@ def residual(
             largest_plain = largest_places(strong, keep)
             kept_plain = strong[largest_plain]
             if kept_plain @ kept_plain > needed:
-                return _Row(near[largest_plain], kept_plain, plain=True)
-        return _Row(near[largest], kept, plain=False)
+                return Row(near[largest_plain], kept_plain, plain=True)
+        return Row(near[largest], kept, plain=False)
 
     return _cut_rows(normalised, cut, keep)
 
@@ -122,26 +124,31 @@ def _energies_gained(
 
 
 def _cut_rows(normalised: CsrMatrix, cut: Cut, keep: int) -> SparsePart:
-    """Return what `cut` leaves of each row of ``R'R``: `keep` entries at most, none on the diagonal.
-
-    One thread per core, each on a block of rows: SciPy and NumPy release the GIL.
-    """
+    """Return what `cut` leaves of each row of ``R'R``: `keep` entries at most, none on the diagonal."""
     n_items = normalised.shape[1]
     by_item = normalised.T.tocsr()
 
-    def cut_some(first: int) -> list[_Row]:
-        some = by_item[first : first + _ROWS_AT_ONCE] @ normalised
+    def cut_some(first: int) -> list[Row]:
+        some = by_item[first : first + ROWS_AT_ONCE] @ normalised
         places = pairwise(some.indptr.tolist())
         return [
             cut(row, some.indices[begin:end], some.data[begin:end])
             for row, (begin, end) in enumerate(places, first)
         ]
 
+    return collected(n_items, keep, cut_some)
+
+
+def collected(n_items: int, keep: int, cut_some: Callable[[int], list[Row]]) -> SparsePart:
+    """Return the rows that `cut_some` returns for each block, in order: `ROWS_AT_ONCE` from a number on.
+
+    None has more than `keep` entries. One thread per core, each on a block: SciPy and NumPy release the GIL.
+    """
     # Allocated for all rows; only pages that are written take memory, and nothing is copied at the end.
     columns, values = np.empty(n_items * keep, np.int32), np.empty(n_items * keep, np.float32)
     plain, ends = np.zeros(n_items, np.bool_), [0]
     with ThreadPoolExecutor(cores()) as threads:
-        blocks = threads.map(cut_some, range(0, n_items, _ROWS_AT_ONCE))
+        blocks = threads.map(cut_some, range(0, n_items, ROWS_AT_ONCE))
         for number, row in enumerate(chain.from_iterable(blocks)):
             place = slice(ends[-1], ends[-1] + len(row.columns))
             columns[place], values[place], plain[number] = row

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer.cooccurrence import cooccurrence, no_links, residual
+from indexer.regression import regression
 from indexer.svd import normalise, truncated_svd
 from likewise.ranking.sampling import bounded
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """The costly part of a build. It depends only on a recipe's exponents, rank and kind of ranker."""
+    """The costly part of a build. It depends on a recipe's exponents, rank and kind of ranker alone; of `ridge` also on
+    its ridge.
+    """
 
     eigenvalues: FloatArray
     """[d] of R'R, descending: the squares of R's singular values."""
@@ -63,4 +66,7 @@ def sparse_part(
         return cooccurrence(normalised, keep=recipe.similar_items)
     if recipe.ranker == "blend":
         return residual(normalised, eigenvalues, vectors, keep=recipe.similar_items)
+    if recipe.ranker == "ridge":
+        ridge, keep = recipe.ridge, recipe.similar_items
+        return regression(normalised, eigenvalues, vectors, ridge=ridge, keep=keep)
     return no_links(normalised.shape[1])

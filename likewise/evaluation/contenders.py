@@ -148,5 +148,5 @@ def _serves(made: Recipe, wanted: Recipe) -> bool:
         return False
     if wanted.ranker in ("spectral", "neighbours"):
         return True  # the sparse part is left aside
-    kind = ("ranker", "rank", "similar_items")
+    kind = ["ranker", "rank", "similar_items", *(["ridge"] if wanted.ranker == "ridge" else [])]
     return all(getattr(made, name) == getattr(wanted, name) for name in kind)

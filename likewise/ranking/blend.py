@@ -14,6 +14,7 @@ spectrum, and sparse data by co-occurrence, with no weight to choose.
 The model holds h as `spectrum` and t times the sparse part, cut to its strongest entries, as `cooccurrence`.
 Its rows are of ``S - V diag(e) V'``; but where less of S is lost by it they are those of S itself
 (`plain_rows`), and for likes of these items the filter is ``h(e) - t e``, the second term being `doubled`.
+The ranker `ridge` has links of h(S) itself, beyond the factors, in place of the line (`indexer.regression`).
 A sum of linear maps is linear, so contributions of single likes add up to the score.
 """
 

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-RankerName = Literal["blend", "spectral", "cooccurrence", "neighbours"]
-RANKERS: tuple[RankerName, ...] = ("blend", "spectral", "cooccurrence", "neighbours")
+RankerName = Literal["blend", "ridge", "spectral", "cooccurrence", "neighbours"]
+RANKERS: tuple[RankerName, ...] = ("blend", "ridge", "spectral", "cooccurrence", "neighbours")
 Count = Annotated[int, Meta(ge=1, lt=2**31)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Exponent = Annotated[float, Meta(ge=-2, le=2)]
@@ -45,6 +45,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Nearest users whose likes the ranker `neighbours` adds up."""
     trees: Count = 20
     """Annoy trees: more find more of the true neighbours, in a larger file."""
+
+    @property
+    def continued(self) -> bool:
+        """Whether links continue the filter beyond the factors: `likewise.ranking.blend`."""
+        return self.ranker in ("blend", "ridge")
 
 
 ORIGINAL = Recipe(

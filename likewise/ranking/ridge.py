@@ -58,9 +58,9 @@ def filters(spectrum: FloatArray, ratios: FloatArray) -> FloatArray:
 def tails(recipe: Recipe, spectrum: FloatArray, ratios: FloatArray) -> FloatArray:
     """Return what each user's sparse part is multiplied by, from the typical user's, [B].
 
-    In a blend that part continues the filter's last value; elsewhere there is nothing to continue.
+    In a blend, and with `ridge`, that part continues the filter's last value; elsewhere there is nothing to continue.
     """
-    if recipe.ranker != "blend" or not len(spectrum):
+    if not recipe.continued or not len(spectrum):
         return np.ones_like(ratios)
     return _growth(spectrum[-1:], ratios)
 

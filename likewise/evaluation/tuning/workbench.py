@@ -64,7 +64,7 @@ class Workbench:
         self._normalised = matrix_of(user_items, base)
         values, self._vectors = truncated_svd(self._normalised, largest_rank, seed=seed)
         self._eigenvalues = values**2
-        self._sparse_parts: dict[tuple[str, int, int], SparsePart] = {}
+        self._sparse_parts: dict[tuple[str, int, int, float], SparsePart] = {}
 
     def try_out(self, recipe: Recipe, users: NDArray[np.intp]) -> Trial:
         """Return how the recipe ranks for these users of the measurement, by the exact scan."""
@@ -90,7 +90,8 @@ class Workbench:
     def _factors(self, recipe: Recipe) -> Factors:
         eigenvalues = self._eigenvalues[: recipe.rank]
         vectors = np.ascontiguousarray(self._vectors[:, : recipe.rank])
-        key = (recipe.ranker, recipe.rank, recipe.similar_items)
+        ridge = recipe.ridge if recipe.ranker == "ridge" else 0.0
+        key = (recipe.ranker, recipe.rank, recipe.similar_items, ridge)
         if key not in self._sparse_parts:
             self._sparse_parts[key] = sparse_part(self._normalised, eigenvalues, vectors, recipe)
         return Factors(eigenvalues, vectors, self._sparse_parts[key])
