@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter, deque
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,18 +14,13 @@ from likewise.cli.context import command_line
 from likewise.cli.exit_codes import FAILED
 from likewise.cli.options import Json
 from likewise.cli.output import complain, plain, print_json, size, stdout, table
-from likewise.errors import LikewiseError
 from likewise.messages.positions import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable
 
-    from likewise.log.port import Broker
     from likewise.messages.dead_letters import DeadLetter
     from likewise.operations.dead_letter_replay import Found, Replayed
-    from likewise.records import TopicPartition
-
-    Offsets = Mapping[TopicPartition, int]
 
 app = typer.Typer(
     no_args_is_help=True, help="List and replay the events and requests that were refused."
@@ -56,13 +50,15 @@ def list_(
     likewise dead-letters list --reason key_mismatch --show
     ```
     """
+    from likewise.operations.dead_letter_selection import Selection, code_of, selected
+
     cli = command_line(context)
+    newest: deque[Found] = deque(maxlen=limit)
+    reasons: Counter[str] = Counter()
     with cli.broker() as broker:
-        newest: deque[Found] = deque(maxlen=limit)
-        reasons: Counter[str] = Counter()
-        for found in _read(broker, *_ends(broker, cli.topics.dead_letters), reason):
+        for found in selected(broker, cli.topics, Selection(codes=_codes(reason))):
             newest.append(found)
-            reasons[_code(found)] += 1
+            reasons[code_of(found)] += 1
     if as_json:
         letters = [_as_json(found) for found in newest]
         print_json({"total": reasons.total(), "reasons": reasons, "dead_letters": letters})
@@ -99,59 +95,36 @@ def replay(
     likewise dead-letters replay --reason unknown_action
     ```
     """
-    from likewise.operations.dead_letter_replay import ReplayPosition
-    from likewise.operations.dead_letter_replay import replay as send_again
+    from likewise.operations.dead_letter_selection import Selection, replay_selected
 
     cli = command_line(context)
-    with cli.broker() as broker, closing(broker.sink()) as sink:
-        cursor = ReplayPosition(broker, cli.topics.dead_letters)
-        start, end = _ends(broker, cli.topics.dead_letters)
-        if offset is not None:
-            start, end = _only(offset, start, end)
-        elif not (everything or reason):
-            start = cursor.read()
-        counts = send_again(
-            _read(broker, start, end, reason),
-            None if dry_run else sink,
-            {cli.topics.likes, cli.topics.requests, *cli.topics.catalogue},
-        )
-        if start != end and not (dry_run or reason or offset or counts.failed):
-            cursor.move(end)
+    selection = Selection(
+        codes=_codes(reason),
+        position=None if offset is None else _position(offset),
+        not_replayed=not (everything or reason or offset),
+    )
+    with cli.broker() as broker:
+        counts = replay_selected(broker, cli.topics, selection, dry_run=dry_run)
     _report(counts, dry_run=dry_run, as_json=as_json)
     if counts.failed:
         raise typer.Exit(FAILED)
 
 
-def _ends(broker: Broker, topic: str) -> tuple[Offsets, Offsets]:
-    partitions = broker.partitions(topic)
-    return broker.beginning_offsets(partitions), broker.end_offsets(partitions)
+def _codes(reason: str | None) -> set[str] | None:
+    return None if reason is None else {reason}
 
 
-def _only(offset: str, beginning: Offsets, end: Offsets) -> tuple[Offsets, Offsets]:
-    """Return the range of the one dead letter at `12` (of partition 0) or `0:12`."""
-    at = Position.parse(offset if ":" in offset else f"0:{offset}")
-    for partition, first in beginning.items():
-        if partition.partition == at.partition and first <= at.offset < end[partition]:
-            return {partition: at.offset}, {partition: at.offset + 1}
-    raise LikewiseError(f"there is no dead letter at offset {at}")
-
-
-def _read(broker: Broker, start: Offsets, end: Offsets, reason: str | None) -> Iterator[Found]:
-    from likewise.operations.dead_letter_replay import read_dead_letters
-
-    for found in read_dead_letters(broker, start, end):
-        if reason is None or reason == _code(found):
-            yield found
-
-
-def _code(found: Found) -> str:
-    return "not_a_dead_letter" if found.letter is None else found.letter.code
+def _position(offset: str) -> Position:
+    """Return the position of the dead letter at `12` (of partition 0) or `0:12`."""
+    return Position.parse(offset if ":" in offset else f"0:{offset}")
 
 
 def _as_json(found: Found) -> dict[str, Any]:
+    from likewise.operations.dead_letter_selection import NOT_A_DEAD_LETTER, printable
+
     position, letter = found
     if letter is None:
-        return {"offset": str(position), "reason": _code(found)}
+        return {"offset": str(position), "reason": NOT_A_DEAD_LETTER}
     return {
         "offset": str(position),
         "reason": letter.code,
@@ -163,15 +136,17 @@ def _as_json(found: Found) -> dict[str, Any]:
             "last_offset": letter.last_offset,
         },
         "headers": [[name, _base64(value)] for name, value in letter.headers],
-        "key": _text(letter.key),
+        "key": printable(letter.key),
         "key_base64": _base64(letter.key),
-        "value": _text(letter.value),
+        "value": printable(letter.value),
         "value_base64": _base64(letter.value),
         "truncated_bytes": letter.truncated_bytes,
     }
 
 
 def _print(newest: Iterable[Found], reasons: Counter[str], *, show: bool) -> None:
+    from likewise.operations.dead_letter_selection import NOT_A_DEAD_LETTER, printable
+
     out = stdout()
     if not reasons:
         out.print("no dead letters")
@@ -179,7 +154,7 @@ def _print(newest: Iterable[Found], reasons: Counter[str], *, show: bool) -> Non
     rows = table("offset", "time", "reason", "detail", "source", "#size")
     for position, letter in newest:
         if letter is None:
-            rows.add_row(str(position), "", "not_a_dead_letter", "not written by likewise")
+            rows.add_row(str(position), "", NOT_A_DEAD_LETTER, "not written by likewise")
             continue
         source = f"{letter.source.topic}/{letter.source.partition}:{letter.offset}"
         n_bytes = letter.truncated_bytes or len(letter.value or b"")
@@ -187,7 +162,7 @@ def _print(newest: Iterable[Found], reasons: Counter[str], *, show: bool) -> Non
             str(position), _time(letter), letter.code, plain(letter.detail), source, size(n_bytes)
         )
         if show:
-            shown = f"{_text(letter.key)}: {_text(letter.value)}"
+            shown = f"{printable(letter.key)}: {printable(letter.value)}"
             rows.add_row("", "", "", plain(shown[:_SHOWN_CHARACTERS]))
     out.print(rows)
     counted = ", ".join(f"{count:,} {code}" for code, count in reasons.most_common())
@@ -215,16 +190,6 @@ def _time(letter: DeadLetter) -> str:
     except (ValueError, OverflowError, OSError):  # a producer may write any number
         return f"{letter.timestamp_ms} ms"
     return moment.isoformat(timespec="seconds")
-
-
-def _text(raw: bytes | None) -> str | None:
-    """Return the bytes for people: invalid UTF-8 and control characters are escaped."""
-    if raw is None:
-        return None
-    text = raw.decode(errors="backslashreplace")
-    return "".join(
-        character if character.isprintable() else repr(character)[1:-1] for character in text
-    )
 
 
 def _base64(raw: bytes | None) -> str | None:

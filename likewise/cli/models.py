@@ -5,37 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from likewise.cli.comparing import compare
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.options import Json
 from likewise.cli.output import complain, duration, print_json, size, stdout, table
-from likewise.errors import ModelFileError, TransientError
+from likewise.errors import TransientError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from likewise.models.manifest import Manifest
+    from likewise.operations.models import ModelRow
 
 app = typer.Typer(no_args_is_help=True, help="List, choose, compare and remove model versions.")
-
-
-class ModelRow(msgspec.Struct, frozen=True):
-    """One version, as `list` shows it."""
-
-    version: str
-    current: bool
-    """Whether it is the current version; false for all if Redis cannot be reached."""
-    snapshot_at_ms: int
-    ranker: str
-    users: int
-    items: int
-    likes: int
-    bytes: int
-    sound: bool | None
-    """Whether its files match the manifest; None if that was not checked."""
 
 
 @app.command("list")
@@ -53,10 +34,11 @@ def list_models(
     likewise models list --verify --json
     ```
     """
+    from likewise.operations.models import model_rows
+
     cli = command_line(context)
     directory = cli.settings.model.directory
-    current = _current(cli)
-    rows = [_row(directory, manifest, current, verify) for manifest in _versions(directory)]
+    rows = model_rows(directory, _current(cli), verify=verify)
     if as_json:
         print_json(rows)
     elif rows:
@@ -84,7 +66,7 @@ def use(
     """
     from contextlib import closing
 
-    from indexer.publish import use_version
+    from likewise.operations.models import use_version
 
     cli = command_line(context)
     with cli.broker() as broker, cli.store() as store:
@@ -114,7 +96,7 @@ def prune(
     likewise models prune --keep 2 --dry-run
     ```
     """
-    from likewise.models.versions import remove_old_versions
+    from likewise.models.versions import list_versions, remove_old_versions
 
     cli = command_line(context)
     directory = cli.settings.model.directory
@@ -122,7 +104,7 @@ def prune(
     # Without Redis the current version is unknown, and could be removed.
     current = _announced(cli)
     if dry_run:
-        names = [manifest.version for manifest in _versions(directory)[kept:]]
+        names = [manifest.version for manifest in list_versions(directory)[kept:]]
         removed = [name for name in names if name != current]
     else:
         removed = remove_old_versions(directory, keep=kept, current=current)
@@ -138,18 +120,11 @@ def prune(
 app.command()(compare)
 
 
-def _versions(directory: Path) -> list[Manifest]:
-    from likewise.models.versions import list_versions
-
-    return list_versions(directory)
-
-
 def _announced(cli: CommandLine) -> str | None:
-    from likewise.messages.announcements import valid_announcement
+    from likewise.operations.models import current_version
 
     with cli.store() as store:
-        announced = valid_announcement(store.model_announcement())
-    return None if announced is None else announced.version
+        return current_version(store)
 
 
 def _current(cli: CommandLine) -> str | None:
@@ -159,30 +134,6 @@ def _current(cli: CommandLine) -> str | None:
     except TransientError as error:
         complain(f"the current version is unknown: {error}")
         return None
-
-
-def _row(directory: Path, manifest: Manifest, current: str | None, verify: bool) -> ModelRow:
-    return ModelRow(
-        version=manifest.version,
-        current=manifest.version == current,
-        snapshot_at_ms=manifest.snapshot_at_ms,
-        ranker=manifest.recipe.ranker,
-        users=manifest.users,
-        items=manifest.items,
-        likes=manifest.likes,
-        bytes=sum(file.bytes for file in manifest.files.values()),
-        sound=_is_sound(directory, manifest) if verify else None,
-    )
-
-
-def _is_sound(directory: Path, manifest: Manifest) -> bool:
-    from likewise.models.files import read_model
-
-    try:
-        read_model(directory, manifest.version)
-    except ModelFileError:
-        return False
-    return True
 
 
 def _print_table(rows: list[ModelRow]) -> None:

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 
 from indexer.progress import Unwatched
-from indexer.publish import use_version
 from indexer.service import index_once
 from indexer.snapshot import Snapshots, read_all
 from indexer.weighing import Reader
@@ -26,6 +25,7 @@ from likewise.messages.ids import DISLIKE, ItemId, SignalKind, UserId
 from likewise.models.checksums import verify_checksums
 from likewise.models.files import read_manifest, read_model
 from likewise.models.versions import list_versions
+from likewise.operations.models import use_version
 from likewise.records import TopicPartition
 from likewise.settings import IndexerSettings, ModelSettings, RedisSettings
 from likewise.settings.loader import environment_of

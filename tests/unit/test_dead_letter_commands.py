@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.errors import InvalidInputError, TransientError
+from likewise.errors import InvalidInputError, LikewiseError, TransientError
 from likewise.log.topics import Topics, TopicSpec
 from likewise.messages.dead_letters import DeadLetter, send_dead_letters
 from likewise.messages.positions import Position
@@ -17,6 +17,7 @@ from likewise.operations.dead_letter_replay import (
     read_dead_letters,
     replay,
 )
+from likewise.operations.dead_letter_selection import Selection, groups, replay_selected
 from likewise.testing import MemoryBroker
 
 TOPICS = Topics("t.")
@@ -128,3 +129,49 @@ def test_two_replays_at_once_do_not_both_move_the_cursor(
     with pytest.raises(TransientError, match="another replay"):
         ReplayPosition(broker, TOPICS.dead_letters).move({partition: 1})
     assert ReplayPosition(broker, TOPICS.dead_letters).read() == {partition: 0}
+
+
+def refused(broker: MemoryBroker, code: str, *values: bytes) -> None:
+    """Dead-letter records with these values for this reason."""
+    for value in values:
+        broker.sink().send(TOPICS.likes, value, key=b"u1", partition=0)
+        record = broker.records(TOPICS.likes)[-1]
+        letter = DeadLetter.of(record, InvalidInputError(code, "because"))
+        send_dead_letters(broker.sink(), TOPICS.dead_letters, [letter])
+
+
+def test_groups_hold_the_newest_of_each_code_and_say_how_much_was_not_read() -> None:
+    broker = broker_with()
+    refused(broker, "not_json", b"1", b"2", b"3")
+    refused(broker, "missing_field", b"4")
+    broker.sink().send(TOPICS.dead_letters, b"foreign")
+    found = groups(broker, TOPICS, Selection(newest=4), examples=1)
+    assert found.counts == {"not_json": 2, "missing_field": 1, "not_a_dead_letter": 1}
+    assert found.left_out == 1
+    values = {
+        code: [one.letter.value for one in newest if one.letter is not None]
+        for code, newest in found.newest.items()
+    }
+    assert values == {"not_json": [b"3"], "missing_field": [b"4"], "not_a_dead_letter": []}
+
+
+def test_a_replay_by_code_sends_those_alone_and_is_not_remembered() -> None:
+    broker = broker_with()
+    refused(broker, "not_json", b"1")
+    refused(broker, "missing_field", b"2")
+    by_code = Selection(codes={"missing_field"}, newest=10)
+    assert replay_selected(broker, TOPICS, by_code, dry_run=True) == Replayed(sent=1)
+    assert replay_selected(broker, TOPICS, by_code) == Replayed(sent=1)
+    assert [value for _, _, value, _ in content(broker)] == [b"1", b"2", b"2"]
+    rest = Selection(not_replayed=True)
+    assert replay_selected(broker, TOPICS, rest) == Replayed(sent=2)
+    assert replay_selected(broker, TOPICS, rest) == Replayed()
+
+
+def test_one_dead_letter_is_selected_by_its_position() -> None:
+    broker = broker_with()
+    refused(broker, "not_json", b"1", b"2")
+    assert replay_selected(broker, TOPICS, Selection(position=Position(0, 1))) == Replayed(sent=1)
+    assert content(broker)[-1][2] == b"2"
+    with pytest.raises(LikewiseError, match="no dead letter at offset 0:2"):
+        replay_selected(broker, TOPICS, Selection(position=Position(0, 2)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.leader import LEASE
-from indexer.publish import Publisher, use_version
+from indexer.publish import Publisher
 from indexer.service import building, index_once
 from indexer.worker import Indexer
 from likewise.errors import ModelFileError, TransientError, UndeliverableError
@@ -17,6 +17,7 @@ from likewise.messages.announcements import TOPIC_KEY, Announcement, decode_anno
 from likewise.messages.ids import ItemId, UserId
 from likewise.models.files import read_model
 from likewise.models.versions import list_versions
+from likewise.operations.models import use_version
 from likewise.retry import StoppedError
 from likewise.settings import IndexerSettings, ModelSettings, Settings
 from likewise.store.port import Changes, UserChange

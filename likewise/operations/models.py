@@ -1,0 +1,114 @@
+"""The model versions on disk: which there are, which is current, and making another one current."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from likewise.errors import ModelFileError
+from likewise.messages.announcements import TOPIC_KEY, encode_announcement, valid_announcement
+from likewise.models.files import read_manifest, read_model
+from likewise.models.versions import list_versions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from likewise.log.port import Sink
+    from likewise.log.topics import Topics
+    from likewise.messages.announcements import Announcement
+    from likewise.models.manifest import Manifest
+    from likewise.store.port import LikeStore
+
+_SEND_TIMEOUT_S = 10.0
+
+
+class ModelRow(msgspec.Struct, frozen=True):
+    """One model version."""
+
+    version: str
+    current: bool
+    """Whether it is the current version; false for all if Redis cannot be reached."""
+    snapshot_at_ms: int
+    """When the snapshot of the likes began that the model was built from (ms since the epoch)."""
+    ranker: str
+    users: int
+    items: int
+    likes: int
+    bytes: int
+    sound: bool | None
+    """Whether its files match the manifest; None if that was not checked."""
+
+
+def model_rows(directory: Path, current: str | None, *, verify: bool = False) -> list[ModelRow]:
+    """Return a row for each version whose manifest can be read, newest first.
+
+    With `verify`, also computes the checksum of every file.
+    """
+    return [_row(directory, manifest, current, verify) for manifest in list_versions(directory)]
+
+
+def current_version(store: LikeStore) -> str | None:
+    """Return the version that is announced; None if there is none that can be read.
+
+    Raises:
+        TransientError: Redis cannot be reached.
+    """
+    announced = valid_announcement(store.model_announcement())
+    return None if announced is None else announced.version
+
+
+def use_version(
+    directory: Path, store: LikeStore, sink: Sink, topics: Topics, version: str
+) -> Announcement:
+    """Make a version on disk the current one, once it is verified; return its announcement.
+
+    It stays current until the next build is announced. To keep it longer, stop the indexer: the next
+    build uses the likes at that time, regardless of the current model.
+
+    Raises:
+        ModelFileError: the version is missing, incomplete, corrupt, of a newer format, or does not
+            rank; nothing was announced.
+        TransientError: Redis or Kafka cannot be reached.
+    """
+    read_model(directory, version)
+    announcement = read_manifest(directory, version).announcement()
+    announce(store, sink, topics, announcement)
+    return announcement
+
+
+def announce(store: LikeStore, sink: Sink, topics: Topics, announcement: Announcement) -> None:
+    """Make this version the current one. Its files must be durable; blocks until confirmed.
+
+    Redis comes first, because servers read it; the topic follows. Calling it again is safe.
+
+    Raises:
+        TransientError: Redis or Kafka cannot be reached.
+        UndeliverableError: there is no models topic.
+    """
+    encoded = encode_announcement(announcement)
+    store.announce_model(encoded)
+    sink.send(topics.models, encoded, key=TOPIC_KEY).result(_SEND_TIMEOUT_S)
+
+
+def is_sound(directory: Path, version: str) -> bool:
+    """Whether the version can be used: its files are there and match the manifest. Reads all of them."""
+    try:
+        read_model(directory, version)
+    except ModelFileError:
+        return False
+    return True
+
+
+def _row(directory: Path, manifest: Manifest, current: str | None, verify: bool) -> ModelRow:
+    return ModelRow(
+        version=manifest.version,
+        current=manifest.version == current,
+        snapshot_at_ms=manifest.snapshot_at_ms,
+        ranker=manifest.recipe.ranker,
+        users=manifest.users,
+        items=manifest.items,
+        likes=manifest.likes,
+        bytes=sum(file.bytes for file in manifest.files.values()),
+        sound=is_sound(directory, manifest.version) if verify else None,
+    )
