@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
@@ -87,6 +87,7 @@ def gateway_of(
             catalogue.following(),
             events.publishing(),
             answers.answering(),
+            closing(gateway.slow),
         ):
             gc.freeze()  # these objects stay; searching them for garbage takes time
             yield gateway

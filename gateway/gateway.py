@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from gateway.item_search import ItemSearch
+from gateway.slow import SlowCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
     from gateway.alternatives import Alternatives
     from gateway.applied import AppliedPositions
+    from gateway.live.broadcast import Live
     from gateway.publishing import Events
     from gateway.ranking import Answers
     from gateway.security.guard import Guard
@@ -54,8 +58,11 @@ class Gateway:
     """A few threads for calls that block."""
     pages: Mapping[str, Callable[[], Page]]
     """The answers of `/healthz`, `/readyz` and `/metrics`."""
-    live: Any = None
-    """What `/v1/live` sends."""
+    search: ItemSearch = field(default_factory=ItemSearch)
+    slow: SlowCalls = field(default_factory=SlowCalls)
+    """A few threads for calls that take seconds."""
+    live: Live | None = None
+    """What `/v1/live` sends; None before its first client."""
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what a blocking call returns, without blocking the loop."""

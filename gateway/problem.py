@@ -60,6 +60,11 @@ HTTP_ERRORS = {
     "url_too_long": HttpError(414, "The path and the query are longer than 8 KiB."),
     "header_too_large": HttpError(431, "There are more than 100 headers, or 32 KiB of them."),
     "too_many_connections": HttpError(503, "The gateway has as many connections as it accepts."),
+    "invalid_cursor": HttpError(400, "`cursor` is not one that this list has returned."),
+    "unknown_version": HttpError(404, "There is no such model version on the gateway's disk."),
+    "broken_version": HttpError(409, "The files of the model version cannot be used."),
+    "unknown_message": HttpError(404, "There is no such message that apps can send."),
+    "too_many_streams": HttpError(503, "The gateway serves as many live streams as it accepts."),
     "stopping": HttpError(503, "The gateway is stopping."),
 }
 """Errors that no topic has. docs/protocol.md has the others."""

@@ -86,17 +86,17 @@ class Events:
         """Return the positions of events given as (value, key), once Kafka has all; see `publish`."""
         return list(await asyncio.gather(*(self.publish_encoded(*event) for event in events)))
 
-    async def put_item(self, item: CatalogueItem) -> None:
-        """Return once Kafka has the item; see `publish`."""
-        await self._send(self._topics.items, encode_item(item), item.item_id.encode())
+    async def put_item(self, item: CatalogueItem) -> Position:
+        """Return the position in its topic, once Kafka has the item; see `publish`."""
+        return await self._send(self._topics.items, encode_item(item), item.item_id.encode())
 
-    async def remove_item(self, item_id: ItemId) -> None:
-        """Return once Kafka has the removal; see `publish`."""
-        await self._send(self._topics.items, None, item_id.encode())
+    async def remove_item(self, item_id: ItemId) -> Position:
+        """Return the position in its topic, once Kafka has the removal; see `publish`."""
+        return await self._send(self._topics.items, None, item_id.encode())
 
-    async def put_scenario(self, name: str, value: bytes | None) -> None:
-        """Return once Kafka has the scenario, or its removal; see `publish`."""
-        await self._send(self._topics.scenarios, value, name.encode())
+    async def put_scenario(self, name: str, value: bytes | None) -> Position:
+        """Return the position in its topic, once Kafka has the scenario or its removal; see `publish`."""
+        return await self._send(self._topics.scenarios, value, name.encode())
 
     @contextmanager
     def publishing(self) -> Iterator[None]:

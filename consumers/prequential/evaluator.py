@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from contextvars import copy_context
-from math import ceil
+from math import ceil, inf
 from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
 from consumers.prequential.limits import RateLimit
 from consumers.prequential.sampler import Sampler
 from consumers.prequential.scoring import CUTOFF, score
-from likewise.errors import TransientError
+from likewise.errors import SettingsError, TransientError
+from likewise.messages.quality import SLOTS, MeasuredQuality, encode_quality
 from likewise.models.holder import ModelHolder, wait_for_first_model
 from likewise.retry import StoppedError
 from likewise.service.logs import get_logger
@@ -34,6 +36,7 @@ _TURN_S = 0.5
 _LONGEST_RANKING_S = 5.0
 _REFRESH_INTERVAL_S = 1.0
 _LOG_INTERVAL_S = 60.0
+_NOTE_INTERVAL_S = 5.0
 
 
 @contextmanager
@@ -83,6 +86,8 @@ class PrequentialEvaluator:
         self._retired: Collection[ItemId] = frozenset()
         self._next_refresh_s = 0.0
         self._next_log_s = time.monotonic() + _LOG_INTERVAL_S
+        self._next_note_s = 0.0
+        self._slot = random.randrange(SLOTS)
         self._logged = 0
         self._broken_version: str | None = None
 
@@ -107,6 +112,7 @@ class PrequentialEvaluator:
         probes = self._valid(self._collect(), current)
         if probes:
             self._score(current, probes)
+        self._note_rates()
         self._log_rates()
 
     def _refresh(self, models: ModelHolder) -> None:
@@ -156,6 +162,26 @@ class PrequentialEvaluator:
                 self._log.exception("quality cannot be measured", model=current.version)
             return
         self._stats.count(outcomes)
+
+    def _note_rates(self) -> None:
+        """Keep the hit rates in the store for others, at most every five seconds."""
+        now_s = time.monotonic()
+        if not self._stats.window or now_s < self._next_note_s:
+            return
+        self._next_note_s = now_s + _NOTE_INTERVAL_S
+        measured = MeasuredQuality(
+            hit_rate=self._stats.hit_rate or 0.0,
+            popular_hit_rate=self._stats.popular_hit_rate or 0.0,
+            samples=self._stats.window,
+            measured_at_ms=time.time_ns() // 1_000_000,
+        )
+        try:
+            self._store.note_quality(self._slot, encode_quality(measured))
+        except TransientError:
+            pass  # the consumer reports it
+        except SettingsError as error:
+            self._next_note_s = inf
+            self._log.warning("the measured quality is not kept in Redis", reason=str(error))
 
     def _log_rates(self) -> None:
         """Log the hit rates at most once a minute, and only when they are new."""

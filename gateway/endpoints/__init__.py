@@ -4,16 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.endpoints import documents, events, health, likes, recommendations, session
+from gateway.endpoints import (
+    dead_letters,
+    documents,
+    events,
+    health,
+    items,
+    likes,
+    live,
+    messages,
+    models,
+    rankers,
+    recommendations,
+    scenarios,
+    session,
+    status,
+    users,
+)
 
 if TYPE_CHECKING:
     from gateway.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *dead_letters.ENDPOINTS,
     *documents.ENDPOINTS,
-    *health.ENDPOINTS,
-    *likes.ENDPOINTS,
     *events.ENDPOINTS,
+    *health.ENDPOINTS,
+    *items.ENDPOINTS,
+    *likes.ENDPOINTS,
+    *live.ENDPOINTS,
+    *messages.ENDPOINTS,
+    *models.ENDPOINTS,
+    *rankers.ENDPOINTS,
     *recommendations.ENDPOINTS,
+    *scenarios.ENDPOINTS,
     *session.ENDPOINTS,
+    *status.ENDPOINTS,
+    *users.ENDPOINTS,
 )

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from gateway import asyncapi
+from gateway.openapi.resource_examples import RESOURCE_ANSWERS, RESOURCE_BODIES
 from gateway.openapi.wire import Schema, referenced
 
 _MESSAGES = {
@@ -17,7 +18,10 @@ _MESSAGES = {
     },
 }
 """Of each body, its examples by name: a message of asyncapi.yaml, and the name of the example there."""
-_BODIES: dict[str, dict[str, Any]] = {"MergeBody": {"account": {"into": "ann"}}}
+_BODIES: dict[str, dict[str, Any]] = {
+    "MergeBody": {"account": {"into": "ann"}},
+    **RESOURCE_BODIES,
+}
 """The examples of bodies that no topic has."""
 _PATH = {"user_id": "ann", "item_id": "dune", "kind": "buy", "name": "home"}
 _VERSION = "20260101T120000.000Z"
@@ -30,7 +34,7 @@ def path_example(name: str) -> str:
 
 def body_examples(schema: Schema) -> dict[str, Any]:
     """Return the examples of a body with this schema, as a member of a media type object."""
-    for name in referenced(schema) & _MESSAGES.keys():
+    for name in sorted(referenced(schema) & _MESSAGES.keys()):
         examples = {
             example: {"value": _payloads(message)[theirs]}
             for example, (message, theirs) in _MESSAGES[name].items()
@@ -72,6 +76,7 @@ ANSWERS: dict[str, Any] = {
         "user_id": "ann",
         "recommendation_id": "01J8Z7Q4",
     },
+    **RESOURCE_ANSWERS,
     "Session": {"name": "shop", "roles": ["read", "write"], "keys_required": True},
 }
 """By the name of the component."""

@@ -59,6 +59,11 @@ EVENTS = _body("Events")
 REQUEST = _body("RecommendationRequest")
 ITEM = _body("CatalogueItemInput")
 SCENARIO = _body("Scenario")
+_MESSAGES = ("Event", "CatalogueItemInput", "Scenario", "RecommendationRequest")
+MESSAGE = Annotated[
+    Any, msgspec.Meta(extra_json_schema={"anyOf": [reference(name) for name in _MESSAGES]})
+]
+"""Any message that apps write."""
 
 
 @cache

@@ -174,6 +174,13 @@ class Lists:
         codes[there] = self.ragged.data[self.ragged.starts[there]]
         return codes
 
+    def counts(self) -> dict[str, int]:
+        """Return how often each string is in a list."""
+        codes = self.ragged.all_in_use()
+        strings = list(self.table)  # at once: another thread may add to the table
+        found = np.bincount(codes, minlength=len(strings)).tolist()
+        return {one: count for one, count in zip(strings, found, strict=False) if count}
+
 
 def coded(values: Sequence[str], table: dict[str, int]) -> Rows:
     """Return the number of each string; those that are new to the table are added to it."""

@@ -44,6 +44,10 @@ class Ragged:
         """[k] the length of each stored sequence; -1 for an absent one."""
         return lengths_of(self.spans.values)
 
+    def all_in_use(self) -> NDArray[Any]:
+        """Return all sequences end to end, in the order of their rows."""
+        return self._gathered(self.spans.values)
+
     def replaced(self, rows: Rows, lengths: Numbers, data: NDArray[Any]) -> Ragged:
         """Return the sequences in which these rows, ascending, have these, end to end in `data`.
 
@@ -67,7 +71,7 @@ class Ragged:
         lengths = np.maximum(self.lengths, 0)
         starts = np.cumsum(lengths) - lengths
         spans = np.where(self.spans.values < 0, -1, (starts << LENGTH_BITS) | lengths)
-        data = self._gathered(self.spans.values)
+        data = self.all_in_use()
         return Ragged(Slots(spans, self.spans.rows), data, self.in_use)
 
     def _gathered(self, spans: Numbers) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from likewise.catalogue.cache import ArrayCache, bytes_of
 from likewise.catalogue.columns import Column
 from likewise.catalogue.filters import (
+    CATEGORIES,
     ITEM_ID,
     PUBLISHED_AT,
     column_name,
@@ -19,7 +20,7 @@ from likewise.catalogue.filters import (
     evaluate,
     id_matches,
 )
-from likewise.catalogue.parts import Numbers
+from likewise.catalogue.parts import Lists, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,6 +128,12 @@ class CatalogueView:
         column = self._snapshot.column(column_name(field))
         groups: Rows = self._aligned(f"groups {field}", column, lambda: column.groups(self._size))
         return groups
+
+    def categories(self) -> list[tuple[str, int]]:
+        """Return every category and how many items name it, those of most items first."""
+        lists = self._snapshot.column(CATEGORIES).parts.get(Lists)
+        counts = lists.counts() if isinstance(lists, Lists) else {}
+        return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
 
     def published_ms(self) -> NDArray[np.float64]:
         """Return when items were published, in ms since the epoch [n]; NaN where it is not known."""

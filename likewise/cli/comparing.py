@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,12 +10,7 @@ from likewise.cli.build_progress import build_progress
 from likewise.cli.context import command_line
 from likewise.cli.options import Json
 from likewise.cli.output import print_json
-from likewise.errors import LikewiseError, ModelFileError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from likewise.store.port import LikeStore
+from likewise.errors import LikewiseError
 
 
 def compare(
@@ -45,6 +40,7 @@ def compare(
     from likewise.evaluation.shadow.comparison import compare as compare_answers
     from likewise.evaluation.shadow.replay import replay
     from likewise.models.holder import load_model
+    from likewise.operations.models import find_version
 
     cli = command_line(context)
     directory = cli.settings.model.directory
@@ -64,35 +60,3 @@ def compare(
         print_json(account)
     else:
         print_comparison(account)
-
-
-def find_version(name: str, directory: Path, store: LikeStore) -> str:
-    """Return the version on disk with this name, or that `current` or `previous` refers to.
-
-    `current` is the version announced in Redis, `previous` the newest older one on disk.
-
-    Raises:
-        ModelFileError: there is none; the message lists the versions on disk.
-        TransientError: Redis can't be reached.
-    """
-    from likewise.messages.announcements import decode_announcement
-    from likewise.models.versions import list_versions
-
-    versions = [manifest.version for manifest in list_versions(directory)]
-    known = f"{directory} has {', '.join(versions) if versions else 'no models'}"
-    if name not in ("current", "previous"):
-        if name not in versions:
-            raise ModelFileError(f"there is no model {name[:64]!r}: {known}")
-        return name
-    announcement = store.model_announcement()
-    if announcement is None:
-        raise ModelFileError(f"no model is current yet: {known}")
-    current = decode_announcement(announcement).version
-    if name == "current":
-        if current not in versions:
-            raise ModelFileError(f"the current model {current} is not on this disk: {known}")
-        return current
-    older = [version for version in versions if version < current]
-    if not older:
-        raise ModelFileError(f"no model is older than the current one, {current}: {known}")
-    return older[0]

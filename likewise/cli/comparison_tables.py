@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from likewise.cli.output import stdout, table
-from likewise.evaluation.metrics.agreement import PERSISTENCE
 from likewise.evaluation.metrics.bootstrap import CONFIDENCE, RESAMPLES
 from likewise.messages.times import iso_time
+from likewise.ranking.agreement import PERSISTENCE
 
 if TYPE_CHECKING:
     from likewise.evaluation.shadow.comparison import Comparison, Duel, Mean

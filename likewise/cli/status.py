@@ -81,7 +81,7 @@ def _lag(lag: Lag) -> str:
 
 
 def _add_redis(rows: Table, redis: RedisStatus, now_s: float) -> None:
-    rows.add_row("[bold]users[/]", f"{redis.users:,} with {redis.likes:,} likes")
+    rows.add_row("[bold]users[/]", f"{redis.users or 0:,} with {redis.likes or 0:,} likes")
     rows.add_row("on several partitions", f"{redis.scattered_users:,} users")
     rows.add_row("retired items", f"{redis.retired_items:,}")
     if redis.items or redis.scenarios:

@@ -58,6 +58,34 @@ def current_version(store: LikeStore) -> str | None:
     return None if announced is None else announced.version
 
 
+def find_version(name: str, directory: Path, store: LikeStore) -> str:
+    """Return the version on disk with this name, or that `current` or `previous` refers to.
+
+    `current` is the version announced in Redis, `previous` the newest older one on disk.
+
+    Raises:
+        ModelFileError: there is none; the message lists the versions on disk.
+        TransientError: Redis can't be reached.
+    """
+    versions = [manifest.version for manifest in list_versions(directory)]
+    known = f"{directory} has {', '.join(versions) if versions else 'no models'}"
+    if name not in ("current", "previous"):
+        if name not in versions:
+            raise ModelFileError(f"there is no model {name[:64]!r}: {known}")
+        return name
+    current = current_version(store)
+    if current is None:
+        raise ModelFileError(f"no model is current yet: {known}")
+    if name == "current":
+        if current not in versions:
+            raise ModelFileError(f"the current model {current} is not on this disk: {known}")
+        return current
+    older = [version for version in versions if version < current]
+    if not older:
+        raise ModelFileError(f"no model is older than the current one, {current}: {known}")
+    return older[0]
+
+
 def use_version(
     directory: Path, store: LikeStore, sink: Sink, topics: Topics, version: str
 ) -> Announcement:

@@ -51,8 +51,9 @@ class KafkaStatus(msgspec.Struct, frozen=True):
 class RedisStatus(msgspec.Struct, frozen=True):
     """The state of Redis."""
 
-    users: int
-    likes: int
+    users: int | None
+    """None if users and likes were not counted."""
+    likes: int | None
     scattered_users: int
     """Users with events on several partitions, which are merged by timestamp."""
     retired_items: int
@@ -73,8 +74,10 @@ class Status(msgspec.Struct, frozen=True):
     unreachable: list[str]
 
 
-def status_of(settings: Settings, broker: Broker, store: LikeStore) -> Status:
-    """Return the state of the deployment. Counts users and likes one by one: O(users).
+def status_of(
+    settings: Settings, broker: Broker, store: LikeStore, *, counts: bool = True
+) -> Status:
+    """Return the state of the deployment. With `counts`, counts users and likes: O(users).
 
     Raises:
         SettingsError: a server refuses the credentials.
@@ -82,7 +85,7 @@ def status_of(settings: Settings, broker: Broker, store: LikeStore) -> Status:
     unreachable = []
     redis = kafka = None
     try:
-        redis = redis_status(store, chunk=settings.indexer.scan_chunk)
+        redis = redis_status(store, chunk=settings.indexer.scan_chunk, counts=counts)
     except TransientError as error:
         unreachable.append(str(error))
     try:
@@ -113,21 +116,16 @@ def kafka_status(settings: Settings, broker: Broker, store: LikeStore | None) ->
     )
 
 
-def redis_status(store: LikeStore, *, chunk: int) -> RedisStatus:
-    """Return the state of the store.
+def redis_status(store: LikeStore, *, chunk: int, counts: bool = True) -> RedisStatus:
+    """Return the state of the store; see `status_of`.
 
     Raises:
         TransientError: it can't be reached.
     """
-    users: set[UserId] = set()
-    likes = 0
-    for some in store.scan_users(chunk):
-        new = set(some) - users  # a scan may name a user twice
-        users |= new
-        likes += store.count_likes(list(new))
+    users, likes = _counted(store, chunk) if counts else (None, None)
     catalogue = store.catalogue_size()
     return RedisStatus(
-        users=len(users),
+        users=users,
         likes=likes,
         scattered_users=store.scattered_count(),
         retired_items=len(store.retired()[1]),
@@ -136,6 +134,17 @@ def redis_status(store: LikeStore, *, chunk: int) -> RedisStatus:
         changed_users=store.changed_count(),
         model=valid_announcement(store.model_announcement()),
     )
+
+
+def _counted(store: LikeStore, chunk: int) -> tuple[int, int]:
+    """Return how many users there are, and how many likes."""
+    users: set[UserId] = set()
+    likes = 0
+    for some in store.scan_users(chunk):
+        new = set(some) - users  # a scan may name a user twice
+        users |= new
+        likes += store.count_likes(list(new))
+    return len(users), likes
 
 
 def _lag(broker: Broker, topic: str, group: str) -> Lag:

@@ -157,6 +157,11 @@ class Keys(NamedTuple):
         slot = f":{{{slot_tag(self.trending)}}}" if self.cluster else ""
         return f"{self.prefix}likewise:trending-epoch{slot}"
 
+    @property
+    def quality(self) -> str:
+        """HASH by slot of a consumer: how well the model predicted likes lately, as JSON."""
+        return f"{self.prefix}likewise:quality"
+
     def shown(self, viewer: Viewer) -> str:
         """LIST of what was shown to the viewer, newest first, as JSON, with a time to live."""
         kind = "" if viewer.kind == "user" else f"-{viewer.kind}"

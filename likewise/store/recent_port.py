@@ -1,6 +1,6 @@
 """The store's part that holds what was liked lately: likes of new items, and how often each item was liked.
 
-Consumers write both, servers read them. Neither is part of the state that the log defines: losing it
+Consumers write both, and how well the model predicted likes; servers read them. Nothing of it is part of the state that the log defines: losing it
 costs recommendations of the last minutes, and no like.
 """
 
@@ -50,7 +50,7 @@ class NewLikes(NamedTuple):
 
 
 class RecentStore(Protocol):
-    """Likes of new items, and decayed counts of recent likes.
+    """Likes of new items, decayed counts of recent likes, and how well these were predicted.
 
     `LikeStore.apply` writes the former with the likes, and erases those of a forgotten user.
     """
@@ -71,3 +71,9 @@ class RecentStore(Protocol):
 
         A like counts 1 at first and half of that after each half-life.
         """
+
+    def note_quality(self, slot: int, measured: bytes) -> None:
+        """Keep what a consumer has measured, in place of what the slot had."""
+
+    def qualities(self) -> list[bytes]:
+        """Return what every slot has, in no order."""

@@ -27,6 +27,7 @@ class MemoryRecent(ABC):
         self._last_new_like = 0
         self._trending: dict[ItemId, float] = {}  # as of `_counted_at_ms`
         self._counted_at_ms, self._half_life_ms = 0, 1
+        self._qualities: dict[int, bytes] = {}
 
     def new_likes(self, after: str, limit: int) -> NewLikes:
         """See `RecentStore.new_likes`."""
@@ -55,6 +56,16 @@ class MemoryRecent(ABC):
         """See `RecentStore.trending`."""
         with self._answering():
             return _highest(self._decayed(now_ms), limit)
+
+    def note_quality(self, slot: int, measured: bytes) -> None:
+        """See `RecentStore.note_quality`."""
+        with self._answering():
+            self._qualities[slot] = measured
+
+    def qualities(self) -> list[bytes]:
+        """See `RecentStore.qualities`."""
+        with self._answering():
+            return [*self._qualities.values()]
 
     def _decayed(self, now_ms: int) -> dict[ItemId, float]:
         weight = 2.0 ** ((self._counted_at_ms - now_ms) / self._half_life_ms)

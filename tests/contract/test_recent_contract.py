@@ -129,3 +129,10 @@ def count(store: LikeStore, likes: dict[ItemId, int], *, at_ms: int) -> None:
 
 def trending(store: LikeStore, limit: int, now_ms: int) -> list[tuple[ItemId, float]]:
     return [(item, round(likes, 9)) for item, likes in store.trending(limit, now_ms=now_ms)]
+
+
+def test_each_slot_has_the_newest_quality(store: LikeStore) -> None:
+    assert store.qualities() == []
+    for slot, measured in (7, b"{}"), (3, b"\xc3\xa7"), (7, b"[]"):
+        store.note_quality(slot, measured)
+    assert sorted(store.qualities()) == [b"[]", b"\xc3\xa7"]

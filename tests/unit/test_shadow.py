@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.evaluation.metrics.agreement import overlap, rank_biased_overlap
 from likewise.evaluation.shadow.comparison import FEWEST_USERS, Shadowed, compare
 from likewise.messages.ids import ItemId
+from likewise.ranking.agreement import overlap, rank_biased_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

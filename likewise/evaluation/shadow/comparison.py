@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from likewise.evaluation.metrics.agreement import overlap, rank_biased_overlap
 from likewise.evaluation.metrics.bootstrap import CONFIDENCE, intervals, resampled_means
+from likewise.ranking.agreement import overlap, rank_biased_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -112,7 +112,7 @@ def compare(shadowed: Sequence[Shadowed], *, seed: int) -> Comparison:
 
     Of a request of `count` items with t later likes: `recall` is hits / t, `hit_rate` 1 if there
     is a hit, `ndcg` as in `likewise.evaluation.metrics.lists`. For `overlap` and `rank_biased_overlap`
-    see `likewise.evaluation.metrics.agreement`; `identical` is 1 if the lists are the same.
+    see `likewise.ranking.agreement`; `identical` is 1 if the lists are the same.
     """
     alike = [[overlap(x.a, x.b), rank_biased_overlap(x.a, x.b), x.a == x.b] for x in shadowed]
     agreement = _means(_by_user(alike, shadowed), seed)

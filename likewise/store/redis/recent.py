@@ -95,6 +95,15 @@ class RedisRecent(ABC):
         pairs = zip(counts[::2], counts[1::2], strict=True)
         return [(ItemId(item_id), float(count) * weight) for item_id, count in pairs]
 
+    def note_quality(self, slot: int, measured: bytes) -> None:
+        """See `RecentStore.note_quality`; one round trip."""
+        self._redis.run("HSET", self._keys.quality, slot, measured)
+
+    def qualities(self) -> list[bytes]:
+        """See `RecentStore.qualities`; one round trip."""
+        found: list[str] = self._redis.run("HVALS", self._keys.quality)
+        return [one.encode() for one in found]
+
 
 def _order(cursor: str) -> tuple[int, int]:
     time_ms, number = cursor.split("-")

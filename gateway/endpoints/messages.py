@@ -1,0 +1,150 @@
+"""The messages of the topics: the AsyncAPI document, and publishing one as any producer would."""
+
+from __future__ import annotations
+
+from concurrent.futures import TimeoutError as NotInTime
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from gateway.answers import json_answer
+from gateway.asyncapi import document
+from gateway.endpoint import Call, Endpoint
+from gateway.openapi.wire import MESSAGE
+from gateway.problem import Problem
+from likewise.client.inbox import ReplyInbox
+from likewise.messages.event_decoding import decode_event
+from likewise.messages.events import event_key
+from likewise.messages.items import decode_item
+from likewise.messages.positions import Position
+from likewise.messages.reply_routes import MAX_REQUEST_BYTES
+from likewise.messages.request_decoding import decode_request
+from likewise.messages.scenarios import decode_scenario
+from likewise.records import Unsent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.responses import Response
+
+    from gateway.gateway import Gateway
+    from likewise.log.port import Broker
+
+_CONFIRMATION_TIMEOUT_S = 10.0
+_REPLY_TIMEOUT_S = 5.0
+
+
+class SentMessage(msgspec.Struct, frozen=True):
+    """Where the message is, and the reply to a request."""
+
+    topic: str
+    position: str
+    reply: dict[str, Any] | None = None
+    """The reply; null for other messages than requests, and if none came within 5 s."""
+
+
+class _Message(NamedTuple):
+    topic: str
+    key: bytes | None
+    value: bytes
+
+
+async def _document(call: Call) -> Response:
+    del call
+    return json_answer(document())
+
+
+async def _send(call: Call) -> Response:
+    channel = _channels().get(call.path["name"])
+    if channel is None or channel not in _KEYS:
+        raise Problem("unknown_message", "there is no message of this name that apps can send")
+    gateway: Gateway = call.gateway
+    key = _KEYS[channel](Unsent(call.body))
+    message = _Message(getattr(gateway.topics, channel), key, call.body)
+    send = _asked if channel == "requests" else _published
+    return json_answer(await gateway.slow.run(send, gateway, message))
+
+
+def _published(gateway: Gateway, message: _Message) -> SentMessage:
+    return SentMessage(message.topic, str(_position(gateway.broker, message)))
+
+
+def _asked(gateway: Gateway, message: _Message) -> SentMessage:
+    """Return the message and its reply, which comes as any client gets it."""
+    with (
+        closing(ReplyInbox(gateway.broker, gateway.topics.replies)) as inbox,
+        inbox.expecting() as expected,
+    ):
+        position = _position(gateway.broker, message, expected.headers)
+        try:
+            reply = msgspec.json.decode(expected.value.result(_REPLY_TIMEOUT_S))
+        except NotInTime:
+            reply = None
+    return SentMessage(message.topic, str(position), reply)
+
+
+def _position(
+    broker: Broker, message: _Message, headers: Sequence[tuple[str, bytes]] = ()
+) -> Position:
+    with closing(broker.sink()) as sink:
+        sent = sink.send(message.topic, message.value, key=message.key, headers=headers)
+        return Position(*sent.result(_CONFIRMATION_TIMEOUT_S))
+
+
+def _channels() -> dict[str, str]:
+    """Return the channel of each message, by its name in the channel and among the components."""
+    found = {}
+    for channel, described in document()["channels"].items():
+        for name, message in described["messages"].items():
+            found[name] = found[message["$ref"].rpartition("/")[2]] = channel
+    return found
+
+
+def _request_key(record: Unsent) -> bytes | None:
+    request = decode_request(record.value)
+    subject = request.user_id or request.similar_to or request.users_for or request.users_like
+    return None if subject is None else subject.encode()
+
+
+def _scenario_key(record: Unsent) -> bytes:
+    # Without a name in the body, the key would have to have it.
+    return decode_scenario(record).name.encode()
+
+
+_KEYS: dict[str, Callable[[Unsent], bytes | None]] = {
+    "likes": lambda record: event_key(decode_event(record)),
+    "items": lambda record: decode_item(record).item_id.encode(),
+    "scenarios": _scenario_key,
+    "requests": _request_key,
+}
+"""By channel that apps write: checks a message as its readers do, and returns its key."""
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/v1/messages",
+        handler=_document,
+        summary="The AsyncAPI document: every topic, message and header.",
+        tag="operations",
+        answer=dict[str, Any],
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/messages/{name}",
+        handler=_send,
+        summary="Publish a message to its topic; answers with the reply to a request.",
+        description=(
+            "`name` is a message of the AsyncAPI document, such as `Like` or `RequestForUser`, and the "
+            "body its payload. What the readers of the topic would refuse is refused here."
+        ),
+        tag="operations",
+        role="admin",
+        body=MESSAGE,
+        raw_body=True,
+        answer=SentMessage,
+        max_body=MAX_REQUEST_BYTES,
+        errors=("unknown_message", "overloaded"),
+        weight=10,
+    ),
+)
