@@ -76,7 +76,9 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
 
 def _figures(settings: Settings, workload: Workload) -> list[Figure]:
     stop = threading.Event()
-    others = threading.Thread(target=_publish_steadily, args=(settings, workload, stop))
+    others = threading.Thread(
+        target=publish_steadily, args=(settings, workload.users, workload.items, stop)
+    )
     others.start()
     try:
         with Likewise(settings=settings.kafka, timeout_s=60) as client:
@@ -118,15 +120,16 @@ def _answer_ms(
     return taken_ms
 
 
-def _publish_steadily(settings: Settings, workload: Workload, stop: threading.Event) -> None:
+def publish_steadily(settings: Settings, users: int, items: int, stop: threading.Event) -> None:
+    """Publish 500 likes a second, in ten bursts, until the stop."""
     rng = random.Random(0)
-    items = item_ids(workload.items)
+    likeable = item_ids(items)
     topic = Topics(settings.kafka.topic_prefix).likes
     with closing(KafkaBroker(settings.kafka)) as broker, closing(broker.sink()) as sink:
         next_s = time.monotonic()
         while not stop.is_set():
             for _ in range(EVENTS_PER_S // _BURSTS_PER_S):
-                event = Like(user_of(rng.randrange(workload.users)), rng.choice(items))
+                event = Like(user_of(rng.randrange(users)), rng.choice(likeable))
                 sink.send(topic, encode_event(event), key=event_key(event))
             next_s += 1 / _BURSTS_PER_S
             stop.wait(max(0.0, next_s - time.monotonic()))

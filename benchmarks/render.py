@@ -29,6 +29,7 @@ ORDER = (
     "lists",
     "serving",
     "freshness",
+    "gateway",
     "memory",
     "start",
 )

@@ -152,7 +152,7 @@ def process(settings: Settings, *module_and_arguments: str) -> Iterator[subproce
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return the environment variables that make a service read these settings."""
     variables = {"LIKEWISE_LOGGING_LEVEL": "error"}
-    for section in ("kafka", "redis", "model"):
+    for section in ("kafka", "redis", "model", "gateway"):
         given = getattr(settings, section)
         default = type(given)()
         for field in given.__struct_fields__:
