@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from likewise.messages.ids import parse_item_id, parse_user_id
@@ -89,7 +89,13 @@ class Endpoint:
     weight: float = 1
     """What a call costs for the rate limit."""
 
-    @property
-    def name(self) -> str:
-        """The endpoint in logs and metrics: `GET /v1/status`."""
-        return f"{self.method} {self.path}"
+    name: str = field(init=False)
+    """The endpoint in logs and metrics: `GET /v1/status`."""
+    parameters: tuple[str, ...] = field(init=False)
+    """The names of the path parameters, in their order."""
+
+    def __post_init__(self) -> None:
+        # Computed once, since every request needs them.
+        names = (part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+        object.__setattr__(self, "name", f"{self.method} {self.path}")
+        object.__setattr__(self, "parameters", tuple(names))

@@ -23,22 +23,25 @@ class Match(NamedTuple):
     path: dict[str, str]
 
 
-class _Node:
-    __slots__ = ("endpoint", "literal", "parameter")
+class _Shape(NamedTuple):
+    """Where the paths of some endpoints have literal segments, and the endpoints by those segments."""
 
-    def __init__(self) -> None:
-        self.literal: dict[str, _Node] = {}
-        self.parameter: _Node | None = None
-        self.endpoint: Endpoint | None = None
+    literal: tuple[int, ...]
+    parameters: tuple[int, ...]
+    endpoints: dict[tuple[str, ...], dict[str, Endpoint]]
+    """By the literal segments, then by method."""
 
 
 class Routes:
-    """The endpoints by method and path. A literal segment comes before a parameter."""
+    """The endpoints by path and method. Literal segments come before parameters."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        self._roots: dict[str, _Node] = {}
+        self._shapes: dict[int, list[_Shape]] = {}
         for endpoint in endpoints:
             self._add(endpoint)
+        for shapes in self._shapes.values():
+            shapes.sort(key=lambda shape: shape.parameters, reverse=True)  # few and late ones first
+            shapes.sort(key=lambda shape: len(shape.parameters))
 
     def match(self, method: str, raw_path: bytes) -> Match | None:
         """Return the endpoint of a path; None if there is none.
@@ -46,59 +49,44 @@ class Routes:
         Raises:
             Problem: the path has endpoints, but none for this method; or a parameter is not UTF-8.
         """
-        segments = _segments(raw_path)
-        if segments is None:
+        try:
+            segments = raw_path.decode("ascii").split("/")
+        except UnicodeDecodeError:
             return None
-        root = self._roots.get(method)
-        endpoint = None if root is None else _find(root, segments, 0)
-        if endpoint is not None:
-            return Match(endpoint, _parameters(endpoint, segments))
-        allowed = [name for name, tree in self._roots.items() if _find(tree, segments, 0)]
+        allowed: set[str] = set()
+        for shape in self._shapes.get(len(segments), ()):
+            by_method = shape.endpoints.get(tuple([segments[at] for at in shape.literal]))
+            if by_method is None or not all(segments[at] for at in shape.parameters):
+                continue
+            endpoint = by_method.get(method)
+            if endpoint is not None:
+                return Match(endpoint, _parameters(endpoint, segments, shape.parameters))
+            allowed.update(by_method)
         if not allowed:
             return None
         names = ", ".join(sorted(allowed))
         raise Problem("method_not_allowed", f"this path supports {names}", headers={"Allow": names})
 
     def _add(self, endpoint: Endpoint) -> None:
-        node = self._roots.setdefault(endpoint.method, _Node())
-        for segment in endpoint.path.split("/"):
-            if segment.startswith("{"):
-                node.parameter = node.parameter or _Node()
-                node = node.parameter
-            else:
-                node = node.literal.setdefault(segment, _Node())
-        if node.endpoint is not None:
-            raise ValueError(f"two endpoints for {endpoint.method} {endpoint.path}")
-        node.endpoint = endpoint
+        segments = endpoint.path.split("/")
+        parameters = tuple(at for at, part in enumerate(segments) if part.startswith("{"))
+        literal = tuple(at for at in range(len(segments)) if at not in parameters)
+        shapes = self._shapes.setdefault(len(segments), [])
+        shape = next((one for one in shapes if one.literal == literal), None)
+        if shape is None:
+            shape = _Shape(literal, parameters, {})
+            shapes.append(shape)
+        by_method = shape.endpoints.setdefault(tuple(segments[at] for at in literal), {})
+        if endpoint.method in by_method:
+            raise ValueError(f"two endpoints for {endpoint.name}")
+        by_method[endpoint.method] = endpoint
 
 
-def _segments(raw_path: bytes) -> list[str] | None:
-    try:
-        return raw_path.decode("ascii").split("/")
-    except UnicodeDecodeError:
-        return None
-
-
-def _find(node: _Node, segments: Sequence[str], at: int) -> Endpoint | None:
-    if at == len(segments):
-        return node.endpoint
-    segment = segments[at]
-    child = node.literal.get(segment)
-    if child is not None:
-        found = _find(child, segments, at + 1)
-        if found is not None:
-            return found
-    if node.parameter is None or not segment:
-        return None
-    return _find(node.parameter, segments, at + 1)
-
-
-def _parameters(endpoint: Endpoint, segments: Sequence[str]) -> dict[str, str]:
-    return {
-        part[1:-1]: _decoded(part[1:-1], segment)
-        for part, segment in zip(endpoint.path.split("/"), segments, strict=True)
-        if part.startswith("{")
-    }
+def _parameters(
+    endpoint: Endpoint, segments: Sequence[str], places: Sequence[int]
+) -> dict[str, str]:
+    names = endpoint.parameters
+    return {name: _decoded(name, segments[at]) for name, at in zip(names, places, strict=True)}
 
 
 def _decoded(name: str, segment: str) -> str:

@@ -14,13 +14,12 @@ from likewise.messages.positions import Position
 from likewise.messages.replies import Recommendations
 from likewise.messages.reply_routes import MAX_REQUEST_BYTES
 from likewise.messages.request_decoding import decode_request, parse_request
+from likewise.messages.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.responses import Response
-
-    from likewise.messages.requests import Request
 
     Handler = Callable[[Call], Awaitable[Response]]
 
@@ -71,7 +70,10 @@ _ranker_decoder = msgspec.json.Decoder(_Ranker)
 
 
 async def _recommend(call: Call) -> Response:
-    return await _ask(call, user_id=call.user_id())
+    user_id = call.user_id()
+    if not call.request.scope["query_string"]:  # the usual request: nothing to check
+        return await _answer(call, Request(user_id=user_id), None)
+    return await _ask(call, user_id=user_id)
 
 
 async def _similar(call: Call) -> Response:
