@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+from shutil import which
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -132,7 +135,10 @@ class Story:
         self._section("Summary")
         self._console.print(Padding(rows, (0, 2), expand=False))
         self._console.print()
-        self._say("Nothing is left running. Next: `likewise up`, and `likewise --help`.")
+        self._say(
+            "Nothing is left running. Next, like these films yourself, on http://localhost:8080:"
+        )
+        self._say(f"  {_command()} up --demo")
 
     def _answer(self, answer: Recommendations) -> None:
         rows = table("recommended", "genres", "because of")
@@ -158,6 +164,11 @@ class Story:
 
     def _say(self, text: str) -> None:
         self._console.print(f"  {text}", markup=False)  # some titles have brackets
+
+
+def _command() -> str:
+    """Return how to call likewise from this directory: by its path if it is not on PATH."""
+    return "likewise" if which("likewise") else os.path.relpath(sys.executable + "/../likewise")
 
 
 def _speed(events: int, seconds: float) -> str:
