@@ -103,7 +103,10 @@ class Connections:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. A client that is too slow or sends too much is refused, then disconnected."""
+    """One connection. A client that is too slow or sends too much is refused, then disconnected.
+
+    A complete request costs little here; only what is incomplete is watched.
+    """
 
     def __init__(self, connections: Connections, **given: Any) -> None:
         super().__init__(**given)
@@ -114,7 +117,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._write_deadline_s = math.inf
         self._unsent = 0
         self._framing = self._read = 0
-        self._in_head = self._in_body = self._refused = False
+        self._in_body = self._refused = False
+        self._watched: tuple[object, bool] = (None, False)
         self._refusal = BAD_REQUEST
 
     # Called by the transport.
@@ -139,33 +143,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._read = len(data)
         self._framing += self._read
         super().data_received(data)
-        if self._framing > MAX_FRAMING_BYTES and (self._in_head or self._in_body):
-            self._refuse(HEAD_TOO_LARGE)
+        if self._in_body or (self.scope is not None and "method" not in self.scope):
+            self._watch()
 
     def pause_writing(self) -> None:
         self._unsent = self.transport.get_write_buffer_size()
         self._write_deadline_s = self.loop.time() + self._limits.write_s
         super().pause_writing()
 
-    def resume_writing(self) -> None:
-        self._write_deadline_s = math.inf
-        super().resume_writing()
-
     # Called by the parser. After an exception here, uvicorn calls `send_400_response`.
-
-    def on_message_begin(self) -> None:
-        if len(self.pipeline) >= MAX_PIPELINED:
-            raise _RefusedError
-        self._in_head = True
-        self._framing = 0
-        self._deadline_s = self.loop.time() + self._limits.header_s
-        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._check_head()
-        self._in_head, self._in_body = False, True
+        self._in_body = True
         self._framing = 0
-        self._deadline_s = self.loop.time() + self._limits.body_s
         super().on_headers_complete()
         self.headers = []  # uvicorn would add trailers to the headers of the running request
 
@@ -179,15 +170,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         self._deadline_s = math.inf
         super().on_message_complete()
-        if self.cycle.response_complete:
-            self._deadline_s = self.loop.time() + self._limits.idle_s
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self._in_body:  # refused before it was complete: its rest is discarded
-            self._deadline_s = self.loop.time() + self._limits.linger_s
-        elif self.cycle.response_complete and not self._in_head:
-            self._deadline_s = self.loop.time() + self._limits.idle_s
 
     # Refusing and closing.
 
@@ -195,13 +177,16 @@ class BoundedProtocol(HttpToolsProtocol):
         """Refuse or close the connection if its client is late."""
         if self.flow.write_paused and self._is_stalled(now_s):
             self.transport.abort()
+        elif self._deadline_s == math.inf:
+            if self.cycle.response_complete:
+                self._deadline_s = now_s + self._limits.idle_s
         elif now_s < self._deadline_s:
             return
         elif self._refused or self.transport.is_closing() or self._is_discarding():
             self.transport.abort()
         elif self.flow.write_paused or (self._in_body and self.flow.read_paused):
             self._deadline_s = now_s + _SWEEP_S  # an answer is being sent, or a body read
-        elif self._in_head or self._in_body:
+        elif self._in_body or self._in_head:
             self._refuse(TOO_SLOW)
         else:
             self._deadline_s = now_s + self._limits.linger_s
@@ -211,6 +196,22 @@ class BoundedProtocol(HttpToolsProtocol):
         """Refuse what is not HTTP, or not what this server accepts."""
         del msg
         self._refuse(self._refusal)
+
+    @property
+    def _in_head(self) -> bool:
+        # A request has a scope from its first byte on, and a method once its head is complete.
+        return self.scope is not None and "method" not in self.scope
+
+    def _watch(self) -> None:
+        """Bound the bytes and the time of an incomplete request."""
+        if self._framing > MAX_FRAMING_BYTES:
+            self._refuse(HEAD_TOO_LARGE)
+            return
+        scope, in_body = self._watched
+        if scope is not self.scope or in_body != self._in_body:  # another part began
+            self._watched = (self.scope, self._in_body)
+            seconds = self._limits.body_s if self._in_body else self._limits.header_s
+            self._deadline_s = self.loop.time() + seconds
 
     def _is_discarding(self) -> bool:
         """Whether the client still sends a body that was refused."""
@@ -228,11 +229,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) > MAX_URL_BYTES:
             self._refusal = URL_TOO_LONG
             raise _RefusedError
-        large = max(self._framing, self._read) > MAX_FRAMING_BYTES and (
+        large = (self._read > MAX_FRAMING_BYTES or self._framing > MAX_FRAMING_BYTES) and (
             sum(len(name) + len(value) for name, value in self.headers) > MAX_FRAMING_BYTES
         )
         if large or len(self.headers) > MAX_HEADERS:
             self._refusal = HEAD_TOO_LARGE
+            raise _RefusedError
+        if len(self.pipeline) >= MAX_PIPELINED:
             raise _RefusedError
 
     def _refuse(self, answer: bytes) -> None:
