@@ -17,17 +17,18 @@ export async function show(root, params, context) {
   await load();
 
   async function load() {
-    let found;
+    body.setAttribute("aria-busy", "true");
     try {
-      found = await api.get("/v1/dead-letters", { limit: 20 });
+      const found = await api.get("/v1/dead-letters", { limit: 20 });
+      refresh.hidden = false;
+      body.replaceChildren(...(found.groups.length ? listed(found) : [none()]));
     } catch (error) {
       if (!isForbidden(error)) throw error;
       refresh.hidden = true;
       body.replaceChildren(adminsOnly("Dead letters hold what users sent.", load));
-      return;
+    } finally {
+      body.removeAttribute("aria-busy");
     }
-    refresh.hidden = false;
-    body.replaceChildren(...(found.groups.length ? listed(found) : [none()]));
   }
 
   function listed({ total, not_read: notRead, groups }) {
