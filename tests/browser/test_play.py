@@ -72,7 +72,7 @@ def test_refused_items_leave_the_row_and_the_next_page_repeats_nothing(page: Pag
         page.locator(".answer").nth(1).get_by_role("button", name="Not for me").click()
     expect(page.locator(f'.answer[data-item="{first[1]}"]')).to_have_count(0)
     with page.expect_response(asks_for_recommendations):
-        page.locator(".answer").nth(0).get_by_role("button", name="Hide").click()
+        page.locator(f'.answer[data-item="{first[0]}"]').get_by_role("button", name="Hide").click()
     expect(page.locator(f'.answer[data-item="{first[0]}"]')).to_have_count(0)
     expect(page.locator(".answer")).to_have_count(12)
 
