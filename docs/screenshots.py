@@ -1,17 +1,20 @@
 """Takes the pictures of the page that the documentation shows, light and dark, into docs/images/.
 
-Start `likewise up --demo`, wait for the films, and run this with the address that it prints:
+Start `likewise up --demo`, wait for the films, and run this with the addresses that it prints:
 
-    .venv/bin/python docs/screenshots.py http://127.0.0.1:8080
+    .venv/bin/python docs/screenshots.py http://127.0.0.1:8080 127.0.0.1:9092 [NAME …]
 """
 
 from __future__ import annotations
 
 import base64
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kafka import KafkaProducer
 from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ CHROMIUM = "/usr/bin/chromium"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 MAX_BYTES = 150_000
 A_FILM, A_USER = "2571", "15"
+POPULAR = ("318", "296", "356", "593", "260", "527", "2571", "1196", "608", "858", "50", "1", "110")
 
 # WebP at falling quality until the file is small enough. Chromium encodes it: no other tool is needed.
 _ENCODE = """async ([png, most]) => {
@@ -94,6 +98,20 @@ def at(path: str) -> Callable[[Page], None]:
     return step
 
 
+def live(page: Page) -> None:
+    """A quarter of a minute of likes and answers."""
+    at("/live")(page)
+    ends_s = time.monotonic() + 15
+    turn = 0
+    while time.monotonic() < ends_s:
+        turn += 1
+        user, film = f"/v1/users/visitor-{turn % 40}", POPULAR[turn % len(POPULAR)]
+        page.request.put(f"{user}/likes/{film}")
+        if turn % 3 == 0:
+            page.request.get(f"{user}/recommendations")
+        page.wait_for_timeout(20 + 15 * (turn % 5))
+
+
 PICTURES: dict[str, Callable[[Page], None]] = {
     "start": start,
     "play": play,
@@ -102,19 +120,29 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "rankers": rankers,
     "item": at(f"/items/{A_FILM}"),
     "user": at(f"/users/{A_USER}"),
-    "live": at("/live"),
+    "live": live,
     "models": at("/models"),
     "dead-letters": at("/dead-letters"),
     "messages": at("/messages"),
 }
-SETTLING_MS = {"live": 12_000}
-"""Curves that are drawn as time passes."""
+SETTLING_MS = 600
+REFUSED = (
+    b'{"user_id": "ann", "item_id": "alien", "action": "signal", "kind": "glance"}',
+    b'{"user_id": "bob", "item_id": "dune", "action": "signal", "kind": "glance"}',
+    b'{"user_id": "ann"}',
+    b'{"user_id": "ann", "item_id": ["dune"]}',
+    b"like dune",
+)
+"""Values on the topic `likes` that no consumer understands."""
 
 
 def main() -> None:
     """Take each picture in both themes, and the play page on a phone too."""
-    address, *names = sys.argv[1:]
+    address, bootstrap_servers, *names = sys.argv[1:]
     IMAGES.mkdir(exist_ok=True)
+    with closing(KafkaProducer(bootstrap_servers=bootstrap_servers)) as producer:
+        for value in REFUSED:
+            producer.send("likes", value=value)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for scheme in ("light", "dark"):
@@ -142,7 +170,7 @@ def _take(
     )
     page = context.new_page()
     step(page)
-    page.wait_for_timeout(SETTLING_MS.get(name.removesuffix(f"-{scheme}"), 600))
+    page.wait_for_timeout(SETTLING_MS)
     png = base64.b64encode(page.screenshot()).decode()
     blank = browser.new_page()
     webp = base64.b64decode(blank.evaluate(_ENCODE, [png, MAX_BYTES]))

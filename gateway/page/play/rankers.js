@@ -18,7 +18,7 @@ export class Rankers {
   async show() {
     const turn = (this.turn += 1);
     this.known ??= await this.api.get("/v1/rankers");
-    const rankers = [...this.known].sort((a, b) => Number(b.current) - Number(a.current));
+    const rankers = [...this.known].sort((a, b) => place(a) - place(b));
     const answers = await Promise.all(rankers.map((ranker) =>
       this.ask({ count: COMPARED, ranker: ranker.current ? null : ranker.ranker }).catch((error) => ({ error }))));
     if (turn !== this.turn) return;
@@ -43,4 +43,10 @@ export class Rankers {
     const id = target?.closest?.("[data-item]")?.dataset.item;
     for (const card of this.element.querySelectorAll("[data-item]")) card.classList.toggle("same", card.dataset.item === id);
   }
+}
+
+/** What answers now comes first, then the original, then the others. */
+function place({ current, ranker }) {
+  if (current) return 0;
+  return ranker === "neighbours" ? 1 : 2;
 }
