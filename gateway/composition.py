@@ -15,7 +15,7 @@ from gateway.applied import AppliedPositions
 from gateway.gateway import Gateway
 from gateway.measures import METRICS
 from gateway.publishing import Events
-from gateway.ranking import Answers, RankingPorts
+from gateway.ranking import Answers, RankingPorts, now_ms
 from gateway.security.guard import Guard
 from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics
@@ -26,7 +26,7 @@ from serving.store_view import StoreView
 from serving.taste import kinds_that_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gateway.stats import GatewayStats
     from likewise.log.port import Broker, Sink
@@ -48,6 +48,7 @@ def gateway_of(
     models: ModelHolder,
     catalogue: CatalogueFollower,
     stats: GatewayStats,
+    clock_ms: Callable[[], int] = now_ms,
 ) -> Iterator[Gateway]:
     """Yield a gateway whose threads run during the `with` block; what is given stays open.
 
@@ -62,7 +63,7 @@ def gateway_of(
         ThreadPoolExecutor(settings.gateway.threads, "ranking") as ranking,
         ThreadPoolExecutor(_THREADS_FOR_BLOCKING_CALLS, "blocking") as blocking,
     ):
-        answers = Answers(ports, alternatives, ranking, settings, stats)
+        answers = Answers(ports, alternatives, ranking, settings, stats, clock_ms)
         events = Events(sink, topics, stats)
         gateway = Gateway(
             settings=settings,

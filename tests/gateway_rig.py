@@ -19,6 +19,7 @@ import msgspec
 from gateway.app import App
 from gateway.composition import gateway_of
 from gateway.endpoints import ENDPOINTS
+from gateway.ranking import now_ms
 from gateway.stats import GatewayStats
 from gateway.traced import traced
 from likewise.log.topics import Topics
@@ -33,7 +34,7 @@ from serving.catalogue_follower import CatalogueFollower
 from tests.serving_rig import BLOCKS, VERSION, write_block_model
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from pathlib import Path
 
     from gateway.endpoint import Endpoint
@@ -77,6 +78,7 @@ async def gateway_rig(
     store: MemoryStore | None = None,
     broker: MemoryBroker | None = None,
     user_ids: bool = False,
+    clock_ms: Callable[[], int] = now_ms,
 ) -> AsyncIterator[GatewayRig]:
     """Yield a gateway that answers, with a model of blocks (see `tests.serving_rig`) and no likes."""
     settings, topics, stats = settings or Settings(), Topics(), GatewayStats()
@@ -91,7 +93,7 @@ async def gateway_rig(
     with (
         closing(ModelHolder(directory, load_model(directory, VERSION))) as models,
         closing(broker.sink()) as sink,
-        gateway_of(settings, broker, store, sink, models, catalogue, stats) as gateway,
+        gateway_of(settings, broker, store, sink, models, catalogue, stats, clock_ms) as gateway,
     ):
         transport = httpx.ASGITransport(traced(App(gateway, endpoints)))
         async with httpx.AsyncClient(
