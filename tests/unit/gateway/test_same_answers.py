@@ -115,7 +115,8 @@ def server(tmp_path: Path) -> Rig:
 def comparable(body: dict[str, Any]) -> dict[str, Any]:
     """Return an answer without what is random."""
     known = {key: value for key, value in body.items() if key not in {"recommendation_id", "error"}}
-    return known | body.get("error", {})
+    error: dict[str, Any] = body.get("error", {})
+    return known | error
 
 
 def of_gateway(answer: httpx.Response) -> dict[str, Any]:
@@ -166,14 +167,15 @@ def test_parameters_make_the_same_request_as_a_body(server: Rig, tmp_path: Path)
             posted = await rig.client.post("/v1/recommendations", json=request)
             if "rotation" not in request:
                 assert of_gateway(found) == of_gateway(posted), request
-        for path, request in [
+        calls: list[tuple[str, dict[str, Any]]] = [
             (f"/v1/items/{item(4, 1)}/similar?user_id=u", {"similar_to": item(4, 1), **U}),
             ("/v1/items/popular?count=3", {"source": "popular", "count": 3}),
             ("/v1/items/trending", {"source": "trending"}),
             ("/v1/items/new", {"source": "new"}),
             (f"/v1/items/{item(3, 2)}/users", {"users_for": item(3, 2)}),
             ("/v1/users/3%2F1/similar", {"users_like": "3/1"}),
-        ]:
+        ]
+        for path, request in calls:
             posted = await rig.client.post("/v1/recommendations", json=request)
             assert posted.status_code == 200
             assert of_gateway(await rig.client.get(path)) == of_gateway(posted), path
