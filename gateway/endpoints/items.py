@@ -97,8 +97,8 @@ def _found(call: Call, after: Place | None) -> list[Result]:
 
 async def _categories(call: Call) -> Response:
     gateway = call.gateway
-    view = gateway.catalogue.view(gateway.models.current().model)
-    counts = await gateway.run(view.categories)
+    model = gateway.models.current().model
+    counts = await gateway.run(lambda: gateway.catalogue.view(model).categories())
     return json_answer([CategoryCount(*each) for each in counts[: call.query.limit]])
 
 

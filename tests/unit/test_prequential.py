@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from itertools import islice
 from queue import Queue
@@ -35,6 +36,7 @@ from likewise.messages.events import (
     event_key,
 )
 from likewise.messages.ids import ItemId, UserId
+from likewise.messages.quality import combined_quality
 from likewise.models.holder import load_model
 from likewise.records import TopicPartition
 from likewise.settings import ConsumerSettings, KafkaSettings, ModelSettings, Settings
@@ -364,6 +366,8 @@ def test_the_hit_rate_rises_with_likes_that_the_model_predicted_and_falls_with_o
         wait_until(lambda: quality.window == 5)
         assert quality.hit_rate == 1.0
         assert quality.popular_hit_rate == 0.0
+        [kept] = wait_until(store.qualities, "others can read the rates")
+        assert combined_quality([kept], now_ms=time.time_ns() // 1_000_000) is not None
         publish(broker, *(Like(UserId(f"u{block}"), item(LAST, 4)) for block in range(4, LAST)))
         wait_until(lambda: quality.window == 10)
         assert quality.hit_rate == 0.5
