@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -453,3 +454,26 @@ async def _ask_the_application(tmp_path: Path) -> None:
         assert preflight.status_code == 204
         assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
         assert "PUT" in preflight.headers["access-control-allow-methods"]
+
+
+def test_no_endpoint_answers_without_the_role_that_it_names(tmp_path: Path) -> None:
+    asyncio.run(_call_every_endpoint(tmp_path))
+
+
+async def _call_every_endpoint(tmp_path: Path) -> None:
+    roles: list[Role] = ["read", "write"]
+    keys = {role: new_key() for role in roles}
+    lacking: dict[Role, Role] = {"read": "write", "write": "read", "admin": "read"}
+    file = tmp_path / "keys.json"
+    stored = tuple(stored_key(keys[role], name=role, roles=(role,)) for role in roles)
+    change_keys(file, lambda _: stored)
+    async with gateway_rig(tmp_path, Settings(gateway=GatewaySettings(keys_file=file))) as rig:
+        for one in ENDPOINTS:
+            if one.role is None:
+                continue
+            path = re.sub(r"{\w+}", "x", one.path)
+            answer = await rig.client.request(one.method, path)
+            assert (answer.status_code, answer.json()["code"]) == (401, "missing_key"), one.name
+            headers = {"Authorization": f"Bearer {keys[lacking[one.role]]}"}
+            answer = await rig.client.request(one.method, path, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (403, "missing_role"), one.name
