@@ -8,17 +8,16 @@ ones of all likes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from msgspec import structs
 
 from indexer.build import assemble
-from indexer.factors import factorise
+from indexer.candidates import candidates
+from indexer.factors import SharedFactors
 from indexer.gains import Gains
 from indexer.leave_out import MANY, leave_out
-from indexer.racing import race, standard_errors
-from indexer.recipes import DEFAULTS, with_given
+from indexer.racing import of_users, race, standard_errors
 from indexer.warm_start import WarmStart
 
 if TYPE_CHECKING:
@@ -32,37 +31,12 @@ if TYPE_CHECKING:
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
 
-# Standard errors, paired: the normal quantile at 5% for a dozen comparisons (Bonferroni).
-_CLEARLY = 2.6
-
-
-def candidates(settings: ModelSettings) -> list[Recipe]:
-    """Return the recipes to try, the default first; all of them use the values in the settings.
-
-    All share the exponents and the largest rank of the default, so that one factorisation
-    serves them. Of the blend there are weaker and stronger ridges and other weights of popular
-    items; a ridge of 1,000 leaves plain co-occurrence. The spectral ones drop the sparse part.
-    """
-    blend = DEFAULTS["blend"]
-    recipes = [blend]
-    for ridge, query, score in (
-        (3.0, 0.35, 0.2),
-        (30.0, 0.35, 0.2),
-        (10.0, 0.15, 0.05),
-        (30.0, 0.15, 0.05),
-        (10.0, 0.35, 0.1),
-        (20.0, 0.5, 0.25),
-        (1_000.0, 0.35, 0.15),
-    ):
-        recipes.append(
-            structs.replace(blend, ridge=ridge, query_exponent=query, score_exponent=score)
-        )
-    recipes += [
-        structs.replace(DEFAULTS["spectral"], rank=rank, ridge=ridge)
-        for rank, ridge in ((64, 3.0), (128, 3.0), (128, 10.0), (256, 10.0))
-    ]
-    given = [with_given(recipe, settings) for recipe in recipes]
-    return list(dict.fromkeys(given))
+# Paired standard errors by which a recipe has to be better than the default to replace it; and as many again
+# if there are so many users.
+_BETTER = 1.0
+_FEW_USERS = 200
+# To replace what the last build of this process chose: the same likes, held out differently, change no choice.
+_BETTER_THAN_LAST = 2.6
 
 
 def build_best(
@@ -74,71 +48,91 @@ def build_best(
 ) -> Model:
     """Return a model of these interactions under the best of the candidate recipes.
 
-    The default is used unless another is clearly better (`best_of`), or if there are too few likes to
-    hold any out. The report has the recipes tried and their results.
+    The recipe that `warm` has of the last build, or else the default, is used unless another is better
+    (`chosen`), or if there are too few likes to hold any out. The report has the recipes tried and their results.
     """
-    tried = candidates(settings)
+    tried = candidates(settings, interactions.user_items)
     seed = settings.seed
     left_out = leave_out(interactions.user_items, seed=seed)
     warm = warm or WarmStart()
     start = warm.vectors(interactions.item_ids, tried[0])
-    factors = factorise(left_out.rest, tried[0], seed=seed, steps=steps, start=start)
+    factors = SharedFactors(left_out.rest, tried[0], seed=seed, steps=steps, start=start)
     warm.remember(interactions.item_ids, tried[0], factors.vectors)
     recipe = tried[0]
     if len(left_out.users):
+        last = tried.index(warm.recipe) if warm.recipe in tried else None
+        reference = last or 0
+        gains = Gains(left_out, factors.of, recipe.max_likes_per_user)
+        for one in tried:
+            factors.of(one)
         with steps("choice"):
-            gains = Gains(left_out, factors, recipe.max_likes_per_user)
-            result = race(gains.of, tried, left_out.users)
-            recipe = tried[best_of(result, left_out.users)]
-        steps.report.choice = _account(tried, result, recipe, left_out.users)
+            result = race(gains.of, tried, left_out.users, reference=reference)
+            choice = chosen(result, left_out.users, reference=reference, sure=last is not None)
+        recipe = tried[choice.place]
+        steps.report.choice = _account(tried, result, choice, reference)
+        warm.recipe = recipe
         if interactions.user_items.nnz < MANY:
-            factors = factorise(interactions.user_items, tried[0], seed=seed, steps=steps)
-    return assemble(interactions, factors, recipe, seed=seed, steps=steps)
+            del gains
+            factors = SharedFactors(interactions.user_items, tried[0], seed=seed, steps=steps)
+    return assemble(interactions, factors.of(recipe), recipe, seed=seed, steps=steps)
 
 
-def best_of(result: Race, users: NDArray[np.intp]) -> int:
-    """Return which recipe of a race is best on average, 0 unless it clearly is.
+class Choice(NamedTuple):
+    """Which recipe is best, and by how much each is better than the reference."""
 
-    Of a dozen recipes that are as good as the first, one is better by a standard error or two just
-    by chance. So the best has to be better by as many as chance gives once in twenty choices.
+    place: int
+    leads: FloatArray
+    """[recipes] how much more each gains than the reference, on the likes that it ranked."""
+    clear_leads: FloatArray
+    """[recipes] what its lead has to exceed, since so much may be chance."""
+
+
+def chosen(
+    result: Race, users: NDArray[np.intp], *, reference: int = 0, sure: bool = False
+) -> Choice:
+    """Return the recipe of a race whose lead over the reference, less what may be chance, is largest.
+
+    Chance is one standard error, more if there are few users, and 2.6 if the choice has to be `sure`. Without
+    such a lead the reference stays.
     """
-    finalists = np.flatnonzero(result.likes == result.likes[0])
-    best = int(finalists[result.gains[finalists].mean(axis=1).argmax()])
-    difference = result.gains[best] - result.gains[0]
-    (error,) = standard_errors(difference[None], users)
-    return best if difference.mean() > _CLEARLY * error else 0
+    leads = np.zeros(len(result.likes), np.float32)
+    errors = np.zeros(len(result.likes), np.float32)
+    for place, likes in enumerate(result.likes.tolist()):
+        difference = result.gains[[place], :likes] - result.gains[[reference], :likes]
+        lead = of_users(difference, users[:likes])
+        leads[place], errors[place] = lead.mean(), standard_errors(lead)[0]
+    bar = _BETTER_THAN_LAST if sure else _BETTER + _FEW_USERS / len(np.unique(users))
+    finalists = np.flatnonzero(result.likes == result.likes.max())
+    clear_leads = np.float32(bar) * errors
+    least = (leads - clear_leads)[finalists]
+    best = int(finalists[least.argmax()])
+    return Choice(best if least.max() > 0 else reference, leads, clear_leads)
 
 
-def _account(
-    tried: list[Recipe], result: Race, chosen: Recipe, users: NDArray[np.intp]
-) -> dict[str, Any]:
-    """Return the description of the choice for the manifest.
-
-    A recipe's `lead` is how much more it gains than the first one on the likes that it ranked; it is
-    clearly better from `clear_lead` on.
-    """
+def _account(tried: list[Recipe], result: Race, choice: Choice, reference: int) -> dict[str, Any]:
+    """Return the description of the choice for the manifest; leads are over the recipe `compared_with`."""
+    rows = zip(
+        tried, result.gains, result.likes.tolist(), choice.leads, choice.clear_leads, strict=True
+    )
     return {
-        "held_out_likes": int(result.likes[0]),
-        "chosen": tried.index(chosen),
+        "held_out_likes": int(result.likes.max()),
+        "chosen": choice.place,
+        "compared_with": reference,
         "tried": [
             {
                 "ranker": recipe.ranker,
                 "rank": recipe.rank,
                 "ridge": recipe.ridge,
+                "ridge_exponent": recipe.ridge_exponent,
                 "query_exponent": recipe.query_exponent,
                 "score_exponent": recipe.score_exponent,
-                "likes": int(likes),
+                "similar_items": recipe.similar_items,
+                "likes": likes,
                 "gain": round(float(gains[:likes].mean()), 4),
                 "hit_rate@20": round(float((gains[:likes] > 0).mean()), 4),
-                "lead": round(float(lead[:likes].mean()), 4),
-                "clear_lead": _clear_lead(lead[:likes], users[:likes]),
+                "lead": round(float(lead), 4),
+                "clear_lead": round(float(clear_lead), 4),
             }
-            for recipe, gains, lead, likes in zip(
-                tried, result.gains, result.gains - result.gains[0], result.likes, strict=True
-            )
+            for recipe, gains, likes, lead, clear_lead in rows
         ],
     }
-
-
-def _clear_lead(lead: FloatArray, users: NDArray[np.intp]) -> float:
-    return round(_CLEARLY * float(standard_errors(lead[None], users)[0]), 4)

@@ -31,6 +31,42 @@ class Factors:
     """R'R, or what the vectors leave of it, cut to its strongest entries."""
 
 
+class SharedFactors:
+    """The factors of one matrix, for recipes with the same exponents and no larger a rank than a first one."""
+
+    def __init__(
+        self,
+        user_items: CsrMatrix,
+        recipe: Recipe,
+        *,
+        seed: int,
+        steps: Steps,
+        start: FloatArray | None = None,
+    ) -> None:
+        """Factorise R under the recipe. `start` [n, k] are item vectors close to those of R; they speed it up."""
+        self._steps = steps
+        with steps("svd"):
+            self._normalised = matrix_of(user_items, recipe)
+            values, self.vectors = truncated_svd(
+                self._normalised, recipe.rank, seed=seed, start=start
+            )
+        self._eigenvalues = values**2
+        self._made: dict[tuple[str, int, float], Factors] = {}
+
+    def of(self, recipe: Recipe) -> Factors:
+        """Return the factors with the sparse part of this kind of ranker, which is made once."""
+        key = (
+            recipe.ranker,
+            recipe.similar_items,
+            recipe.ridge if recipe.ranker == "ridge" else 0.0,
+        )
+        if key not in self._made:
+            with self._steps("co-occurrence"):
+                similar = sparse_part(self._normalised, self._eigenvalues, self.vectors, recipe)
+            self._made[key] = Factors(self._eigenvalues, self.vectors, similar)
+        return self._made[key]
+
+
 def factorise(
     user_items: CsrMatrix,
     recipe: Recipe,
@@ -39,17 +75,8 @@ def factorise(
     steps: Steps,
     start: FloatArray | None = None,
 ) -> Factors:
-    """Return the factors of R under the recipe's exponents, rank and kind of ranker.
-
-    `start` [n, k] are item vectors close to those of R; they speed up convergence.
-    """
-    with steps("svd"):
-        normalised = matrix_of(user_items, recipe)
-        values, vectors = truncated_svd(normalised, recipe.rank, seed=seed, start=start)
-    eigenvalues = values**2
-    with steps("co-occurrence"):
-        similar = sparse_part(normalised, eigenvalues, vectors, recipe)
-    return Factors(eigenvalues, vectors, similar)
+    """Return the factors of R under the recipe; `SharedFactors` has the arguments."""
+    return SharedFactors(user_items, recipe, seed=seed, steps=steps, start=start).of(recipe)
 
 
 def matrix_of(user_items: CsrMatrix, recipe: Recipe) -> CsrMatrix:

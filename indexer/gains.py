@@ -16,7 +16,7 @@ from likewise.ranking.ridge import filters, relative_ridges, tails, typical_like
 from likewise.ranking.sampling import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,10 +38,12 @@ class Gains:
     That is what a list of 20 is measured by, so what is not on it gains nothing, however close it is.
     """
 
-    def __init__(self, left_out: LeftOut, factors: Factors, most_likes: int) -> None:
+    def __init__(
+        self, left_out: LeftOut, factors_of: Callable[[Recipe], Factors], most_likes: int
+    ) -> None:
         """Prepare to rank with factors of the rest, with at most so many likes of each user."""
         self._left_out = left_out
-        self._factors = factors
+        self._factors_of = factors_of
         self._degrees = item_degrees(left_out.rest)
         self._typical = typical_likes(left_out.rest)
         self._queries = left_out.rest[left_out.users]
@@ -50,21 +52,22 @@ class Gains:
     def of(self, recipes: Sequence[Recipe], likes: range) -> FloatArray:
         """Return the gains of these held-out likes, float32 [recipes, likes]."""
         gains = np.zeros((len(recipes), len(likes)), np.float32)
-        by_exponent: dict[float, list[int]] = {}
+        factors = [self._factors_of(recipe) for recipe in recipes]
+        alike: dict[tuple[float, int], list[int]] = {}
         for place, recipe in enumerate(recipes):
-            by_exponent.setdefault(recipe.query_exponent, []).append(place)
+            alike.setdefault((recipe.query_exponent, id(factors[place])), []).append(place)
 
         def rank_some(start: int) -> None:
             some = slice(start, min(start + _LIKES_AT_ONCE, likes.stop))
             columns = slice(some.start - likes.start, some.stop - likes.start)
             liked, items = self._queries[some], self._left_out.items[some]
-            for exponent, places in by_exponent.items():
+            for (exponent, _), places in alike.items():
                 weights = power(self._degrees, -exponent)
-                folded = _Folded(self._asked[some], self._factors, weights)
+                ours = factors[places[0]]
+                folded = _Folded(self._asked[some], ours, weights)
                 for place in places:
-                    scores = _scores(
-                        folded, self._factors, recipes[place], self._degrees, self._typical
-                    )
+                    recipe = recipes[place]
+                    scores = _scores(folded, ours, recipe, self._degrees, self._typical)
                     gains[place, columns] = _gains(scores, liked, items)
 
         # The likes are split among our threads; BLAS threads would spin, waiting for each other.

@@ -36,10 +36,12 @@ class Race(NamedTuple):
     """[recipes] how many likes each has ranked."""
 
 
-def race(measure: Measure, recipes: Sequence[Recipe], users: NDArray[np.intp]) -> Race:
+def race(
+    measure: Measure, recipes: Sequence[Recipe], users: NDArray[np.intp], *, reference: int = 0
+) -> Race:
     """Return the gains of recipes on held-out likes in random order; `users` are those who like them.
 
-    The first recipe stays to the end, so that every other can be compared with it.
+    The recipe `reference` stays to the end, so that every other can be compared with it.
     """
     total = len(users)
     gains = np.full((len(recipes), total), np.nan, np.float32)
@@ -53,16 +55,20 @@ def race(measure: Measure, recipes: Sequence[Recipe], users: NDArray[np.intp]) -
         )
         done = end
         likes[racing] = done
-        found = gains[racing, :done]
+        found = of_users(gains[racing, :done], users[:done])
         lost = found[found.mean(axis=1).argmax()] - found
-        worse = lost.mean(axis=1) > _CLEARLY_WORSE * standard_errors(lost, users[:done])
-        racing = racing[~worse | (racing == 0)]
+        worse = lost.mean(axis=1) > _CLEARLY_WORSE * standard_errors(lost)
+        racing = racing[~worse | (racing == reference)]
     return Race(gains, likes)
 
 
-def standard_errors(differences: FloatArray, users: NDArray[np.intp]) -> FloatArray:
-    """Return the standard error of the mean of each row [recipes, likes]; likes of one user go together."""
+def of_users(gains: FloatArray, users: NDArray[np.intp]) -> FloatArray:
+    """Return the mean of each user's gains, [recipes, users]: every user counts the same, as in an evaluation."""
     _, numbers = np.unique(users, return_inverse=True)
-    errors = differences - differences.mean(axis=1, keepdims=True)
-    squares = [np.square(np.bincount(numbers, row)).sum() for row in errors]
-    return np.asarray(np.sqrt(squares) / max(len(users), 1), np.float32)
+    counts = np.bincount(numbers)
+    return np.asarray([np.bincount(numbers, row) / counts for row in gains], np.float32)
+
+
+def standard_errors(values: FloatArray) -> FloatArray:
+    """Return the standard error of the mean of each row."""
+    return np.asarray(values.std(axis=1) / np.sqrt(max(values.shape[1], 1)), np.float32)

@@ -23,6 +23,8 @@ class WarmStart:
     """
 
     def __init__(self) -> None:
+        self.recipe: Recipe | None = None
+        """What `ranker=auto` chose in the last build, so that the next one does not change it without need."""
         self._last: _Remembered | None = None
 
     def vectors(self, item_ids: list[ItemId], recipe: Recipe) -> FloatArray | None:

@@ -10,14 +10,16 @@ from msgspec import structs
 from scipy import sparse
 
 from indexer.build import assemble
-from indexer.choice import best_of, build_best, candidates
-from indexer.factors import factorise
+from indexer.candidates import candidates
+from indexer.choice import build_best, chosen
+from indexer.factors import SharedFactors
 from indexer.gains import Gains, _gains
 from indexer.interactions import Interactions, UserLikes, interactions_of
 from indexer.leave_out import leave_out
-from indexer.racing import Race, race, standard_errors
+from indexer.racing import Race, of_users, race
 from indexer.recipes import DEFAULTS
 from indexer.steps import Steps
+from indexer.warm_start import WarmStart
 from likewise.messages.ids import ItemId, UserId
 from likewise.ranking.array_types import empty_matrix
 from likewise.ranking.queries import Query
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from likewise.ranking.array_types import FloatArray
     from likewise.ranking.recipe import Recipe
+    from likewise.settings.types import Effort
 
 
 def likes_of_many(users: int = 400, seed: int = 0) -> Interactions:
@@ -77,7 +80,7 @@ def test_likes_held_out_rank_high_where_taste_is_plain_and_low_where_it_is_not()
     recipe = DEFAULTS["blend"]
     plain = leave_out(likes_of_many().user_items, seed=1)
     shuffled = plain._replace(items=np.random.default_rng(0).integers(0, 200, len(plain.items)))
-    factors = factorise(plain.rest, recipe, seed=0, steps=Steps())
+    factors = SharedFactors(plain.rest, recipe, seed=0, steps=Steps()).of
     everything = range(len(plain.items))
     assert Gains(plain, factors, 2_000).of([recipe], everything).mean() > 0.5
     assert Gains(shuffled, factors, 2_000).of([recipe], everything).mean() < 0.15
@@ -88,10 +91,10 @@ def test_the_gain_is_that_of_the_rank_the_serving_code_gives() -> None:
     held_out = leave_out(interactions.user_items, seed=2)
     rest = Interactions(held_out.rest, interactions.user_ids, interactions.item_ids)
     settings = ModelSettings(ranker="auto")
-    recipe = candidates(settings)[0]
-    factors = factorise(held_out.rest, recipe, seed=0, steps=Steps())
-    (gains,) = Gains(held_out, factors, 2_000).of([recipe], range(len(held_out.users)))
-    model = assemble(rest, factors, recipe, seed=0, steps=Steps())
+    recipe = candidates(settings, interactions.user_items)[0]
+    factors = SharedFactors(held_out.rest, recipe, seed=0, steps=Steps())
+    (gains,) = Gains(held_out, factors.of, 2_000).of([recipe], range(len(held_out.users)))
+    model = assemble(rest, factors.of(recipe), recipe, seed=0, steps=Steps())
     for user, item, gain in zip(held_out.users, held_out.items, gains, strict=True):
         liked = {interactions.item_ids[row] for row in held_out.rest[[user]].indices}
         (answer,) = recommend(model, [Query(liked, liked, 200)])
@@ -120,8 +123,47 @@ def test_the_default_stays_unless_another_is_clearly_better() -> None:
     def raced(*gains: FloatArray) -> Race:
         return Race(np.stack(gains), np.full(len(gains), 500))
 
-    assert best_of(raced(default, level), users) == 0
-    assert best_of(raced(default, level, default + np.float32(0.1)), users) == 2
+    assert chosen(raced(default, level), users).place == 0
+    assert chosen(raced(default, level, default + np.float32(0.1)), users).place == 2
+
+
+def test_what_was_chosen_before_yields_only_to_a_sure_lead() -> None:
+    rng = np.random.default_rng(0)
+    users = np.arange(2_000)
+    last = rng.random(2_000).astype(np.float32)
+    lead = rng.normal(0.02, 0.4, 2_000).astype(np.float32)  # some two standard errors
+    result = Race(np.stack([last, last + lead]), np.full(2, 2_000))
+    assert chosen(result, users).place == 1
+    assert chosen(result, users, sure=True).place == 0
+    assert chosen(result, users, reference=1, sure=True).place == 1
+
+
+def test_the_next_build_compares_with_what_the_last_one_chose() -> None:
+    warm, steps = WarmStart(), Steps()
+    first = build_best(likes_of_many(), ModelSettings(), steps=steps, warm=warm)
+    warm.recipe = candidates(ModelSettings(), likes_of_many().user_items)[4]
+    second = build_best(likes_of_many(seed=1), ModelSettings(), steps=steps, warm=warm)
+    assert steps.report.choice is not None
+    assert steps.report.choice["compared_with"] == 4
+    assert warm.recipe == second.recipe
+    assert first.recipe in candidates(ModelSettings(), likes_of_many().user_items)
+
+
+@pytest.mark.parametrize(
+    ("effort", "shape", "rankers"),
+    [
+        ("fast", (300, 200), {"blend", "spectral"}),
+        ("balanced", (300, 200), {"blend", "spectral", "ridge"}),
+        ("balanced", (13_000, 13_000), {"blend", "spectral"}),
+        ("best", (13_000, 13_000), {"blend", "spectral", "ridge"}),
+    ],
+)
+def test_effort_bounds_what_is_tried(
+    effort: Effort, shape: tuple[int, int], rankers: set[str]
+) -> None:
+    tried = candidates(ModelSettings(effort=effort), empty_matrix(*shape))
+    assert {recipe.ranker for recipe in tried} == rankers
+    assert tried[0] == DEFAULTS["blend"]
 
 
 def test_what_is_clearly_worse_leaves_the_race_and_the_default_stays() -> None:
@@ -137,18 +179,17 @@ def test_what_is_clearly_worse_leaves_the_race_and_the_default_stays() -> None:
     assert result.likes[[0, 3]].tolist() == [5_000, 5_000]
     assert result.likes[1] == result.likes[2] < 1_000
     assert np.isnan(result.gains[1, result.likes[1] :]).all()
-    assert best_of(result, np.arange(5_000)) == 3
+    assert chosen(result, np.arange(5_000)).place == 3
 
 
-def test_likes_of_one_user_are_not_independent_evidence() -> None:
-    difference = np.random.default_rng(0).normal(0, 1, 100).astype(np.float32)
-    (alone,) = standard_errors(difference[None], np.arange(100))
-    (repeated,) = standard_errors(difference.repeat(9)[None], np.arange(100).repeat(9))
-    assert repeated == pytest.approx(alone, rel=1e-4)
+def test_every_user_counts_the_same() -> None:
+    gains = np.array([[1, 0, 0, 0, 1, 1], [0, 1, 1, 1, 0, 0]], np.float32)
+    users = np.array([7, 2, 2, 2, 7, 7])
+    assert of_users(gains, users).tolist() == [[0, 1], [1, 0]]
 
 
 def test_numbers_given_in_the_settings_are_in_every_candidate() -> None:
-    tried = candidates(ModelSettings(ridge=7.0, similar_items=33))
+    tried = candidates(ModelSettings(ridge=7.0, similar_items=33), likes_of_many().user_items)
     assert {recipe.ridge for recipe in tried} == {7.0}
     assert {recipe.similar_items for recipe in tried} == {33}
     assert len(tried) == len(set(tried)) > 1
@@ -159,13 +200,13 @@ def test_the_choice_is_accounted_for() -> None:
     model = build_best(likes_of_many(), ModelSettings(), steps=steps)
     choice = steps.report.choice
     assert choice is not None
-    tried = candidates(ModelSettings())
+    tried = candidates(ModelSettings(), likes_of_many().user_items)
     assert len(choice["tried"]) == len(tried)
     assert tried[choice["chosen"]] == model.recipe
     assert choice["held_out_likes"] > 30
     first, *others = choice["tried"]
     assert (first["lead"], first["clear_lead"]) == (0, 0)
-    assert all(one["clear_lead"] > 0 for one in others)
+    assert all(one["clear_lead"] >= 0 for one in others)
     best = choice["tried"][choice["chosen"]]
     assert best is first or best["lead"] > best["clear_lead"]
     assert {"svd", "co-occurrence", "choice", "annoy"} == set(steps.report.seconds)

@@ -132,7 +132,7 @@ def test_the_choice_of_a_recipe_samples_as_an_answer_does(
         return original(queries, *given)
 
     monkeypatch.setattr(gains, "_Folded", counting)
-    Gains(held_out, factors, recipe.max_likes_per_user).of([recipe], range(1))
+    Gains(held_out, lambda _: factors, recipe.max_likes_per_user).of([recipe], range(1))
     assert asked == [MOST]
 
 

@@ -1,0 +1,90 @@
+"""The recipes that `ranker=auto` tries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from msgspec import structs
+
+from indexer.recipes import DEFAULTS, with_given
+
+if TYPE_CHECKING:
+    from likewise.ranking.array_types import CsrMatrix
+    from likewise.ranking.recipe import Recipe
+    from likewise.settings import ModelSettings
+
+# Ridge, ridge exponent, query exponent, score exponent. A ridge of 1,000 leaves plain co-occurrence.
+_BLENDS = (
+    (13.0, 0.0, 0.35, 0.2),
+    (5.0, 0.5, 0.35, 0.2),
+    (30.0, 0.5, 0.35, 0.2),
+    (13.0, 0.5, 0.35, 0.1),
+    (13.0, 0.0, 0.35, 0.1),
+    (5.0, 0.5, 0.15, 0.05),
+    (13.0, 0.5, 0.15, 0.05),
+    (13.0, 0.0, 0.15, 0.05),
+    (30.0, 0.5, 0.15, 0.05),
+    (13.0, 0.5, 0.15, 0.2),
+    (20.0, 0.5, 0.5, 0.25),
+    (1_000.0, 0.5, 0.35, 0.15),
+)
+_SPECTRAL = ((64, 3.0), (128, 3.0), (256, 10.0))
+# The same numbers without the ridge: all of them share one inverse.
+_REGRESSIONS = ((0.5, 0.15, 0.05), (0.0, 0.15, 0.05), (0.5, 0.35, 0.1), (0.0, 0.35, 0.2))
+_MORE_LINKS = 400
+
+
+def candidates(settings: ModelSettings, user_items: CsrMatrix) -> list[Recipe]:
+    """Return the recipes to try for this matrix, the default first; all of them use the values in the settings.
+
+    All share the exponents and the largest rank of the default, so that one factorisation serves them. Of the
+    blend there are weaker and stronger ridges and other weights of popular items. The spectral ones drop the
+    links. What takes longer, the whole regression or more links, is there as far as `model.effort` allows.
+    """
+    blend = DEFAULTS["blend"]
+    recipes = [blend]
+    for ridge, g, q, c in _BLENDS:
+        recipes.append(_with(blend, ridge, g, q, c))
+    recipes += [
+        structs.replace(DEFAULTS["spectral"], rank=rank, ridge=ridge) for rank, ridge in _SPECTRAL
+    ]
+    effort = _EFFORTS[settings.effort]
+    if min(user_items.shape) <= effort.largest_inverse and user_items.shape[1] <= effort.most_items:
+        for ridge in effort.ridges:
+            recipes += [_with(DEFAULTS["ridge"], ridge, *rest) for rest in _REGRESSIONS]
+    elif _pairs(user_items) <= effort.most_pairs:
+        linked = structs.replace(blend, similar_items=_MORE_LINKS)
+        recipes += [linked, *(_with(linked, 5.0, *rest) for rest in _REGRESSIONS[::2])]
+    given = [with_given(recipe, settings) for recipe in recipes]
+    return list(dict.fromkeys(given))
+
+
+class _Effort(NamedTuple):
+    """What may be tried; docs/ranking.md has the costs."""
+
+    largest_inverse: int
+    """Of users or items, whichever are fewer: the inverse takes the time of their cube."""
+    most_items: int
+    """Its rows take the time of their square."""
+    ridges: tuple[float, ...]
+    """Each costs an inverse."""
+    most_pairs: float
+    """Pairs of likes of one user, in all: more links take their time."""
+
+
+_EFFORTS = {
+    "fast": _Effort(0, 0, (), 0),
+    "balanced": _Effort(12_000, 20_000, (4.0,), 1e8),
+    "best": _Effort(20_000, 40_000, (3.0, 8.0), 1e10),
+}
+
+
+def _with(recipe: Recipe, ridge: float, g: float, q: float, c: float) -> Recipe:
+    return structs.replace(
+        recipe, ridge=ridge, ridge_exponent=g, query_exponent=q, score_exponent=c
+    )
+
+
+def _pairs(user_items: CsrMatrix) -> float:
+    return float(np.square(np.diff(user_items.indptr), dtype=np.float64).sum())
