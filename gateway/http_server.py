@@ -43,15 +43,37 @@ def bind(settings: GatewaySettings) -> socket.socket:
         bound.bind((settings.host, settings.port))
     except OSError as error:
         bound.close()
-        raise SettingsError(
-            f"gateway.port (LIKEWISE_GATEWAY_PORT): cannot listen on {settings.host}:{settings.port}: "
-            f"{error.strerror}; choose another port, or 0 for any free one"
-        ) from error
+        raise _cannot_listen(settings.host, settings.port, error) from error
     return bound
 
 
+def listen(bound: socket.socket) -> None:
+    """Let clients connect. uvloop ignores that it cannot listen, so this comes first.
+
+    Raises:
+        SettingsError: another process was bound to the address too, and listens by now.
+    """
+    host, port = bound.getsockname()[:2]
+    try:
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"gateway.port (LIKEWISE_GATEWAY_PORT): cannot listen on {host}:{port}: {error.strerror}; "
+        "choose another port, or 0 for any free one"
+    )
+
+
 def serve(gateway: Gateway, bound: socket.socket, stop: threading.Event) -> None:
-    """Answer until `stop` is set, then finish what is in flight, for ten seconds at most. Blocks."""
+    """Answer until `stop` is set, then finish what is in flight, for ten seconds at most. Blocks.
+
+    Raises:
+        SettingsError: see `listen`.
+    """
+    listen(bound)
     connections = Connections(Limits.of(gateway.settings.gateway))
     server = Server(config_of(traced(App(gateway, ENDPOINTS)), connections.protocol))
     host, port = bound.getsockname()[:2]
