@@ -182,10 +182,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._deadline_s = now_s + self._limits.idle_s
         elif now_s < self._deadline_s:
             return
+        elif self.flow.write_paused:
+            self._deadline_s = now_s + _SWEEP_S  # an answer is being sent
         elif self._refused or self.transport.is_closing() or self._is_discarding():
             self.transport.abort()
-        elif self.flow.write_paused or (self._in_body and self.flow.read_paused):
-            self._deadline_s = now_s + _SWEEP_S  # an answer is being sent, or a body read
+        elif self._in_body and self.flow.read_paused:
+            self._deadline_s = now_s + _SWEEP_S  # the client waits for the gateway
         elif self._in_body or self._in_head:
             self._refuse(TOO_SLOW)
         else:

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 _BURST_S = 2.0
 _COST_OF_A_WRONG_KEY = 20.0
-"""In calls: whoever tries keys is slowed down."""
+"""In calls: guessing is slow."""
 _DEFAULT_REQUESTS_PER_S = 1_000.0
 _BEARER = b"bearer "
 
 
 class Guard:
-    """Lets requests in. Costs a few microseconds for each, and never blocks."""
+    """Lets requests in, at a few microseconds each. Blocks only to read the file of keys after a change."""
 
     def __init__(
         self,
