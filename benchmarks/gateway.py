@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from likewise.settings import Settings
 
 QUESTION = """\
-`GET /v1/users/{id}/recommendations` of random users, answered by one gateway, over 64 connections. Floor:
+`GET /v1/users/{id}/recommendations` of random users, answered by one gateway, over 256 connections. Floor:
 a Starlette route that returns a constant of the same size under the same uvicorn. Throughput: as many
 requests as connections at any time. Latency: from when a request is due to when its answer is read, requests at
 even distances, for gateway and floor at the same rate: half of the gateway's throughput. Freshness: from sending

@@ -15,7 +15,7 @@ import httpx
 
 from benchmarks.rig import TookTooLongError, user_of, wait_until
 
-CONNECTIONS = 64
+CONNECTIONS = 256
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 # wrk asks for another user each time.
 _SCRIPT = """

@@ -112,7 +112,8 @@ class Events:
     async def _send(self, topic: str, value: bytes | None, key: bytes) -> Position:
         if self._unconfirmed >= self._limit:
             raise ReplyError("overloaded", f"{self._limit} events wait for Kafka already")
-        self._loop = asyncio.get_running_loop()
+        if self._loop is None:  # looking it up is a call to the system
+            self._loop = asyncio.get_running_loop()
         position: asyncio.Future[Position] = self._loop.create_future()
         self._unconfirmed += 1
         try:

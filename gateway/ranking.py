@@ -101,7 +101,8 @@ class Answers:
             if isinstance(with_scenario, Reply):
                 return _result(with_scenario)
             asked = with_scenario
-        self._loop = asyncio.get_running_loop()
+        if self._loop is None:  # looking it up is a call to the system
+            self._loop = asyncio.get_running_loop()
         answer: asyncio.Future[Recommendations] = self._loop.create_future()
         record_id = asked.record_id
         self._asked[record_id] = answer
