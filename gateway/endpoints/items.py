@@ -11,16 +11,16 @@ from gateway.answers import json_answer
 from gateway.endpoint import Call, Endpoint
 from gateway.endpoints.paging import Cursor, Int64, cursor_of, place_of
 from gateway.item_fields import Item, likes_of, shown_items, stored_fields
-from gateway.item_search import Place
 from gateway.openapi.wire import ITEM
 from gateway.problem import Problem
+from gateway.search_results import Place
 from likewise.messages.items import MAX_ITEM_BYTES, CatalogueItem, decode_item
 from likewise.records import Unsent
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from gateway.item_search import Result
+    from gateway.search_results import Result
 
 _MOST = 100
 
@@ -147,7 +147,7 @@ ENDPOINTS = (
             "With `q`, finds titles as they are typed: case, accents and punctuation do not matter. "
             "First come titles that equal the text, then those that begin with it, have a word that "
             "begins with it, have a word for each of its words, and contain it; among those, the items "
-            "that most users like. Without `q` and `category`, items that only the model knows are "
+            "that most users like. An item that the model knows is also found by its exact id. Without `q` and `category`, items that only the model knows are "
             "listed, too. An item is found within a second after it was put."
         ),
         tag="items",

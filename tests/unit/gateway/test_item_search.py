@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gateway.item_search import Place
+    from gateway.search_results import Place
 
 
 class LikedItems(ModelItems):
@@ -119,6 +119,16 @@ def test_without_a_text_all_items_of_catalogue_and_model_come_most_liked_first()
     shop.put(gone=None)
     assert shop.find() == ["b", "untitled", "a"]
     assert shop.find(limit=3) == ["b", "untitled", "a"]
+
+
+def test_an_id_is_found_although_nothing_is_known_about_the_item() -> None:
+    shop = Shop({"p-1": 5, "p-2": 9, "!": 1})
+    shop.put(a="P 1", **{"p-2": "Other"})
+    assert shop.find("p-1") == ["p-1", "a"]
+    assert shop.find("p-2") == ["p-2"]
+    assert shop.find("!") == ["!"]
+    assert shop.find("p-1", category="x") == shop.find("P-2") == []
+    assert shop.pages("p-1", 1) == ["p-1", "a"]
 
 
 def test_a_category_keeps_its_items_only() -> None:
