@@ -49,4 +49,4 @@ class SlowCalls:
     def _ended(self, call: asyncio.Future[T]) -> None:
         self.running -= 1
         if not call.cancelled():
-            call.exception()  # whoever waits for it gets it
+            call.exception()  # the caller gets it, if there still is one

@@ -211,7 +211,7 @@ def _loaded(gateway: Gateway, name: str) -> ServedModel:
 
 
 def _likes_of_some(gateway: Gateway, count: int) -> dict[UserId, Collection[ItemId]]:
-    """Return the likes of the first users that the store names; it names them in an order of its own."""
+    """Return the likes of the first users that the store names, in no particular order."""
     users: dict[UserId, None] = {}
     for chunk in gateway.store.scan_users(count):
         users |= dict.fromkeys(chunk)

@@ -35,7 +35,7 @@ class ScenariosQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NamedScenario(msgspec.Struct, frozen=True):
-    """A scenario: its name, and the options that it stands for."""
+    """A scenario: its name, and the defaults of its requests."""
 
     name: str
     defaults: dict[str, Any]

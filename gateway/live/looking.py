@@ -1,4 +1,4 @@
-"""Calls that may hang, each in a thread of its own: a look that takes too long does not delay a tick."""
+"""Calls that may hang, each in a separate thread: a look that takes too long does not delay a tick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sample of the newest events of the likes topic, whoever published them."""
+"""A sample of the newest events of the likes topic, from any producer."""
 
 from __future__ import annotations
 

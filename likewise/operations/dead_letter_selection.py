@@ -47,7 +47,7 @@ class Groups(NamedTuple):
 
 
 def code_of(found: Found) -> str:
-    """Return why the record was refused; `not_a_dead_letter` for a record of somebody else."""
+    """Return why the record was refused; `not_a_dead_letter` for a record that likewise did not write."""
     return NOT_A_DEAD_LETTER if found.letter is None else found.letter.code
 
 

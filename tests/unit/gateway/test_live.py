@@ -278,7 +278,7 @@ def test_each_problem_is_found_once_it_lasts(
     assert problems.found(facts(2 + for_s)) == []
 
 
-def test_progress_is_no_standstill_but_many_events_behind_are_told_after_a_minute() -> None:
+def test_progress_is_no_standstill_but_many_events_behind_are_reported_after_a_minute() -> None:
     problems = Problems()
     for second in range(60):
         assert problems.found(facts(second, behind=20_000, applied=second)) == []
