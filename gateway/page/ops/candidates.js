@@ -3,10 +3,10 @@
 import { h } from "../dom.js";
 import { count, percent } from "./format.js";
 
-/** Return a table whose middle column is a chart: how much better each candidate ranks than the default. */
-export function candidates({ tried, chosen, held_out_likes: heldOut }) {
+/** Return a table whose middle column is a chart: how much better each candidate ranks than the reference. */
+export function candidates({ tried, chosen, compared_with: reference = 0, held_out_likes: heldOut }) {
   const leads = tried.map((candidate) => ({
-    lead: candidate.lead ?? gainOf(candidate) - gainOf(tried[0]),
+    lead: candidate.lead ?? gainOf(candidate) - gainOf(tried[reference]),
     margin: candidate.clear_lead ?? 0,
   }));
   const place = scale(leads);
@@ -17,23 +17,23 @@ export function candidates({ tried, chosen, held_out_likes: heldOut }) {
     h("table", { class: "ops-table" },
       h("thead", {}, h("tr", {},
         h("th", { scope: "col" }, "Recipe"),
-        h("th", { scope: "col", class: "candidates-chart" }, "Better than the default by"),
+        h("th", { scope: "col", class: "candidates-chart" }, "Lead over the reference"),
         h("th", { scope: "col", class: "ops-number" }, "Gain"),
         h("th", { scope: "col", class: "ops-number candidates-hits" }, "Hit rate at 20"))),
-      h("tbody", {}, rows.map((one) => line(one, place, { chosen, heldOut })))),
+      h("tbody", {}, rows.map((one) => line(one, place, { chosen, reference, heldOut })))),
     h("figcaption", {},
-      `Measured on ${count(heldOut)} likes that the build held out. `,
-      "A line is as long as chance may move its dot: another recipe replaces the default only if its whole line lies to the right of the default."),
+      `Measured on ${count(heldOut)} likes that the build held out. The reference is what the build before chose, or the default. `,
+      "A line shows how much of a lead may be chance: another recipe replaces the reference only if its whole line lies to the right."),
   );
 }
 
-function line({ candidate, index, lead, margin }, place, { chosen, heldOut }) {
+function line({ candidate, index, lead, margin }, place, { chosen, reference, heldOut }) {
   const early = candidate.likes < heldOut && ` stopped after ${count(candidate.likes)} likes`;
   return h("tr", { "data-chosen": index === chosen },
     h("th", { scope: "row" },
       candidate.ranker, " ",
       h("span", { class: "soft" }, described(candidate), early && [",", early]), " ",
-      index === 0 && h("span", { class: "tag" }, "default"), " ",
+      index === reference && h("span", { class: "tag" }, "reference"), " ",
       index === chosen && h("span", { class: "tag tag-on" }, "chosen")),
     h("td", { class: "candidates-chart" }, mark(place, lead, margin), h("span", { class: "visually-hidden" }, inWords(lead, margin))),
     h("td", { class: "ops-number" }, gainOf(candidate).toFixed(4)),
@@ -43,9 +43,9 @@ function line({ candidate, index, lead, margin }, place, { chosen, heldOut }) {
 /** The mean gain of held-out likes; manifests of older versions call it nDCG. */
 const gainOf = ({ gain, ndcg }) => gain ?? ndcg;
 
-/** "rank 256, ridge 13": with the exponents, so that no two candidates read alike. */
-const described = ({ rank, ridge, query_exponent: query, score_exponent: score }) =>
-  `rank ${rank}, ridge ${ridge}, exponents ${query} and ${score}`;
+/** The numbers in which candidates differ, so that no two of them read alike. */
+const described = ({ rank, ridge, query_exponent: query, score_exponent: score, similar_items: links }) =>
+  [`rank ${rank}`, `ridge ${ridge}`, links && `${links} links`, `exponents ${query} and ${score}`].filter(Boolean).join(", ");
 
 const inWords = (lead, margin) => `${lead.toFixed(4)}${margin ? `, give or take ${margin.toFixed(4)}` : ""}`;
 
