@@ -30,6 +30,7 @@ ENDPOINTS = (
         summary="Whether the gateway runs. 503: restart it.",
         tag="operations",
         role=None,
+        answer=str,
         media_type=_TEXT,
     ),
     Endpoint(
@@ -39,6 +40,7 @@ ENDPOINTS = (
         summary="Whether the gateway can answer now. 503: send no requests.",
         tag="operations",
         role=None,
+        answer=str,
         media_type=_TEXT,
     ),
     Endpoint(
@@ -48,6 +50,7 @@ ENDPOINTS = (
         summary="Metrics for Prometheus.",
         tag="operations",
         role="admin",
+        answer=str,
         media_type=_TEXT,
     ),
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _EVERY = ("invalid_request", "unknown_parameter", "unknown_host", "internal", "unavailable")
 _EVERY_BUSY = ("overloaded", "too_many_connections", "stopping")
+_EVERY_CONNECTION = ("request_timeout", "url_too_long", "header_too_large")
 _EVERY_ACCESS = ("invalid_key", "expired_key", "cross_site", "rate_limited")
 _OF_QUERY = ("wrong_type", "repeated_parameter")
 _OF_BODY = ("wrong_type", "not_json", "too_deep", "body_too_large", "unsupported_media_type")
@@ -23,14 +24,13 @@ _OF_ROLE = ("missing_key", "missing_role")
 _OF_WRITING = ("undeliverable",)
 _OF_KAFKA_ONLY = {"null_value", "invalid_reply_partition", "reply_too_large"}
 
-OF_CONNECTIONS: Final = ("request_timeout", "url_too_long", "header_too_large")
-"""Errors before a request reaches an endpoint. No endpoint lists them."""
 UNKNOWN_PATH: Final = ("not_found", "method_not_allowed")
+"""Errors of paths and methods that are not in the table."""
 
 
 def codes_of(endpoint: Endpoint) -> list[str]:
     """Return the error codes that the endpoint may answer with."""
-    codes = [*_EVERY, *_EVERY_BUSY, *_EVERY_ACCESS, *endpoint.errors]
+    codes = [*_EVERY, *_EVERY_BUSY, *_EVERY_CONNECTION, *_EVERY_ACCESS, *endpoint.errors]
     if "{" in endpoint.path:
         codes.append("invalid_id")
     if endpoint.query is not None:

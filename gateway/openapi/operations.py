@@ -87,8 +87,6 @@ def _query_parameter(name: str, schema: Schema) -> dict[str, Any]:
         own = {**own, "contentMediaType": "application/json", "contentSchema": reference("Where")}
     elif shared and own.get("type") != "array":
         own = {key: value for key, value in shared.items() if key != "description"}
-    elif "maxItems" in shared:
-        own["maxItems"] = shared["maxItems"]
     parameter = {"name": name, "in": "query", "schema": own}
     description = schema.get("description") or shared.get("description")
     return parameter | ({"description": description} if description else {})
@@ -130,7 +128,7 @@ def _headers(endpoint: Endpoint) -> dict[str, Any]:
                 "schema": {"type": "string"},
             }
         }
-    if endpoint.role == "write" and "position" in getattr(endpoint.answer, "__struct_fields__", ()):
+    if endpoint.role == "write" and endpoint.tag in ("likes", "users"):
         return {
             POSITION_HEADER: {
                 "description": "The position of the event. A request that carries this header counts the event.",
@@ -141,10 +139,14 @@ def _headers(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _problems(endpoint: Endpoint) -> dict[str, Any]:
-    return {
+    problems = {
         str(status): _problem(status, codes)
         for status, codes in by_status(codes_of(endpoint)).items()
     }
+    if endpoint.media_type == "text/plain":  # what is wrong, in words
+        problems["503"]["content"]["text/plain"] = {"schema": {"type": "string"}}
+        del problems["503"]["headers"]
+    return problems
 
 
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:

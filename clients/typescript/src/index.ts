@@ -6,6 +6,7 @@ export type { components, paths } from "./schema.js";
 
 type Schemas = components["schemas"];
 export type Recommendations = Schemas["Recommendations"];
+export type RecommendationRequest = Schemas["RecommendationRequest"];
 export type Problem = Schemas["Problem"];
 export type Where = Schemas["Where"];
 

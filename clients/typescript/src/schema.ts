@@ -106,6 +106,426 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/categories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the categories, those of most items first. */
+        get: operations["get-categories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the newest dead letters, grouped by their codes.
+         * @description Reads the last 10,000 records of the topic; `not_read` says how many there are before them.
+         */
+        get: operations["get-dead-letters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/dead-letters/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send dead letters to their topics again, byte for byte.
+         * @description Do this after the cause is fixed. A replayed event counts as new: a like overrides an unlike that came in between. What is refused again becomes a new dead letter. A replay by `codes` is not remembered; one without starts after the last such replay.
+         */
+        post: operations["post-dead-letters-replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Publish events.
+         * @description One event, a JSON array of events, or one event a line as `application/x-ndjson`: each as on the topic `likes`. Up to 50,000 events and 8 MiB. All are checked first: if one is invalid, none is published, and `errors` names the `index` of each that is. If Kafka fails meanwhile, `positions` of the problem holds null for each event that may be missing. Publishing all again is safe.
+         */
+        post: operations["post-events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find items by title and category, or list the most liked.
+         * @description With `q`, finds titles as they are typed: case, accents and punctuation do not matter. First come titles that equal the text, then those that begin with it, have a word that begins with it, have a word for each of its words, and contain it; among those, the items that most users like. Without `q` and `category`, items that only the model knows are listed, too. An item is found within a second after it was put.
+         */
+        get: operations["get-items"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/new": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest items of the catalogue. */
+        get: operations["get-items-new"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/popular": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The most popular items. */
+        get: operations["get-items-popular"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/trending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items with many recent likes. */
+        get: operations["get-items-trending"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an item.
+         * @description Items whose ids are `popular`, `trending` and `new` have no page of their own: these paths list others.
+         */
+        get: operations["get-items-item"];
+        /**
+         * Publish what an item is.
+         * @description Replaces all that was known about the item. Returns once Kafka has the record.
+         */
+        put: operations["put-items-item"];
+        post?: never;
+        /**
+         * Remove an item from the catalogue.
+         * @description Its likes stay, and it can still be recommended; retire it to end that.
+         */
+        delete: operations["delete-items-item"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items like this one. */
+        get: operations["get-items-item-similar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Users who would like the item. */
+        get: operations["get-items-item-users"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the deployment: rates, lag, latency, the model and what is wrong, each second.
+         * @description Server-sent events. `tick` has the state; the data is the JSON described here. `like` is an event of the likes topic, a sample of at most ten a second: `{action, user_id, item_id, title, kind}`. A comment every 15 s keeps the connection open. A client that does not read is dropped, and at most 100 are served.
+         */
+        get: operations["get-live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The AsyncAPI document: every topic, message and header. */
+        get: operations["get-messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/messages/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Publish a message to its topic; answers with the reply to a request.
+         * @description `name` is a message of the AsyncAPI document, such as `Like` or `RequestForUser`, and the body its payload. What the readers of the topic would refuse is refused here.
+         */
+        post: operations["post-messages-name"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the model versions, newest first.
+         * @description Those in the model directory of the gateway.
+         */
+        get: operations["get-models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare what two versions recommend to the same users.
+         * @description Both rank the first 20 items for so many users, by what they like now. Versions that are not in use are loaded for this and take their memory meanwhile. `likewise models compare` says more: it answers recent requests again and looks at what was liked since.
+         */
+        post: operations["post-models-compare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how a version was built, and what `auto` tried. */
+        get: operations["get-models-version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{version}/use": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a version the current one.
+         * @description Its files are verified first. Servers load it within a second. It stays current until the indexer announces its next build.
+         */
+        post: operations["post-models-version-use"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rankers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the rankers that requests can name.
+         * @description The current model's, and those that the setting `indexer.alternatives` has built from the same likes.
+         */
+        get: operations["get-rankers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recommendations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer a whole request, as on the topic `recommendation-requests`. */
+        post: operations["post-recommendations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/scenarios": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the scenarios. */
+        get: operations["get-scenarios"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/scenarios/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a scenario. */
+        get: operations["get-scenarios-name"];
+        /**
+         * Store options of requests under a name.
+         * @description `defaults` holds any option of a request except those that say whom it is about. A request that names the scenario overrides them one by one.
+         */
+        put: operations["put-scenarios-name"];
+        post?: never;
+        /** Remove a scenario. Requests that name it get an error from then on. */
+        delete: operations["delete-scenarios-name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/session": {
         parameters: {
             query?: never;
@@ -126,6 +546,115 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show lag, dead letters, the catalogue's size and the current model.
+         * @description The same as `likewise status --json`. `kafka` or `redis` is null, and `unreachable` says why, if a server cannot be reached: the status of the answer is 200 then, too.
+         */
+        get: operations["get-status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how much is known about a user, and what the user was shown lately.
+         * @description Likes have no times: Redis holds what a user likes now. `shown` has times, so it is what a history of a user can be drawn from.
+         */
+        get: operations["get-users-user"];
+        put?: never;
+        post?: never;
+        /**
+         * Erase everything known about the user.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
+        delete: operations["delete-users-user"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user_id}/dislikes/{item_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * The user dislikes the item: it is not shown again.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
+        put: operations["put-users-user-dislikes-item"];
+        post?: never;
+        /**
+         * The user no longer dislikes the item.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
+        delete: operations["delete-users-user-dislikes-item"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user_id}/hidden/{item_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * The item is not shown to the user again.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
+        put: operations["put-users-user-hidden-item"];
+        post?: never;
+        /**
+         * The item may be shown again.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
+        delete: operations["delete-users-user-hidden-item"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user_id}/likes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what a user likes, with what the catalogue knows about the items. */
+        get: operations["get-users-user-likes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users/{user_id}/likes/{item_id}": {
         parameters: {
             query?: never;
@@ -134,11 +663,37 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** The user likes the item. */
+        /**
+         * The user likes the item.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
         put: operations["put-users-user-likes-item"];
         post?: never;
-        /** The user no longer likes the item. */
+        /**
+         * The user no longer likes the item.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
         delete: operations["delete-users-user-likes-item"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user_id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move what a guest likes and signalled to an account.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
+        post: operations["post-users-user-merge"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -161,14 +716,126 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/users/{user_id}/signals/{kind}/{item_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * The user did with the item what the kind names, such as `buy`.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
+        put: operations["put-users-user-signals-kind-item"];
+        post?: never;
+        /**
+         * The signal no longer counts.
+         * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
+         */
+        delete: operations["delete-users-user-signals-kind-item"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user_id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Users with a similar taste. */
+        get: operations["get-users-user-similar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The model version that servers should use, and its size. */
+        Announcement: {
+            version: string;
+            /** @description When the model's snapshot began, in ms since the epoch. */
+            snapshot_at_ms: number;
+            users: number;
+            items: number;
+            likes: number;
+            ranker: string;
+        };
+        /** @description A ranker, and the version of its model. */
+        AvailableRanker: {
+            /** @description For the parameter `ranker` of a request, except for the current one, which needs none. */
+            ranker: string;
+            version: string;
+            /** @description Whether it answers requests that name no ranker. */
+            current: boolean;
+            description: string;
+        };
         /** @description The contribution of one of the user's likes to an item's score. */
         Because: {
             item_id: string;
             contribution: number;
+        };
+        Boost: {
+            where: components["schemas"]["Where"];
+            factor: number;
+        };
+        /** @description How a version was built. */
+        Build: {
+            /** @description How long each step took. */
+            seconds: {
+                [key: string]: number;
+            };
+            /** @description With the ranker `auto`: the recipes `tried` on `held_out_likes`, and which of them was `chosen`. */
+            choice: Record<string, never> | null;
+        };
+        /** @description What an item is, in place of what the catalogue had. At most 64 KiB. A CloudEvents 1.0 envelope is also accepted. */
+        CatalogueItemInput: {
+            item_id?: components["schemas"]["ItemId"];
+            title?: string;
+            image_url?: string;
+            url?: string;
+            categories?: components["schemas"]["Category"][];
+            labels?: components["schemas"]["Labels"];
+            published_at?: components["schemas"]["PublishedAt"];
+            version?: components["schemas"]["Version"];
+        };
+        Category: string;
+        /** @description A category, and how many items name it. */
+        CategoryCount: {
+            name: string;
+            items: number;
+        };
+        /** @description A CloudEvents 1.0 envelope. Without `data.action`, `type` ends with the action. */
+        CloudEvent: {
+            /** @constant */
+            specversion: "1.0";
+            id?: string;
+            source?: string;
+            type?: string;
+            data: Record<string, never>;
+        };
+        /** @description What both versions recommend to one user. */
+        ComparedUser: {
+            user_id: string;
+            overlap: number;
+            lists: components["schemas"]["ListedItem"][][];
+        };
+        /** @description Which versions to compare, and for how many users. */
+        Comparing: {
+            /** @description Two versions; `current` and `previous` name versions, too. */
+            versions: string[];
+            /** @default 200 */
+            users?: number;
         };
         /** @description Operators that must all hold for the value of the field. */
         Comparison: {
@@ -183,10 +850,341 @@ export interface components {
             $exists?: boolean;
             $not?: components["schemas"]["Comparison"];
         };
+        /** @description The dead letters with one code. */
+        DeadLetterGroup: {
+            code: string;
+            meaning: string;
+            /** @description What the sender can do. */
+            remedy: string | null;
+            count: number;
+            /** @description The newest, newest first. */
+            examples: components["schemas"]["RefusedRecord"][];
+        };
+        /** @description The newest dead letters by code, the most frequent code first. */
+        DeadLetterGroups: {
+            groups: components["schemas"]["DeadLetterGroup"][];
+            total: number;
+            /** @description Older records of the topic that were not looked at. */
+            not_read: number;
+        };
+        /** @description The item is never shown to the user again, and counts against what is like it. */
+        Dislike: {
+            action: components["schemas"]["DislikeAction"];
+            user_id: components["schemas"]["UserId"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        DislikeAction: "dislike";
+        /** @description An event, as on the topic `likes`. */
+        Event: components["schemas"]["Like"] | components["schemas"]["Unlike"] | components["schemas"]["Dislike"] | components["schemas"]["Undislike"] | components["schemas"]["Hide"] | components["schemas"]["Unhide"] | components["schemas"]["Signal"] | components["schemas"]["Unsignal"] | components["schemas"]["MergeUsers"] | components["schemas"]["ForgetUser"] | components["schemas"]["RetireItem"] | components["schemas"]["RestoreItem"] | components["schemas"]["CloudEvent"];
+        /** @description One event, or several. */
+        Events: components["schemas"]["Event"] | components["schemas"]["Event"][];
+        /** @description A catalogue field, or the name of a label. */
+        FieldName: string;
+        /** @description One file of a version: its size and its checksum. */
+        FileEntry: {
+            bytes: number;
+            sha256: string;
+        };
+        /** @description Erases everything stored about a user. Later likes count again. */
+        ForgetUser: {
+            action: components["schemas"]["ForgetUserAction"];
+            user_id: components["schemas"]["UserId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        ForgetUserAction: "forget_user";
+        /** @description The item is never shown to the user again; no opinion of it. */
+        Hide: {
+            action: components["schemas"]["HideAction"];
+            user_id: components["schemas"]["UserId"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        HideAction: "hide";
+        /** @description An item: what the catalogue knows about it, and how many users like it. */
+        Item: {
+            item_id: string;
+            /** @description How many users like it, or have a weighted signal for it, in the current model. */
+            likes: number;
+            title?: string;
+            image_url?: string;
+            url?: string;
+            categories?: string[];
+            /** @default {} */
+            labels?: {
+                [key: string]: string | number | boolean | string[];
+            };
+            /** @description In ms since the epoch. */
+            published_at?: number;
+        };
+        /** @description An item, and whether it can be recommended. */
+        ItemDetails: {
+            item_id: string;
+            likes: number;
+            title?: string;
+            image_url?: string;
+            url?: string;
+            categories?: string[];
+            /** @default {} */
+            labels?: {
+                [key: string]: string | number | boolean | string[];
+            };
+            published_at?: number;
+            /** @description Whether the current model knows it. */
+            known: boolean;
+            /** @description Whether it is recommended to nobody. */
+            retired: boolean;
+        };
+        /** @description 1 to 256 bytes of UTF-8. An integer is also accepted and becomes its decimal digits. */
+        ItemId: string | number;
+        ItemIds: components["schemas"]["ItemId"][];
+        /** @description A page of items. */
+        ItemPage: {
+            items: components["schemas"]["Item"][];
+            /** @description For the next page; null on the last one. */
+            cursor: string | null;
+        };
+        /** @description The state of the topics. A topic that does not exist yet counts as empty. */
+        KafkaStatus: {
+            likes: components["schemas"]["Lag"];
+            requests: components["schemas"]["Lag"];
+            items: components["schemas"]["Lag"];
+            scenarios: components["schemas"]["Lag"];
+            dead_letters: number;
+            /** @description Events that retention has removed from the log, so that Redis can't be rebuilt from it. */
+            gone: number;
+            /** @description Events that are not applied to Redis yet, by its positions; None without Redis. */
+            not_applied: number | null;
+        };
+        /** @description At most 100. The values are strings, numbers, booleans or lists of strings. */
+        Labels: {
+            [key: string]: (string | number | boolean | null) | string[];
+        };
+        /** @description How far a consumer group is behind the end of its topic. */
+        Lag: {
+            topic: string;
+            group: string;
+            partitions: number;
+            /** @description Offsets in the topic: its records, and those that compaction has removed. */
+            records: number;
+            /** @description Offsets that the group has not committed yet. */
+            lag: number;
+            /** @description Offsets behind an open transaction, which can't be read before it ends. */
+            held_back: number;
+        };
+        /** @description How long this gateway's answers took in the last seconds, in ms. */
+        Latency: {
+            p50: number;
+            p99: number;
+        };
+        /** @description A user likes an item. A CloudEvents 1.0 envelope around an event is also accepted. */
+        Like: {
+            action?: components["schemas"]["LikeAction"];
+            user_id: components["schemas"]["UserId"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /**
+         * @description Optional.
+         * @enum {string}
+         */
+        LikeAction: "like";
+        /** @description A page of what a user likes, in the order of the item ids. */
+        LikesPage: {
+            items: components["schemas"]["Item"][];
+            /** @description How many items the user likes. */
+            total: number;
+            /** @description For the next page; null on the last one. */
+            cursor: string | null;
+        };
+        /** @description An item of a list. */
+        ListedItem: {
+            item_id: string;
+            title?: string;
+        };
+        /** @description The current model. */
+        LiveModel: {
+            version: string;
+            /** @description Seconds since the snapshot of the likes that it was built from. */
+            age_s: number;
+            ranker: string;
+            items: number;
+            users: number;
+        };
+        /** @description What is wrong, in a sentence, and where the documentation says what to do. */
+        LiveProblem: {
+            sentence: string;
+            /** @description A page and anchor, such as `docs/operations.md#likewisedown`. */
+            runbook: string;
+        };
+        /** @description How often a new like was among the 20 items that the model recommended before it. */
+        LiveQuality: {
+            hit_rate: number;
+            samples: number;
+        };
+        /** @description At most `count` items have the same value of the field. */
+        MaxPer: {
+            field: components["schemas"]["FieldName"];
+            count: number;
+        };
+        /** @description Where a guest's likes and signals go. */
+        MergeBody: {
+            /** @description The id of the account. */
+            into: string | number;
+        };
+        /** @description Everything that the guest likes and signalled moves to the account `into`. */
+        MergeUsers: {
+            action: components["schemas"]["MergeUsersAction"];
+            user_id: components["schemas"]["UserId"];
+            into: components["schemas"]["UserId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        MergeUsersAction: "merge_users";
+        /** @description How alike the recommendations of two versions are. */
+        ModelComparison: {
+            versions: string[];
+            /** @description How many users with likes were compared. */
+            users: number;
+            /** @description The mean share of the first 20 items that both recommend, from 0 to 1. */
+            overlap: number;
+            /** @description The users whose lists differ most. */
+            examples: components["schemas"]["ComparedUser"][];
+        };
+        /** @description One version, as its manifest describes it. */
+        ModelDetails: {
+            version: string;
+            current: boolean;
+            /** @description When the snapshot of the likes began that it was built from (ms since the epoch). */
+            snapshot_at_ms: number;
+            users: number;
+            items: number;
+            likes: number;
+            /** @description Dimensions of the item vectors. */
+            rank: number;
+            recipe: components["schemas"]["Recipe"];
+            /** @description The weight of each kind of signal; likes weigh 1. */
+            weights: {
+                [key: string]: number;
+            };
+            build: components["schemas"]["Build"];
+            files: {
+                [key: string]: components["schemas"]["FileEntry"];
+            };
+        };
+        /** @description A page of versions, newest first. */
+        ModelPage: {
+            versions: components["schemas"]["ModelRow"][];
+            /** @description For the next page; null on the last one. */
+            cursor: string | null;
+        };
+        /** @description One model version. */
+        ModelRow: {
+            version: string;
+            /** @description Whether it is the current version; false for all if Redis cannot be reached. */
+            current: boolean;
+            /** @description When the snapshot of the likes began that the model was built from (ms since the epoch). */
+            snapshot_at_ms: number;
+            ranker: string;
+            users: number;
+            items: number;
+            likes: number;
+            bytes: number;
+            /** @description Whether its files match the manifest; None if that was not checked. */
+            sound: boolean | null;
+        };
         /** @description The model that answered, and how many seconds ago its snapshot was taken. */
         ModelStamp: {
             version: string;
             age_s: number;
+        };
+        /** @description A scenario: its name, and the options that it stands for. */
+        NamedScenario: {
+            name: string;
+            defaults: Record<string, never>;
+        };
+        /** @description What every request may ask for, and a scenario may set. */
+        Options: {
+            /**
+             * @description How many items are wanted at most.
+             * @default 10
+             */
+            count?: number;
+            /** @description Items not wanted in the answer. */
+            exclude?: components["schemas"]["ItemId"][];
+            /**
+             * @description Whether to say which of the user's likes speak for each item.
+             * @default false
+             */
+            explain?: boolean;
+            /**
+             * @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores.
+             * @default 0
+             */
+            diversity?: number;
+            /**
+             * @description How much popular items count less.
+             * @default 0
+             */
+            novelty?: number;
+            /**
+             * @description Whether items that the user already likes can be recommended.
+             * @default false
+             */
+            include_liked?: boolean;
+            /**
+             * @description Whether popular items follow where the model has evidence for too few.
+             * @default true
+             */
+            fill?: boolean;
+            where?: components["schemas"]["Where"];
+            /** @description Only these items can be in the answer. */
+            only?: components["schemas"]["ItemId"][];
+            /** @description Factors for the scores of the items that pass a filter. */
+            boost?: components["schemas"]["Boost"][];
+            /** @description Items at fixed places. */
+            pin?: components["schemas"]["Pin"][];
+            max_per?: components["schemas"]["MaxPer"];
+            /** @description Catalogue fields to return with each item. */
+            fields?: components["schemas"]["FieldName"][];
+            /** @description Likes of the user to ignore for this request. */
+            without?: components["schemas"]["ItemId"][];
+            /**
+             * @description How strongly items that the user was shown lately move down.
+             * @default 0
+             */
+            rotation?: number;
+            /**
+             * @description The share of items without likes.
+             * @default 0
+             */
+            explore?: number;
+            source?: components["schemas"]["RankedBy"];
+            /** @description From the request record's timestamp on; after it an error is enough. */
+            deadline_ms?: number;
+        };
+        /** @description How many events of a partition of the likes topic are not applied yet. */
+        PartitionLag: {
+            partition: number;
+            behind: number;
+        };
+        Pin: {
+            item_id: components["schemas"]["ItemId"];
+            /** @description From 1 to `count`. */
+            place: number;
         };
         /** @description Problem details, RFC 9457. */
         Problem: {
@@ -203,9 +1201,23 @@ export interface components {
             /** @description The field or parameter at fault. */
             field?: string;
         };
-        /** @description The position of the event, for `after` and `Likewise-Position`. */
+        /** @description Where Kafka has the event. */
         Published: {
+            /** @description The value for `after`, or for the header `Likewise-Position`, of requests that are to count the event. */
             position: string;
+        };
+        /** @description Seconds or milliseconds since 1970, or ISO 8601 (UTC without a zone). */
+        PublishedAt: number | string;
+        /** @description The position of the record in its topic. */
+        PublishedDocument: {
+            position: string;
+        };
+        /** @description Where Kafka has the events. */
+        PublishedEvents: {
+            /** @description How many were published: all of them. */
+            published: number;
+            /** @description The position of each, in their order. */
+            positions: string[];
         };
         /**
          * @description What to rank by. By default the model, filled up with popular items.
@@ -216,6 +1228,108 @@ export interface components {
         RankedUser: {
             user_id: string;
             score: number;
+        };
+        /** @description How a model is built and ranks. */
+        Recipe: {
+            /** @enum {unknown} */
+            ranker: "blend" | "cooccurrence" | "neighbours" | "ridge" | "spectral";
+            /** @description Singular vectors kept. */
+            rank: number;
+            /** @description a in ``R = D_u^-a A D_i^-b``: the more items a user likes, the less each says. */
+            user_exponent: number;
+            /** @description b in ``R``: the more users like an item, the less each like of it says. */
+            item_exponent: number;
+            /** @description lambda in the filter ``s^2 / (s^2 + lambda)``: directions weaker than it count for little. */
+            ridge: number;
+            /** @description g: the ridge of a user of n likes is ``lambda (typical / n)^g``; 0 is one ridge for all. */
+            ridge_exponent: number;
+            /** @description A like weighs d_i^-q in the query, beyond what R does. */
+            query_exponent: number;
+            /** @description A score is multiplied by d_i^c: higher favours popular items. */
+            score_exponent: number;
+            /** @description Co-occurring items kept for each item. */
+            similar_items: number;
+            /** @description Of a user who likes more, so many likes, drawn at random, say what goes together; also in a query. */
+            max_likes_per_user: number;
+            /** @description Nearest users whose likes the ranker `neighbours` adds up. */
+            neighbours: number;
+            /** @description Annoy trees: more find more of the true neighbours, in a larger file. */
+            trees: number;
+        };
+        /** @description The answer that led to this, from its `recommendation_id`. */
+        RecommendationId: string;
+        /** @description A request, as on the topic `recommendation-requests`. One of `user_id`, `liked`, `similar_to`, `users_for` and `users_like` is required, unless `source` is `popular`, `trending` or `new`. Only `user_id` and `similar_to` go together. */
+        RecommendationRequest: {
+            user_id?: components["schemas"]["UserId"];
+            liked?: components["schemas"]["ItemIds"];
+            similar_to?: components["schemas"]["ItemId"];
+            users_for?: components["schemas"]["ItemId"];
+            users_like?: components["schemas"]["UserId"];
+            /**
+             * @description How many items are wanted at most.
+             * @default 10
+             */
+            count?: number;
+            /** @description Items not wanted in the answer. */
+            exclude?: components["schemas"]["ItemId"][];
+            /**
+             * @description Whether to say which of the user's likes speak for each item.
+             * @default false
+             */
+            explain?: boolean;
+            /**
+             * @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores.
+             * @default 0
+             */
+            diversity?: number;
+            /**
+             * @description How much popular items count less.
+             * @default 0
+             */
+            novelty?: number;
+            /**
+             * @description Whether items that the user already likes can be recommended.
+             * @default false
+             */
+            include_liked?: boolean;
+            /**
+             * @description Whether popular items follow where the model has evidence for too few.
+             * @default true
+             */
+            fill?: boolean;
+            where?: components["schemas"]["Where"];
+            /** @description Only these items can be in the answer. */
+            only?: components["schemas"]["ItemId"][];
+            /** @description Factors for the scores of the items that pass a filter. */
+            boost?: components["schemas"]["Boost"][];
+            /** @description Items at fixed places. */
+            pin?: components["schemas"]["Pin"][];
+            max_per?: components["schemas"]["MaxPer"];
+            /** @description Catalogue fields to return with each item. */
+            fields?: components["schemas"]["FieldName"][];
+            /** @description Likes of the user to ignore for this request. */
+            without?: components["schemas"]["ItemId"][];
+            /**
+             * @description How strongly items that the user was shown lately move down.
+             * @default 0
+             */
+            rotation?: number;
+            /**
+             * @description The share of items without likes.
+             * @default 0
+             */
+            explore?: number;
+            source?: components["schemas"]["RankedBy"];
+            /** @description From the request record's timestamp on; after it an error is enough. */
+            deadline_ms?: number;
+            /** @description partition:offset of an event; the answer counts that event. */
+            after?: string;
+            /** @description The `recommendation_id` of the list before; none of its items comes again. */
+            next_of?: string;
+            /** @description The scenario whose defaults apply to what this request does not set. */
+            scenario?: string;
+            /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
+            ranker?: string;
         };
         /** @description An answer, best item first. `source` says whether it is ranked by the user's likes. `trending` and `new` are sources that the request asked for. Otherwise, `popular` means that it could not be: the user has no likes, none that the model knows, or none that is related to another item. If the request has `fill` false, `items` is then empty. */
         Recommendations: {
@@ -245,6 +1359,103 @@ export interface components {
             /** @default false */
             explored?: boolean;
         };
+        /** @description Where the record was. */
+        RecordSource: {
+            topic: string;
+            partition: number;
+            offset: number;
+        };
+        /** @description The state of Redis. */
+        RedisStatus: {
+            /** @description None if users and likes were not counted. */
+            users: number | null;
+            likes: number | null;
+            /** @description Users with events on several partitions, which are merged by timestamp. */
+            scattered_users: number;
+            retired_items: number;
+            /** @description Items of the catalogue. */
+            items: number;
+            scenarios: number;
+            /** @description Users whose likes have changed since the indexer last read them. */
+            changed_users: number;
+            /** @description The current model; None before the first build. */
+            model: components["schemas"]["Announcement"] | null;
+        };
+        /** @description A record that was refused. Key and value are Base64, since they may be any bytes. */
+        RefusedRecord: {
+            /** @description Its position in the topic of dead letters. */
+            position: string;
+            detail: string;
+            /** @description The timestamp of the record. */
+            at_ms: number;
+            source: components["schemas"]["RecordSource"];
+            key_base64: string | null;
+            /** @description The first 16 KiB of it. */
+            value_base64: string | null;
+            /** @description How large the value is. */
+            value_bytes: number;
+            /** @description How large the value was, if it was too large to be kept. */
+            truncated_bytes: number | null;
+        };
+        /** @description How many dead letters were sent again, and how many were not, by reason. */
+        Replayed: {
+            sent: number;
+            /** @description Without a record to send: no value, a value too large to keep, or bytes of an unreadable batch. */
+            without_value: number;
+            /** @description Not a dead letter, or one from a topic of another deployment. */
+            foreign: number;
+            failed: number;
+            failures: string[];
+        };
+        /** @description Which dead letters to send again. */
+        Replaying: {
+            /** @description Those with these codes, among the newest 10,000. Without it, all since the last such replay. */
+            codes?: string[];
+            /**
+             * @description Whether to count only, and send nothing.
+             * @default false
+             */
+            dry_run?: boolean;
+        };
+        /** @description A retired item can be recommended again. */
+        RestoreItem: {
+            action: components["schemas"]["RestoreItemAction"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        RestoreItemAction: "restore_item";
+        /** @description An item is no longer recommended. */
+        RetireItem: {
+            action: components["schemas"]["RetireItemAction"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        RetireItemAction: "retire_item";
+        Scenario: {
+            /** @description By default, the key of the record. */
+            name?: string;
+            defaults: components["schemas"]["Options"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @description A page of scenarios, by name. */
+        ScenarioPage: {
+            scenarios: components["schemas"]["NamedScenario"][];
+            /** @description For the next page; null on the last one. */
+            cursor: string | null;
+        };
+        /** @description Where the message is, and the reply to a request. */
+        SentMessage: {
+            topic: string;
+            position: string;
+            /** @description The reply; null for other messages than requests, and if none came within 5 s. */
+            reply: Record<string, never> | null;
+        };
         /** @description The rights of the caller. */
         Session: {
             /** @description The name of the key; `everybody` where no keys are required, `nobody` without a key. */
@@ -252,6 +1463,114 @@ export interface components {
             roles: ("admin" | "read" | "write")[];
             keys_required: boolean;
         };
+        /** @description One list that the user was shown. */
+        Shown: {
+            at_ms: number;
+            recommendation_id: string;
+            /** @description Which page it was, counted from 1. */
+            page: number;
+            /** @description The first 50 of them. */
+            items: string[];
+        };
+        /** @description A kind that the setting table `signals` names, with its weight. */
+        Signal: {
+            action: components["schemas"]["SignalAction"];
+            kind: components["schemas"]["SignalKind"];
+            user_id: components["schemas"]["UserId"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        SignalAction: "signal";
+        /** @description A kind that the setting table `signals` names; not `like`, `dislike` or `hide`. */
+        SignalKind: string;
+        /** @description The state of both servers. It is None for one that can't be reached; `unreachable` has the reasons. */
+        Status: {
+            kafka: components["schemas"]["KafkaStatus"] | null;
+            redis: components["schemas"]["RedisStatus"] | null;
+            unreachable: string[];
+        };
+        /** @description `event: tick`. What is not known at the moment is null, and `problems` say why. */
+        Tick: {
+            at_ms: number;
+            /** @description Events that came into the likes topic. */
+            events_per_s: number | null;
+            /** @description Requests that servers have answered over Kafka, and that this gateway has ranked. */
+            answers_per_s: number | null;
+            /** @description Answers of this gateway over HTTP, of any kind. */
+            http_per_s: number;
+            lag: components["schemas"]["PartitionLag"][];
+            /** @description Events that are not applied yet, of all partitions. */
+            behind: number | null;
+            latency_ms: components["schemas"]["Latency"] | null;
+            model: components["schemas"]["LiveModel"] | null;
+            quality: components["schemas"]["LiveQuality"] | null;
+            problems: components["schemas"]["LiveProblem"][];
+        };
+        /** @description When it happened: seconds or milliseconds since 1970, or ISO 8601 (UTC without a zone). Used by `likewise evaluate`. */
+        Timestamp: number | string;
+        /** @description Takes a dislike back. */
+        Undislike: {
+            action: components["schemas"]["UndislikeAction"];
+            user_id: components["schemas"]["UserId"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        UndislikeAction: "undislike";
+        /** @description Takes a hide back. */
+        Unhide: {
+            action: components["schemas"]["UnhideAction"];
+            user_id: components["schemas"]["UserId"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        UnhideAction: "unhide";
+        /** @description A user no longer likes an item. */
+        Unlike: {
+            action: components["schemas"]["UnlikeAction"];
+            user_id: components["schemas"]["UserId"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        UnlikeAction: "unlike";
+        /** @description Takes a signal back. */
+        Unsignal: {
+            action: components["schemas"]["UnsignalAction"];
+            kind: components["schemas"]["SignalKind"];
+            user_id: components["schemas"]["UserId"];
+            item_id: components["schemas"]["ItemId"];
+            timestamp?: components["schemas"]["Timestamp"];
+            recommendation_id?: components["schemas"]["RecommendationId"];
+            version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        UnsignalAction: "unsignal";
+        /** @description What is stored about a user. A user without likes is not known as such: all counts are 0. */
+        User: {
+            user_id: string;
+            likes: number;
+            /** @description How many items there are for each kind of signal, such as `dislike`, that the user has. */
+            signals: {
+                [key: string]: number;
+            };
+            /** @description The newest 20 lists, newest first, as far as impressions are recorded and kept. */
+            shown: components["schemas"]["Shown"][];
+        };
+        /** @description 1 to 256 bytes of UTF-8. An integer is also accepted and becomes its decimal digits. */
+        UserId: string | number;
+        /** @description The version of this contract, 1. Optional. */
+        Version: number;
         /** @description A filter on catalogue fields, as in MongoDB: each name of a field has a value or a comparison. At most 10 levels and 200 conditions. Values for `published_at` are times. */
         Where: {
             $and?: components["schemas"]["Where"][];
@@ -314,6 +1633,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Misdirected Request: `unknown_host`. */
             421: {
                 headers: {
@@ -328,6 +1665,15 @@ export interface operations {
                 headers: {
                     /** @description Seconds until another attempt makes sense. */
                     "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -401,6 +1747,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Misdirected Request: `unknown_host`. */
             421: {
                 headers: {
@@ -415,6 +1779,15 @@ export interface operations {
                 headers: {
                     /** @description Seconds until another attempt makes sense. */
                     "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -457,7 +1830,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/plain": string;
+                };
             };
             /** @description Bad Request: `invalid_request`, `unknown_parameter`. */
             400: {
@@ -486,6 +1861,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Misdirected Request: `unknown_host`. */
             421: {
                 headers: {
@@ -506,6 +1899,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Internal Server Error: `internal`. */
             500: {
                 headers: {
@@ -518,12 +1920,11 @@ export interface operations {
             /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
             503: {
                 headers: {
-                    /** @description Seconds until another attempt makes sense. */
-                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/plain": string;
                 };
             };
         };
@@ -542,7 +1943,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/plain": string;
+                };
             };
             /** @description Bad Request: `invalid_request`, `unknown_parameter`. */
             400: {
@@ -571,6 +1974,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Misdirected Request: `unknown_host`. */
             421: {
                 headers: {
@@ -591,6 +2012,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Internal Server Error: `internal`. */
             500: {
                 headers: {
@@ -603,12 +2033,11 @@ export interface operations {
             /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
             503: {
                 headers: {
-                    /** @description Seconds until another attempt makes sense. */
-                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/plain": string;
                 };
             };
         };
@@ -658,6 +2087,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Misdirected Request: `unknown_host`. */
             421: {
                 headers: {
@@ -672,6 +2119,15 @@ export interface operations {
                 headers: {
                     /** @description Seconds until another attempt makes sense. */
                     "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -714,7 +2170,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/plain": string;
+                };
             };
             /** @description Bad Request: `invalid_request`, `unknown_parameter`. */
             400: {
@@ -743,6 +2201,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Misdirected Request: `unknown_host`. */
             421: {
                 headers: {
@@ -757,6 +2233,4095 @@ export interface operations {
                 headers: {
                     /** @description Seconds until another attempt makes sense. */
                     "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    "get-categories": {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "name": "drama",
+                     *         "items": 1234
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["CategoryCount"][];
+                };
+            };
+            /** @description Bad Request: `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-dead-letters": {
+        parameters: {
+            query?: {
+                /** @description Only those with this code. May be repeated. */
+                code?: string[];
+                /** @description How many of each code to show, the newest. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "groups": [
+                     *         {
+                     *           "code": "not_json",
+                     *           "meaning": "The value is not JSON in UTF-8.",
+                     *           "remedy": "Fix the client.",
+                     *           "count": 3,
+                     *           "examples": [
+                     *             {
+                     *               "position": "0:12",
+                     *               "detail": "the body ends too early",
+                     *               "at_ms": 1767268800000,
+                     *               "source": {
+                     *                 "topic": "likes",
+                     *                 "partition": 3,
+                     *                 "offset": 1042
+                     *               },
+                     *               "key_base64": "YW5u",
+                     *               "value_base64": "ew==",
+                     *               "value_bytes": 1,
+                     *               "truncated_bytes": null
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "total": 3,
+                     *       "not_read": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeadLetterGroups"];
+                };
+            };
+            /** @description Bad Request: `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-dead-letters-replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Replaying"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "sent": 3,
+                     *       "without_value": 0,
+                     *       "foreign": 0,
+                     *       "failed": 0,
+                     *       "failures": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            /** @description Bad Request: `invalid_request`, `not_json`, `too_deep`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `body_too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Events"];
+                "application/x-ndjson": string;
+                "application/cloudevents+json": components["schemas"]["Events"];
+                "application/cloudevents-batch+json": components["schemas"]["Events"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "published": 2,
+                     *       "positions": [
+                     *         "3:17",
+                     *         "0:41"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PublishedEvents"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_kind`, `invalid_merge`, `invalid_recommendation_id`, `invalid_request`, `missing_field`, `not_json`, `too_deep`, `unknown_action`, `unknown_kind`, `unknown_parameter`, `unsupported_version`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `body_too_large`, `too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-items": {
+        parameters: {
+            query?: {
+                /** @description Words of the title, as far as they are typed. Without it, the most liked items come first. */
+                q?: string;
+                /** @description Only items of this category. */
+                category?: string;
+                limit?: number;
+                /** @description The `cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "item_id": "dune",
+                     *           "likes": 412,
+                     *           "title": "Dune",
+                     *           "image_url": "https://example.com/dune.jpg",
+                     *           "categories": [
+                     *             "science fiction"
+                     *           ],
+                     *           "labels": {
+                     *             "year": 1984
+                     *           }
+                     *         }
+                     *       ],
+                     *       "cursor": "Wy00MTIsMTIzXQ"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ItemPage"];
+                };
+            };
+            /** @description Bad Request: `invalid_cursor`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-items-new": {
+        parameters: {
+            query?: {
+                /** @description How many items are wanted at most. */
+                count?: number;
+                /** @description partition:offset of an event; the answer counts that event. */
+                after?: string;
+                /** @description From the request record's timestamp on; after it an error is enough. */
+                deadline_ms?: number;
+                /** @description Whether to say which of the user's likes speak for each item. */
+                explain?: boolean;
+                /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
+                diversity?: number;
+                /** @description How much popular items count less. */
+                novelty?: number;
+                /** @description How strongly items that the user was shown lately move down. */
+                rotation?: number;
+                /** @description The share of items without likes. */
+                explore?: number;
+                /** @description Whether items that the user already likes can be recommended. */
+                include_liked?: boolean;
+                /** @description Whether popular items follow where the model has evidence for too few. */
+                fill?: boolean;
+                source?: components["schemas"]["RankedBy"];
+                /** @description The scenario whose defaults apply to what this request does not set. */
+                scenario?: string;
+                /** @description The `recommendation_id` of the list before; none of its items comes again. */
+                next_of?: string;
+                /** @description Items not wanted in the answer. */
+                exclude?: string[];
+                /** @description Likes of the user to ignore for this request. */
+                without?: string[];
+                /** @description Catalogue fields to return with each item. */
+                fields?: string[];
+                /** @description Only these items can be in the answer. */
+                only?: string[];
+                where?: string;
+                /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
+                ranker?: string;
+                /** @description What this user likes or hides is left out. */
+                user_id?: components["schemas"]["UserId"];
+            };
+            header?: {
+                /** @description The position of an event: the answer counts it. It applies where `after` is not given. */
+                "Likewise-Position"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The version of the model that answered. */
+                    "Likewise-Model"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "item_id": "solaris",
+                     *           "score": 0.045,
+                     *           "because": [
+                     *             {
+                     *               "item_id": "dune",
+                     *               "contribution": 0.0226
+                     *             }
+                     *           ],
+                     *           "fields": {
+                     *             "title": "Solaris"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "source": "model",
+                     *       "model": {
+                     *         "version": "20260101T120000.000Z",
+                     *         "age_s": 12.5
+                     *       },
+                     *       "user_id": "ann",
+                     *       "recommendation_id": "01J8Z7Q4"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            /** @description Bad Request: `ambiguous_subject`, `invalid_boost`, `invalid_count`, `invalid_deadline`, `invalid_diversity`, `invalid_explore`, `invalid_fields`, `invalid_id`, `invalid_max_per`, `invalid_novelty`, `invalid_pin`, `invalid_position`, `invalid_recommendation_id`, `invalid_request`, `invalid_rotation`, `invalid_scenario`, `invalid_source`, `invalid_where`, `missing_field`, `not_json`, `repeated_parameter`, `too_deep`, `unknown_parameter`, `unsupported_version`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_item`, `unknown_ranker`, `unknown_recommendation`, `unknown_scenario`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `no_user_ids`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: `after_timeout`, `deadline_exceeded`. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-items-popular": {
+        parameters: {
+            query?: {
+                /** @description How many items are wanted at most. */
+                count?: number;
+                /** @description partition:offset of an event; the answer counts that event. */
+                after?: string;
+                /** @description From the request record's timestamp on; after it an error is enough. */
+                deadline_ms?: number;
+                /** @description Whether to say which of the user's likes speak for each item. */
+                explain?: boolean;
+                /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
+                diversity?: number;
+                /** @description How much popular items count less. */
+                novelty?: number;
+                /** @description How strongly items that the user was shown lately move down. */
+                rotation?: number;
+                /** @description The share of items without likes. */
+                explore?: number;
+                /** @description Whether items that the user already likes can be recommended. */
+                include_liked?: boolean;
+                /** @description Whether popular items follow where the model has evidence for too few. */
+                fill?: boolean;
+                source?: components["schemas"]["RankedBy"];
+                /** @description The scenario whose defaults apply to what this request does not set. */
+                scenario?: string;
+                /** @description The `recommendation_id` of the list before; none of its items comes again. */
+                next_of?: string;
+                /** @description Items not wanted in the answer. */
+                exclude?: string[];
+                /** @description Likes of the user to ignore for this request. */
+                without?: string[];
+                /** @description Catalogue fields to return with each item. */
+                fields?: string[];
+                /** @description Only these items can be in the answer. */
+                only?: string[];
+                where?: string;
+                /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
+                ranker?: string;
+                /** @description What this user likes or hides is left out. */
+                user_id?: components["schemas"]["UserId"];
+            };
+            header?: {
+                /** @description The position of an event: the answer counts it. It applies where `after` is not given. */
+                "Likewise-Position"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The version of the model that answered. */
+                    "Likewise-Model"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "item_id": "solaris",
+                     *           "score": 0.045,
+                     *           "because": [
+                     *             {
+                     *               "item_id": "dune",
+                     *               "contribution": 0.0226
+                     *             }
+                     *           ],
+                     *           "fields": {
+                     *             "title": "Solaris"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "source": "model",
+                     *       "model": {
+                     *         "version": "20260101T120000.000Z",
+                     *         "age_s": 12.5
+                     *       },
+                     *       "user_id": "ann",
+                     *       "recommendation_id": "01J8Z7Q4"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            /** @description Bad Request: `ambiguous_subject`, `invalid_boost`, `invalid_count`, `invalid_deadline`, `invalid_diversity`, `invalid_explore`, `invalid_fields`, `invalid_id`, `invalid_max_per`, `invalid_novelty`, `invalid_pin`, `invalid_position`, `invalid_recommendation_id`, `invalid_request`, `invalid_rotation`, `invalid_scenario`, `invalid_source`, `invalid_where`, `missing_field`, `not_json`, `repeated_parameter`, `too_deep`, `unknown_parameter`, `unsupported_version`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_item`, `unknown_ranker`, `unknown_recommendation`, `unknown_scenario`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `no_user_ids`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: `after_timeout`, `deadline_exceeded`. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-items-trending": {
+        parameters: {
+            query?: {
+                /** @description How many items are wanted at most. */
+                count?: number;
+                /** @description partition:offset of an event; the answer counts that event. */
+                after?: string;
+                /** @description From the request record's timestamp on; after it an error is enough. */
+                deadline_ms?: number;
+                /** @description Whether to say which of the user's likes speak for each item. */
+                explain?: boolean;
+                /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
+                diversity?: number;
+                /** @description How much popular items count less. */
+                novelty?: number;
+                /** @description How strongly items that the user was shown lately move down. */
+                rotation?: number;
+                /** @description The share of items without likes. */
+                explore?: number;
+                /** @description Whether items that the user already likes can be recommended. */
+                include_liked?: boolean;
+                /** @description Whether popular items follow where the model has evidence for too few. */
+                fill?: boolean;
+                source?: components["schemas"]["RankedBy"];
+                /** @description The scenario whose defaults apply to what this request does not set. */
+                scenario?: string;
+                /** @description The `recommendation_id` of the list before; none of its items comes again. */
+                next_of?: string;
+                /** @description Items not wanted in the answer. */
+                exclude?: string[];
+                /** @description Likes of the user to ignore for this request. */
+                without?: string[];
+                /** @description Catalogue fields to return with each item. */
+                fields?: string[];
+                /** @description Only these items can be in the answer. */
+                only?: string[];
+                where?: string;
+                /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
+                ranker?: string;
+                /** @description What this user likes or hides is left out. */
+                user_id?: components["schemas"]["UserId"];
+            };
+            header?: {
+                /** @description The position of an event: the answer counts it. It applies where `after` is not given. */
+                "Likewise-Position"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The version of the model that answered. */
+                    "Likewise-Model"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "item_id": "solaris",
+                     *           "score": 0.045,
+                     *           "because": [
+                     *             {
+                     *               "item_id": "dune",
+                     *               "contribution": 0.0226
+                     *             }
+                     *           ],
+                     *           "fields": {
+                     *             "title": "Solaris"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "source": "model",
+                     *       "model": {
+                     *         "version": "20260101T120000.000Z",
+                     *         "age_s": 12.5
+                     *       },
+                     *       "user_id": "ann",
+                     *       "recommendation_id": "01J8Z7Q4"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            /** @description Bad Request: `ambiguous_subject`, `invalid_boost`, `invalid_count`, `invalid_deadline`, `invalid_diversity`, `invalid_explore`, `invalid_fields`, `invalid_id`, `invalid_max_per`, `invalid_novelty`, `invalid_pin`, `invalid_position`, `invalid_recommendation_id`, `invalid_request`, `invalid_rotation`, `invalid_scenario`, `invalid_source`, `invalid_where`, `missing_field`, `not_json`, `repeated_parameter`, `too_deep`, `unknown_parameter`, `unsupported_version`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_item`, `unknown_ranker`, `unknown_recommendation`, `unknown_scenario`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `no_user_ids`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: `after_timeout`, `deadline_exceeded`. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-items-item": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "item_id": "dune",
+                     *       "likes": 412,
+                     *       "title": "Dune",
+                     *       "image_url": "https://example.com/dune.jpg",
+                     *       "categories": [
+                     *         "science fiction"
+                     *       ],
+                     *       "labels": {
+                     *         "year": 1984
+                     *       },
+                     *       "known": true,
+                     *       "retired": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ItemDetails"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_item`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-items-item": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatalogueItemInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "0:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PublishedDocument"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_label`, `invalid_published_at`, `invalid_request`, `key_mismatch`, `not_json`, `too_deep`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `body_too_large`, `too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-items-item": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "0:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PublishedDocument"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-items-item-similar": {
+        parameters: {
+            query?: {
+                /** @description How many items are wanted at most. */
+                count?: number;
+                /** @description partition:offset of an event; the answer counts that event. */
+                after?: string;
+                /** @description From the request record's timestamp on; after it an error is enough. */
+                deadline_ms?: number;
+                /** @description Whether to say which of the user's likes speak for each item. */
+                explain?: boolean;
+                /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
+                diversity?: number;
+                /** @description How much popular items count less. */
+                novelty?: number;
+                /** @description How strongly items that the user was shown lately move down. */
+                rotation?: number;
+                /** @description The share of items without likes. */
+                explore?: number;
+                /** @description Whether items that the user already likes can be recommended. */
+                include_liked?: boolean;
+                /** @description Whether popular items follow where the model has evidence for too few. */
+                fill?: boolean;
+                source?: components["schemas"]["RankedBy"];
+                /** @description The scenario whose defaults apply to what this request does not set. */
+                scenario?: string;
+                /** @description The `recommendation_id` of the list before; none of its items comes again. */
+                next_of?: string;
+                /** @description Items not wanted in the answer. */
+                exclude?: string[];
+                /** @description Likes of the user to ignore for this request. */
+                without?: string[];
+                /** @description Catalogue fields to return with each item. */
+                fields?: string[];
+                /** @description Only these items can be in the answer. */
+                only?: string[];
+                where?: string;
+                /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
+                ranker?: string;
+                /** @description What this user likes or hides is left out. */
+                user_id?: components["schemas"]["UserId"];
+            };
+            header?: {
+                /** @description The position of an event: the answer counts it. It applies where `after` is not given. */
+                "Likewise-Position"?: string;
+            };
+            path: {
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The version of the model that answered. */
+                    "Likewise-Model"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "item_id": "solaris",
+                     *           "score": 0.045,
+                     *           "because": [
+                     *             {
+                     *               "item_id": "dune",
+                     *               "contribution": 0.0226
+                     *             }
+                     *           ],
+                     *           "fields": {
+                     *             "title": "Solaris"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "source": "model",
+                     *       "model": {
+                     *         "version": "20260101T120000.000Z",
+                     *         "age_s": 12.5
+                     *       },
+                     *       "user_id": "ann",
+                     *       "recommendation_id": "01J8Z7Q4"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            /** @description Bad Request: `ambiguous_subject`, `invalid_boost`, `invalid_count`, `invalid_deadline`, `invalid_diversity`, `invalid_explore`, `invalid_fields`, `invalid_id`, `invalid_max_per`, `invalid_novelty`, `invalid_pin`, `invalid_position`, `invalid_recommendation_id`, `invalid_request`, `invalid_rotation`, `invalid_scenario`, `invalid_source`, `invalid_where`, `missing_field`, `not_json`, `repeated_parameter`, `too_deep`, `unknown_parameter`, `unsupported_version`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_item`, `unknown_ranker`, `unknown_recommendation`, `unknown_scenario`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `no_user_ids`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: `after_timeout`, `deadline_exceeded`. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-items-item-users": {
+        parameters: {
+            query?: {
+                /** @description How many items are wanted at most. */
+                count?: number;
+                /** @description partition:offset of an event; the answer counts that event. */
+                after?: string;
+                /** @description From the request record's timestamp on; after it an error is enough. */
+                deadline_ms?: number;
+            };
+            header?: {
+                /** @description The position of an event: the answer counts it. It applies where `after` is not given. */
+                "Likewise-Position"?: string;
+            };
+            path: {
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The version of the model that answered. */
+                    "Likewise-Model"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "item_id": "solaris",
+                     *           "score": 0.045,
+                     *           "because": [
+                     *             {
+                     *               "item_id": "dune",
+                     *               "contribution": 0.0226
+                     *             }
+                     *           ],
+                     *           "fields": {
+                     *             "title": "Solaris"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "source": "model",
+                     *       "model": {
+                     *         "version": "20260101T120000.000Z",
+                     *         "age_s": 12.5
+                     *       },
+                     *       "user_id": "ann",
+                     *       "recommendation_id": "01J8Z7Q4"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            /** @description Bad Request: `ambiguous_subject`, `invalid_boost`, `invalid_count`, `invalid_deadline`, `invalid_diversity`, `invalid_explore`, `invalid_fields`, `invalid_id`, `invalid_max_per`, `invalid_novelty`, `invalid_pin`, `invalid_position`, `invalid_recommendation_id`, `invalid_request`, `invalid_rotation`, `invalid_scenario`, `invalid_source`, `invalid_where`, `missing_field`, `not_json`, `repeated_parameter`, `too_deep`, `unknown_parameter`, `unsupported_version`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_item`, `unknown_ranker`, `unknown_recommendation`, `unknown_scenario`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `no_user_ids`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: `after_timeout`, `deadline_exceeded`. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Tick"];
+                };
+            };
+            /** @description Bad Request: `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `too_many_streams`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Bad Request: `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-messages-name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example home */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Event"] | components["schemas"]["CatalogueItemInput"] | components["schemas"]["Scenario"] | components["schemas"]["RecommendationRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "topic": "likes",
+                     *       "position": "3:17",
+                     *       "reply": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SentMessage"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `not_json`, `too_deep`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_message`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `body_too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-models": {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description The `cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "versions": [
+                     *         {
+                     *           "version": "20260101T120000.000Z",
+                     *           "current": true,
+                     *           "snapshot_at_ms": 1767268800000,
+                     *           "ranker": "blend",
+                     *           "users": 3000,
+                     *           "items": 1682,
+                     *           "likes": 51568,
+                     *           "bytes": 9700000,
+                     *           "sound": null
+                     *         }
+                     *       ],
+                     *       "cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ModelPage"];
+                };
+            };
+            /** @description Bad Request: `invalid_cursor`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-models-compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Comparing"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "versions": [
+                     *         "20260101T110000.000Z",
+                     *         "20260101T120000.000Z"
+                     *       ],
+                     *       "users": 200,
+                     *       "overlap": 0.91,
+                     *       "examples": [
+                     *         {
+                     *           "user_id": "ann",
+                     *           "overlap": 0.5,
+                     *           "lists": [
+                     *             [
+                     *               {
+                     *                 "item_id": "dune",
+                     *                 "title": "Dune"
+                     *               }
+                     *             ],
+                     *             [
+                     *               {
+                     *                 "item_id": "solaris"
+                     *               }
+                     *             ]
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ModelComparison"];
+                };
+            };
+            /** @description Bad Request: `invalid_request`, `not_json`, `too_deep`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_version`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `broken_version`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `body_too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-models-version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 20260101T120000.000Z */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "version": "20260101T120000.000Z",
+                     *       "current": true,
+                     *       "snapshot_at_ms": 1767268800000,
+                     *       "users": 3000,
+                     *       "items": 1682,
+                     *       "likes": 51568,
+                     *       "rank": 256,
+                     *       "recipe": {
+                     *         "ranker": "blend",
+                     *         "rank": 256,
+                     *         "user_exponent": 0.25,
+                     *         "item_exponent": 0.25,
+                     *         "ridge": 13,
+                     *         "ridge_exponent": 0.5,
+                     *         "query_exponent": 0.35,
+                     *         "score_exponent": 0.2,
+                     *         "similar_items": 150,
+                     *         "max_likes_per_user": 2000,
+                     *         "neighbours": 50,
+                     *         "trees": 20
+                     *       },
+                     *       "weights": {
+                     *         "dislike": -0.5
+                     *       },
+                     *       "build": {
+                     *         "seconds": {
+                     *           "factors": 0.8,
+                     *           "links": 0.4
+                     *         },
+                     *         "choice": null
+                     *       },
+                     *       "files": {
+                     *         "item_factors.npy": {
+                     *           "bytes": 1722496,
+                     *           "sha256": "9f86d081"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ModelDetails"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_version`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-models-version-use": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 20260101T120000.000Z */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "version": "20260101T120000.000Z",
+                     *       "snapshot_at_ms": 1767268800000,
+                     *       "users": 3000,
+                     *       "items": 1682,
+                     *       "likes": 51568,
+                     *       "ranker": "blend"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Announcement"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_version`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `broken_version`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-rankers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "ranker": "blend",
+                     *         "version": "20260101T120000.000Z",
+                     *         "current": true,
+                     *         "description": "All singular vectors, and the links between items that they leave out."
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["AvailableRanker"][];
+                };
+            };
+            /** @description Bad Request: `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-recommendations": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The position of an event: the answer counts it. It applies where `after` is not given. */
+                "Likewise-Position"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecommendationRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The version of the model that answered. */
+                    "Likewise-Model"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "item_id": "solaris",
+                     *           "score": 0.045,
+                     *           "because": [
+                     *             {
+                     *               "item_id": "dune",
+                     *               "contribution": 0.0226
+                     *             }
+                     *           ],
+                     *           "fields": {
+                     *             "title": "Solaris"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "source": "model",
+                     *       "model": {
+                     *         "version": "20260101T120000.000Z",
+                     *         "age_s": 12.5
+                     *       },
+                     *       "user_id": "ann",
+                     *       "recommendation_id": "01J8Z7Q4"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            /** @description Bad Request: `ambiguous_subject`, `invalid_boost`, `invalid_count`, `invalid_deadline`, `invalid_diversity`, `invalid_explore`, `invalid_fields`, `invalid_id`, `invalid_max_per`, `invalid_novelty`, `invalid_pin`, `invalid_position`, `invalid_recommendation_id`, `invalid_request`, `invalid_rotation`, `invalid_scenario`, `invalid_source`, `invalid_where`, `missing_field`, `not_json`, `too_deep`, `unknown_parameter`, `unsupported_version`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_item`, `unknown_ranker`, `unknown_recommendation`, `unknown_scenario`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `no_user_ids`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `body_too_large`, `too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: `after_timeout`, `deadline_exceeded`. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-scenarios": {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description The `cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "scenarios": [
+                     *         {
+                     *           "name": "home",
+                     *           "defaults": {
+                     *             "count": 12
+                     *           }
+                     *         }
+                     *       ],
+                     *       "cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ScenarioPage"];
+                };
+            };
+            /** @description Bad Request: `invalid_cursor`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-scenarios-name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example home */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "home",
+                     *       "defaults": {
+                     *         "count": 12
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NamedScenario"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `invalid_scenario`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_scenario`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-scenarios-name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example home */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Scenario"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "0:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PublishedDocument"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `invalid_scenario`, `key_mismatch`, `not_json`, `too_deep`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `body_too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-scenarios-name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example home */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "0:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PublishedDocument"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `invalid_scenario`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -840,6 +6405,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Misdirected Request: `unknown_host`. */
             421: {
                 headers: {
@@ -854,6 +6437,1239 @@ export interface operations {
                 headers: {
                     /** @description Seconds until another attempt makes sense. */
                     "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-status": {
+        parameters: {
+            query?: {
+                /** @description Whether to count users and likes, one by one. Needs the role `admin`. */
+                counts?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "kafka": {
+                     *         "likes": {
+                     *           "topic": "likes",
+                     *           "group": "likewise-consumers",
+                     *           "partitions": 6,
+                     *           "records": 51568,
+                     *           "lag": 0,
+                     *           "held_back": 0
+                     *         },
+                     *         "requests": {
+                     *           "topic": "recommendation-requests",
+                     *           "group": "likewise-servers",
+                     *           "partitions": 6,
+                     *           "records": 51568,
+                     *           "lag": 0,
+                     *           "held_back": 0
+                     *         },
+                     *         "items": {
+                     *           "topic": "items",
+                     *           "group": "likewise-consumers",
+                     *           "partitions": 6,
+                     *           "records": 51568,
+                     *           "lag": 0,
+                     *           "held_back": 0
+                     *         },
+                     *         "scenarios": {
+                     *           "topic": "scenarios",
+                     *           "group": "likewise-consumers",
+                     *           "partitions": 6,
+                     *           "records": 51568,
+                     *           "lag": 0,
+                     *           "held_back": 0
+                     *         },
+                     *         "dead_letters": 0,
+                     *         "gone": 0,
+                     *         "not_applied": 0
+                     *       },
+                     *       "redis": {
+                     *         "users": null,
+                     *         "likes": null,
+                     *         "scattered_users": 0,
+                     *         "retired_items": 0,
+                     *         "items": 1682,
+                     *         "scenarios": 1,
+                     *         "changed_users": 42,
+                     *         "model": {
+                     *           "version": "20260101T120000.000Z",
+                     *           "snapshot_at_ms": 1767268800000,
+                     *           "users": 3000,
+                     *           "items": 1682,
+                     *           "likes": 51568,
+                     *           "ranker": "blend"
+                     *         }
+                     *       },
+                     *       "unreachable": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description Bad Request: `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-users-user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user_id": "ann",
+                     *       "likes": 12,
+                     *       "signals": {
+                     *         "dislike": 1
+                     *       },
+                     *       "shown": [
+                     *         {
+                     *           "at_ms": 1767268800000,
+                     *           "recommendation_id": "01J8Z7Q4",
+                     *           "page": 1,
+                     *           "items": [
+                     *             "solaris",
+                     *             "alien"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-users-user": {
+        parameters: {
+            query?: {
+                /** @description Answer once the event is applied. */
+                wait?: "applied";
+            };
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-users-user-dislikes-item": {
+        parameters: {
+            query?: {
+                wait?: "applied";
+                /** @description The recommendation that led to it. */
+                recommendation_id?: string;
+            };
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_recommendation_id`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-users-user-dislikes-item": {
+        parameters: {
+            query?: {
+                /** @description Answer once the event is applied. */
+                wait?: "applied";
+            };
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-users-user-hidden-item": {
+        parameters: {
+            query?: {
+                wait?: "applied";
+                /** @description The recommendation that led to it. */
+                recommendation_id?: string;
+            };
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_recommendation_id`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-users-user-hidden-item": {
+        parameters: {
+            query?: {
+                /** @description Answer once the event is applied. */
+                wait?: "applied";
+            };
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-users-user-likes": {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description The `cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "item_id": "dune",
+                     *           "likes": 412,
+                     *           "title": "Dune",
+                     *           "image_url": "https://example.com/dune.jpg",
+                     *           "categories": [
+                     *             "science fiction"
+                     *           ],
+                     *           "labels": {
+                     *             "year": 1984
+                     *           }
+                     *         }
+                     *       ],
+                     *       "total": 1,
+                     *       "cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["LikesPage"];
+                };
+            };
+            /** @description Bad Request: `invalid_cursor`, `invalid_id`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -885,6 +7701,8 @@ export interface operations {
     "put-users-user-likes-item": {
         parameters: {
             query?: {
+                wait?: "applied";
+                /** @description The recommendation that led to it. */
                 recommendation_id?: string;
             };
             header?: never;
@@ -914,7 +7732,23 @@ export interface operations {
                     "application/json": components["schemas"]["Published"];
                 };
             };
-            /** @description Bad Request: `invalid_id`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_recommendation_id`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -934,6 +7768,24 @@ export interface operations {
             };
             /** @description Forbidden: `cross_site`, `missing_role`. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -964,6 +7816,15 @@ export interface operations {
                 headers: {
                     /** @description Seconds until another attempt makes sense. */
                     "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -995,7 +7856,8 @@ export interface operations {
     "delete-users-user-likes-item": {
         parameters: {
             query?: {
-                recommendation_id?: string;
+                /** @description Answer once the event is applied. */
+                wait?: "applied";
             };
             header?: never;
             path: {
@@ -1010,6 +7872,22 @@ export interface operations {
         responses: {
             /** @description OK */
             200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Accepted */
+            202: {
                 headers: {
                     /** @description The position of the event. A request that carries this header counts the event. */
                     "Likewise-Position"?: string;
@@ -1051,6 +7929,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Misdirected Request: `unknown_host`. */
             421: {
                 headers: {
@@ -1074,6 +7970,189 @@ export interface operations {
                 headers: {
                     /** @description Seconds until another attempt makes sense. */
                     "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-users-user-merge": {
+        parameters: {
+            query?: {
+                /** @description Answer once the event is applied. */
+                wait?: "applied";
+            };
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_merge`, `invalid_request`, `not_json`, `repeated_parameter`, `too_deep`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `body_too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -1107,6 +8186,10 @@ export interface operations {
             query?: {
                 /** @description How many items are wanted at most. */
                 count?: number;
+                /** @description partition:offset of an event; the answer counts that event. */
+                after?: string;
+                /** @description From the request record's timestamp on; after it an error is enough. */
+                deadline_ms?: number;
                 /** @description Whether to say which of the user's likes speak for each item. */
                 explain?: boolean;
                 /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
@@ -1126,10 +8209,6 @@ export interface operations {
                 scenario?: string;
                 /** @description The `recommendation_id` of the list before; none of its items comes again. */
                 next_of?: string;
-                /** @description partition:offset of an event; the answer counts that event. */
-                after?: string;
-                /** @description From the request record's timestamp on; after it an error is enough. */
-                deadline_ms?: number;
                 /** @description Items not wanted in the answer. */
                 exclude?: string[];
                 /** @description Likes of the user to ignore for this request. */
@@ -1138,7 +8217,7 @@ export interface operations {
                 fields?: string[];
                 /** @description Only these items can be in the answer. */
                 only?: string[];
-                /** @description A filter as JSON. */
+                /** @description A filter, as JSON. */
                 where?: string;
                 /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
                 ranker?: string;
@@ -1228,6 +8307,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Conflict: `no_user_ids`. */
             409: {
                 headers: {
@@ -1239,6 +8327,15 @@ export interface operations {
             };
             /** @description Request Entity Too Large: `too_large`. */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1260,6 +8357,519 @@ export interface operations {
                 headers: {
                     /** @description Seconds until another attempt makes sense. */
                     "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: `after_timeout`, `deadline_exceeded`. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-users-user-signals-kind-item": {
+        parameters: {
+            query?: {
+                wait?: "applied";
+                /** @description The recommendation that led to it. */
+                recommendation_id?: string;
+            };
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+                /** @example buy */
+                kind: components["schemas"]["SignalKind"];
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_kind`, `invalid_recommendation_id`, `invalid_request`, `repeated_parameter`, `unknown_kind`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-users-user-signals-kind-item": {
+        parameters: {
+            query?: {
+                /** @description Answer once the event is applied. */
+                wait?: "applied";
+            };
+            header?: never;
+            path: {
+                /** @example ann */
+                user_id: string;
+                /** @example buy */
+                kind: components["schemas"]["SignalKind"];
+                /** @example dune */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The position of the event. A request that carries this header counts the event. */
+                    "Likewise-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "3:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Bad Request: `invalid_id`, `invalid_kind`, `invalid_request`, `repeated_parameter`, `unknown_kind`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: `undeliverable`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-users-user-similar": {
+        parameters: {
+            query?: {
+                /** @description How many items are wanted at most. */
+                count?: number;
+                /** @description partition:offset of an event; the answer counts that event. */
+                after?: string;
+                /** @description From the request record's timestamp on; after it an error is enough. */
+                deadline_ms?: number;
+            };
+            header?: {
+                /** @description The position of an event: the answer counts it. It applies where `after` is not given. */
+                "Likewise-Position"?: string;
+            };
+            path: {
+                /** @example ann */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The version of the model that answered. */
+                    "Likewise-Model"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "item_id": "solaris",
+                     *           "score": 0.045,
+                     *           "because": [
+                     *             {
+                     *               "item_id": "dune",
+                     *               "contribution": 0.0226
+                     *             }
+                     *           ],
+                     *           "fields": {
+                     *             "title": "Solaris"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "source": "model",
+                     *       "model": {
+                     *         "version": "20260101T120000.000Z",
+                     *         "age_s": 12.5
+                     *       },
+                     *       "user_id": "ann",
+                     *       "recommendation_id": "01J8Z7Q4"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            /** @description Bad Request: `ambiguous_subject`, `invalid_boost`, `invalid_count`, `invalid_deadline`, `invalid_diversity`, `invalid_explore`, `invalid_fields`, `invalid_id`, `invalid_max_per`, `invalid_novelty`, `invalid_pin`, `invalid_position`, `invalid_recommendation_id`, `invalid_request`, `invalid_rotation`, `invalid_scenario`, `invalid_source`, `invalid_where`, `missing_field`, `not_json`, `repeated_parameter`, `too_deep`, `unknown_parameter`, `unsupported_version`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_item`, `unknown_ranker`, `unknown_recommendation`, `unknown_scenario`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `no_user_ids`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: `too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request-URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

@@ -22,7 +22,7 @@ from gateway.endpoints import ENDPOINTS
 from gateway.endpoints.documents import document
 from gateway.openapi import wire
 from gateway.openapi.document import openapi
-from gateway.openapi.errors import OF_CONNECTIONS, UNKNOWN_PATH, codes_of, meanings
+from gateway.openapi.errors import UNKNOWN_PATH, codes_of, meanings
 from gateway.openapi.html import blocks
 from gateway.openapi.operations import operation_id
 from gateway.openapi.page import page_of
@@ -244,7 +244,7 @@ WITH_BODY = Endpoint(
 
 def test_every_code_of_http_is_listed_by_an_endpoint() -> None:
     listed = {code for endpoint in ENDPOINTS for code in codes_of(endpoint)}
-    listed |= {*codes_of(WITH_BODY), *OF_CONNECTIONS, *UNKNOWN_PATH}
+    listed |= {*codes_of(WITH_BODY), *UNKNOWN_PATH}
     assert {*HTTP_ERRORS} <= listed
 
 
