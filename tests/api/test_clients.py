@@ -44,6 +44,7 @@ class Blocking:
         return call
 
     def close(self) -> None:
+        """Close all connections."""
         self._runner.run(self._client.close())
         self._runner.close()
 
@@ -157,6 +158,10 @@ def test_errors_are_the_same_errors(client: Any, user: str) -> None:
 @pytest.mark.parametrize("make", [LikewiseHttp, Blocking])
 def test_a_gateway_that_is_not_there_is_a_transient_error(make: Any) -> None:
     with closing(make(f"http://127.0.0.1:{free_port()}")) as client:
-        for call in (lambda: client.like("u1", "i1"), lambda: client.recommend("u1")):
+        calls: list[Callable[[], Any]] = [
+            lambda: client.like("u1", "i1"),
+            lambda: client.recommend("u1"),
+        ]
+        for call in calls:
             with pytest.raises(TransientError, match="cannot be reached"):
                 call()
