@@ -192,7 +192,7 @@ export interface paths {
         };
         /**
          * Find items by title and category, or list the most liked.
-         * @description With `q`, finds titles as they are typed: case, accents and punctuation do not matter. First come titles that equal the text, then those that begin with it, have a word that begins with it, have a word for each of its words, and contain it; among those, the items that most users like. Without `q` and `category`, items that only the model knows are listed, too. An item is found within a second after it was put.
+         * @description With `q`, finds titles as they are typed: case, accents and punctuation do not matter. First come titles that equal the text, then those that begin with it, have a word that begins with it, have a word for each of its words, and contain it; among those, the items that most users like. An item that the model knows is also found by its exact id. Without `q` and `category`, items that only the model knows are listed, too. An item is found within a second after it was put.
          */
         get: operations["get-items"];
         put?: never;
