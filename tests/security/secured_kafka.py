@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.security.certificates import Certificates
 
 ADMIN = "admin"
-ROLES = ("consumer", "indexer", "server", "client", "operator")
+ROLES = ("consumer", "indexer", "server", "client", "operator", "gateway")
 SCRAM_USER = "scrambled"
 PASSWORD = "correct-horse-battery"  # what no log and no message may show
 _SECRETS = "/etc/kafka/secrets"

@@ -8,12 +8,15 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING
 
+import httpx
+import msgspec
 import pytest
 import redis
 from kafka import KafkaAdminClient
 from typer.testing import CliRunner
 
 from consumers.service import run_consumer
+from gateway.service import run_gateway
 from indexer.service import run_indexer
 from likewise import Likewise
 from likewise.cli.app import app
@@ -33,6 +36,7 @@ from likewise.settings.loader import environment_of
 from likewise.settings.signals import SignalSettings
 from likewise.store.redis import RedisStore
 from serving.service import run_server
+from tests.containers import free_port
 from tests.security.documented import acls, calls, documented
 from tests.security.secured_kafka import ADMIN
 from tests.security.secured_redis import PASSWORD as REDIS_PASSWORD
@@ -50,7 +54,7 @@ pytestmark = pytest.mark.timeout(300)  # a whole deployment starts, on servers t
 
 # The documented Redis users are for a deployment without a prefix; so is all of this.
 PREFIX = ""
-REDIS_ROLES = ("consumer", "indexer", "server", "operator")
+REDIS_ROLES = ("consumer", "indexer", "server", "operator", "gateway")
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +135,7 @@ def test_a_deployment_works_with_the_documented_rights_and_no_more(
             )
             assert client.recommend("u19", after=position, count=3).source == "popular"
         _operate(of(role="operator"))
+        _ask_over_http(of(role="gateway"))
 
 
 def _operate(its: Settings) -> None:
@@ -166,6 +171,45 @@ def _operate(its: Settings) -> None:
         if command.startswith("status"):
             # The services, in threads of this process, may log on either side of it.
             assert json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{\n"))
+
+
+def _ask_over_http(its: Settings) -> None:
+    """Call endpoints of every kind on a gateway with its documented rights."""
+    gateway = msgspec.structs.replace(its.gateway, port=free_port())
+    its = msgspec.structs.replace(its, gateway=gateway)
+    with (
+        in_a_thread(its, "gateway", partial(run_gateway, its)),
+        httpx.Client(base_url=f"http://127.0.0.1:{gateway.port}", timeout=30.0) as client,
+    ):
+        wait_until(lambda: _is_ready(client), "the gateway answers")
+        for method, path, body in (
+            ("PUT", "/v1/users/u1/likes/i4?wait=applied", None),
+            ("GET", "/v1/users/u1/recommendations", None),
+            ("GET", "/v1/users/u1", None),
+            ("GET", "/v1/users/u1/likes", None),
+            ("PUT", "/v1/items/i3", {"title": "Third"}),
+            ("GET", "/v1/items/i3", None),
+            ("GET", "/v1/items?q=third", None),
+            ("PUT", "/v1/scenarios/home", {"defaults": {"count": 3}}),
+            ("GET", "/v1/scenarios", None),
+            ("GET", "/v1/status?counts=true", None),
+            ("GET", "/v1/models", None),
+            ("POST", f"/v1/models/{_newest_model(its)}/use", None),
+            ("GET", "/v1/dead-letters", None),
+            ("POST", "/v1/dead-letters/replay", {"codes": ["not_json"]}),
+            ("GET", "/metrics", None),
+        ):
+            answer = client.request(method, path, json=body)
+            assert answer.is_success, f"{method} {path}: {answer.text}"
+        with client.stream("GET", "/v1/live") as live:
+            assert "event: tick" in next(line for line in live.iter_lines() if "event" in line)
+
+
+def _is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").is_success
+    except httpx.TransportError:
+        return False
 
 
 def _newest_model(its: Settings) -> str:
