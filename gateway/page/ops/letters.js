@@ -1,9 +1,11 @@
 // One group of dead letters: what its code means, what to do, and the newest records.
 
 import { h } from "../dom.js";
-import { marked } from "./marked.js";
 import { ago, counted, moment, size } from "./format.js";
+import { marked } from "./marked.js";
 import { octets, printable } from "./octets.js";
+
+const SENT_BYTES = 16_384;
 
 /** Return the card of a group; `chosen` is called when its checkbox changes. */
 export function groupOf({ code, count, meaning, remedy, examples }, { chosen }) {
@@ -22,7 +24,7 @@ export function groupOf({ code, count, meaning, remedy, examples }, { chosen }) 
 }
 
 function example(letter) {
-  const { detail, at_ms: at, source, key_base64: key, value_base64: value, truncated_bytes: truncated } = letter;
+  const { detail, at_ms: at, source, key_base64: key, value_base64: value, value_bytes: bytes, truncated_bytes: truncated } = letter;
   return h("li", {},
     h("p", { class: "letters-where" },
       at !== null && h("time", { title: moment(at) }, ago(at)),
@@ -30,5 +32,6 @@ function example(letter) {
       key !== null && h("span", {}, "key ", h("bdi", { class: "ops-id" }, printable(key)))),
     h("p", { class: "letters-detail", dir: "auto" }, marked(detail)),
     truncated ? h("p", { class: "soft" }, `The value, of ${size(truncated)}, was too large to keep.`) : octets(value, "Value of the record"),
+    bytes > SENT_BYTES && h("p", { class: "soft" }, `The beginning of ${size(bytes)}.`),
   );
 }

@@ -46,7 +46,7 @@ const PANELS = [
     area: "quality",
     format: percent,
     floor: 0.01,
-    none: "Not measured. The setting consumer.quality_samples_per_s turns it on.",
+    none: "Nothing measured yet. The setting consumer.quality_samples_per_s turns it on.",
     series: [
       { label: "of new likes among the first 20", short: "Hit rate", colour: "--series-1", fill: "--ops-fill", read: (tick) => tick.quality?.hit_rate, format: percent },
     ],

@@ -79,10 +79,13 @@ export async function show(root, params, context) {
       cell(4, count(row.items)),
       cell(5, count(row.likes)),
       cell(6, size(row.bytes)),
-      h("td", { role: "cell", class: "ops-action" },
-        row.current ? "" : h("button", { type: "button", class: "button", "aria-label": `${older ? "Roll back to" : "Use"} ${row.version}`, onclick: () => use(row, current) }, older ? "Roll back" : "Use"),
-      ),
+      h("td", { role: "cell", class: "ops-action" }, row.current ? "" : useButton(row, older, current)),
     );
+  }
+
+  function useButton(row, older, current) {
+    const name = `${older ? "Roll back to" : "Use"} ${row.version}`;
+    return h("button", { type: "button", class: "button", "aria-label": name, onclick: () => use(row, current) }, older ? "Roll back" : "Use");
   }
 
   addEventListener("hashchange", select);
