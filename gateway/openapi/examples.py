@@ -36,7 +36,7 @@ def body_examples(schema: Schema) -> dict[str, Any]:
     """Return the examples of a body with this schema, as a member of a media type object."""
     for name in sorted(referenced(schema) & _MESSAGES.keys()):
         examples = {
-            example: {"value": _payloads(message)[theirs]}
+            example: {"value": _of_http(_payloads(message)[theirs])}
             for example, (message, theirs) in _MESSAGES[name].items()
         }
         return {"examples": examples}
@@ -51,6 +51,11 @@ def answer_example(schema: Schema) -> dict[str, Any]:
         example = ANSWERS[name]
         return {"example": [example] if schema.get("type") == "array" else example}
     return {}
+
+
+def _of_http(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return an item without its id, which is in the path; other messages as they are."""
+    return {k: v for k, v in payload.items() if k != "item_id" or "title" not in payload}
 
 
 @cache
