@@ -126,19 +126,6 @@ def test_a_delivery_calls_back_once_when_its_result_is_known(broker: Broker, top
     assert not called.acquire(timeout=0)
 
 
-def test_a_delivery_that_is_refused_calls_back(broker: Broker, topic: str) -> None:
-    called = threading.Event()
-    with closing(broker.sink()) as sink:
-        try:
-            delivery = sink.send(topic, bytes(2_000_000))  # more than the topic accepts
-        except UndeliverableError:
-            return  # known before it is sent
-        delivery.add_done_callback(called.set)
-        assert called.wait(TIMEOUT_S)
-        with pytest.raises(UndeliverableError):
-            delivery.result(0)
-
-
 def test_equal_keys_go_to_the_same_partition_and_others_spread(broker: Broker, topic: str) -> None:
     places: dict[bytes, set[int]] = {}
     with closing(broker.sink()) as sink:

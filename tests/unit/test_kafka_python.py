@@ -15,10 +15,14 @@ from kafka import errors as kafka_errors
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.future import Future
 from kafka.net.sasl import get_sasl_mechanism
 from kafka.protocol.api_key import ApiKey
 from kafka.record.memory_records import MemoryRecords
 
+from likewise.log.kafka.connection import Connection
+from likewise.log.kafka.sending import KafkaDelivery
+from likewise.settings import KafkaSettings
 from tests.raw_batches import Sent, batch, with_header_name
 
 if TYPE_CHECKING:
@@ -124,3 +128,14 @@ def test_a_producer_still_refuses_a_partition_that_is_newer_than_its_metadata() 
 def test_the_credentials_exchange_is_as_the_preflight_check_uses_it(name: str) -> None:
     mechanism = get_sasl_mechanism(name)
     assert all(callable(getattr(mechanism, part)) for part in ("auth_bytes", "is_done", "receive"))
+
+
+def test_a_delivery_calls_back_once_when_its_record_fails() -> None:
+    sent = Future()
+    calls: list[str] = []
+    KafkaDelivery(sent, "likes", Connection(KafkaSettings(), "test")).add_done_callback(
+        lambda: calls.append("failed")
+    )
+    assert calls == []
+    sent.failure(kafka_errors.KafkaTimeoutError("too late"))
+    assert calls == ["failed"]
