@@ -191,15 +191,14 @@ def _note_request(complaints: Complaints, base_url: str, request: Any) -> None:
         complaints.seen.append(f"another host: {request.url}")
 
 
-def axe(page: Page) -> list[str]:
-    """Return the serious findings of axe-core on the page as it is now."""
+def axe(page: Page, *rules: str) -> list[str]:
+    """Return the serious findings of axe-core, by all rules or these, on the page as it is now."""
     complaints = _complaints_of[page.context]
     before = [*complaints.seen]
-    violations = (
-        Axe()
-        .run(page, options={"resultTypes": ["violations"], "preload": False})
-        .response["violations"]
-    )
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
+    if rules:
+        options["runOnly"] = [*rules]
+    violations = Axe().run(page, options=options).response["violations"]
     # axe sets styles of its own, which the page's policy forbids, as it should.
     during = complaints.seen[len(before) :]
     complaints.seen[:] = before + [one for one in during if "inline style" not in one]
