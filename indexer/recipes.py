@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DEFAULTS: dict[RankerName, Recipe] = {
     "blend": Recipe(),
     "ridge": Recipe(
-        ranker="ridge", ridge=5.0, query_exponent=0.15, score_exponent=0.05, similar_items=400
+        ranker="ridge", ridge=5.0, query_exponent=0.15, score_exponent=0.05, similar_items=1_000
     ),
     "spectral": Recipe(ranker="spectral", rank=128, query_exponent=0.0, score_exponent=0.1),
     "cooccurrence": Recipe(

@@ -88,7 +88,7 @@ def evaluate(
         typer.Option("--tune", help="First search for better settings, on the validation likes."),
     ] = False,
     budget: Annotated[
-        str, typer.Option(metavar="TIME", help="Time limit of the search: 90s, 5m, 1h.")
+        str, typer.Option(metavar="TIME", help="CPU time limit of the search: 90s, 5m, 1h.")
     ] = "5m",
     settings_out: Annotated[
         Path | None,

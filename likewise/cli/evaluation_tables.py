@@ -151,12 +151,14 @@ def _print_tuning(account: dict[str, Any]) -> None:
     tuned, untuned = tuning["tuned"], tuning["untuned"]
     out = stdout()
     out.print(
-        f"\nTuned in {tuning['trials']} trials and {duration(tuning['spent_s'])} on {tuning['on']}, "
+        f"\nTuned in {tuning['trials']} trials and {duration(tuning['spent_s'])} of CPU time on {tuning['on']}, "
         f"{tuning['users']:,} users: recall@{k} {tuned[f'recall@{k}']:.4f} (untuned "
         f"{untuned[f'recall@{k}']:.4f}), nDCG@{k} {tuned[f'ndcg@{k}']:.4f} "
         f"({untuned[f'ndcg@{k}']:.4f}).",
         markup=False,
     )
+    if tuning["not_reached"]:
+        out.print(f"Not reached: {'; '.join(tuning['not_reached'])}.", markup=False)
     if tuning["weights"] is not None:
         found = ", ".join(
             f"{kind} {weight:g}" for kind, weight in tuning["weights"]["weights"].items()

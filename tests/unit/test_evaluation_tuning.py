@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 
 from indexer.build import build_model
+from indexer.candidates import candidates
 from indexer.progress import Unwatched
 from indexer.recipes import DEFAULTS, recipe_of
 from likewise.evaluation.errors import EvaluationError
@@ -29,6 +30,7 @@ from likewise.evaluation.tuning.settings_file import (
 from likewise.evaluation.tuning.workbench import Trial, Workbench
 from likewise.messages.events import Like
 from likewise.messages.ids import ItemId, UserId
+from likewise.settings import ModelSettings
 from likewise.settings.loader import load_settings
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class Clock:
         return self.now_s
 
 
+@cache
 def tuned(budget_s: float, *, seed: int = 0, per_look_s: float = ROUND_S) -> Tuning:
     clock = Clock(per_look_s)
     return tune(
@@ -89,21 +92,19 @@ def test_the_best_is_never_clearly_worse_than_the_default_on_the_same_users() ->
 
 
 def test_more_time_finds_no_worse_and_one_seed_finds_one_recipe() -> None:
-    short, long, again = tuned(40), tuned(400), tuned(400)
+    short, long, again = tuned(40), tuned(400), tuned.__wrapped__(400)
     assert long.trials > short.trials
     assert long.best.keeps_up_with(short.best)
     assert long.best == again.best
 
 
-def test_of_ridges_that_do_as_well_the_strongest_is_taken() -> None:
-    found = tuned(400)
+def test_a_weaker_ridge_would_do_no_better() -> None:
+    found = tuned(4000)
     held_out = validation()
     users = np.arange(len(held_out.user_rows))
     bench = Workbench(held_out, found.best.recipe, 64, k=K, seed=0)
     weaker = structs.replace(found.best.recipe, ridge=found.best.recipe.ridge / 1.4)
-    stronger = structs.replace(found.best.recipe, ridge=found.best.recipe.ridge * 1000)
     assert found.best.keeps_up_with(bench.try_out(weaker, users))
-    assert not bench.try_out(stronger, users).keeps_up_with(found.best)
 
 
 def test_another_matrix_than_the_default_has_to_be_clearly_better() -> None:
@@ -134,8 +135,19 @@ def test_no_time_still_gives_the_default_a_trial() -> None:
 
 
 def test_a_search_ends_in_its_budget() -> None:
-    # The clock moves with every look; no step takes long, so the end is close to the budget.
-    assert tuned(200).spent_s < 200 + 20 * ROUND_S
+    found = tuned(200)
+    assert found.spent_s <= 200
+    assert found.not_reached
+
+
+def test_a_search_begins_with_the_list_of_auto_and_never_ends_below_it() -> None:
+    listed = candidates(ModelSettings(), validation().fit.user_items)
+    found = tuned(4000)
+    users = np.arange(len(validation().user_rows))
+    bench = Workbench(validation(), DEFAULTS["blend"], 512, k=K, seed=0)
+    best = max(bench.try_out(recipe, users).score for recipe in listed)
+    assert found.best.score >= best - 0.002  # vectors of another rank differ in rounding
+    assert not found.not_reached
 
 
 def test_nothing_to_tune_on_is_refused() -> None:
@@ -169,7 +181,7 @@ def test_a_trial_ranks_as_a_model_built_of_its_recipe(recipe: Recipe) -> None:
 
 def test_every_stage_varies_what_was_best_and_stays_on_its_factors() -> None:
     best = structs.replace(DEFAULTS["blend"], ridge=7.0, rank=128)
-    for stage in search_space.first_stages(512, seed=0):
+    for stage in search_space.first_stages(512, seed=0).values():
         for recipe in stage(best):
             exponents = (recipe.user_exponent, recipe.item_exponent)
             assert exponents == (best.user_exponent, best.item_exponent)

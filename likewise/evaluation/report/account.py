@@ -126,6 +126,7 @@ def _tuning(tuning: Tuning, k: int) -> dict[str, Any]:
         "trials": tuning.trials,
         "budget_s": round(tuning.budget_s, 1),
         "spent_s": round(tuning.spent_s, 1),
+        "not_reached": list(tuning.not_reached),
         "tuned": _trial(tuning.best, k),
         "untuned": _trial(tuning.default, k),
     }

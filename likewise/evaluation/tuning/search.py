@@ -1,15 +1,17 @@
 """Searching for the recipe that ranks validation likes best, within a time; test is never seen.
 
-One round tries recipes that share a factorisation: over grids, one group of numbers after the
-other, then random steps around the best. The first round is on the factors of the default, the
-others, in short, on other factors, while time is left. All recipes are screened on one sample of
+One round tries recipes that share a factorisation: first those of `ranker=auto`, then grids around the best of
+them, one group of numbers after the other, what has paid most often first, then random steps. The first round is
+on the factors of the default, the others, in short, on other factors, while time is left. All recipes are screened on one sample of
 users, so that they are compared on equal terms; the best few of each round are then scored on more
 users, and that score decides.
 
 Last comes the one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): of what
 can't be told from the best, the most prudent is taken. That is first what needs no other matrix than the default,
 then popular items that weigh more, then a stronger ridge. Validation likes are a sample of the past, and what
-comes next is always a little less like it.
+comes next is always a little less like it. But nothing is taken that does worse than the best of auto's list.
+
+The time is CPU time of this process, so that a busy machine ends a search no sooner.
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import structs
 
+from indexer.candidates import candidates
 from indexer.recipes import DEFAULTS
 from likewise.evaluation.errors import EvaluationError
 from likewise.evaluation.tuning import search_space
 from likewise.evaluation.tuning.workbench import Trial, Workbench
+from likewise.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -57,6 +61,9 @@ class Tuning:
     users: int
     budget_s: float
     spent_s: float
+    """Both in CPU time."""
+    not_reached: tuple[str, ...] = ()
+    """The parts of the search for which the budget was too small."""
     weights: WeightTuning | None = None
     """The weights of other kinds of signals, found before; None if there are no such kinds."""
 
@@ -68,13 +75,13 @@ def tune(
     seed: int,
     budget_s: float,
     progress: Progress,
-    clock_s: Callable[[], float] = time.monotonic,
+    clock_s: Callable[[], float] = time.process_time,
 ) -> Tuning:
     """Return the recipe with the highest mean of recall@k and nDCG@k on the likes held out.
 
-    `held_out` is fitted on train and asks for valid. The default is tried first. The search ends
-    after `budget_s`, but for the step begun then: one factorisation and a few trials are the least
-    it does. Where time is enough for all steps, the seed alone decides the result.
+    `held_out` is fitted on train and asks for valid. The default is tried first, then what `ranker=auto` would
+    try. The search ends within `budget_s` of CPU time, if that is enough for one factorisation and a few trials,
+    which are the least it does. Where time is enough for all steps, the seed alone decides the result.
 
     Raises:
         EvaluationError: no like is held out.
@@ -95,6 +102,10 @@ class _Search:
     began_s: float
     finals: list[Trial] = field(default_factory=list)
     """Of all rounds, on the final users, best first."""
+    listed: list[Recipe] = field(default_factory=list)
+    """What `ranker=auto` would try."""
+    floor: Trial | None = None
+    """The best of auto's list, on the final users."""
     home: tuple[Trial, ...] = ()
     """What is to be preferred, in this order: of the first factors, the prudent one and the best."""
     prudent: Trial | None = None
@@ -102,19 +113,30 @@ class _Search:
     trials: int = 0
     setup_s: float = 0.0
     """The longest factorisation so far."""
+    trial_s: float = 0.0
+    """The longest trial so far, on the screened users."""
+    not_reached: list[str] = field(default_factory=list)
 
     def run(self) -> Tuning:
         default = DEFAULTS["blend"]
         largest = self._largest_rank()
-        stages = search_space.first_stages(largest, seed=self.seed)
-        self._round(default, largest, stages, share=_FIRST_SHARE)
+        self.listed = candidates(ModelSettings(), self.held_out.fit.user_items)
+        stages: dict[str, Stage] = {"auto's list": lambda _: self.listed}
+        stages |= search_space.first_stages(largest, seed=self.seed)
+        self._round("the default's matrix", default, largest, stages, share=_FIRST_SHARE)
+        self.floor = max((one for one in self.finals if one.recipe in self.listed), key=_score)
         self.home = tuple(trial for trial in (self.prudent, self.finals[0]) if trial)
         start = next(trial.recipe for trial in self.finals if trial.recipe.ranker in _ON_FACTORS)
         similar = DEFAULTS["cooccurrence"]
-        self._round(similar, similar.rank, [search_space.similarity_recipes])
+        alike: dict[str, Stage] = {"weights": search_space.similarity_recipes}
+        self._round("co-occurrence", similar, similar.rank, alike)
+        around: dict[str, Stage] = {
+            "weights": search_space.weights,
+            "finer ridges": search_space.finer_ridges,
+        }
         for a, b in search_space.OTHER_EXPONENTS:
             recipe = structs.replace(start, user_exponent=a, item_exponent=b)
-            self._round(recipe, recipe.rank, [search_space.finer_ridges, search_space.weights])
+            self._round(f"exponents {a:g}, {b:g}", recipe, recipe.rank, around)
         return Tuning(
             best=self._chosen(),
             default=next(trial for trial in self.finals if trial.recipe == default),
@@ -122,36 +144,56 @@ class _Search:
             users=len(self._users(_FINAL_USERS)),
             budget_s=self.budget_s,
             spent_s=self.clock_s() - self.began_s,
+            not_reached=tuple(self.not_reached),
         )
 
     def _chosen(self) -> Trial:
         best = self.finals[0]
-        keep_up = (trial for trial in self.home if trial.keeps_up_with(best))
-        return next(keep_up, self.prudent or best)
+        safer = [trial for trial in self.home if trial.keeps_up_with(best)]
+        if self.prudent is not None:
+            safer.append(self.prudent)
+        least = self.floor.score if self.floor else 0.0
+        return next((trial for trial in safer if trial.score >= least), best)
 
     def _round(
-        self, start: Recipe, largest_rank: int, stages: Sequence[Stage], *, share: float = 1.0
+        self,
+        name: str,
+        start: Recipe,
+        largest_rank: int,
+        stages: Mapping[str, Stage],
+        *,
+        share: float = 1.0,
     ) -> None:
         """Try recipes on the factors of `start`, from it on; add the best of them to `finals`."""
-        if self.trials and not self._has_time(1.2 * self.setup_s, share):
+        if self.trials and not self._has_time(1.2 * self.setup_s + self._reserve_s(), share):
+            self.not_reached.append(name)
             return
         began_s = self.clock_s()
         self.progress.step("tuning: factors")
         bench = Workbench(self.held_out, start, largest_rank, k=self.k, seed=self.seed)
         self.setup_s = max(self.setup_s, self.clock_s() - began_s)
-        screened = {start: self._try_out(bench, start, _SCREENED_USERS)}
-        for recipe in _proposals(screened, stages):
-            if not self._has_time(self._reserve_s(began_s, len(screened)), share):
+        screened = {start: self._screen(bench, start)}
+        for stage, recipe in _proposals(screened, stages):
+            if not self._has_time(self._reserve_s(), share):
+                missed = [*stages][[*stages].index(stage) :]
+                self.not_reached.append(f"{name}: {', '.join(missed)}")
                 break
             if recipe not in screened:
-                screened[recipe] = self._try_out(bench, recipe, _SCREENED_USERS)
+                screened[recipe] = self._screen(bench, recipe)
         best = sorted(screened.values(), key=_score, reverse=True)[:_FINALISTS]
+        best += sorted(_listed(screened, self.listed), key=_score, reverse=True)[:1]
         finalists = dict.fromkeys([start, *(trial.recipe for trial in best)])
         final = [self._try_out(bench, recipe, _FINAL_USERS) for recipe in finalists]
         former_best = self.finals[0] if self.finals else None
         self.finals = sorted([*self.finals, *final], key=_score, reverse=True)
         if self.finals[0] is not former_best:
             self.prudent = self._prudent(bench, self.finals[0])
+
+    def _screen(self, bench: Workbench, recipe: Recipe) -> Trial:
+        began_s = self.clock_s()
+        trial = self._try_out(bench, recipe, _SCREENED_USERS)
+        self.trial_s = max(self.trial_s, self.clock_s() - began_s)
+        return trial
 
     def _prudent(self, bench: Workbench, best: Trial) -> Trial:
         """Return the most prudent recipe that does as well, as far as can be told."""
@@ -178,24 +220,30 @@ class _Search:
     def _has_time(self, seconds: float, share: float) -> bool:
         return self.clock_s() - self.began_s + seconds < self.budget_s * share
 
-    def _reserve_s(self, began_s: float, screened: int) -> float:
-        """Return how long one more trial and the final ones will take, about."""
-        trial_s = (self.clock_s() - began_s - self.setup_s) / screened
+    def _reserve_s(self) -> float:
+        """Return how long one more trial and the final ones will take, at most, as far as is known."""
         longer = len(self._users(_FINAL_USERS)) / len(self._users(_SCREENED_USERS))
-        return trial_s * (1 + (_FINALISTS + 1 + search_space.PRUDENT_TRIALS) * longer)
+        return self.trial_s * (1 + (_FINALISTS + 2 + search_space.PRUDENT_TRIALS) * longer)
 
     def _largest_rank(self) -> int:
         small = self.held_out.fit.likes <= _LARGEST_RANK_LIKES
         return search_space.RANKS[-1] if small else DEFAULTS["blend"].rank
 
 
-def _proposals(screened: dict[Recipe, Trial], stages: Sequence[Stage]) -> Iterator[Recipe]:
-    """Yield what to try next; each stage begins from what was best by then."""
-    for stage in stages:
-        yield from stage(max(screened.values(), key=_score).recipe)
+def _proposals(
+    screened: dict[Recipe, Trial], stages: Mapping[str, Stage]
+) -> Iterator[tuple[str, Recipe]]:
+    """Yield what to try next, and in which stage; each begins from what was best by then."""
+    for name, stage in stages.items():
+        for recipe in stage(max(screened.values(), key=_score).recipe):
+            yield name, recipe
 
 
-_ON_FACTORS = ("blend", "spectral")
+def _listed(screened: dict[Recipe, Trial], recipes: list[Recipe]) -> list[Trial]:
+    return [screened[recipe] for recipe in recipes if recipe in screened]
+
+
+_ON_FACTORS = ("blend", "ridge", "spectral")
 
 
 def _score(trial: Trial) -> float:

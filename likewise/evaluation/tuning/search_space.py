@@ -38,27 +38,25 @@ _SIMILAR_ITEMS = (400, 1000)
 _STEPS_NEARBY = 8
 
 
-def first_stages(largest_rank: int, *, seed: int) -> list[Stage]:
-    """Return the stages of a first search; each is given the best recipe so far.
+def first_stages(largest_rank: int, *, seed: int) -> dict[str, Stage]:
+    """Return the stages of a first search by name, in order; each is given the best recipe so far.
 
     All their recipes can be tried on the factors of one blend of the largest rank.
     """
     ranks = [rank for rank in RANKS if rank <= largest_rank]
     steps = nearby(largest_rank, np.random.default_rng(seed))
-    return [
-        lambda best: _vary(best, ranker=("blend", "spectral"), ridge=_RIDGES),
-        weights,
-        lambda best: _vary(best, rank=ranks),
-        lambda best: _vary(best, ridge_exponent=_RIDGE_EXPONENTS),
-        lambda best: _vary(best, similar_items=_SIMILAR_ITEMS),
-        finer_ridges,
-        weights,
-        lambda best: _vary(best, ranker=("blend", "spectral")),
-        steps,
-        steps,
-        steps,
-        neighbour_recipes,
-    ]
+    return {
+        "ridge exponents": lambda best: _vary(best, ridge_exponent=_RIDGE_EXPONENTS),
+        "weights": weights,
+        "finer ridges": finer_ridges,
+        "links": lambda best: _vary(best, similar_items=_SIMILAR_ITEMS),
+        "steps": steps,
+        "ranks": lambda best: _vary(best, rank=ranks),
+        "ridges": lambda best: _vary(best, ranker=("blend", "spectral"), ridge=_RIDGES),
+        "more steps": steps,
+        "yet more steps": steps,
+        "neighbours": neighbour_recipes,
+    }
 
 
 def finer_ridges(best: Recipe) -> list[Recipe]:
@@ -68,7 +66,7 @@ def finer_ridges(best: Recipe) -> list[Recipe]:
 
 def stronger_ridges(best: Recipe) -> list[Recipe]:
     """Return the recipe with stronger ridges, the strongest first; none where it has no ridge."""
-    if best.ranker not in ("blend", "spectral") or not best.ridge:
+    if best.ranker not in ("blend", "ridge", "spectral") or not best.ridge:
         return []
     return _vary(best, ridge=[round(best.ridge * factor, 3) for factor in _STRONGER])
 
