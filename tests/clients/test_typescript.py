@@ -26,6 +26,7 @@ CLIENTS = ROOT / "clients"
 def package() -> Path:
     """A copy of the package with its dependencies, built."""
     copy = BUILT / "clients"
+    shutil.rmtree(copy / "typescript" / "src", ignore_errors=True)  # of a run that was ended
     ignored = shutil.ignore_patterns("node_modules", "dist")
     shutil.copytree(CLIENTS, copy, ignore=ignored, dirs_exist_ok=True)
     package = copy / "typescript"
