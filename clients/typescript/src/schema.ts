@@ -1111,7 +1111,7 @@ export interface components {
             version: string;
             age_s: number;
         };
-        /** @description A scenario: its name, and the options that it stands for. */
+        /** @description A scenario: its name, and the defaults of its requests. */
         NamedScenario: {
             name: string;
             defaults: Record<string, never>;
