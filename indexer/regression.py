@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import CsrMatrix, FloatArray
 
 LARGEST_INVERSE = 20_000
-"""The inverse of this size takes 1.6 GB. With more users and more items, links are those of a blend."""
+"""The inverse of this size takes 1.6 GB. With more users and more items, or a ridge too weak to invert, links are
+those of a blend."""
 # What is smaller, of numbers between -1 and 1, is rounding of the inverse.
 _ROUNDING = 1e-6
 _LEAST_RIDGE = 1e-3
@@ -49,7 +50,10 @@ def regression(
     if min(normalised.shape) > LARGEST_INVERSE or last <= _TINY:
         return residual(normalised, eigenvalues, vectors, keep=keep)
     ridge = max(ridge, _LEAST_RIDGE)
-    whole = _Regression(normalised, ridge)
+    try:
+        whole = _Regression(normalised, ridge)
+    except np.linalg.LinAlgError:  # the ridge is too weak for single precision
+        return residual(normalised, eigenvalues, vectors, keep=keep)
     held = vectors * (eigenvalues / (eigenvalues + ridge))
     slope = np.float32(last + ridge)
 
