@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from gateway.decoding import decode_body, decode_query, read_body
+from gateway.bodies import Bodies
+from gateway.decoding import decode_body, decode_query
 from gateway.endpoint import Call
 from gateway.failures import FailureLog
 from gateway.page_files import PageFiles
@@ -35,6 +36,7 @@ class App:
         self._page = PageFiles() if gateway.settings.gateway.page else None
         self._limit = gateway.settings.gateway.max_requests_in_flight
         self._log_answers = gateway.settings.logging.level == "debug"
+        self._bodies = Bodies()
         self._failures = FailureLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,11 +93,12 @@ class App:
         if self._gateway.stats.in_flight > self._limit and endpoint.role is not None:
             raise Problem("overloaded", f"{self._limit} requests are being answered already")
         query = decode_query(endpoint.query, request.scope["query_string"])
-        body = None
-        if endpoint.body is not None:
-            raw = await read_body(request, endpoint)
-            body = raw if endpoint.raw_body else decode_body(endpoint.body, raw)
-        return await endpoint.handler(Call(request, path, query, body, self._gateway, principal))
+        call = Call(request, path, query, None, self._gateway, principal)
+        if endpoint.body is None:
+            return await endpoint.handler(call)
+        async with self._bodies.read(request, endpoint) as raw:
+            call.body = raw if endpoint.raw_body else decode_body(endpoint.body, raw)
+            return await endpoint.handler(call)
 
     async def _file(self, request: Request) -> Response:
         if self._page is None:

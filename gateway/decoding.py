@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from gateway.problem import Problem, field_in
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from gateway.endpoint import Endpoint
 
 _MAX_PARAMETERS = 1_000
 
@@ -56,27 +51,6 @@ def decode_query(kind: type | None, raw: bytes) -> Any:
         raise _wrong_type(error) from None
 
 
-async def read_body(request: Request, endpoint: Endpoint) -> bytes:
-    """Return the body.
-
-    Raises:
-        Problem: it is of another media type, or too large.
-    """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type and media_type not in endpoint.accepts:
-        accepted = " or ".join(endpoint.accepts)
-        raise Problem("unsupported_media_type", f"the body must be {accepted}")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > endpoint.max_body:
-        raise _too_large(endpoint)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > endpoint.max_body:
-            raise _too_large(endpoint)
-    return bytes(body)
-
-
 def decode_body(kind: Any, raw: bytes) -> Any:
     """Return a body of JSON as a value of this type.
 
@@ -113,7 +87,3 @@ def _empty(kind: type) -> Any:
 
 def _wrong_type(error: msgspec.ValidationError) -> Problem:
     return Problem("wrong_type", str(error), field=field_in(str(error)))
-
-
-def _too_large(endpoint: Endpoint) -> Problem:
-    return Problem("body_too_large", f"the body is larger than {endpoint.max_body} bytes")
