@@ -38,7 +38,7 @@ CONFIRMATION_TIMEOUT_S = 10.0
 class _Unsent(NamedTuple):
     topic: str
     value: bytes | None
-    key: bytes
+    key: bytes | None
     headers: tracing.Headers
     position: asyncio.Future[Position]
 
@@ -80,7 +80,7 @@ class Events:
 
     async def publish_encoded(self, value: bytes, key: bytes) -> Position:
         """Return the position of an event that is encoded already; see `publish`."""
-        return await self._send(self._topics.likes, value, key)
+        return await self.publish_record(self._topics.likes, value, key)
 
     async def publish_many(self, events: Sequence[tuple[bytes, bytes]]) -> list[Position]:
         """Return the positions of events given as (value, key), once Kafka has all; see `publish`."""
@@ -88,15 +88,43 @@ class Events:
 
     async def put_item(self, item: CatalogueItem) -> Position:
         """Return the position in its topic, once Kafka has the item; see `publish`."""
-        return await self._send(self._topics.items, encode_item(item), item.item_id.encode())
+        return await self.publish_record(
+            self._topics.items, encode_item(item), item.item_id.encode()
+        )
 
     async def remove_item(self, item_id: ItemId) -> Position:
         """Return the position in its topic, once Kafka has the removal; see `publish`."""
-        return await self._send(self._topics.items, None, item_id.encode())
+        return await self.publish_record(self._topics.items, None, item_id.encode())
 
     async def put_scenario(self, name: str, value: bytes | None) -> Position:
         """Return the position in its topic, once Kafka has the scenario or its removal; see `publish`."""
-        return await self._send(self._topics.scenarios, value, name.encode())
+        return await self.publish_record(self._topics.scenarios, value, name.encode())
+
+    async def publish_record(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> Position:
+        """Return the position of a record of any topic, once Kafka has it; see `publish`."""
+        if self._unconfirmed >= self._limit:
+            raise ReplyError("overloaded", f"{self._limit} events wait for Kafka already")
+        if self._loop is None:  # looking it up is a call to the system
+            self._loop = asyncio.get_running_loop()
+        position: asyncio.Future[Position] = self._loop.create_future()
+        self._unconfirmed += 1
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                with tracing.sending(topic) as trace:
+                    self._queue.put(_Unsent(topic, value, key, [*headers, *trace], position))
+                    sent = await position
+        except TimeoutError:
+            raise TransientError("Kafka did not confirm the event in time").of("kafka") from None
+        finally:
+            self._unconfirmed -= 1
+        self._stats.published += 1
+        return sent
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -108,25 +136,6 @@ class Events:
         finally:
             self._queue.put(None)
             thread.join()
-
-    async def _send(self, topic: str, value: bytes | None, key: bytes) -> Position:
-        if self._unconfirmed >= self._limit:
-            raise ReplyError("overloaded", f"{self._limit} events wait for Kafka already")
-        if self._loop is None:  # looking it up is a call to the system
-            self._loop = asyncio.get_running_loop()
-        position: asyncio.Future[Position] = self._loop.create_future()
-        self._unconfirmed += 1
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                with tracing.sending(topic) as headers:
-                    self._queue.put(_Unsent(topic, value, key, headers, position))
-                    sent = await position
-        except TimeoutError:
-            raise TransientError("Kafka did not confirm the event in time").of("kafka") from None
-        finally:
-            self._unconfirmed -= 1
-        self._stats.published += 1
-        return sent
 
     def _run(self) -> None:
         while (unsent := self._queue.get()) is not None:

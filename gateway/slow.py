@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from gateway.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,18 +34,30 @@ class SlowCalls:
         Raises:
             Problem: too many such calls are running; 503, to be retried.
         """
-        if self.running >= _AT_ONCE:
-            raise Problem("overloaded", f"{_AT_ONCE} calls that take long are running already")
-        self.running += 1
+        self._begin()
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._executor, partial(call, *args, **kwargs))
         # It runs to its end, even if nobody waits for it any longer.
         running.add_done_callback(self._ended)
         return await asyncio.shield(running)
 
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Count what a `with` block does, without blocking, as such a call; see `run`."""
+        self._begin()
+        try:
+            yield
+        finally:
+            self.running -= 1
+
     def close(self) -> None:
         """Start no further call. Does not wait for those that are running."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self) -> None:
+        if self.running >= _AT_ONCE:
+            raise Problem("overloaded", f"{_AT_ONCE} calls that take long are running already")
+        self.running += 1
 
     def _ended(self, call: asyncio.Future[T]) -> None:
         self.running -= 1

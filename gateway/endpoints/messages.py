@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import TimeoutError as NotInTime
-from contextlib import closing
-from typing import TYPE_CHECKING, Any, NamedTuple
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,21 +16,19 @@ from likewise.client.inbox import ReplyInbox
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import event_key
 from likewise.messages.items import decode_item
-from likewise.messages.positions import Position
 from likewise.messages.reply_routes import MAX_REQUEST_BYTES
 from likewise.messages.request_decoding import decode_request
 from likewise.messages.scenarios import decode_scenario
 from likewise.records import Unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from starlette.responses import Response
 
     from gateway.gateway import Gateway
-    from likewise.log.port import Broker
+    from likewise.client.inbox import Expected
 
-_CONFIRMATION_TIMEOUT_S = 10.0
 _REPLY_TIMEOUT_S = 5.0
 
 
@@ -44,12 +41,6 @@ class SentMessage(msgspec.Struct, frozen=True):
     """The reply; null for other messages than requests, and if none came within 5 s."""
 
 
-class _Message(NamedTuple):
-    topic: str
-    key: bytes | None
-    value: bytes
-
-
 async def _document(call: Call) -> Response:
     del call
     return json_answer(document())
@@ -59,37 +50,33 @@ async def _send(call: Call) -> Response:
     channel = _channels().get(call.path["name"])
     if channel is None or channel not in _KEYS:
         raise Problem("unknown_message", "there is no message of this name that apps can send")
-    gateway: Gateway = call.gateway
     key = _KEYS[channel](Unsent(call.body))
-    message = _Message(getattr(gateway.topics, channel), key, call.body)
-    send = _asked if channel == "requests" else _published
-    return json_answer(await gateway.slow.run(send, gateway, message))
+    topic = getattr(call.gateway.topics, channel)
+    if channel == "requests":
+        return json_answer(await _asked(call.gateway, topic, call.body, key))
+    position = await call.gateway.events.publish_record(topic, call.body, key)
+    return json_answer(SentMessage(topic, str(position)))
 
 
-def _published(gateway: Gateway, message: _Message) -> SentMessage:
-    return SentMessage(message.topic, str(_position(gateway.broker, message)))
-
-
-def _asked(gateway: Gateway, message: _Message) -> SentMessage:
-    """Return the message and its reply, which comes as any client gets it."""
-    with (
-        closing(ReplyInbox(gateway.broker, gateway.topics.replies)) as inbox,
-        inbox.expecting() as expected,
-    ):
-        position = _position(gateway.broker, message, expected.headers)
+async def _asked(gateway: Gateway, topic: str, value: bytes, key: bytes | None) -> SentMessage:
+    """Publish a request, and wait for its reply as any client does."""
+    with gateway.slow.place():
+        inbox = await gateway.run(ReplyInbox, gateway.broker, gateway.topics.replies)
         try:
-            reply = msgspec.json.decode(expected.value.result(_REPLY_TIMEOUT_S))
-        except NotInTime:
-            reply = None
-    return SentMessage(message.topic, str(position), reply)
+            with inbox.expecting() as expected:
+                position = await gateway.events.publish_record(topic, value, key, expected.headers)
+                reply = await _reply(expected)
+        finally:
+            await gateway.run(inbox.close)
+    return SentMessage(topic, str(position), reply)
 
 
-def _position(
-    broker: Broker, message: _Message, headers: Sequence[tuple[str, bytes]] = ()
-) -> Position:
-    with closing(broker.sink()) as sink:
-        sent = sink.send(message.topic, message.value, key=message.key, headers=headers)
-        return Position(*sent.result(_CONFIRMATION_TIMEOUT_S))
+async def _reply(expected: Expected) -> dict[str, Any] | None:
+    try:
+        async with asyncio.timeout(_REPLY_TIMEOUT_S):
+            return msgspec.json.decode(await asyncio.wrap_future(expected.value))
+    except TimeoutError:
+        return None
 
 
 def _channels() -> dict[str, str]:

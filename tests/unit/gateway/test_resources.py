@@ -368,6 +368,7 @@ def test_a_message_is_checked_and_published(tmp_path: Path) -> None:
         assert rig.broker.records("likes")[0].key == b"u"
         item_sent = await rig.client.post("/v1/messages/item", json={"item_id": "i"})
         assert item_sent.json()["topic"] == "items"
+        assert rig.gateway.stats.published == 2  # as every other event is
         for name, body, status, code in [
             ("Like", {"user_id": "u"}, 400, "missing_field"),
             ("Scenario", {"defaults": {}}, 400, "missing_field"),
