@@ -10,6 +10,7 @@ from likewise.service.monitoring.measures import (
     Measure,
     ServiceMetrics,
 )
+from serving.measures import ANSWERING
 
 if TYPE_CHECKING:
     from gateway.stats import GatewayStats
@@ -38,52 +39,7 @@ METRICS: ServiceMetrics[GatewayStats] = ServiceMetrics(
         Measure("rejected", "Error answers, by code.", lambda s: s.rejected, label="code"),
         Measure("in_flight", "Requests being answered.", lambda s: s.in_flight, counts=False),
         Measure("published", "Events and items that Kafka has confirmed.", lambda s: s.published),
-        Measure(
-            "shown_recorded",
-            "Lists whose items were recorded as shown.",
-            lambda s: s.shown_recorded,
-        ),
-        Measure(
-            "shown_dropped",
-            "Lists not recorded as shown: Redis was slower than the answers, or refused them.",
-            lambda s: s.shown_dropped,
-        ),
-        Measure(
-            "new_items",
-            "Items that the model in use does not have and that can be recommended.",
-            lambda s: s.new_items,
-            counts=False,
-        ),
-        Measure(
-            "model",
-            "1 for the model in use.",
-            lambda s: {s.model_version: 1.0} if s.model_version else None,
-            label="version",
-            counts=False,
-        ),
-        Measure(
-            "model_snapshot_timestamp_seconds",
-            "When the snapshot of the model in use was taken, in seconds since 1970.",
-            lambda s: s.model_snapshot_at_ms and s.model_snapshot_at_ms / 1000,
-            counts=False,
-        ),
-        Measure(
-            "catalogue_items",
-            "Items of the catalogue in memory.",
-            lambda s: s.catalogue.items,
-            counts=False,
-        ),
-        Measure(
-            "catalogue_age_seconds",
-            "Seconds since the catalogue in memory was last compared with the store.",
-            lambda s: s.catalogue.age_s,
-            counts=False,
-        ),
-        Measure(
-            "catalogue_unreadable",
-            "Stored items and scenarios that could not be read and are left out.",
-            lambda s: s.catalogue.unreadable,
-        ),
+        *ANSWERING,
     ),
     distributions=(
         Distribution(

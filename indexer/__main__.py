@@ -13,29 +13,18 @@ from typing import TYPE_CHECKING
 from indexer.measures import METRICS
 from indexer.service import run_indexer
 from indexer.worker import IndexerStats
-from likewise.errors import LikewiseError
-from likewise.service.logs import log_fatal
-from likewise.service.runtime import BUILD_SILENCE_S, open_runtime
-from likewise.settings.loader import load_settings
+from likewise.service.runtime import BUILD_SILENCE_S, exit_code_of, open_runtime
 
 if TYPE_CHECKING:
     from indexer.worker import Indexer
+    from likewise.settings import Settings
 
 
-def main() -> int:
-    """Return the exit code: 0 after a stop, 2 for an error that the operator must fix."""
-    try:
-        # The signal must not end the process before the indexer exists.
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        settings = load_settings()
-        stats = IndexerStats()
-        with open_runtime(settings, METRICS, stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
-            run_indexer(*runtime, stats=stats, on_start=build_on_signal)
-    except LikewiseError as error:
-        if not log_fatal(error):
-            sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+def run(settings: Settings) -> None:
+    """Run until the stop."""
+    stats = IndexerStats()
+    with open_runtime(settings, METRICS, stats, longest_silence_s=BUILD_SILENCE_S) as runtime:
+        run_indexer(*runtime, stats=stats, on_start=build_on_signal)
 
 
 def build_on_signal(indexer: Indexer) -> None:
@@ -44,4 +33,6 @@ def build_on_signal(indexer: Indexer) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # The signal must not end the process before the indexer exists.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    sys.exit(exit_code_of(run))

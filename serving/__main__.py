@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from likewise.errors import LikewiseError
-from likewise.service.logs import log_fatal
-from likewise.service.runtime import open_runtime
-from likewise.settings.loader import load_settings
+from likewise.service.runtime import exit_code_of, open_runtime
 from serving.measures import METRICS
 from serving.service import run_server
 from serving.stats import ServingStats
 
+if TYPE_CHECKING:
+    from likewise.settings import Settings
 
-def main() -> int:
-    """Return the exit code: 0 after a stop, 2 for an error that the operator must fix."""
-    try:
-        settings = load_settings()
-        stats = ServingStats()
-        with open_runtime(settings, METRICS, stats) as runtime:
-            run_server(*runtime, stats=stats)
-    except LikewiseError as error:
-        if not log_fatal(error):
-            sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+
+def run(settings: Settings) -> None:
+    """Run until the stop."""
+    stats = ServingStats()
+    with open_runtime(settings, METRICS, stats) as runtime:
+        run_server(*runtime, stats=stats)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(run))

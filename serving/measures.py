@@ -16,7 +16,7 @@ from likewise.service.monitoring.measures import (
 
 if TYPE_CHECKING:
     from likewise.service.monitoring.measures import Observer
-    from serving.stats import ServingStats
+    from serving.stats import AnsweringStats, ServingStats
 
 _LATENCY_BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -24,6 +24,56 @@ _LATENCY_BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.
 def _observe_latencies(stats: ServingStats, observe: Observer) -> None:
     stats.on_latency_s = observe
 
+
+ANSWERING: tuple[Measure[AnsweringStats], ...] = (
+    Measure(
+        "shown_recorded",
+        "Lists whose items were recorded as shown.",
+        lambda s: s.shown_recorded,
+    ),
+    Measure(
+        "shown_dropped",
+        "Lists not recorded as shown: Redis was slower than the answers, or refused them.",
+        lambda s: s.shown_dropped,
+    ),
+    Measure(
+        "new_items",
+        "Items that the model in use does not have and that can be recommended.",
+        lambda s: s.new_items,
+        counts=False,
+    ),
+    Measure(
+        "model",
+        "1 for the model in use.",
+        lambda s: {s.model_version: 1.0} if s.model_version else None,
+        label="version",
+        counts=False,
+    ),
+    Measure(
+        "model_snapshot_timestamp_seconds",
+        "When the snapshot of the model in use was taken, in seconds since 1970.",
+        lambda s: s.model_snapshot_at_ms and s.model_snapshot_at_ms / 1000,
+        counts=False,
+    ),
+    Measure(
+        "catalogue_items",
+        "Items of the catalogue in memory.",
+        lambda s: s.catalogue.items,
+        counts=False,
+    ),
+    Measure(
+        "catalogue_age_seconds",
+        "Seconds since the catalogue in memory was last compared with the store.",
+        lambda s: s.catalogue.age_s,
+        counts=False,
+    ),
+    Measure(
+        "catalogue_unreadable",
+        "Stored items and scenarios that could not be read and are left out.",
+        lambda s: s.catalogue.unreadable,
+    ),
+)
+"""Metrics of every service that ranks."""
 
 METRICS: ServiceMetrics[ServingStats] = ServiceMetrics(
     "server",
@@ -44,16 +94,6 @@ METRICS: ServiceMetrics[ServingStats] = ServiceMetrics(
             "lost_requests",
             "Requests that retention removed before they were answered.",
             lambda s: s.lost,
-        ),
-        Measure(
-            "shown_recorded",
-            "Lists whose items were recorded as shown.",
-            lambda s: s.shown_recorded,
-        ),
-        Measure(
-            "shown_dropped",
-            "Lists not recorded as shown: Redis was slower than the answers, or refused them.",
-            lambda s: s.shown_dropped,
         ),
         REJOINS,
         Measure(
@@ -76,42 +116,7 @@ METRICS: ServiceMetrics[ServingStats] = ServiceMetrics(
             counts=False,
         ),
         HELD_BACK,
-        Measure(
-            "new_items",
-            "Items that the model in use does not have and that can be recommended.",
-            lambda s: s.new_items,
-            counts=False,
-        ),
-        Measure(
-            "model",
-            "1 for the model in use.",
-            lambda s: {s.model_version: 1.0} if s.model_version else None,
-            label="version",
-            counts=False,
-        ),
-        Measure(
-            "model_snapshot_timestamp_seconds",
-            "When the snapshot of the model in use was taken, in seconds since 1970.",
-            lambda s: s.model_snapshot_at_ms and s.model_snapshot_at_ms / 1000,
-            counts=False,
-        ),
-        Measure(
-            "catalogue_items",
-            "Items of the catalogue in memory.",
-            lambda s: s.catalogue.items,
-            counts=False,
-        ),
-        Measure(
-            "catalogue_age_seconds",
-            "Seconds since the catalogue in memory was last compared with the store.",
-            lambda s: s.catalogue.age_s,
-            counts=False,
-        ),
-        Measure(
-            "catalogue_unreadable",
-            "Stored items and scenarios that could not be read and are left out.",
-            lambda s: s.catalogue.unreadable,
-        ),
+        *ANSWERING,
     ),
     distributions=(
         Distribution("batch_requests", "Requests in a batch.", observe_batches, BATCH_BUCKETS),

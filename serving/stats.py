@@ -36,6 +36,7 @@ class CatalogueStats:
 class AnsweringStats(Protocol):
     """What the parts that make answers write; see `ServingStats`."""
 
+    catalogue: CatalogueStats
     model_version: str | None
     model_snapshot_at_ms: int | None
     new_items: int

@@ -74,9 +74,10 @@ async def _asked(gateway: Gateway, topic: str, value: bytes, key: bytes | None) 
 async def _reply(expected: Expected) -> dict[str, Any] | None:
     try:
         async with asyncio.timeout(_REPLY_TIMEOUT_S):
-            return msgspec.json.decode(await asyncio.wrap_future(expected.value))
+            value = await asyncio.wrap_future(expected.value)
     except TimeoutError:
         return None
+    return msgspec.json.decode(value, type=dict[str, Any])
 
 
 def _channels() -> dict[str, str]:

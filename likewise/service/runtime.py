@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from likewise.errors import LikewiseError
 from likewise.log.kafka import KafkaBroker
-from likewise.service.logs import configure_logging, get_logger
+from likewise.service.logs import configure_logging, get_logger, log_fatal
 from likewise.service.monitoring.endpoint import monitoring
 from likewise.service.signals import stop_on_signals
 from likewise.service.tracing import tracing
 from likewise.service.watchdog import watchdog
-from likewise.settings.loader import unknown_variables
+from likewise.settings.loader import load_settings, unknown_variables
 from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from likewise.service.monitoring.measures import ServiceMetrics, StatsT
     from likewise.settings import Settings
@@ -72,3 +74,17 @@ def log_unknown_settings() -> None:
     """Log a warning for each environment variable that looks like a setting but is not one."""
     for unknown in unknown_variables():
         get_logger().warning("no such setting", variable=unknown.variable, remedy=unknown.remedy)
+
+
+def exit_code_of(run: Callable[[Settings], None]) -> int:
+    """Run a service with the settings of file and environment; return the exit code of its process.
+
+    It is 0 after a stop, and 2 for an error that the operator must fix.
+    """
+    try:
+        run(load_settings())
+    except LikewiseError as error:
+        if not log_fatal(error):
+            sys.stderr.write(f"{error}\n")
+        return 2
+    return 0

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from likewise.service.stats import MemberStats, WorkerStats
 
 StatsT = TypeVar("StatsT", bound=WorkerStats)
-StatsT_contra = TypeVar("StatsT_contra", bound=WorkerStats, contravariant=True)
+StatsT_contra = TypeVar("StatsT_contra", contravariant=True)
 Observer = Callable[[float], None]
 
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 100_000)
