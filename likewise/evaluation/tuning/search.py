@@ -113,8 +113,8 @@ class _Search:
     trials: int = 0
     setup_s: float = 0.0
     """The longest factorisation so far."""
-    trial_s: float = 0.0
-    """The longest trial so far, on the screened users."""
+    trials_s: list[float] = field(default_factory=list)
+    """How long each trial took, on the screened users."""
     not_reached: list[str] = field(default_factory=list)
 
     def run(self) -> Tuning:
@@ -192,7 +192,7 @@ class _Search:
     def _screen(self, bench: Workbench, recipe: Recipe) -> Trial:
         began_s = self.clock_s()
         trial = self._try_out(bench, recipe, _SCREENED_USERS)
-        self.trial_s = max(self.trial_s, self.clock_s() - began_s)
+        self.trials_s.append(self.clock_s() - began_s)
         return trial
 
     def _prudent(self, bench: Workbench, best: Trial) -> Trial:
@@ -221,9 +221,10 @@ class _Search:
         return self.clock_s() - self.began_s + seconds < self.budget_s * share
 
     def _reserve_s(self) -> float:
-        """Return how long one more trial and the final ones will take, at most, as far as is known."""
+        """Return how long one more trial, at worst, and the final ones, whose links are there, will take."""
         longer = len(self._users(_FINAL_USERS)) / len(self._users(_SCREENED_USERS))
-        return self.trial_s * (1 + (_FINALISTS + 2 + search_space.PRUDENT_TRIALS) * longer)
+        finals = _FINALISTS + 2 + search_space.PRUDENT_TRIALS
+        return max(self.trials_s) + float(np.median(self.trials_s)) * finals * longer
 
     def _largest_rank(self) -> int:
         small = self.held_out.fit.likes <= _LARGEST_RANK_LIKES
