@@ -260,7 +260,8 @@ def test_every_environment_variable_in_the_documents_is_a_setting() -> None:
 
 def test_every_command_in_the_documents_exists() -> None:
     commands = _commands()
-    documents = "\n".join([README, PROTOCOL, OPERATIONS])
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")]
+    documents = "\n".join([README, *pages])
     blocks = "\n".join(re.findall(r"^```.*?^```$", documents, re.MULTILINE | re.DOTALL))
     named = set(re.findall(r"(?:^|[|] |exec \w+ )likewise ([a-z][a-z-]*)", blocks, re.MULTILINE))
     named |= set(re.findall(r"`likewise ([a-z][a-z-]*)", documents))
@@ -269,9 +270,12 @@ def test_every_command_in_the_documents_exists() -> None:
 
 
 def test_every_link_in_the_documents_leads_to_a_file_and_a_heading() -> None:
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+    clients = ROOT / "clients" / "typescript" / "README.md"
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), clients]:
         text = path.read_text(encoding="utf-8")
-        for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
+        links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text)
+        links += [(image, "") for image in re.findall(r' src(?:set)?="([^"]*)"', text)]
+        for link, anchor in links:
             target = path.parent / link if link else path
             assert target.exists(), f"{path.name}: {link}"
             if anchor:
@@ -279,7 +283,7 @@ def test_every_link_in_the_documents_leads_to_a_file_and_a_heading() -> None:
 
 
 def test_every_document_that_the_code_names_exists() -> None:
-    folders = ("benchmarks", "consumers", "indexer", "likewise", "serving", "tests")
+    folders = ("benchmarks", "consumers", "gateway", "indexer", "likewise", "serving", "tests")
     for path in [path for folder in folders for path in (ROOT / folder).rglob("*.py")]:
         for document in re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text(encoding="utf-8")):
             assert (ROOT / document).exists(), f"{path.relative_to(ROOT)}: {document}"
