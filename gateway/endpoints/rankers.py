@@ -12,12 +12,13 @@ from gateway.endpoint import Call, Endpoint
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-_DESCRIPTIONS = {
+DESCRIPTIONS: dict[str, str] = {
     "blend": "All singular vectors, and the links between items that they leave out.",
+    "ridge": "A regression of items on items over the whole spectrum.",
     "spectral": "Singular vectors alone: what is alike in general.",
     "cooccurrence": "Links between items alone: what is liked together.",
     "neighbours": "The original: likes of the 50 nearest users, by the angle of 40 singular vectors.",
-    "auto": "Whichever recipe ranked likes best that its build held out.",
+    "auto": "The recipe that ranked best the likes that its build held out.",
 }
 
 
@@ -37,9 +38,9 @@ async def _rankers(call: Call) -> Response:
     served = gateway.models.current()
     current = served.model.recipe.ranker
     built = await gateway.run(gateway.alternatives.manifests)
-    rows = [AvailableRanker(current, served.version, True, _DESCRIPTIONS[current])]
+    rows = [AvailableRanker(current, served.version, True, DESCRIPTIONS[current])]
     rows += [
-        AvailableRanker(ranker, manifest.version, False, _DESCRIPTIONS[ranker])
+        AvailableRanker(ranker, manifest.version, False, DESCRIPTIONS[ranker])
         for ranker, manifest in built.items()
     ]
     return json_answer(rows)

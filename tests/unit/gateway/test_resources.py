@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.alternatives import RANKERS
+from gateway.endpoints.rankers import DESCRIPTIONS
 from likewise.errors import InvalidInputError, TransientError
 from likewise.messages.dead_letters import DeadLetter, send_dead_letters
 from likewise.messages.ids import DISLIKE, ItemId, UserId
@@ -311,6 +313,10 @@ def test_two_models_are_compared_for_users_with_likes(tmp_path: Path) -> None:
         assert problem(one)[:2] == (400, "wrong_type")
 
     on_rig(tmp_path, story, store=store)
+
+
+def test_every_ranker_is_described() -> None:
+    assert set(DESCRIPTIONS) == set(RANKERS)
 
 
 def test_rankers_are_the_current_one_and_those_built_next_to_it(tmp_path: Path) -> None:
