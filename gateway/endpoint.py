@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from gateway.gateway import Gateway
-    from gateway.security.principal import Principal
+    from gateway.security.principal import Principal, Role
     from likewise.messages.ids import ItemId, UserId
 
-Role = Literal["read", "write", "admin"]
 JSON = "application/json"
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.answers import json_answer
-from gateway.endpoint import Endpoint, Role
+from gateway.endpoint import Endpoint
+from gateway.security.principal import Role
 
 if TYPE_CHECKING:
     from starlette.responses import Response

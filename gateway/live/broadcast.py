@@ -14,7 +14,7 @@ from likewise.service.logs import get_logger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from gateway.gateway import Gateway
+    from gateway.live.ports import LivePorts
 
 MOST_CLIENTS = 100
 TICK_S = 1.0
@@ -58,7 +58,7 @@ class Client:
 class Live:
     """The clients of one gateway. For the loop's thread."""
 
-    def __init__(self, gateway: Gateway, tick_s: float = TICK_S) -> None:
+    def __init__(self, gateway: LivePorts, tick_s: float = TICK_S) -> None:
         """Look at nothing before the first client."""
         self._gateway = gateway
         self._tick_s = tick_s

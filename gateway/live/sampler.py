@@ -16,8 +16,8 @@ from gateway.live.tick import Latency, LiveModel, LiveQuality, PartitionLag, Tic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.gateway import Gateway
     from gateway.live.kafka_view import KafkaSeen
+    from gateway.live.ports import LivePorts
     from gateway.live.redis_view import RedisSeen
     from gateway.live.tick import LiveEvent
     from likewise.messages.quality import MeasuredQuality
@@ -37,7 +37,7 @@ class Sample(NamedTuple):
 class Sampler:
     """Looks at a deployment again and again. For the loop's thread."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: LivePorts) -> None:
         """Look at nothing yet, but count this gateway's answers from now on."""
         self._gateway = gateway
         self._kafka = KafkaView(gateway.broker, gateway.topics, gateway.settings.serving.group)

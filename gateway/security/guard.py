@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import Response
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
-    from gateway.endpoint import Endpoint
     from gateway.security.headers import Header
+    from gateway.security.principal import Role
     from likewise.settings.gateway import GatewaySettings
 
 _BURST_S = 2.0
@@ -34,6 +34,18 @@ _COST_OF_A_WRONG_KEY = 20.0
 """In calls: guessing is slow."""
 _DEFAULT_REQUESTS_PER_S = 1_000.0
 _BEARER = b"bearer "
+
+
+class Guarded(Protocol):
+    """What an endpoint requires."""
+
+    @property
+    def role(self) -> Role | None:
+        """The role that a caller must have; None: none."""
+
+    @property
+    def weight(self) -> float:
+        """What a call costs for the rate limit."""
 
 
 class Guard:
@@ -77,7 +89,7 @@ class Guard:
         """Whether requests need a key."""
         return self._keys is not None
 
-    def let_in(self, scope: Scope, endpoint: Endpoint | None) -> Principal:
+    def let_in(self, scope: Scope, endpoint: Guarded | None) -> Principal:
         """Return who asks, if they may call the endpoint now; None is a file of the page.
 
         Raises:
@@ -112,7 +124,7 @@ class Guard:
         if self._origins:
             headers += self._origins.shared(scope["headers"])
 
-    def _check_host(self, asked: Asked, endpoint: Endpoint | None) -> None:
+    def _check_host(self, asked: Asked, endpoint: Guarded | None) -> None:
         """Refuse a page whose host name was pointed at this machine (DNS rebinding).
 
         To the browser, such a page is of the gateway's own origin. A key protects from it, too.
@@ -158,7 +170,7 @@ class Guard:
             )
         return Principal(key.name, key.rights, f"key {key.name}", key.requests_per_s)
 
-    def _authorise(self, principal: Principal, endpoint: Endpoint) -> None:
+    def _authorise(self, principal: Principal, endpoint: Guarded) -> None:
         if endpoint.role is None or endpoint.role in principal.roles:
             return
         if not principal.roles:
@@ -195,5 +207,5 @@ def _unauthorised(code: str, detail: str) -> Problem:
     return Problem(code, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _listed(roles: frozenset[str]) -> str:
+def _listed(roles: frozenset[Role]) -> str:
     return " and ".join(f"`{role}`" for role in sorted(roles))

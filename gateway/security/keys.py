@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from gateway.endpoint import Role
+from gateway.security.principal import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["read", "write", "admin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +13,7 @@ class Principal:
     """Who asks, and what they may do."""
 
     name: str
-    roles: frozenset[str]
+    roles: frozenset[Role]
     """Every role that they have; `admin` includes the others."""
     caller: str = ""
     """Who a rate limit counts this as: a key, or a client's address."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gateway.endpoint import Role
+    from gateway.security.principal import Role
 
 KEYS: dict[str, str] = {
     name: new_key() for name in ("reader", "writer", "admin", "old", "slow", "gone")

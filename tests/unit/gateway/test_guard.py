@@ -25,7 +25,7 @@ from tests.gateway_rig import gateway_rig
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.endpoint import Role
+    from gateway.security.principal import Role
 
 PUBLIC = [
     "0.0.0.0",
