@@ -1,17 +1,20 @@
 """A gateway over fakes, called in process, with a block model whose answers are known.
 
-    async with gateway_rig(tmp_path) as rig:
+    async def story(rig: GatewayRig) -> None:
         answer = await rig.client.get("/v1/users/ann/recommendations")
+
+    on_rig(tmp_path, story)
 
 `rig.broker` and `rig.store` are the fakes; `rig.apply()` does what a consumer does.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import msgspec
@@ -34,11 +37,13 @@ from serving.catalogue_follower import CatalogueFollower
 from tests.serving_rig import BLOCKS, VERSION, write_block_model
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from pathlib import Path
 
     from gateway.endpoint import Endpoint
     from gateway.gateway import Gateway
+
+_TIMEOUT_S = 60
 
 
 @dataclass
@@ -67,6 +72,16 @@ class GatewayRig:
                 at = TopicPartition(topic, partition.partition)
                 self.store.apply(changes, {at: Advance(applied, record.offset + 1)})
                 applied = record.offset + 1
+
+
+def on_rig(directory: Path, story: Callable[[GatewayRig], Awaitable[None]], **how: Any) -> None:
+    """Run a story on a gateway; `how` is as for `gateway_rig`."""
+
+    async def run() -> None:
+        async with asyncio.timeout(_TIMEOUT_S), gateway_rig(directory, **how) as rig:
+            await story(rig)
+
+    asyncio.run(run())
 
 
 @asynccontextmanager

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
 from likewise.settings import LoggingSettings, ModelSettings, RedisSettings, Settings
 from likewise.settings.gateway import GatewaySettings
 from likewise.settings.loader import environment_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ADDRESS = re.compile(r'"url": ?"http://127\.0\.0\.1:(\d+)/"')
+_PATIENCE_S = 30
 _RESIDENT = re.compile(r"VmRSS:\s+(\d+) kB")
 
 
@@ -35,6 +38,15 @@ class LiveGateway:
     process: subprocess.Popen[bytes]
     log_file: Path
     settings: Settings
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self) -> httpx.Client:
+        """Return a client of it, which the caller closes."""
+        return httpx.Client(base_url=self.url, timeout=_PATIENCE_S)
 
     @property
     def log(self) -> str:
@@ -72,23 +84,30 @@ def live_gateway(
         gateway=GatewaySettings(port=0, **settings),  # type: ignore[arg-type]  # whichever there are
     )
     log_file = directory / "gateway.log"
+    with gateway_process(every, log_file) as process:
+
+        def port() -> int:
+            assert process.poll() is None, log_file.read_text()
+            found = _ADDRESS.search(log_file.read_text())
+            return int(found[1]) if found and _listens(int(found[1])) else 0
+
+        yield LiveGateway(wait_until(port, "the gateway listens"), process, log_file, every)
+
+
+@contextmanager
+def gateway_process(settings: Settings, log_file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `python -m gateway`, which must end with exit code 0."""
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway"],
-            env={**os.environ, **environment_of(every)},
+            env={**os.environ, **environment_of(settings)},
             stderr=log,
         )
-
-    def port() -> int:
-        assert process.poll() is None, log_file.read_text()
-        found = _ADDRESS.search(log_file.read_text())
-        return int(found[1]) if found and _listens(int(found[1])) else 0
-
     try:
-        yield LiveGateway(wait_until(port, "the gateway listens"), process, log_file, every)
+        yield process
     finally:
         process.terminate()
-        status = process.wait(30)
+        status = process.wait(_PATIENCE_S)
     assert status == 0, log_file.read_text()
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import subprocess
-import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,16 +25,15 @@ from likewise.log.topics import Topics
 from likewise.messages.ids import UserId
 from likewise.settings import IndexerSettings, ModelSettings
 from likewise.settings.gateway import GatewaySettings
-from likewise.settings.loader import environment_of
 from likewise.store.redis import RedisStore
 from tests.browser.films import catalogue_and_likes
+from tests.live_gateway import gateway_process
 from tests.requesting import PARTITIONS, settings_for
 from tests.services import in_a_thread
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -95,22 +91,9 @@ def base_url(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
         with in_a_thread(settings, "indexer", partial(run_indexer, settings)):
             alternative = settings.model.directory / "alternatives" / "neighbours"
             wait_until(lambda: any(alternative.glob("*/manifest.json")), "the alternative ranker")
-        with a_gateway(settings, tmp_path_factory.mktemp("gateway")):
+        with gateway_process(settings, tmp_path_factory.mktemp("gateway") / "gateway.log"):
             wait_until(lambda: _is_ready(url), "the gateway to be ready")
             yield url
-
-
-@contextmanager
-def a_gateway(settings: Settings, directory: Path) -> Iterator[None]:
-    environment = {**os.environ, **environment_of(settings)}
-    with (
-        (directory / "gateway.log").open("ab") as log,
-        subprocess.Popen([sys.executable, "-m", "gateway"], env=environment, stderr=log) as process,
-    ):
-        try:
-            yield
-        finally:
-            process.terminate()
 
 
 def _publish(settings: Settings, items: list[dict[str, Any]], likes: list[tuple[str, str]]) -> None:

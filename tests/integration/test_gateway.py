@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,16 +19,9 @@ from tests.serving_rig import item, likes_but_one
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.live_gateway import LiveGateway
-
-
-@contextmanager
-def client_of(gateway: LiveGateway) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{gateway.port}", timeout=30) as client:
-        yield client
 
 
 def test_an_answer_counts_the_like_whose_position_it_carries(
@@ -37,7 +30,7 @@ def test_an_answer_counts_the_like_whose_position_it_carries(
     with (
         live_gateway(tmp_path, bootstrap_servers, redis_url) as gateway,
         consuming(gateway.settings),
-        client_of(gateway) as client,
+        gateway.client() as client,
     ):
         path = "/v1/users/ann/recommendations"
         for liked in likes_but_one(3, missing=2):
@@ -63,7 +56,7 @@ def test_a_stop_in_the_midst_of_load_loses_no_confirmed_like(
     enough = threading.Event()
 
     def like(writer: int, gateway: LiveGateway) -> None:
-        with client_of(gateway) as client:
+        with gateway.client() as client:
             for number in range(100_000):
                 item_id = f"{writer}-{number}"
                 try:
@@ -108,7 +101,7 @@ def test_outages_of_redis_and_kafka_are_503_and_end(tmp_path: Path) -> None:
         EmbeddedRedis(tmp_path / "redis") as redis,
         EmbeddedBroker(tmp_path / "broker") as kafka,
         live_gateway(tmp_path, kafka.bootstrap_servers, redis.url) as gateway,
-        client_of(gateway) as client,
+        gateway.client() as client,
     ):
         wait_until(lambda: client.get("/readyz").status_code == 200, "it is ready")
         redis.kill()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from likewise.embedded import EmbeddedRedis
@@ -24,15 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.live_gateway import LiveGateway
+    import httpx
+
 
 OTHER = "20260102T000000.000Z"
-
-
-@contextmanager
-def calling(gateway: LiveGateway) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{gateway.port}", timeout=30) as client:
-        yield client
 
 
 def events_of(response: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -60,7 +53,7 @@ def test_items_models_dead_letters_and_messages(
         settings = gateway.settings
         topics = Topics(settings.kafka.topic_prefix)
         with (
-            calling(gateway) as client,
+            gateway.client() as client,
             opened(settings) as (broker, store),
             consuming(settings),
             in_a_thread(settings, "server", partial(run_server, settings)),
@@ -120,7 +113,7 @@ def test_the_live_stream_moves_and_survives_an_outage_of_redis(
     with (
         EmbeddedRedis(tmp_path / "redis") as redis,
         live_gateway(tmp_path, bootstrap_servers, redis.url) as gateway,
-        calling(gateway) as client,
+        gateway.client() as client,
         consuming(gateway.settings),
         client.stream("GET", "/v1/live") as stream,
     ):
@@ -128,7 +121,7 @@ def test_the_live_stream_moves_and_survives_an_outage_of_redis(
         events = events_of(stream)
         first = next_tick(events, lambda tick: tick["behind"] == 0)
         assert first["model"]["version"] == VERSION
-        with calling(gateway) as other:
+        with gateway.client() as other:
             other.put("/v1/users/ann/likes/x").raise_for_status()
         next_tick(events, lambda tick: bool(tick["events_per_s"]))
         kind, like = next(event for event in events if event[0] == "like")

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import httpx
 import pytest
 
 from gateway.security.key_file import change_keys
@@ -27,6 +26,8 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import httpx
 
     from gateway.security.principal import Role
 
@@ -78,7 +79,7 @@ def gateway(
 
 @pytest.fixture
 def call(gateway: LiveGateway) -> Iterator[Any]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{gateway.port}", timeout=20) as client:
+    with gateway.client() as client:
 
         def send(method: str, path: str, key: str | None = None, **more: Any) -> httpx.Response:
             headers = {"Authorization": f"Bearer {KEYS.get(key, key)}"} if key else {}

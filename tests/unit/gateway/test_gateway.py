@@ -11,20 +11,11 @@ from likewise.messages.ids import UserId
 from likewise.settings import Settings
 from likewise.settings.gateway import GatewaySettings
 from likewise.settings.signals import SignalSettings
-from tests.gateway_rig import GatewayRig, gateway_rig
+from tests.gateway_rig import GatewayRig, on_rig
 from tests.serving_rig import item, likes_but_one
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
-
-
-def on_rig(directory: Path, story: Callable[[GatewayRig], Awaitable[None]], **how: Any) -> None:
-    async def run() -> None:
-        async with gateway_rig(directory, **how) as rig:
-            await story(rig)
-
-    asyncio.run(run())
 
 
 def test_a_like_is_published_and_changes_the_answer(tmp_path: Path) -> None:

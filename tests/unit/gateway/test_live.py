@@ -24,7 +24,7 @@ from likewise.messages.quality import MeasuredQuality, combined_quality, encode_
 from likewise.records import TopicPartition
 from likewise.store.port import Changes, Eviction
 from likewise.testing import MemoryStore
-from tests.gateway_rig import GatewayRig, gateway_rig
+from tests.gateway_rig import GatewayRig, on_rig
 from tests.serving_rig import VERSION
 
 if TYPE_CHECKING:
@@ -78,14 +78,10 @@ async def watching(live: Live) -> AsyncIterator[tuple[Browser, asyncio.Task[None
         await stream
 
 
-def on_rig(
+def on_live(
     directory: Path, story: Callable[[GatewayRig, Live], Awaitable[None]], **how: Any
 ) -> None:
-    async def run() -> None:
-        async with asyncio.timeout(60), gateway_rig(directory, **how) as rig:
-            await story(rig, Live(rig.gateway, tick_s=TICK_S))
-
-    asyncio.run(run())
+    on_rig(directory, lambda rig: story(rig, Live(rig.gateway, tick_s=TICK_S)), **how)
 
 
 def test_ticks_follow_events_until_they_are_applied(tmp_path: Path) -> None:
@@ -110,7 +106,7 @@ def test_ticks_follow_events_until_they_are_applied(tmp_path: Path) -> None:
             answered = await browser.next("tick", lambda tick: tick["latency_ms"] is not None)
             assert 0 < answered["latency_ms"]["p50"] <= answered["latency_ms"]["p99"]
 
-    on_rig(tmp_path, story, store=store)
+    on_live(tmp_path, story, store=store)
 
 
 def test_an_outage_of_redis_is_a_sentence_and_the_stream_goes_on(tmp_path: Path) -> None:
@@ -136,7 +132,7 @@ def test_an_outage_of_redis_is_a_sentence_and_the_stream_goes_on(tmp_path: Path)
             assert well["behind"] == 0
             assert not stream.done()
 
-    on_rig(tmp_path, story, store=store)
+    on_live(tmp_path, story, store=store)
 
 
 def test_one_task_serves_all_clients_and_ends_with_the_last(tmp_path: Path) -> None:
@@ -152,7 +148,7 @@ def test_one_task_serves_all_clients_and_ends_with_the_last(tmp_path: Path) -> N
         async with watching(live) as (late, _):
             await late.next("tick", lambda _: True)
 
-    on_rig(tmp_path, story)
+    on_live(tmp_path, story)
 
 
 def test_a_stop_ends_the_streams_at_once(tmp_path: Path) -> None:
@@ -163,7 +159,7 @@ def test_a_stop_ends_the_streams_at_once(tmp_path: Path) -> None:
             await stream
             assert browser.complete
 
-    on_rig(tmp_path, story)
+    on_live(tmp_path, story)
 
 
 def test_a_client_that_does_not_read_is_dropped(tmp_path: Path) -> None:
@@ -176,7 +172,7 @@ def test_a_client_that_does_not_read_is_dropped(tmp_path: Path) -> None:
             await quick.next("tick", lambda _: True)
             assert not other.done()
 
-    on_rig(tmp_path, story)
+    on_live(tmp_path, story)
 
 
 def test_there_is_room_for_so_many_clients(tmp_path: Path) -> None:
@@ -193,7 +189,7 @@ def test_there_is_room_for_so_many_clients(tmp_path: Path) -> None:
             client.__exit__(None, None, None)
         live.check_room()
 
-    on_rig(tmp_path, story)
+    on_live(tmp_path, story)
 
 
 def test_a_comment_keeps_a_silent_stream_open(monkeypatch: pytest.MonkeyPatch) -> None:

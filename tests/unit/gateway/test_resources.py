@@ -19,24 +19,15 @@ from likewise.operations.models import current_version
 from likewise.store.port import Changes, UserChange
 from likewise.store.shown_port import ShownList, ShownRecord, Viewer
 from likewise.testing import MemoryBroker, MemoryStore
-from tests.gateway_rig import GatewayRig, gateway_rig
+from tests.gateway_rig import GatewayRig, on_rig
 from tests.serving_rig import BLOCKS, VERSION, block_items, item, like, write_block_model
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     import httpx
 
 OTHER = "20260102T000000.000Z"
-
-
-def on_rig(directory: Path, story: Callable[[GatewayRig], Awaitable[None]], **how: Any) -> None:
-    async def run() -> None:
-        async with gateway_rig(directory, **how) as rig:
-            await story(rig)
-
-    asyncio.run(run())
 
 
 def store_with(*items: CatalogueItem, **scenarios: dict[str, Any]) -> MemoryStore:
