@@ -13,13 +13,6 @@ from gateway.endpoint import JSON, Call, Endpoint
 from gateway.openapi import page
 from gateway.openapi.document import openapi
 
-_PAGE_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "cache-control": "no-cache",
-}
 _STYLE = Path(page.__file__).with_name("docs.css")
 
 
@@ -51,7 +44,7 @@ async def _answer_json(_: Call) -> Response:
 
 
 async def _answer_page(_: Call) -> Response:
-    return HTMLResponse(_page(), headers=_PAGE_HEADERS)
+    return HTMLResponse(_page())
 
 
 async def _answer_style(_: Call) -> Response:

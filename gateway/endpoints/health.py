@@ -9,48 +9,28 @@ from starlette.responses import Response
 from gateway.endpoint import Call, Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-_TEXT = "text/plain"
+    from gateway.security.principal import Role
 
 
-def _page(path: str) -> Callable[[Call], Awaitable[Response]]:
+def _page(path: str, summary: str, role: Role | None = None) -> Endpoint:
     async def answer(call: Call) -> Response:
         page = await call.gateway.run(call.gateway.pages[path])
         return Response(page.body, page.status, media_type=page.content_type)
 
-    return answer
+    return Endpoint(
+        method="GET",
+        path=path,
+        handler=answer,
+        summary=summary,
+        tag="operations",
+        role=role,
+        answer=str,
+        media_type="text/plain",
+    )
 
 
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/healthz",
-        handler=_page("/healthz"),
-        summary="Whether the gateway runs. 503: restart it.",
-        tag="operations",
-        role=None,
-        answer=str,
-        media_type=_TEXT,
-    ),
-    Endpoint(
-        method="GET",
-        path="/readyz",
-        handler=_page("/readyz"),
-        summary="Whether the gateway can answer now. 503: send no requests.",
-        tag="operations",
-        role=None,
-        answer=str,
-        media_type=_TEXT,
-    ),
-    Endpoint(
-        method="GET",
-        path="/metrics",
-        handler=_page("/metrics"),
-        summary="Metrics for Prometheus.",
-        tag="operations",
-        role="admin",
-        answer=str,
-        media_type=_TEXT,
-    ),
+    _page("/healthz", "Whether the gateway runs. 503: restart it."),
+    _page("/readyz", "Whether the gateway can answer now. 503: send no requests."),
+    _page("/metrics", "Metrics for Prometheus.", role="admin"),
 )

@@ -1,4 +1,6 @@
-// Calls the HTTP API. The key stays in this tab (sessionStorage) and travels only as a header.
+// Calls the HTTP API. The key stays in this tab (sessionStorage) and is sent only as a header.
+
+import { waited } from "./waiting.js";
 
 const KEY = "likewise-key";
 const FIRST_RETRY_MS = 400;
@@ -22,8 +24,7 @@ export const api = {
   post: (path, body, options) => call("POST", path, { ...options, body }),
   delete: (path, options) => call("DELETE", path, options),
 
-  /** Whether this tab has a key. */
-  hasKey: () => sessionStorage.getItem(KEY) !== null,
+  /** Keep a key for this tab; without one, forget it. */
   setKey(key) {
     if (key) sessionStorage.setItem(KEY, key);
     else sessionStorage.removeItem(KEY);
@@ -36,6 +37,10 @@ export const api = {
   /** `ask` is called when a key is needed; it resolves to whether the user gave one. */
   whenKeyIsNeeded(ask) {
     askForKey = ask;
+  },
+  /** Ask for a key after an answer 401. Resolves to whether the user gave one. */
+  async askForKey(response) {
+    return askForKey !== null && askForKey(await errorOf(response));
   },
   /** `listener({method, path, ms})` is called after each answer. Returns how to stop that. */
   onAnswer(listener) {
@@ -109,8 +114,4 @@ function queryString(query) {
 function retryAfter_ms(response, attempt) {
   const seconds = Number(response.headers.get("Retry-After"));
   return Math.min(seconds > 0 ? seconds * 1000 : FIRST_RETRY_MS * 2 ** attempt, 5000);
-}
-
-function waited(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

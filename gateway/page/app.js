@@ -1,11 +1,12 @@
 // The shell: shows the view that the path names, and what all views share.
 
 import { api } from "./api.js";
-import { fill, h, s, stylesheet } from "./dom.js";
+import { fill, h, stylesheet } from "./dom.js";
 import { setUpKey } from "./key.js";
 import { subscribe } from "./live.js";
 import { flown } from "./motion.js";
 import { internalLink, matched } from "./router.js";
+import { state } from "./state.js";
 import { setUpTheme } from "./theme-switch.js";
 import { toast } from "./toast.js";
 
@@ -69,17 +70,11 @@ function arrive() {
 }
 
 function failure(error) {
-  return h(
-    "div",
-    { class: "state", role: "alert" },
-    s("svg", { viewBox: "0 0 112 80", "aria-hidden": "true" },
-      s("path", { d: "M12 14 C70 14 42 66 100 66" }),
-      s("circle", { cx: 12, cy: 14, r: 6 }),
-      s("circle", { cx: 100, cy: 66, r: 6 })),
-    h("h1", {}, error.status === 0 ? "The thread broke" : "That did not work"),
+  const heading = h("h1", {}, error.status === 0 ? "No connection" : "That did not work");
+  return state(heading, [
     h("p", { class: "soft" }, error.detail ?? error.message),
     h("button", { class: "button", onclick: () => show({ moved: true }) }, "Try again"),
-  );
+  ], { role: "alert" });
 }
 
 function markCurrent() {
@@ -96,11 +91,11 @@ document.addEventListener("click", (event) => {
   const picture = matched(link.pathname).view === "item" ? link.closest("li")?.querySelector(".picture") : null;
   flown(picture, () => navigate(link.pathname + link.search + link.hash));
 });
-addEventListener("popstate", async ({ state }) => {
-  // A link to a place in the same page is the view's affair.
+addEventListener("popstate", async (event) => {
+  // The view itself follows links to a place in the same page.
   if (page === location.pathname + location.search) return;
   await show({ moved: true });
-  scrollTo(0, state?.scroll ?? 0);
+  scrollTo(0, event.state?.scroll ?? 0);
 });
 api.onAnswer(({ method, ms }) => {
   if (method === "GET") document.getElementById("latency").textContent = `answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;

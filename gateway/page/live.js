@@ -2,6 +2,7 @@
 // All subscribers of a tab share one connection, which is open only while there is one.
 
 import { api } from "./api.js";
+import { waited } from "./waiting.js";
 
 const RETRY_MS = [500, 1000, 2000, 5000, 10000];
 const subscribers = new Set();
@@ -40,6 +41,9 @@ async function run(signal) {
         failures = 0;
         send({ type: "connected", data: null });
         for await (const event of events(response.body)) send(event);
+      } else if (response.status === 401) {
+        if (await api.askForKey(response)) continue;
+        return; // a key that is entered later shows the view again
       }
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -77,11 +81,4 @@ function parsed(block) {
     else if (line.startsWith("data:")) data.push(line.slice(5).trimStart());
   }
   return data.length ? { type, data: JSON.parse(data.join("\n")) } : null;
-}
-
-function waited(ms, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }

@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
     from likewise.settings import Settings
 
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 360, "height": 740},
+    "has_touch": True,
+    "is_mobile": True,
+}
 CHROMIUM = "/usr/bin/chromium"
 ANSWER_TIMEOUT_MS = 15_000
 # What axe calls worse than this is an error; lesser findings are advice.
@@ -174,6 +179,14 @@ def _note_request(complaints: Complaints, base_url: str, request: Any) -> None:
         complaints.seen.append(f"another host: {request.url}")
 
 
+def check_width(page: Page) -> None:
+    """Check that a page fits a phone, also with large text."""
+    for size in ("100%", "200%"):
+        page.evaluate("size => { document.documentElement.style.fontSize = size; }", size)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= PHONE["viewport"]["width"], f"{page.url}: {width} px with text at {size}"
+
+
 def axe(page: Page, *rules: str) -> list[str]:
     """Return the serious findings of axe-core, by all rules or these, on the page as it is now."""
     complaints = _complaints_of[page.context]
@@ -182,7 +195,7 @@ def axe(page: Page, *rules: str) -> list[str]:
     if rules:
         options["runOnly"] = [*rules]
     violations = Axe().run(page, options=options).response["violations"]
-    # axe sets styles of its own, which the page's policy forbids, as it should.
+    # axe sets inline styles, which the page's policy forbids, as it should.
     during = complaints.seen[len(before) :]
     complaints.seen[:] = before + [one for one in during if "inline style" not in one]
     return [

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from indexer.service import run_indexer
 from likewise.models.versions import list_versions
 from serving.service import run_server
-from tests.browser.conftest import axe
+from tests.browser.conftest import PHONE, axe, check_width
 from tests.browser.films import STRANGE
 from tests.services import in_a_thread
 from tests.waiting import wait_until
@@ -222,17 +222,9 @@ def ready(page: Page, path: str) -> None:
 def test_axe_finds_nothing_serious_and_the_page_fits_a_phone_with_large_text(
     open_context: Callable[..., BrowserContext], path: str
 ) -> None:
-    page = open_context(
-        viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
-    ).new_page()
-    page.goto(path)
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    if path == "/live":
-        expect(page.locator(".health")).to_have_attribute("data-state", re.compile("well|trouble"))
+    page = open_context(**PHONE).new_page()
+    ready(page, path)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert axe(page) == [], scheme
-    for size in ("100%", "200%"):
-        page.evaluate("size => { document.documentElement.style.fontSize = size; }", size)
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= 360, f"{path} is {width} px wide with text at {size}"
+    check_width(page)

@@ -1,7 +1,8 @@
 // Actions and pages that need the role `admin`.
 
-import { h, s } from "../dom.js";
+import { h } from "../dom.js";
 import { askForKey } from "../key.js";
+import { state } from "../state.js";
 
 /** Return what `action` returns, or undefined if it failed, after explaining why. */
 export async function asAdmin({ toast }, action) {
@@ -26,15 +27,8 @@ export function adminsOnly(what, retry) {
   const ask = async () => {
     if (await askForKey()) await retry();
   };
-  return h(
-    "div",
-    { class: "state" },
-    s("svg", { viewBox: "0 0 112 80", "aria-hidden": "true" },
-      s("path", { d: "M12 14 C70 14 42 66 100 66" }),
-      s("circle", { cx: 12, cy: 14, r: 6 }),
-      s("circle", { cx: 100, cy: 66, r: 6 })),
-    h("h2", {}, "For administrators"),
+  return state(h("h2", {}, "For administrators"), [
     h("p", { class: "soft" }, `${what} Enter a key with the role admin.`),
     h("button", { class: "button primary", type: "button", onclick: ask }, "Enter a key"),
-  );
+  ]);
 }

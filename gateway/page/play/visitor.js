@@ -8,13 +8,19 @@ const LIKES_LOADED = 500;
 
 /** Return the user of this tab; a new tab plays a new guest. */
 export function currentUser() {
-  return sessionStorage.getItem(STORED) ?? playAs(`guest-${crypto.randomUUID().slice(0, 8)}`);
+  return sessionStorage.getItem(STORED) ?? playAs();
 }
 
 /** Play as a user from now on, or as a new guest. */
-export function playAs(userId = `guest-${crypto.randomUUID().slice(0, 8)}`) {
+export function playAs(userId = newGuest()) {
   sessionStorage.setItem(STORED, userId);
   return userId;
+}
+
+// Not `randomUUID`, which browsers offer only on HTTPS and on localhost.
+function newGuest() {
+  const bytes = [...crypto.getRandomValues(new Uint8Array(4))];
+  return `guest-${bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
 /** Dispatches `change` when the likes change on the page, and `saved` when the server has the change. */
@@ -24,10 +30,6 @@ export class Visitor extends EventTarget {
     this.api = api;
     this.id = userId;
     this.likes = new Map();
-  }
-
-  get isGuest() {
-    return this.id.startsWith("guest-");
   }
 
   /** Load what the user likes. */

@@ -32,7 +32,7 @@ export async function show(root, { id }, context) {
     counts(user),
     part("Likes", () => pictures(likes.items, user.likes)),
     part("Would be recommended now", () => answers(api, id, new Map(likes.items.map((item) => [item.item_id, item])))),
-    part("Shown and liked lately", () => history(user, curves)),
+    part("Shown lately", () => history(user, curves)),
     part("Users with similar likes", () => people(api, `${path}/similar`, { count: USERS })));
   return () => curves.forEach((curve) => curve.destroy());
 }
