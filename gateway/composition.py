@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 _THREADS_FOR_BLOCKING_CALLS = 8
 LONGEST_SILENCE_S = 60.0
+# How long a thread that ranks keeps the interpreter from the event loop. At Python's default of 5 ms the
+# loop, which gives it up at every poll, waits longer than it works.
+_SWITCH_INTERVAL_S = 0.0002
 
 
 @contextmanager
@@ -60,6 +64,7 @@ def gateway_of(
     with (
         # The threads that rank share a batch. Those of BLAS would spin, waiting for each other.
         threadpool_limits(1, "blas"),
+        _switching_often(),
         ThreadPoolExecutor(settings.gateway.threads, "ranking") as ranking,
         ThreadPoolExecutor(_THREADS_FOR_BLOCKING_CALLS, "blocking") as blocking,
     ):
@@ -92,6 +97,17 @@ def gateway_of(
         ):
             gc.freeze()  # these objects stay; searching them for garbage takes time
             yield gateway
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    """Let threads take turns at the interpreter after `_SWITCH_INTERVAL_S` during a `with` block."""
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before_s)
 
 
 def _ranking_ports(
