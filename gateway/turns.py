@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Results = Sequence[tuple[RecordId, Reply | BaseException]]
 
-_LOOK_WHILE_WAITING_S = 0.005
+_LOOK_WHILE_WAITING_S = 0.002
 _INTERNAL = ReplyError("internal", "the gateway failed on this request; its log says more")
 _TOO_COSTLY = ReplyError("overloaded", "the requests in line cost too much already")
 
@@ -134,13 +134,19 @@ class Turns:
         with self._changed:
             idle = not self._inbox and (not self._backlog or self._backlog.stalled)
             if idle and not self._stopping:
-                until_look_s = self._next_look_s - time.monotonic()
-                if self._waiting:
-                    until_look_s = min(until_look_s, _LOOK_WHILE_WAITING_S)
-                self._changed.wait(max(until_look_s, 0))
+                self._changed.wait(self._pause_s())
             arrived = list(self._inbox)
             self._inbox.clear()
         return arrived
+
+    def _pause_s(self) -> float:
+        """Return how long nothing is to be done unless something arrives."""
+        until_look_s = max(self._next_look_s - time.monotonic(), 0.0)
+        if not self._waiting:
+            return until_look_s
+        if self.ready and self._waiting.due(limit=1):  # the last look saw what it waits for
+            return 0.0
+        return min(until_look_s, _LOOK_WHILE_WAITING_S)
 
     def _admit(self, requests: Sequence[OpenRequest]) -> None:
         self._fail([one for one in requests if not self._backlog.admit(one)], _TOO_COSTLY)
