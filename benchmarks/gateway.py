@@ -74,7 +74,7 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
         with process(settings, "benchmarks.constant_http", str(port), str(size)):
             floor = HttpLoad(port, workload.users)
             floor.wait_for_an_answer()
-            throughput, latencies, half = _beside(gateway, floor, workload)
+            throughput, latencies, half = _compared(gateway, floor, workload)
         with process(settings, "consumers"):
             fresh_ms = _freshness(settings, workload)
     figures = {name: _figure(name, "answers/s", values) for name, values in throughput.items()}
@@ -90,7 +90,7 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
             **workload._asdict(),
             "requests/s at half load": round(half),
             "bytes an answer": size,
-            "likes/s beside": EVENTS_PER_S,
+            "likes/s in the background": EVENTS_PER_S,
         },
         figures=[*figures.values()],
         comparisons=[
@@ -111,7 +111,7 @@ def _figure(name: str, unit: str, values: list[float]) -> Figure:
     return Figure(name, unit, values, "floor" if "constant" in name else "candidate")
 
 
-def _beside(
+def _compared(
     gateway: HttpLoad, floor: HttpLoad, workload: Workload
 ) -> tuple[dict[str, list[float]], dict[str, list[float]], float]:
     """Return throughputs, percentiles of the latencies at half load, and that load."""

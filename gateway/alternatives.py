@@ -80,7 +80,7 @@ class Alternatives:
         directory = self._directory / name
         version = next((manifest.version for manifest in list_versions(directory)), None)
         if version is None:
-            ranker.model = None  # the settings do not name it any more
+            ranker.model = None  # the settings no longer name it
         elif version != ranker.broken and (ranker.model is None or version != ranker.model.version):
             try:
                 ranker.model = load_model(directory, version)

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True, kw_only=True)
 class Gateway:
-    """The ports of a running gateway. They belong to whoever opened them."""
+    """The ports of a running gateway. The caller that opened them closes them."""
 
     settings: Settings
     answers: Answers

@@ -37,7 +37,8 @@ def run_gateway(
 ) -> None:
     """Answer HTTP requests until `stop` is set. Waits for servers that are not up yet.
 
-    Connections are refused until there is a model and all of the catalogue is loaded. `stats` is updated meanwhile. Broker and store stay open: they belong to the caller.
+    Connections are refused until there is a model and all of the catalogue is loaded. `stats` is kept
+    up to date. Broker and store stay open: they belong to the caller.
 
     Raises:
         SettingsError: a server refuses our credentials, a topic is missing and may not be created,

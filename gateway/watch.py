@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from likewise.errors import LikewiseError, TransientError
+from likewise.errors import LikewiseError
 from likewise.service.logs import get_logger
 from likewise.service.store_watch import StoreWatch
 
@@ -44,8 +44,6 @@ async def _watch_kafka(gateway: Gateway) -> None:
             await gateway.run(
                 lambda: gateway.broker.least_ends(gateway.broker.partitions(likes)[:1])
             )
-        except TransientError as error:
-            _note_kafka(gateway, reason=str(error))
         except LikewiseError as error:
             _note_kafka(gateway, reason=str(error))
         else:

@@ -60,7 +60,7 @@ class Alternatives:
     def _build(self, ranker: Ranker, build: Build, finished: Finished) -> None:
         began_s = time.perf_counter()
         directory = alternatives_in(self.directory) / ranker
-        # Whoever may read the models may read these: the models' directory has the permissions.
+        # Its permissions do not matter: those of the models' directory above it apply.
         directory.mkdir(parents=True, exist_ok=True)
         snapshot = finished.snapshot
         built = build(snapshot.interactions, lambda _step: None)

@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, for tests that send it what no HTTP client would."""
+"""A gateway in its own process, for tests on real servers."""
 
 from __future__ import annotations
 

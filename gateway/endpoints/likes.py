@@ -155,7 +155,7 @@ ENDPOINTS = (
     _delete("/hidden/{item_id}", "The item may be shown again.", _signal(HIDE, remove=True)),
     _put(
         "signals/{kind}",
-        "The user did with the item what the kind names, such as `buy`.",
+        "Record a signal, such as `buy`.",
         _signal(),
     ),
     _delete("/signals/{kind}/{item_id}", "The signal no longer counts.", _signal(remove=True)),
@@ -164,7 +164,7 @@ ENDPOINTS = (
         method="POST",
         path="/v1/users/{user_id}/merge",
         handler=_merge,
-        summary="Move what a guest likes and signalled to an account.",
+        summary="Move a guest's likes and signals to an account.",
         description=_WAITING,
         tag="users",
         role="write",

@@ -121,7 +121,7 @@ ENDPOINTS = (
         method="POST",
         path="/v1/messages/{name}",
         handler=_send,
-        summary="Publish a message to its topic; answers with the reply to a request.",
+        summary="Publish a message to its topic; for a request, return the reply.",
         description=(
             "`name` is a message of the AsyncAPI document, such as `Like` or `RequestForUser`, and the "
             "body its payload. What the readers of the topic would refuse is refused here."

@@ -282,9 +282,9 @@ ENDPOINTS = (
         handler=_compare,
         summary="Compare what two versions recommend to the same users.",
         description=(
-            f"Both rank the first {LISTED} items for so many users, by what they like now. Versions that "
-            "are not in use are loaded for this and take their memory meanwhile. `likewise models compare` "
-            "says more: it answers recent requests again and looks at what was liked since."
+            f"Both recommend {LISTED} items to each of so many users, from their current likes. A version that "
+            "is not in use is loaded first, and takes its memory until the answer. `likewise models compare` "
+            "does more: it answers recent requests again and checks what users liked afterwards."
         ),
         tag="models",
         role="admin",

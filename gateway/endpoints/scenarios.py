@@ -117,7 +117,7 @@ ENDPOINTS = (
         handler=_put,
         summary="Store options of requests under a name.",
         description=(
-            "`defaults` holds any option of a request except those that say whom it is about. A request "
+            "`defaults` holds any option of a request except the user or item that it is about. A request "
             "that names the scenario overrides them one by one."
         ),
         tag="operations",

@@ -101,8 +101,8 @@ ENDPOINTS = (
         handler=_user,
         summary="Show how much is known about a user, and what the user was shown lately.",
         description=(
-            "Likes have no times: Redis holds what a user likes now. `shown` has times, so it is what a "
-            "history of a user can be drawn from."
+            "Likes have no times: Redis holds what a user likes now. `shown` has times: "
+            "draw a user's history from it."
         ),
         tag="users",
         answer=User,

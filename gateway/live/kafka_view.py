@@ -1,4 +1,4 @@
-"""What Kafka says about a deployment, once a second, with few requests."""
+"""The state of a deployment in Kafka, read once a second with few requests."""
 
 from __future__ import annotations
 

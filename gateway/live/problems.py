@@ -58,7 +58,7 @@ class Problems:
         self._dead_letters: deque[tuple[float, int]] = deque()
 
     def found(self, facts: Facts) -> list[LiveProblem]:
-        """Return the problems at this moment, the gravest first."""
+        """Return the problems at this moment, the most serious first."""
         return [LiveProblem(sentence, RUNBOOK + anchor) for sentence, anchor in self._found(facts)]
 
     def _found(self, facts: Facts) -> Iterator[tuple[str, str]]:

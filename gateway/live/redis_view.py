@@ -1,4 +1,4 @@
-"""What Redis says about a deployment, once a second."""
+"""The state of a deployment in Redis, read once a second."""
 
 from __future__ import annotations
 

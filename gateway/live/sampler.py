@@ -1,4 +1,4 @@
-"""Makes a tick: from what Kafka and Redis say, and what this gateway has counted."""
+"""Makes a tick: from the state of Kafka and Redis, and what this gateway has counted."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class LiveQuality(msgspec.Struct, frozen=True):
 
 
 class LiveProblem(msgspec.Struct, frozen=True):
-    """What is wrong, in a sentence, and where the documentation says what to do."""
+    """What is wrong, in a sentence, and where the documentation explains what to do."""
 
     sentence: str
     runbook: str
@@ -48,7 +48,7 @@ class LiveProblem(msgspec.Struct, frozen=True):
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
-    """`event: tick`. What is not known at the moment is null, and `problems` say why."""
+    """`event: tick`. What is not known at the moment is null, and `problems` has the reason."""
 
     at_ms: int
     events_per_s: float | None

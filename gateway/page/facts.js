@@ -1,4 +1,4 @@
-// What the page says about an item, whatever of it the catalogue has.
+// The title and year of an item, from what the catalogue has about it.
 
 const ARTICLE = /^(.+?), (The|An?|La|Les?|L'|Il|El|Das|Der|Die)( \(.*\))?$/;
 const YEAR = /\s*\((\d{4})\)\s*$/;

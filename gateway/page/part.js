@@ -1,4 +1,4 @@
-// A part of a view that is filled when its answer is there, and says so if it cannot be.
+// A part of a view that is filled when its answer is there, or shows why it cannot be.
 
 import { fill, h } from "./dom.js";
 

@@ -14,7 +14,7 @@ class Principal:
 
     name: str
     roles: frozenset[Role]
-    """Every role that they have; `admin` includes the others."""
+    """All roles, with those that `admin` includes."""
     caller: str = ""
     """Who a rate limit counts this as: a key, or a client's address."""
     requests_per_s: float | None = None

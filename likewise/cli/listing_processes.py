@@ -65,7 +65,7 @@ def write_parts(
         for number, users in missing:
             on_users(writer.write(number, users))
         return
-    # Not forked: this process has threads of its own, which a fork does not copy.
+    # Not forked: a fork does not copy the threads of this process.
     pool = ProcessPoolExecutor(
         min(processes, len(missing)),
         mp_context=multiprocessing.get_context("spawn"),

@@ -1,4 +1,4 @@
-"""Schemathesis sends what openapi.json describes, and what it does not: answers are as it says, and none is a 500."""
+"""Schemathesis sends what openapi.json describes, and what it does not: answers match it, and none is a 500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway in a process of its own: a like counts, outages end, and a stop loses nothing."""
+"""A gateway in its own process: a like counts, outages end, and a stop loses nothing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_answer_counts_the_like_whose_position_it_carries(
         assert client.get("/readyz").text == "ready\n"
 
 
-def test_a_stop_in_the_midst_of_load_loses_no_confirmed_like(
+def test_a_stop_under_load_loses_no_confirmed_like(
     tmp_path: Path, bootstrap_servers: str, redis_url: str
 ) -> None:
     confirmed: list[str] = []

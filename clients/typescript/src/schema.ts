@@ -274,7 +274,7 @@ export interface paths {
         post?: never;
         /**
          * Remove an item from the catalogue.
-         * @description Its likes stay, and it can still be recommended; retire it to end that.
+         * @description Its likes stay, and it can still be recommended unless it is retired.
          */
         delete: operations["delete-items-item"];
         options?: never;
@@ -363,7 +363,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Publish a message to its topic; answers with the reply to a request.
+         * Publish a message to its topic; for a request, return the reply.
          * @description `name` is a message of the AsyncAPI document, such as `Like` or `RequestForUser`, and the body its payload. What the readers of the topic would refuse is refused here.
          */
         post: operations["post-messages-name"];
@@ -404,7 +404,7 @@ export interface paths {
         put?: never;
         /**
          * Compare what two versions recommend to the same users.
-         * @description Both rank the first 20 items for so many users, by what they like now. Versions that are not in use are loaded for this and take their memory meanwhile. `likewise models compare` says more: it answers recent requests again and looks at what was liked since.
+         * @description Both recommend 20 items to each of so many users, from their current likes. A version that is not in use is loaded first, and takes its memory until the answer. `likewise models compare` does more: it answers recent requests again and checks what users liked afterwards.
          */
         post: operations["post-models-compare"];
         delete?: never;
@@ -515,7 +515,7 @@ export interface paths {
         get: operations["get-scenarios-name"];
         /**
          * Store options of requests under a name.
-         * @description `defaults` holds any option of a request except those that say whom it is about. A request that names the scenario overrides them one by one.
+         * @description `defaults` holds any option of a request except the user or item that it is about. A request that names the scenario overrides them one by one.
          */
         put: operations["put-scenarios-name"];
         post?: never;
@@ -575,7 +575,7 @@ export interface paths {
         };
         /**
          * Show how much is known about a user, and what the user was shown lately.
-         * @description Likes have no times: Redis holds what a user likes now. `shown` has times, so it is what a history of a user can be drawn from.
+         * @description Likes have no times: Redis holds what a user likes now. `shown` has times: draw a user's history from it.
          */
         get: operations["get-users-user"];
         put?: never;
@@ -689,7 +689,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Move what a guest likes and signalled to an account.
+         * Move a guest's likes and signals to an account.
          * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
          */
         post: operations["post-users-user-merge"];
@@ -725,7 +725,7 @@ export interface paths {
         };
         get?: never;
         /**
-         * The user did with the item what the kind names, such as `buy`.
+         * Record a signal, such as `buy`.
          * @description Answers once Kafka has the event. With `wait=applied` the answer comes once the event counts in every answer; the status is 202 if that takes longer than `gateway.wait_timeout_ms`. Repeating the call is safe.
          */
         put: operations["put-users-user-signals-kind-item"];
@@ -1022,7 +1022,7 @@ export interface components {
             items: number;
             users: number;
         };
-        /** @description What is wrong, in a sentence, and where the documentation says what to do. */
+        /** @description What is wrong, in a sentence, and where the documentation explains what to do. */
         LiveProblem: {
             sentence: string;
             /** @description A page and anchor, such as `docs/operations.md#likewisedown`. */
@@ -1492,7 +1492,7 @@ export interface components {
             redis: components["schemas"]["RedisStatus"] | null;
             unreachable: string[];
         };
-        /** @description `event: tick`. What is not known at the moment is null, and `problems` say why. */
+        /** @description `event: tick`. What is not known at the moment is null, and `problems` has the reason. */
         Tick: {
             at_ms: number;
             /** @description Events that came into the likes topic. */

@@ -5,7 +5,7 @@ import { itemOf } from "../facts.js";
 
 const FIELDS = ["title", "image_url", "categories", "published_at", "labels"];
 
-/** What the sliders and filters say, as the query of a request. */
+/** The sliders and filters as the query of a request. */
 export function optionsOf({ diversity = 0, novelty = 0, rotation = 0, category = null }) {
   return {
     diversity: diversity || null,

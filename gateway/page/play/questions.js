@@ -4,7 +4,7 @@ import { likeButton } from "../card.js";
 import { fill, h } from "../dom.js";
 import { nameOf } from "../facts.js";
 
-const ASKED = ["Which one do you like?", "And which of these?", "One more, and it is all about you."];
+const ASKED = ["Which one do you like?", "And which of these?", "And one more?"];
 const OFFERED = 3;
 
 /** Return an element that asks, and calls `choose(item)` for each choice and `done()` at the end. */

@@ -34,7 +34,7 @@ export class Rankers {
         h("h3", {}, ranker.ranker),
         ranker.description && h("p", { class: "soft" }, ranker.description),
         h("p", { class: "faint" }, ranker.current ? "answers now" : error ? error.message : `${shared} of ${items.length} are the same`),
-        items.length > shared && h("p", { class: "faint marked" }, "not among those of now")),
+        items.length > shared && h("p", { class: "faint marked" }, "not recommended now")),
       h("ol", { class: "lane-row" }, items.map(({ item }) =>
         h("li", { "data-item": item.item_id, class: ranker.current || current.has(item.item_id) ? "" : "only-here" }, likeButton(item, false, this.like), caption(item)))));
   }

@@ -6,7 +6,7 @@ import { roving } from "../roving.js";
 
 const PAGE = 60;
 
-/** `toggle(item)` is called for a picture that was clicked; `liked(itemId)` says how it is shown. */
+/** `toggle(item)` is called for a picture that was clicked; `liked(itemId)` is whether it is shown as liked. */
 export class Wall {
   constructor(api, { toggle, liked, failed }) {
     Object.assign(this, { api, toggle, liked, failed, category: null, cursor: null, turn: 0 });

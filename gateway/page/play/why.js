@@ -19,7 +19,7 @@ export function showWhy(entry, { likeOf, without }) {
       h("a", { class: "why-picture", href: pathOf("items", item.item_id) }, picture(item, { label: nameOf(item) })),
       because.length
         ? h("ul", { class: "causes" }, because.map((cause) => bar(cause)))
-        : h("p", { class: "soft" }, "None of your likes says anything about it. It is here because many people like it, or because it is new.")),
+        : h("p", { class: "soft" }, "None of your likes leads to it. It is here because many people like it, or because it is new.")),
     because.length > 0 && h("p", { class: "faint" }, `Its score is ${score.toPrecision(3)}, the sum of what each of your likes contributes; the strongest are shown.`));
 
   function bar({ item_id, contribution }) {

@@ -2,7 +2,7 @@
 
 import * as art from "./compositions.js";
 
-// The first genre of this list that an item has decides: the rarer it is, the more it says.
+// The first genre of this list that an item has decides: rare genres come first.
 const GENRES = [
   ["film-noir", "noir", "gothic", [art.blinds]],
   ["western", "desert", "gothic", [art.mesas], true],
