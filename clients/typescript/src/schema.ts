@@ -867,7 +867,7 @@ export interface components {
             /** @description Older records of the topic that were not looked at. */
             not_read: number;
         };
-        /** @description The item is never shown to the user again, and counts against what is like it. */
+        /** @description The item is never shown to the user again, and similar items move down. */
         Dislike: {
             action: components["schemas"]["DislikeAction"];
             user_id: components["schemas"]["UserId"];
@@ -889,7 +889,7 @@ export interface components {
             bytes: number;
             sha256: string;
         };
-        /** @description Erases everything stored about a user. Later likes count again. */
+        /** @description Erases everything stored about a user. Later likes are stored again. */
         ForgetUser: {
             action: components["schemas"]["ForgetUserAction"];
             user_id: components["schemas"]["UserId"];
@@ -899,7 +899,7 @@ export interface components {
         };
         /** @enum {string} */
         ForgetUserAction: "forget_user";
-        /** @description The item is never shown to the user again; no opinion of it. */
+        /** @description The item is never shown to the user again. It says nothing about the user's taste. */
         Hide: {
             action: components["schemas"]["HideAction"];
             user_id: components["schemas"]["UserId"];
@@ -1043,7 +1043,7 @@ export interface components {
             /** @description The id of the account. */
             into: string | number;
         };
-        /** @description Everything that the guest likes and signalled moves to the account `into`. */
+        /** @description Moves the likes and signals of a guest to the account `into`. */
         MergeUsers: {
             action: components["schemas"]["MergeUsersAction"];
             user_id: components["schemas"]["UserId"];
@@ -1116,44 +1116,44 @@ export interface components {
             name: string;
             defaults: Record<string, never>;
         };
-        /** @description What every request may ask for, and a scenario may set. */
+        /** @description Options that every request may have, and a scenario may set. */
         Options: {
             /**
-             * @description How many items are wanted at most.
+             * @description Maximum number of items in the answer.
              * @default 10
              */
             count?: number;
-            /** @description Items not wanted in the answer. */
+            /** @description Items to leave out of the answer. */
             exclude?: components["schemas"]["ItemId"][];
             /**
-             * @description Whether to say which of the user's likes speak for each item.
+             * @description Whether each item comes with the likes that contributed most to its score.
              * @default false
              */
             explain?: boolean;
             /**
-             * @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores.
+             * @description From 0 to 1: how strongly items unlike those before them are preferred. Above 0, the items are not in the order of their scores.
              * @default 0
              */
             diversity?: number;
             /**
-             * @description How much popular items count less.
+             * @description From 0 to 1: how strongly less popular items are preferred.
              * @default 0
              */
             novelty?: number;
             /**
-             * @description Whether items that the user already likes can be recommended.
+             * @description Whether items that the user already likes may be recommended.
              * @default false
              */
             include_liked?: boolean;
             /**
-             * @description Whether popular items follow where the model has evidence for too few.
+             * @description Whether popular items fill up the answer if the model has evidence for fewer than `count`.
              * @default true
              */
             fill?: boolean;
             where?: components["schemas"]["Where"];
-            /** @description Only these items can be in the answer. */
+            /** @description The answer contains only these items. */
             only?: components["schemas"]["ItemId"][];
-            /** @description Factors for the scores of the items that pass a filter. */
+            /** @description Factors for the scores of items that match a filter. */
             boost?: components["schemas"]["Boost"][];
             /** @description Items at fixed places. */
             pin?: components["schemas"]["Pin"][];
@@ -1173,7 +1173,7 @@ export interface components {
              */
             explore?: number;
             source?: components["schemas"]["RankedBy"];
-            /** @description From the request record's timestamp on; after it an error is enough. */
+            /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
             deadline_ms?: number;
         };
         /** @description How many events of a partition of the likes topic are not applied yet. */
@@ -1266,41 +1266,41 @@ export interface components {
             users_for?: components["schemas"]["ItemId"];
             users_like?: components["schemas"]["UserId"];
             /**
-             * @description How many items are wanted at most.
+             * @description Maximum number of items in the answer.
              * @default 10
              */
             count?: number;
-            /** @description Items not wanted in the answer. */
+            /** @description Items to leave out of the answer. */
             exclude?: components["schemas"]["ItemId"][];
             /**
-             * @description Whether to say which of the user's likes speak for each item.
+             * @description Whether each item comes with the likes that contributed most to its score.
              * @default false
              */
             explain?: boolean;
             /**
-             * @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores.
+             * @description From 0 to 1: how strongly items unlike those before them are preferred. Above 0, the items are not in the order of their scores.
              * @default 0
              */
             diversity?: number;
             /**
-             * @description How much popular items count less.
+             * @description From 0 to 1: how strongly less popular items are preferred.
              * @default 0
              */
             novelty?: number;
             /**
-             * @description Whether items that the user already likes can be recommended.
+             * @description Whether items that the user already likes may be recommended.
              * @default false
              */
             include_liked?: boolean;
             /**
-             * @description Whether popular items follow where the model has evidence for too few.
+             * @description Whether popular items fill up the answer if the model has evidence for fewer than `count`.
              * @default true
              */
             fill?: boolean;
             where?: components["schemas"]["Where"];
-            /** @description Only these items can be in the answer. */
+            /** @description The answer contains only these items. */
             only?: components["schemas"]["ItemId"][];
-            /** @description Factors for the scores of the items that pass a filter. */
+            /** @description Factors for the scores of items that match a filter. */
             boost?: components["schemas"]["Boost"][];
             /** @description Items at fixed places. */
             pin?: components["schemas"]["Pin"][];
@@ -1320,13 +1320,13 @@ export interface components {
              */
             explore?: number;
             source?: components["schemas"]["RankedBy"];
-            /** @description From the request record's timestamp on; after it an error is enough. */
+            /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
             deadline_ms?: number;
-            /** @description partition:offset of an event; the answer counts that event. */
+            /** @description `partition:offset` of an event. The answer waits until that event is applied. */
             after?: string;
-            /** @description The `recommendation_id` of the list before; none of its items comes again. */
+            /** @description The `recommendation_id` of the previous list, whose items are not repeated. */
             next_of?: string;
-            /** @description The scenario whose defaults apply to what this request does not set. */
+            /** @description The scenario whose defaults apply to the options that this request does not set. */
             scenario?: string;
             /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
             ranker?: string;
@@ -1511,7 +1511,7 @@ export interface components {
         };
         /** @description When it happened: seconds or milliseconds since 1970, or ISO 8601 (UTC without a zone). Used by `likewise evaluate`. */
         Timestamp: number | string;
-        /** @description Takes a dislike back. */
+        /** @description Withdraws a dislike. */
         Undislike: {
             action: components["schemas"]["UndislikeAction"];
             user_id: components["schemas"]["UserId"];
@@ -1522,7 +1522,7 @@ export interface components {
         };
         /** @enum {string} */
         UndislikeAction: "undislike";
-        /** @description Takes a hide back. */
+        /** @description Withdraws a hide. */
         Unhide: {
             action: components["schemas"]["UnhideAction"];
             user_id: components["schemas"]["UserId"];
@@ -1544,7 +1544,7 @@ export interface components {
         };
         /** @enum {string} */
         UnlikeAction: "unlike";
-        /** @description Takes a signal back. */
+        /** @description Withdraws a signal. */
         Unsignal: {
             action: components["schemas"]["UnsignalAction"];
             kind: components["schemas"]["SignalKind"];
@@ -2990,38 +2990,38 @@ export interface operations {
     "get-items-new": {
         parameters: {
             query?: {
-                /** @description How many items are wanted at most. */
+                /** @description Maximum number of items in the answer. */
                 count?: number;
-                /** @description partition:offset of an event; the answer counts that event. */
+                /** @description `partition:offset` of an event. The answer waits until that event is applied. */
                 after?: string;
-                /** @description From the request record's timestamp on; after it an error is enough. */
+                /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
                 deadline_ms?: number;
-                /** @description Whether to say which of the user's likes speak for each item. */
+                /** @description Whether each item comes with the likes that contributed most to its score. */
                 explain?: boolean;
-                /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
+                /** @description From 0 to 1: how strongly items unlike those before them are preferred. Above 0, the items are not in the order of their scores. */
                 diversity?: number;
-                /** @description How much popular items count less. */
+                /** @description From 0 to 1: how strongly less popular items are preferred. */
                 novelty?: number;
                 /** @description How strongly items that the user was shown lately move down. */
                 rotation?: number;
                 /** @description The share of items without likes. */
                 explore?: number;
-                /** @description Whether items that the user already likes can be recommended. */
+                /** @description Whether items that the user already likes may be recommended. */
                 include_liked?: boolean;
-                /** @description Whether popular items follow where the model has evidence for too few. */
+                /** @description Whether popular items fill up the answer if the model has evidence for fewer than `count`. */
                 fill?: boolean;
                 source?: components["schemas"]["RankedBy"];
-                /** @description The scenario whose defaults apply to what this request does not set. */
+                /** @description The scenario whose defaults apply to the options that this request does not set. */
                 scenario?: string;
-                /** @description The `recommendation_id` of the list before; none of its items comes again. */
+                /** @description The `recommendation_id` of the previous list, whose items are not repeated. */
                 next_of?: string;
-                /** @description Items not wanted in the answer. */
+                /** @description Items to leave out of the answer. */
                 exclude?: string[];
                 /** @description Likes of the user to ignore for this request. */
                 without?: string[];
                 /** @description Catalogue fields to return with each item. */
                 fields?: string[];
-                /** @description Only these items can be in the answer. */
+                /** @description The answer contains only these items. */
                 only?: string[];
                 where?: string;
                 /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
@@ -3210,38 +3210,38 @@ export interface operations {
     "get-items-popular": {
         parameters: {
             query?: {
-                /** @description How many items are wanted at most. */
+                /** @description Maximum number of items in the answer. */
                 count?: number;
-                /** @description partition:offset of an event; the answer counts that event. */
+                /** @description `partition:offset` of an event. The answer waits until that event is applied. */
                 after?: string;
-                /** @description From the request record's timestamp on; after it an error is enough. */
+                /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
                 deadline_ms?: number;
-                /** @description Whether to say which of the user's likes speak for each item. */
+                /** @description Whether each item comes with the likes that contributed most to its score. */
                 explain?: boolean;
-                /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
+                /** @description From 0 to 1: how strongly items unlike those before them are preferred. Above 0, the items are not in the order of their scores. */
                 diversity?: number;
-                /** @description How much popular items count less. */
+                /** @description From 0 to 1: how strongly less popular items are preferred. */
                 novelty?: number;
                 /** @description How strongly items that the user was shown lately move down. */
                 rotation?: number;
                 /** @description The share of items without likes. */
                 explore?: number;
-                /** @description Whether items that the user already likes can be recommended. */
+                /** @description Whether items that the user already likes may be recommended. */
                 include_liked?: boolean;
-                /** @description Whether popular items follow where the model has evidence for too few. */
+                /** @description Whether popular items fill up the answer if the model has evidence for fewer than `count`. */
                 fill?: boolean;
                 source?: components["schemas"]["RankedBy"];
-                /** @description The scenario whose defaults apply to what this request does not set. */
+                /** @description The scenario whose defaults apply to the options that this request does not set. */
                 scenario?: string;
-                /** @description The `recommendation_id` of the list before; none of its items comes again. */
+                /** @description The `recommendation_id` of the previous list, whose items are not repeated. */
                 next_of?: string;
-                /** @description Items not wanted in the answer. */
+                /** @description Items to leave out of the answer. */
                 exclude?: string[];
                 /** @description Likes of the user to ignore for this request. */
                 without?: string[];
                 /** @description Catalogue fields to return with each item. */
                 fields?: string[];
-                /** @description Only these items can be in the answer. */
+                /** @description The answer contains only these items. */
                 only?: string[];
                 where?: string;
                 /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
@@ -3430,38 +3430,38 @@ export interface operations {
     "get-items-trending": {
         parameters: {
             query?: {
-                /** @description How many items are wanted at most. */
+                /** @description Maximum number of items in the answer. */
                 count?: number;
-                /** @description partition:offset of an event; the answer counts that event. */
+                /** @description `partition:offset` of an event. The answer waits until that event is applied. */
                 after?: string;
-                /** @description From the request record's timestamp on; after it an error is enough. */
+                /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
                 deadline_ms?: number;
-                /** @description Whether to say which of the user's likes speak for each item. */
+                /** @description Whether each item comes with the likes that contributed most to its score. */
                 explain?: boolean;
-                /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
+                /** @description From 0 to 1: how strongly items unlike those before them are preferred. Above 0, the items are not in the order of their scores. */
                 diversity?: number;
-                /** @description How much popular items count less. */
+                /** @description From 0 to 1: how strongly less popular items are preferred. */
                 novelty?: number;
                 /** @description How strongly items that the user was shown lately move down. */
                 rotation?: number;
                 /** @description The share of items without likes. */
                 explore?: number;
-                /** @description Whether items that the user already likes can be recommended. */
+                /** @description Whether items that the user already likes may be recommended. */
                 include_liked?: boolean;
-                /** @description Whether popular items follow where the model has evidence for too few. */
+                /** @description Whether popular items fill up the answer if the model has evidence for fewer than `count`. */
                 fill?: boolean;
                 source?: components["schemas"]["RankedBy"];
-                /** @description The scenario whose defaults apply to what this request does not set. */
+                /** @description The scenario whose defaults apply to the options that this request does not set. */
                 scenario?: string;
-                /** @description The `recommendation_id` of the list before; none of its items comes again. */
+                /** @description The `recommendation_id` of the previous list, whose items are not repeated. */
                 next_of?: string;
-                /** @description Items not wanted in the answer. */
+                /** @description Items to leave out of the answer. */
                 exclude?: string[];
                 /** @description Likes of the user to ignore for this request. */
                 without?: string[];
                 /** @description Catalogue fields to return with each item. */
                 fields?: string[];
-                /** @description Only these items can be in the answer. */
+                /** @description The answer contains only these items. */
                 only?: string[];
                 where?: string;
                 /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
@@ -4076,38 +4076,38 @@ export interface operations {
     "get-items-item-similar": {
         parameters: {
             query?: {
-                /** @description How many items are wanted at most. */
+                /** @description Maximum number of items in the answer. */
                 count?: number;
-                /** @description partition:offset of an event; the answer counts that event. */
+                /** @description `partition:offset` of an event. The answer waits until that event is applied. */
                 after?: string;
-                /** @description From the request record's timestamp on; after it an error is enough. */
+                /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
                 deadline_ms?: number;
-                /** @description Whether to say which of the user's likes speak for each item. */
+                /** @description Whether each item comes with the likes that contributed most to its score. */
                 explain?: boolean;
-                /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
+                /** @description From 0 to 1: how strongly items unlike those before them are preferred. Above 0, the items are not in the order of their scores. */
                 diversity?: number;
-                /** @description How much popular items count less. */
+                /** @description From 0 to 1: how strongly less popular items are preferred. */
                 novelty?: number;
                 /** @description How strongly items that the user was shown lately move down. */
                 rotation?: number;
                 /** @description The share of items without likes. */
                 explore?: number;
-                /** @description Whether items that the user already likes can be recommended. */
+                /** @description Whether items that the user already likes may be recommended. */
                 include_liked?: boolean;
-                /** @description Whether popular items follow where the model has evidence for too few. */
+                /** @description Whether popular items fill up the answer if the model has evidence for fewer than `count`. */
                 fill?: boolean;
                 source?: components["schemas"]["RankedBy"];
-                /** @description The scenario whose defaults apply to what this request does not set. */
+                /** @description The scenario whose defaults apply to the options that this request does not set. */
                 scenario?: string;
-                /** @description The `recommendation_id` of the list before; none of its items comes again. */
+                /** @description The `recommendation_id` of the previous list, whose items are not repeated. */
                 next_of?: string;
-                /** @description Items not wanted in the answer. */
+                /** @description Items to leave out of the answer. */
                 exclude?: string[];
                 /** @description Likes of the user to ignore for this request. */
                 without?: string[];
                 /** @description Catalogue fields to return with each item. */
                 fields?: string[];
-                /** @description Only these items can be in the answer. */
+                /** @description The answer contains only these items. */
                 only?: string[];
                 where?: string;
                 /** @description One of the alternatives to the current model; see `GET /v1/rankers`. */
@@ -4299,11 +4299,11 @@ export interface operations {
     "get-items-item-users": {
         parameters: {
             query?: {
-                /** @description How many items are wanted at most. */
+                /** @description Maximum number of items in the answer. */
                 count?: number;
-                /** @description partition:offset of an event; the answer counts that event. */
+                /** @description `partition:offset` of an event. The answer waits until that event is applied. */
                 after?: string;
-                /** @description From the request record's timestamp on; after it an error is enough. */
+                /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
                 deadline_ms?: number;
             };
             header?: {
@@ -8184,38 +8184,38 @@ export interface operations {
     "get-users-user-recommendations": {
         parameters: {
             query?: {
-                /** @description How many items are wanted at most. */
+                /** @description Maximum number of items in the answer. */
                 count?: number;
-                /** @description partition:offset of an event; the answer counts that event. */
+                /** @description `partition:offset` of an event. The answer waits until that event is applied. */
                 after?: string;
-                /** @description From the request record's timestamp on; after it an error is enough. */
+                /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
                 deadline_ms?: number;
-                /** @description Whether to say which of the user's likes speak for each item. */
+                /** @description Whether each item comes with the likes that contributed most to its score. */
                 explain?: boolean;
-                /** @description How much an item counts less that is like those before it in the answer. Above 0, the items are not in the order of their scores. */
+                /** @description From 0 to 1: how strongly items unlike those before them are preferred. Above 0, the items are not in the order of their scores. */
                 diversity?: number;
-                /** @description How much popular items count less. */
+                /** @description From 0 to 1: how strongly less popular items are preferred. */
                 novelty?: number;
                 /** @description How strongly items that the user was shown lately move down. */
                 rotation?: number;
                 /** @description The share of items without likes. */
                 explore?: number;
-                /** @description Whether items that the user already likes can be recommended. */
+                /** @description Whether items that the user already likes may be recommended. */
                 include_liked?: boolean;
-                /** @description Whether popular items follow where the model has evidence for too few. */
+                /** @description Whether popular items fill up the answer if the model has evidence for fewer than `count`. */
                 fill?: boolean;
                 source?: components["schemas"]["RankedBy"];
-                /** @description The scenario whose defaults apply to what this request does not set. */
+                /** @description The scenario whose defaults apply to the options that this request does not set. */
                 scenario?: string;
-                /** @description The `recommendation_id` of the list before; none of its items comes again. */
+                /** @description The `recommendation_id` of the previous list, whose items are not repeated. */
                 next_of?: string;
-                /** @description Items not wanted in the answer. */
+                /** @description Items to leave out of the answer. */
                 exclude?: string[];
                 /** @description Likes of the user to ignore for this request. */
                 without?: string[];
                 /** @description Catalogue fields to return with each item. */
                 fields?: string[];
-                /** @description Only these items can be in the answer. */
+                /** @description The answer contains only these items. */
                 only?: string[];
                 /** @description A filter, as JSON. */
                 where?: string;
@@ -8719,11 +8719,11 @@ export interface operations {
     "get-users-user-similar": {
         parameters: {
             query?: {
-                /** @description How many items are wanted at most. */
+                /** @description Maximum number of items in the answer. */
                 count?: number;
-                /** @description partition:offset of an event; the answer counts that event. */
+                /** @description `partition:offset` of an event. The answer waits until that event is applied. */
                 after?: string;
-                /** @description From the request record's timestamp on; after it an error is enough. */
+                /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
                 deadline_ms?: number;
             };
             header?: {
