@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.endpoints import (
+    comparison,
     dead_letters,
     documents,
     events,
@@ -35,6 +36,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *live.ENDPOINTS,
     *messages.ENDPOINTS,
     *models.ENDPOINTS,
+    *comparison.ENDPOINTS,
     *rankers.ENDPOINTS,
     *recommendations.ENDPOINTS,
     *scenarios.ENDPOINTS,
