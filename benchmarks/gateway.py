@@ -15,6 +15,7 @@ import typer
 
 from benchmarks.freshness import EVENTS_PER_S, publish_steadily
 from benchmarks.http_load import HttpLoad
+from benchmarks.latencies import latencies
 from benchmarks.load import percentile
 from benchmarks.measure import AsJson, Quick, alternate, report
 from benchmarks.results import Figure, Result, against, ratio
@@ -33,8 +34,6 @@ from likewise.settings.gateway import GatewaySettings
 from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from likewise.settings import Settings
 
 QUESTION = """\
@@ -74,11 +73,11 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
         with process(settings, "benchmarks.constant_http", str(port), str(size)):
             floor = HttpLoad(port, workload.users)
             floor.wait_for_an_answer()
-            throughput, latencies, half = _compared(gateway, floor, workload)
+            throughput, found, half = _compared(gateway, floor, workload)
         with process(settings, "consumers"):
             fresh_ms = _freshness(settings, workload)
     figures = {name: _figure(name, "answers/s", values) for name, values in throughput.items()}
-    figures |= {name: _figure(name, "ms", values) for name, values in latencies.items()}
+    figures |= {name: _figure(name, "ms", values) for name, values in found.items()}
     for percent in (50, 99):
         values = [percentile(run, percent / 100) for run in fresh_ms]
         figures[f"fresh p{percent}"] = Figure(f"like to changed answer, p{percent}", "ms", values)
@@ -123,24 +122,10 @@ def _compared(
         repetitions=workload.repetitions,
     )
     half = statistics.median(throughput["throughput"]) / 2
-    latencies: dict[str, list[float]] = {
-        name: [] for name in ("p50", "p99", "p50, constant", "p99, constant")
-    }
-
-    def contender(load: HttpLoad, suffix: str) -> Callable[[], float]:
-        def run() -> float:
-            found_ms = load.at_rate(half, workload.seconds)
-            latencies[f"p50{suffix}"].append(percentile(found_ms, 0.50))
-            latencies[f"p99{suffix}"].append(percentile(found_ms, 0.99))
-            return latencies[f"p99{suffix}"][-1]
-
-        return run
-
-    alternate(
-        {"gateway": contender(gateway, ""), "floor": contender(floor, ", constant")},
-        repetitions=workload.repetitions,
+    found = latencies(
+        gateway, floor, half, seconds=workload.seconds, repetitions=workload.repetitions
     )
-    return throughput, {name: values[1:] or values for name, values in latencies.items()}, half
+    return throughput, found, half
 
 
 def _freshness(settings: Settings, workload: Workload) -> list[list[float]]:

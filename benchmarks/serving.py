@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from benchmarks.load import Load, percentile
+from benchmarks.latencies import latencies
+from benchmarks.load import Load
 from benchmarks.measure import AsJson, Full, Quick, alternate, report
 from benchmarks.results import Curve, Figure, Plot, Result, ratio
 from benchmarks.rig import deployment, fill, process, publish_model, with_topic_prefix
@@ -16,7 +17,7 @@ from benchmarks.synthetic import synthetic_likes
 from likewise.store.redis import RedisStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from likewise.settings import Settings
 
@@ -76,9 +77,16 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
             repetitions=workload.repetitions,
         )
         half = statistics.median(throughput["throughput"]) / 2
-        latencies = _latencies(worker, floor, half, workload)
+        found = latencies(
+            worker,
+            floor,
+            half,
+            seconds=workload.seconds,
+            repetitions=workload.repetitions,
+            warm_up=False,
+        )
     figures = [_figure(name, "replies/s", values) for name, values in throughput.items()]
-    figures += [_figure(name, "ms", values) for name, values in latencies.items()]
+    figures += [_figure(name, "ms", values) for name, values in found.items()]
     scaled = {workload.scale: figures[0].median}
     scaled |= {scale: _throughput(scale, workload, window) for scale in workload.others}
     by_name = {figure.name: figure for figure in figures}
@@ -115,31 +123,6 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
 
 def _figure(name: str, unit: str, values: list[float]) -> Figure:
     return Figure(name, unit, values, "floor" if "constant" in name else "candidate")
-
-
-def _latencies(
-    worker: Load, floor: Load, per_s: float, workload: Workload
-) -> dict[str, list[float]]:
-    """Return the percentiles of each repetition."""
-    found: dict[str, list[float]] = {
-        name: [] for name in ("p50", "p99", "p50, constant", "p99, constant")
-    }
-
-    def contender(load: Load, suffix: str) -> Callable[[], float]:
-        def run() -> float:
-            latencies_ms = load.at_rate(per_s, workload.seconds)
-            found[f"p50{suffix}"].append(percentile(latencies_ms, 0.50))
-            found[f"p99{suffix}"].append(percentile(latencies_ms, 0.99))
-            return found[f"p99{suffix}"][-1]
-
-        return run
-
-    alternate(
-        {"worker": contender(worker, ""), "floor": contender(floor, ", constant")},
-        repetitions=workload.repetitions,
-        warm_up=False,
-    )
-    return found
 
 
 @contextmanager
