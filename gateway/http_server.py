@@ -79,7 +79,7 @@ def serve(gateway: Gateway, bound: socket.socket, stop: threading.Event) -> None
     host, port = bound.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     get_logger().info(
-        "gateway", url=f"http://{shown}:{port}/", model=gateway.models.current().version
+        "listening", url=f"http://{shown}:{port}/", model=gateway.models.current().version
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(gateway, server, bound, stop))
