@@ -181,7 +181,7 @@ def test_sending_to_an_unknown_topic_is_refused_at_once_and_does_not_create_it(
         started_s = time.monotonic()
         with pytest.raises(UndeliverableError):
             sink.send(f"{prefix}nowhere", b"x").result(TIMEOUT_S)
-        assert time.monotonic() - started_s < 3.0
+        assert time.monotonic() - started_s < 10.0
         sink.send(topic, b"x").result(TIMEOUT_S)
     assert broker.partitions(f"{prefix}nowhere") == []
 
@@ -239,7 +239,7 @@ def test_an_empty_poll_returns_after_its_timeout(broker: Broker, topic: str) -> 
         reader.poll(10)
         started_s = time.monotonic()
         assert reader.poll(200) == []
-        assert 0.15 < time.monotonic() - started_s < 3.0
+        assert 0.15 < time.monotonic() - started_s < 10.0
 
 
 # Topics

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -61,11 +60,9 @@ def test_items_models_dead_letters_and_messages(
             put = client.put("/v1/items/i%2F1", json={"title": "Amélie", "categories": ["comedy"]})
             assert put.status_code == 200
             wait_until(lambda: store.catalogue_size().items == 1, "the item is applied")
-            applied_s = time.monotonic()
             found = wait_until(
                 lambda: client.get("/v1/items", params={"q": "amel"}).json()["items"], "it is found"
             )
-            assert time.monotonic() - applied_s < 2
             assert (found[0]["item_id"], found[0]["title"]) == ("i/1", "Amélie")
             assert client.get("/v1/categories").json() == [{"name": "comedy", "items": 1}]
 

@@ -210,7 +210,10 @@ def exchange(port: int, sent: bytes) -> bytes:
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
-def test_a_thousand_clients_that_do_not_finish_their_request_keep_nobody_else_waiting() -> None:
+def test_a_thousand_clients_that_do_not_finish_their_request_keep_nobody_else_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "_EXCHANGE_S", 60.0)  # longer than `get` waits
     with served(CONSUMER, ConsumerStats()) as url, ExitStack() as stack:
         port = int(url.rpartition(":")[2])
         for number in range(1_000):
@@ -219,9 +222,7 @@ def test_a_thousand_clients_that_do_not_finish_their_request_keep_nobody_else_wa
             if number % 2:
                 idle.sendall(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
             if number % 100 == 99:
-                started_s = time.monotonic()
                 assert get(f"{url}/healthz")[0] == 200
-                assert time.monotonic() - started_s < 1.0
         assert {thread.name for thread in threading.enumerate()} >= {"monitoring"}
         assert threading.active_count() < 20
 
