@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -244,12 +244,15 @@ def change_at_random(store: LikeStore, rng: random.Random) -> None:
 
 
 def test_a_single_build_beside_a_leader_and_a_rollback(settings: Settings, tmp_path: Path) -> None:
-    # A leader that loses its short lease on a busy machine builds when it leads again.
+    # The leader must not build in between: as it does when it has lost a short lease, or when its
+    # model is empty.
     indexer = msgspec.structs.replace(settings.indexer, lease_ms=30_000)
     settings = msgspec.structs.replace(settings, indexer=indexer)
     log = tmp_path / "log"
     topics = Topics(settings.kafka.topic_prefix)
-    with opened(settings) as (broker, store), an_indexer_process(settings, log):
+    with opened(settings) as (broker, store), ExitStack() as stack:
+        like(store, UserId("bob"), "y")
+        stack.enter_context(an_indexer_process(settings, log))
         first = wait_for_model(store, log)
         like(store, ANN, "x")
         manifest, is_current = index_once(settings, broker, store, threading.Event())
