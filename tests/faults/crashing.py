@@ -13,12 +13,14 @@ import sys
 from operator import attrgetter
 from typing import Any
 
+from likewise.service.runtime import exit_code_of
+
 
 def main(service: str, call: str, when: str, nth: str) -> int:
     """Run the service; return only if it was stopped before it reached the crash point."""
     entry = importlib.import_module(f"{service}.__main__")
     _arm(call, when == "before", int(nth))
-    return int(entry.main())
+    return exit_code_of(entry.run)
 
 
 def _arm(call: str, before: bool, nth: int) -> None:

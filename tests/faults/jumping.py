@@ -11,13 +11,15 @@ import sys
 import time
 from pathlib import Path
 
+from likewise.service.runtime import exit_code_of
+
 _LOOK_INTERVAL_S = 0.05
 
 
 def main(service: str, offset_file: str) -> int:
     """Run the service until it is stopped."""
     _make_jump(Path(offset_file))
-    return int(importlib.import_module(f"{service}.__main__").main())
+    return exit_code_of(importlib.import_module(f"{service}.__main__").run)
 
 
 def _make_jump(offset_file: Path) -> None:
