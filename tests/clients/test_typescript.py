@@ -6,11 +6,13 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.clients.programs import BUILD_TIMEOUT_S, BUILT, RUN_TIMEOUT_S, check
 from tests.clients.taste import CATS
 from tests.running_up import ROOT
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +62,9 @@ def test_a_call_of_another_form_does_not_compile(package: Path) -> None:
 def test_the_example_likes_and_gets_an_answer_that_counts_it(
     package: Path, tansu: RunningUp
 ) -> None:
+    # The gateway follows a new model a moment after the servers do.
+    similar = f"{tansu.page.rstrip('/')}/v1/items/cat%201/similar"
+    wait_until(lambda: httpx.get(similar).status_code == 200, "the gateway has the model")
     printed = check(["node", "dist/example.js", tansu.page], package, RUN_TIMEOUT_S)
     first, second, asked, refused = map(json.loads, printed.splitlines())
     assert (first["did"], second["did"]) == ("like", "like")
