@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,16 +17,15 @@ from likewise.errors import LikewiseError, ReplyError, TransientError
 from likewise.service.logs import get_logger
 from serving.answering_about_users import asks_about_users
 from serving.backlog import Backlog
-from serving.cost import COSTLY, cost_of, within_budget
 from serving.item_fields import asks_for_fields, with_fields
 from serving.lookups import Lookups
 from serving.outgoing import Reply, record_id_of_outgoing
 from serving.ranker import Ranker
-from serving.waiting import LIST_TIMEOUT_MS, Applied, Waiting
+from serving.waiting import LIST_TIMEOUT_MS, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
     from gateway.stats import GatewayStats
     from likewise.models.holder import ModelHolder, ServedModel
@@ -189,19 +189,11 @@ class Turns:
         """Return what can be ranked now, and whether that is one costly request."""
         context = self._lookups.look_up(requests)
         self.ready = True
-        self._waiting.applied = Applied(
-            context.positions, self._clock_ms() - context.partitions_age_ms
-        )
+        self._waiting.note_applied(context)
         ready, errors = self._waiting.sort_out(requests, context.walks)
         self._resolve(errors)
-        costs = [
-            cost_of(one.request, context.n_likes(one.request.user_id), context.n_more(one))
-            for one in ready
-        ]
-        kept, put_back = within_budget(ready, costs, self._backlog.budget)
-        for request, cost in reversed(put_back):
-            self._backlog.put_back(request, cost)
-        return kept, len(ready) == 1 and costs[0] > COSTLY, context
+        ready, costly = self._backlog.within_budget(ready, context)
+        return ready, costly, context
 
     def _replies(
         self, batch: Sequence[OpenRequest], context: BatchContext, *, alone: bool = False
@@ -263,8 +255,6 @@ class Turns:
 
 
 def _done(call: Callable[[], Sequence[Reply]]) -> Future[Sequence[Reply]]:
-    from concurrent.futures import Future
-
     done: Future[Sequence[Reply]] = Future()
     try:
         done.set_result(call())

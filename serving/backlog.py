@@ -13,13 +13,14 @@ from collections import OrderedDict, deque
 from math import ceil
 from typing import TYPE_CHECKING
 
-from serving.cost import COSTLY, cost_of
+from serving.cost import COSTLY, cost_of, within_budget
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from likewise.records import TopicPartition
     from serving.incoming import OpenRequest, Requester
+    from serving.store_view import BatchContext
 
 MAX_BATCHES_AHEAD = 16
 MAX_BYTES_AHEAD = 64 * 1024 * 1024
@@ -93,6 +94,22 @@ class Backlog:
         line = self._line_of(request)
         line.requests.appendleft((request, cost))
         self._count_in(request, line, cost)
+
+    def within_budget(
+        self, ready: Sequence[OpenRequest], context: BatchContext
+    ) -> tuple[list[OpenRequest], bool]:
+        """Return what is ranked now, and whether it is one costly request; put back the rest.
+
+        Costs are known only now: they depend on how much the store has about each user.
+        """
+        costs = [
+            cost_of(one.request, context.n_likes(one.request.user_id), context.n_more(one))
+            for one in ready
+        ]
+        kept, put_back = within_budget(ready, costs, self.budget)
+        for request, cost in reversed(put_back):
+            self.put_back(request, cost)
+        return kept, len(ready) == 1 and costs[0] > COSTLY
 
     def take(self, limit: int, *, costly: bool = True) -> list[OpenRequest]:
         """Remove and return the requests whose turn it is.

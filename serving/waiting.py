@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from likewise.records import TopicPartition
     from serving.incoming import OpenRequest, RecordId, Requester
     from serving.outgoing import Reply
+    from serving.store_view import BatchContext
 
 MAX_WAITING = 10_000
 LIST_TIMEOUT_MS = 1_000
@@ -123,6 +124,10 @@ class Waiting:
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def note_applied(self, context: BatchContext) -> None:
+        """Note how far the likes topic was applied at a look-up."""
+        self.applied = Applied(context.positions, self._clock_ms() - context.partitions_age_ms)
 
     def due(self, *, limit: int) -> list[OpenRequest]:
         """Return up to `limit` requests that need not wait any longer, without removing them."""

@@ -16,7 +16,6 @@ from likewise.service.logs import get_logger
 from serving.answering_about_users import asks_about_users
 from serving.backlog import Backlog
 from serving.commits import Commits
-from serving.cost import COSTLY, cost_of, within_budget
 from serving.in_flight import Batch, InFlight
 from serving.intake import Intake
 from serving.item_fields import asks_for_fields, with_fields
@@ -27,7 +26,7 @@ from serving.queues import Queues
 from serving.ranker import Ranker
 from serving.reader import Reader
 from serving.unrouted import Unrouted
-from serving.waiting import LIST_TIMEOUT_MS, Applied, Waiting
+from serving.waiting import LIST_TIMEOUT_MS, Waiting
 
 if TYPE_CHECKING:
     import threading
@@ -150,7 +149,7 @@ class ServingWorker:
         context = self._look_up(requests)
         ready, errors = self._waiting.sort_out(requests, context.walks)
         outgoing += errors
-        ready, costly = self._within_budget(ready, context)
+        ready, costly = self._backlog.within_budget(ready, context)
         if costly and asks_about_users(ready[0].request):  # `cost_of` makes each of them costly
             return Batch.of([*outgoing, self._answer_about_users(ready[0])])
         if costly or self._backlog or self._in_flight:
@@ -185,27 +184,9 @@ class ServingWorker:
     def _look_up(self, requests: Sequence[OpenRequest]) -> BatchContext:
         """Return what the store holds for the requests now, and follow the announced model."""
         context = self._lookups.look_up(requests)
-        self._waiting.applied = Applied(
-            context.positions, self._clock_ms() - context.partitions_age_ms
-        )
+        self._waiting.note_applied(context)
         self._next_lookup_s = time.monotonic() + self._settings.model_check_interval_s
         return context
-
-    def _within_budget(
-        self, ready: list[OpenRequest], context: BatchContext
-    ) -> tuple[list[OpenRequest], bool]:
-        """Return what is ranked now, and whether it is one costly request; put back the rest.
-
-        Costs are known only now: they depend on how much the store has about each user.
-        """
-        costs = [
-            cost_of(one.request, context.n_likes(one.request.user_id), context.n_more(one))
-            for one in ready
-        ]
-        kept, put_back = within_budget(ready, costs, self._backlog.budget)
-        for request, cost in reversed(put_back):
-            self._backlog.put_back(request, cost)
-        return kept, len(ready) == 1 and costs[0] > COSTLY
 
     def _deliver(self, batch: Batch) -> None:
         """Send the replies of a batch once they are ranked, and commit how far that is."""
