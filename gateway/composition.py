@@ -16,10 +16,11 @@ from gateway.applied import AppliedPositions
 from gateway.gateway import Gateway
 from gateway.measures import METRICS
 from gateway.publishing import Events
-from gateway.ranking import Answers, RankingPorts, now_ms
+from gateway.ranking import Answers, RankingPorts
 from gateway.security.guard import Guard
 from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics
+from likewise.service.clock import now_ms
 from likewise.service.monitoring.pages import pages
 from serving.impressions import Impressions
 from serving.new_items import NewItems

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from likewise.errors import ReplyError
 from likewise.messages.replies import ErrorReply, Recommendations
 from likewise.messages.reply_routes import ReplyRoute
 from likewise.records import Unsent
+from likewise.service.clock import now_ms
 from serving.incoming import OpenRequest
 from serving.outgoing import Reply
 from serving.scenarios import resolved
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
 # Requests over HTTP have no record in a log, and no reply topic.
 _NO_VALUE = b""
 _NO_ROUTE = ReplyRoute("")
-
-
-def now_ms() -> int:
-    """Return the milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 class Answers:

@@ -17,9 +17,10 @@ from indexer.snapshot import Snapshot, read_all
 from indexer.steps import Steps
 from indexer.warm_start import WarmStart
 from indexer.weighing import reader, weights_of
-from indexer.worker import Indexer, IndexerStats, time_of_day_ms
+from indexer.worker import Indexer, IndexerStats
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
+from likewise.service.clock import now_ms
 from likewise.service.loop import log_retry
 from likewise.service.topic_creation import create_topics
 from likewise.settings import ModelSettings
@@ -105,7 +106,7 @@ def index_once(
     chunk = settings.indexer.scan_chunk
 
     def take() -> Snapshot:
-        began_at_ms = time_of_day_ms()
+        began_at_ms = now_ms()
         watched.expect(None)
         source = reader(store, weights_of(settings))
         interactions = read_all(source, chunk=chunk, progress=watched)
@@ -115,7 +116,7 @@ def index_once(
         publisher = _publisher(settings, store, sink)
         build = building(settings.model)
         half_life_s = settings.model.popular_half_life_s
-        cycle = Cycle(publisher.directory, build, watched, stop, time_of_day_ms, half_life_s)
+        cycle = Cycle(publisher.directory, build, watched, stop, now_ms, half_life_s)
         announce_model = publisher.announce_unless_overtaken if announce else _announce_nothing
         finished = cycle.run(take, announce_model)
         version = finished.manifest.version
@@ -162,7 +163,7 @@ def _alternatives(settings: Settings) -> Alternatives:
         )
         for ranker in settings.indexer.alternatives
     }
-    return Alternatives(model.directory, builds, time_of_day_ms)
+    return Alternatives(model.directory, builds, now_ms)
 
 
 def _sink(settings: Settings, broker: Broker) -> Sink:

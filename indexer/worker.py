@@ -15,6 +15,7 @@ from indexer.schedule import Schedule
 from indexer.snapshot import Snapshot, Snapshots
 from likewise.errors import ModelFileError
 from likewise.retry import StoppedError
+from likewise.service.clock import now_ms
 from likewise.service.logs import get_logger
 from likewise.service.loop import Retrier
 from likewise.service.stats import WorkerStats
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
 
 TICK_S = 0.5
 """How often an idle indexer checks for changes, and the longest wait of `build_now`."""
-
-
-def time_of_day_ms() -> int:
-    """Return the time of day in ms since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +73,7 @@ class Indexer:
         popular_half_life_s: float | None = None,
         weights: Mapping[SignalKind, float] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
-        clock_ms: Callable[[], int] = time_of_day_ms,
+        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         """Connect to nothing yet; `stop` ends `run`. `clock_s` is monotonic; `weights` as in `Snapshots`."""
         self.stats = stats or IndexerStats()

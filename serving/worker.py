@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from likewise.log.port import held_back
 from likewise.retry import StoppedError
+from likewise.service.clock import now_ms
 from likewise.service.logs import get_logger
 from serving.answering_about_users import asks_about_users
 from serving.backlog import Backlog
@@ -45,11 +46,6 @@ if TYPE_CHECKING:
 POLL_TIMEOUT_WHILE_BUSY_MS = 5
 # A batch takes a fraction of a second. A machine may be a hundred times slower, not a thousand.
 LONGEST_RANKING_S = 180.0
-
-
-def now_ms() -> int:
-    """Return the milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 class ServingWorker:

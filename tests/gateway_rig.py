@@ -22,7 +22,6 @@ import msgspec
 from gateway.app import App
 from gateway.composition import gateway_of
 from gateway.endpoints import ENDPOINTS
-from gateway.ranking import now_ms
 from gateway.stats import GatewayStats
 from gateway.traced import traced
 from likewise.log.topics import Topics
@@ -30,6 +29,7 @@ from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import Like, Unlike
 from likewise.models.holder import ModelHolder, load_model
 from likewise.records import TopicPartition
+from likewise.service.clock import now_ms
 from likewise.settings import Settings
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
