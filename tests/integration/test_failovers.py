@@ -14,6 +14,7 @@ from redis import Redis
 
 from indexer.service import run_indexer
 from likewise.embedded import EmbeddedRedis
+from likewise.errors import TransientError
 from likewise.log.topics import Topics
 from likewise.settings import IndexerSettings, ModelSettings, RedisSettings, Secret
 from likewise.store.redis import RedisStore
@@ -116,13 +117,21 @@ def fast(settings: Settings, redis: RedisSettings, models: Path) -> Settings:
 
 
 def await_moving(store: LikeStore, broker: KafkaBroker, topic: str, what: str) -> None:
-    """Return once more events are applied and another model is announced than just now."""
+    """Return once more events are applied and another model is announced than just now.
+
+    A sentinel ends the connections of the replica that it makes a primary, so a call may fail.
+    """
     partitions = broker.partitions(topic)
-    applied, model = positions_sum(store, partitions), store.model_announcement()
+    before: tuple[int, bytes | None] | None = None
 
     def both_moved() -> bool:
-        moved = positions_sum(store, partitions) > applied + 2 * _BATCH
-        return moved and store.model_announcement() not in {None, model}
+        nonlocal before
+        try:
+            applied, model = positions_sum(store, partitions), store.model_announcement()
+        except TransientError:
+            return False
+        before = before or (applied, model)
+        return applied > before[0] + 2 * _BATCH and model not in {None, before[1]}
 
     wait_until(both_moved, what)
 
