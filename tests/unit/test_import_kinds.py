@@ -154,13 +154,27 @@ def test_a_bad_row_takes_no_other_with_it(
         )
 
 
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        (r'"\""",b', [r"\"", "b"]),
+        (r'"\""', ['"']),
+        (r'"say \"hi\"","b"', ['say "hi"', "b"]),
+        (r'"C:\",b', ["C:\\", "b"]),
+        (r'"a\"b"",c"', ['a"b",c']),
+    ],
+)
+def test_doubled_quotes_come_before_escaped_ones(line: str, fields: list[str]) -> None:
+    assert split_fields(line, ",") == fields
+
+
 def test_a_file_of_nothing_but_bad_rows_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("user_id,item_id,action\n1,2,view\n1,3,buy\n")
     assert "--map" in CliRunner().invoke(app, ["import", "file", "--dry-run"]).stderr
     assert check("file", code=1)["bad_rows"] == 2
 
 
-@given(st.lists(st.text('",\n ab', max_size=12), max_size=8), st.sampled_from([",", ";", "::"]))
+@given(st.lists(st.text('",\\\n ab', max_size=12), max_size=8), st.sampled_from([",", ";", "::"]))
 def test_every_line_of_any_text_counts_as_a_row_or_as_bad(lines: list[str], delimiter: str) -> None:
     import csv
 

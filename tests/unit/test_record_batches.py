@@ -172,6 +172,29 @@ def test_a_wrong_checksum_is_fetched_again_before_it_counts() -> None:
     assert len(contents(log.fetch())) == 5, "it was the network"
 
 
+@pytest.mark.parametrize("base", [1, 3])
+def test_a_first_offset_that_reaches_into_the_next_batch_is_damage(base: int) -> None:
+    """The checksum does not cover it. No record is seen under the offset of another."""
+    moved = bytearray(batch(numbered(4)))
+    moved[7] = base
+    log = Log(bytes(moved) + batch(numbered(4, 4), base_offset=4), end=8)
+    for _ in range(2):
+        assert log.fetch() == [], "it is fetched again before it counts"
+    records = log.fetch()
+    assert unreadable(records) == [(0, 3, "undecodable_batch")]
+    assert [(offset, value) for offset, _, _, value, _ in contents(records)] == [
+        (4, b"4"),
+        (5, b"5"),
+        (6, b"6"),
+        (7, b"7"),
+    ]
+
+
+def test_a_gap_before_a_batch_is_no_damage() -> None:
+    log = Log(batch(numbered(2), base_offset=3) + batch(numbered(1), base_offset=9), end=10)
+    assert [record.offset for record in log.fetch()] == [3, 4, 9]
+
+
 def test_damage_that_changes_is_fetched_again_without_end() -> None:
     sound = batch(numbered(5))
     log = Log(sound)

@@ -102,7 +102,7 @@ class GuardedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-p
             batch = fetched[at:end]
             if batch[_MAGIC_AT] < _FIRST_MAGIC_WITH_HEADER:
                 yield from self._legacy(batch)
-            elif end - at < HEADER_BYTES or not self._is_intact(batch):
+            elif end - at < HEADER_BYTES or not self._is_intact(batch, at, fetched[end:]):
                 if self._is_fetched_again(batch):
                     return
                 yield self._damaged(batch, fetched[end:])
@@ -115,8 +115,13 @@ class GuardedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-p
         self.leader_epoch = header.leader_epoch
         self.bytes_read += len(batch)
         if not self._is_skipped(batch, header):
+            start = self.next_fetch_offset
             for record in records_of(batch, header, *self.topic_partition):
-                yield record if isinstance(record, LogRecord) else self._without_read_part(record)
+                if isinstance(record, LogRecord):
+                    if record.offset >= start:
+                        yield record
+                else:
+                    yield self._without_read_part(record)
         self._continue_at(max(header.last_offset, header.base_offset) + 1)
 
     def _is_skipped(self, batch: memoryview, header: BatchHeader) -> bool:
@@ -130,9 +135,21 @@ class GuardedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-p
                 return True
         return header.is_control
 
-    def _is_intact(self, batch: memoryview) -> bool:
+    def _is_intact(self, batch: memoryview, at: int, following: memoryview) -> bool:
+        """Whether the checksum is right and the offsets fit the batches around it.
+
+        Only the first batch of a fetch may begin before the requested offset. A batch that leaves a
+        gap, as compaction does, and reaches into the one after it has a damaged first offset.
+        """
         header = BatchHeader.of(batch)
-        return bool(calc_crc32c(batch[CHECKED_FROM:]) == header.crc) and self._is_possible(header)
+        if calc_crc32c(batch[CHECKED_FROM:]) != header.crc or not self._is_possible(header):
+            return False
+        if at and header.base_offset < self.next_fetch_offset:
+            return False
+        if header.base_offset > self.next_fetch_offset and len(following) >= HEADER_BYTES:
+            after = BatchHeader.of(following)
+            return after.base_offset > header.last_offset or not self._is_possible(after)
+        return True
 
     def _is_possible(self, header: BatchHeader) -> bool:
         """Whether the batch can be at this place; the checksum does not cover its first offset."""
@@ -160,20 +177,21 @@ class GuardedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-p
     def _damaged(self, batch: memoryview, following: memoryview) -> Unreadable:
         """Return an `Unreadable` for a batch with a wrong checksum, whose fields cannot be trusted.
 
-        It ends where two of the batch's fields agree, or before the next batch; otherwise it covers
-        one offset.
+        It ends where two of the batch's fields agree, and before the next batch; without either it
+        covers one offset.
         """
-        last = self.next_fetch_offset
+        start, ends = self.next_fetch_offset, list[int]()
         if len(batch) >= HEADER_BYTES:
             header = BatchHeader.of(batch)
             agreed = header.record_count == header.last_offset_delta + 1
             if agreed and self._is_possible(header):
-                last = header.last_offset
-            elif len(following) >= HEADER_BYTES:
+                ends.append(header.last_offset)
+            if len(following) >= HEADER_BYTES:
                 after = BatchHeader.of(following)
-                if after.base_offset > header.base_offset and self._is_possible(after):
-                    last = after.base_offset - 1
-        return self._unreadable(self.next_fetch_offset, last, "its checksum is wrong", batch)
+                if after.base_offset > start and self._is_possible(after):
+                    ends.append(after.base_offset - 1)
+        last = min(ends, default=start)
+        return self._unreadable(start, last, "its checksum or its offset is wrong", batch)
 
     def _unframed(self, fetched: memoryview) -> Unreadable:
         at = self.next_fetch_offset

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 _QUOTE: Final = '"'
+_ESCAPED: Final = '\\"'
 
 
 class MalformedError(ValueError):
@@ -19,11 +21,11 @@ class UnclosedError(MalformedError):
 
 
 def split_fields(text: str, delimiter: str, *, blank_after: bool = False) -> list[str]:
-    """Return the fields. A quoted field may contain delimiters, line breaks and doubled quotes.
+    r"""Return the fields. A quoted field may contain delimiters, line breaks and doubled quotes.
 
     A quote has a meaning only at the start of a field: `12" vinyl` is plain text. If the delimiter is
     a space, any number of spaces is one delimiter. With `blank_after`, spaces after a delimiter
-    belong to no field.
+    belong to no field. A record that RFC 4180 can't split is read with `\"` as a quote inside a field.
 
     Raises:
         UnclosedError: a quoted field is not closed.
@@ -34,12 +36,21 @@ def split_fields(text: str, delimiter: str, *, blank_after: bool = False) -> lis
     if _QUOTE not in text:
         fields = text.split(delimiter)
         return [field.lstrip(" ") for field in fields] if blank_after else fields
-    fields, at = [], 0
+    if _ESCAPED in text:
+        # `"\"""` is a backslash and a quote; MySQL's `"\""` is a quote.
+        with contextlib.suppress(MalformedError):
+            return _split_quoted(text, delimiter, blank_after, escapes=False)
+    return _split_quoted(text, delimiter, blank_after, escapes=True)
+
+
+def _split_quoted(text: str, delimiter: str, blank_after: bool, *, escapes: bool) -> list[str]:
+    """Return the fields; with `escapes`, a backslash before a quote inside a field escapes it."""
+    fields, at = list[str](), 0
     while True:
         while blank_after and text.startswith(" ", at):
             at += 1
         if text.startswith(_QUOTE, at):
-            field, at = _quoted(text, at + 1, delimiter)
+            field, at = _quoted(text, at + 1, delimiter, escapes)
             fields.append(field)
             if at == len(text):
                 return fields
@@ -57,7 +68,7 @@ def split_fields(text: str, delimiter: str, *, blank_after: bool = False) -> lis
         at += len(delimiter)
 
 
-def _quoted(text: str, start: int, delimiter: str) -> tuple[str, int]:
+def _quoted(text: str, start: int, delimiter: str, escapes: bool) -> tuple[str, int]:
     """Return the field whose opening quote is just before `start`, and where it ends."""
     at, escaped = start, False
     while True:
@@ -65,7 +76,8 @@ def _quoted(text: str, start: int, delimiter: str) -> tuple[str, int]:
         if end < 0:
             raise UnclosedError
         after = end + 1
-        if text[end - 1] == "\\" and end > start and not _ends(text, after, delimiter):
+        preceded = escapes and text[end - 1] == "\\" and end > start
+        if preceded and not _ends(text, after, delimiter):
             at, escaped = after, True  # MySQL and others write \\" for a quote
         elif text.startswith(_QUOTE, after):
             at = after + 1
