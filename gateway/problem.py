@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from gateway.reasons import reason_of
 from likewise.errors import (
     ForeignDataError,
     InvalidInputError,
@@ -134,7 +134,7 @@ def title_of(code: str, status: int) -> str:
         return HTTP_ERRORS[code].meaning
     if code in REPLY_ERRORS:
         return REPLY_ERRORS[code].meaning
-    return DEAD_LETTERS.get(code) or HTTPStatus(status).phrase
+    return DEAD_LETTERS.get(code) or reason_of(status)
 
 
 def field_in(message: str) -> str | None:

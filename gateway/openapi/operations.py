@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from gateway.answers import MODEL_HEADER, POSITION_HEADER
@@ -12,6 +11,7 @@ from gateway.openapi.examples import answer_example, body_examples, path_example
 from gateway.openapi.schemas import parameter_schemas
 from gateway.openapi.wire import reference, request_properties
 from gateway.problem import MEDIA_TYPE
+from gateway.reasons import reason_of
 from likewise.messages.replies import Recommendations
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _success(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
 
 
 def _answer(endpoint: Endpoint, schemas: Schemas, status: int) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    answer: dict[str, Any] = {"description": reason_of(status)}
     if endpoint.answer is not None:
         schema = schemas.of(endpoint.answer)
         answer["content"] = {endpoint.media_type: {"schema": schema, **answer_example(schema)}}
@@ -151,7 +151,7 @@ def _problems(endpoint: Endpoint) -> dict[str, Any]:
 
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:
     problem: dict[str, Any] = {
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}.",
+        "description": f"{reason_of(status)}: {', '.join(f'`{code}`' for code in codes)}.",
         "content": {MEDIA_TYPE: {"schema": reference("Problem")}},
     }
     if status in (429, 503):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 from gateway.problem import MEDIA_TYPE, Problem
+from gateway.reasons import reason_of
 from gateway.security.headers import api_headers
 
 
@@ -18,7 +17,7 @@ def _response(code: str, detail: str) -> bytes:
         *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
         *api_headers(),
     ]
-    phrase = HTTPStatus(problem.status).phrase.encode()
+    phrase = reason_of(problem.status).encode()
     lines = [b"HTTP/1.1 %d %s" % (problem.status, phrase)]
     lines += [name + b": " + value for name, value in headers]
     return b"\r\n".join([*lines, b"", body])

@@ -1642,7 +1642,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -1756,7 +1756,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -1870,7 +1870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -1983,7 +1983,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -2096,7 +2096,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -2210,7 +2210,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -2333,7 +2333,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -2482,7 +2482,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -2609,7 +2609,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `body_too_large`. */
+            /** @description Content Too Large: `body_too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2618,7 +2618,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -2759,7 +2759,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `body_too_large`, `too_large`. */
+            /** @description Content Too Large: `body_too_large`, `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2768,7 +2768,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -2795,7 +2795,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2927,7 +2927,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -3129,7 +3129,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `too_large`. */
+            /** @description Content Too Large: `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3138,7 +3138,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -3349,7 +3349,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `too_large`. */
+            /** @description Content Too Large: `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3358,7 +3358,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -3569,7 +3569,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `too_large`. */
+            /** @description Content Too Large: `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3578,7 +3578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -3729,7 +3729,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -3855,7 +3855,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `body_too_large`, `too_large`. */
+            /** @description Content Too Large: `body_too_large`, `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3864,7 +3864,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -3891,7 +3891,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4004,7 +4004,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -4022,7 +4022,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4218,7 +4218,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `too_large`. */
+            /** @description Content Too Large: `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -4227,7 +4227,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -4409,7 +4409,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `too_large`. */
+            /** @description Content Too Large: `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -4418,7 +4418,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -4541,7 +4541,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -4655,7 +4655,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -4792,7 +4792,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `body_too_large`. */
+            /** @description Content Too Large: `body_too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -4801,7 +4801,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -4946,7 +4946,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -5111,7 +5111,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `body_too_large`. */
+            /** @description Content Too Large: `body_too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -5120,7 +5120,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -5296,7 +5296,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -5441,7 +5441,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -5565,7 +5565,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -5732,7 +5732,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `body_too_large`, `too_large`. */
+            /** @description Content Too Large: `body_too_large`, `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -5741,7 +5741,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -5890,7 +5890,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -6024,7 +6024,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -6150,7 +6150,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `body_too_large`. */
+            /** @description Content Too Large: `body_too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -6159,7 +6159,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -6290,7 +6290,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -6414,7 +6414,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -6590,7 +6590,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -6727,7 +6727,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -6870,7 +6870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -6888,7 +6888,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7025,7 +7025,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -7043,7 +7043,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7179,7 +7179,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -7197,7 +7197,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7334,7 +7334,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -7352,7 +7352,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7488,7 +7488,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -7506,7 +7506,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7638,7 +7638,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -7784,7 +7784,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -7802,7 +7802,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7938,7 +7938,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -7956,7 +7956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8094,7 +8094,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `body_too_large`. */
+            /** @description Content Too Large: `body_too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -8103,7 +8103,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -8130,7 +8130,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8325,7 +8325,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `too_large`. */
+            /** @description Content Too Large: `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -8334,7 +8334,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -8491,7 +8491,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -8509,7 +8509,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8647,7 +8647,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
@@ -8665,7 +8665,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity: `undeliverable`. */
+            /** @description Unprocessable Content: `undeliverable`. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8829,7 +8829,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request Entity Too Large: `too_large`. */
+            /** @description Content Too Large: `too_large`. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -8838,7 +8838,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Request-URI Too Long: `url_too_long`. */
+            /** @description URI Too Long: `url_too_long`. */
             414: {
                 headers: {
                     [name: string]: unknown;
