@@ -60,11 +60,11 @@ def settings(
 def test_no_forgotten_user_comes_back_whatever_partition_is_read_first(
     settings: Settings,
 ) -> None:
-    with opened(settings) as (broker, store), consuming(settings) as stats, consuming(settings):
+    with opened(settings) as (broker, store), consuming(settings) as one, consuming(settings) as two:
         publish_all(broker, settings)
         wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "all is applied")
         check(broker, store, settings)
-        assert stats.scattered_users > 0
+        assert max(one.scattered_users, two.scattered_users) > 0
         lose_redis(settings)
         wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "Redis is rebuilt")
         check(broker, store, settings)
