@@ -22,7 +22,7 @@ _CONFIRMATION_TIMEOUT_S = 30.0
 def catalogue_sink(cli: CommandLine, broker: Broker, *, linger_ms: int = 0) -> Iterator[Sink]:
     """Provide a sink for the length of a `with` block; creates the topics if the settings allow it."""
     if cli.settings.kafka.create_topics:
-        broker.ensure_topics(cli.topics.catalogue_specs())
+        broker.ensure_topics(cli.topics.document_specs())
     with closing(broker.sink(linger_ms=linger_ms)) as sink:
         yield sink
 

@@ -12,7 +12,12 @@ _REPLIES = "recommendation-replies"
 _MODELS = "models"
 _ITEMS = "items"
 _SCENARIOS = "scenarios"
-_NAMES = (_LIKES, _DEAD_LETTERS, _REQUESTS, _REPLIES, _MODELS, _ITEMS, _SCENARIOS)
+_EXPERIMENTS = "experiments"
+_EXPOSURES = "exposures"
+_NAMES = (
+    *(_LIKES, _DEAD_LETTERS, _REQUESTS, _REPLIES, _MODELS, _ITEMS, _SCENARIOS),
+    *(_EXPERIMENTS, _EXPOSURES),
+)
 _DAY_MS = 86_400_000
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
@@ -66,9 +71,24 @@ class Topics(NamedTuple):
         return f"{self.prefix}{_SCENARIOS}"
 
     @property
+    def experiments(self) -> str:
+        """Experiments, keyed by name; compacted."""
+        return f"{self.prefix}{_EXPERIMENTS}"
+
+    @property
+    def exposures(self) -> str:
+        """The lists that count for experiments; keyed by user id."""
+        return f"{self.prefix}{_EXPOSURES}"
+
+    @property
     def catalogue(self) -> tuple[str, str]:
         """The topics `items` and `scenarios`, which a deployment may lack."""
         return self.items, self.scenarios
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The compacted topics that consumers apply, which a deployment may lack."""
+        return self.items, self.scenarios, self.experiments
 
     def may_be_replied_to(self, topic: str) -> bool:
         """Whether a request may name this reply topic: legal, not internal, not a deployment's.
@@ -83,7 +103,11 @@ class Topics(NamedTuple):
 
     def specs(self, partitions: int) -> list[TopicSpec]:
         """Return the specification of every topic; `partitions` applies to the busy ones."""
-        return self.core_specs(partitions) + self.catalogue_specs()
+        return [
+            *self.core_specs(partitions),
+            *self.document_specs(),
+            TopicSpec(self.exposures, partitions, {"retention.ms": str(30 * _DAY_MS)}),
+        ]
 
     def core_specs(self, partitions: int) -> list[TopicSpec]:
         """Return the specifications of the topics that every deployment has."""
@@ -98,9 +122,9 @@ class Topics(NamedTuple):
             TopicSpec(self.models, 1, {"cleanup.policy": "compact"}),
         ]
 
-    def catalogue_specs(self) -> list[TopicSpec]:
-        """Return the specifications of the topics `items` and `scenarios`."""
+    def document_specs(self) -> list[TopicSpec]:
+        """Return the specifications of the compacted topics that consumers apply."""
         # A consumer that has not read a removal before compaction drops it never removes the item.
         config = {"cleanup.policy": "compact", "delete.retention.ms": str(30 * _DAY_MS)}
         # One partition keeps an item's records in order, whatever partitioner a client uses.
-        return [TopicSpec(name, 1, config) for name in self.catalogue]
+        return [TopicSpec(name, 1, config) for name in self.documents]

@@ -115,6 +115,8 @@ DEAD_LETTERS = {
     "invalid_merge": "`into` is the same user as `user_id`.",
     "invalid_label": "A label of an item has no valid name or value.",
     "invalid_published_at": "`published_at` of an item is not a time.",
+    "invalid_experiment": "An experiment has no valid name, kind, variants or shares; the message names it.",
+    "invalid_exposure": "An exposure does not fit together; the message says why.",
     "reply_topic_refused": "The request names a reply topic that replies must not be sent to.",
     "reply_topic_unknown": "The request names a reply topic that does not exist.",
     "undecodable_record": "The record is damaged; the rest of its batch is intact.",

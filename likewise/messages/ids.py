@@ -89,6 +89,23 @@ def parse_scenario_name(raw: str | None, field: str = "scenario") -> str:
     return raw
 
 
+def parse_experiment_name(raw: str | None, field: str = "experiment") -> str:
+    """Return the name of an experiment or of a variant.
+
+    Raises:
+        InvalidInputError: it is missing, or is not 1 to 64 of `a-z 0-9 _ -`, beginning with a letter
+            or digit.
+    """
+    if raw is None:
+        raise InvalidInputError("missing_field", f"`{field}` is missing")
+    if not _SCENARIO.fullmatch(raw):
+        raise InvalidInputError(
+            "invalid_experiment",
+            f"`{field}` {raw[:64]!r} is not 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit",
+        )
+    return raw
+
+
 def parse_recommendation_id(raw: str, field: str = "recommendation_id") -> str:
     """Return the id of a recommendation, as replies carry it.
 

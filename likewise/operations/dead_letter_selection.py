@@ -103,7 +103,7 @@ def replay_selected(
         counts = replay(
             chosen,
             None if dry_run else sink,
-            {topics.likes, topics.requests, *topics.catalogue},
+            {topics.likes, topics.requests, *topics.documents},
         )
     all_of_them = selection.codes is None and selection.position is None and not selection.newest
     if all_of_them and start != end and not (dry_run or counts.failed):

@@ -23,6 +23,6 @@ def create_topics(broker: Broker, topics: Topics, partitions: int) -> None:
     """
     broker.ensure_topics(topics.core_specs(partitions))
     try:
-        broker.ensure_topics(topics.catalogue_specs())
+        broker.ensure_topics(topics.document_specs())
     except SettingsError as error:
         get_logger().warning("the topics of the catalogue were not created", reason=str(error))

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from likewise.settings.experiments import ExperimentSettings as ExperimentSettings
 from likewise.settings.gateway import GatewaySettings as GatewaySettings
 from likewise.settings.indexer import IndexerSettings as IndexerSettings
 from likewise.settings.signals import SignalSettings
@@ -232,6 +233,17 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     popular_half_life_s: Seconds | None = None
     """Age at which a like counts half towards an item's popularity. Not set: all likes count the same.
     Users without likes get the most popular items."""
+    canary_share: Share = 0.0
+    """Share of the users who get a new model first, until it has proved not to be worse; 0: everybody
+    gets it at once. docs/experiments.md."""
+    canary_kind: Literal["split", "interleaved"] = "split"
+    """`split`: these users get lists of the new model. `interleaved`: lists that both models share, which
+    needs fewer users."""
+    canary_margin: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+    """How much worse than the current model a new one may be, relative to its likes a list."""
+    canary_max_s: Seconds = 86_400.0
+    """After this long without a verdict, the new model is promoted if its estimate is within the margin,
+    and rolled back otherwise."""
     user_ids: bool = False
     """Whether models hold user ids, which requests with `users_for` and `users_like` need. A forgotten user
     is never returned, but stays in the files of older versions until these are removed."""
@@ -250,5 +262,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: ModelSettings = ModelSettings()
     impressions: ImpressionsSettings = ImpressionsSettings()
     signals: SignalSettings = SignalSettings()
+    experiments: ExperimentSettings = ExperimentSettings()
     logging: LoggingSettings = LoggingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()

@@ -60,7 +60,11 @@ def settings(
 def test_no_forgotten_user_comes_back_whatever_partition_is_read_first(
     settings: Settings,
 ) -> None:
-    with opened(settings) as (broker, store), consuming(settings) as one, consuming(settings) as two:
+    with (
+        opened(settings) as (broker, store),
+        consuming(settings) as one,
+        consuming(settings) as two,
+    ):
         publish_all(broker, settings)
         wait_until(lambda: caught_up(broker, store, likes_topic(settings)), "all is applied")
         check(broker, store, settings)

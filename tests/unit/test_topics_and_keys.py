@@ -30,6 +30,8 @@ def test_the_topics_have_the_names_that_the_protocol_promises() -> None:
         "models",
         "items",
         "scenarios",
+        "experiments",
+        "exposures",
     ]
 
 
@@ -41,12 +43,13 @@ def test_a_prefix_stands_before_every_topic() -> None:
 def test_topics_of_current_state_are_compacted_and_only_busy_topics_are_wide() -> None:
     specs = {spec.name: spec for spec in Topics().specs(partitions=6)}
     compacted = [name for name, spec in specs.items() if "cleanup.policy" in spec.config]
-    assert compacted == ["models", "items", "scenarios"]
+    assert compacted == ["models", "items", "scenarios", "experiments"]
     assert {name for name, spec in specs.items() if spec.partitions == 1} == {
         "likes.dead-letters",
         "models",
         "items",
         "scenarios",
+        "experiments",
     }
 
 

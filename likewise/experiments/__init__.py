@@ -1,0 +1,1 @@
+"""Experiments: who takes part, which like counts for which list, and what follows from the counts. Pure."""
