@@ -119,19 +119,19 @@ class Service:
         """Whether it has killed itself; any other end fails the test."""
         status = self.process.poll()
         if status is not None:
-            assert status == -signal.SIGKILL, self._last_lines()
+            assert status == -signal.SIGKILL, self.last_lines()
         return status is not None
 
     def check_alive(self) -> None:
         """Fail the test if the service has ended."""
-        assert self.process.poll() is None, self._last_lines()
+        assert self.process.poll() is None, self.last_lines()
 
     def stop(self) -> None:
         """Send SIGTERM; fail the test if it does not end in time with status 0, or by the signal while it starts."""
         self.check_alive()
         self.process.terminate()
         status = self.process.wait(STOP_TIMEOUT_S)
-        assert status in (0, -signal.SIGTERM), self._last_lines()
+        assert status in (0, -signal.SIGTERM), self.last_lines()
 
     def end(self) -> None:
         """Kill the process if there is one."""
@@ -157,7 +157,8 @@ class Service:
             for line in lines:
                 log.write(line)
 
-    def _last_lines(self) -> str:
+    def last_lines(self) -> str:
+        """Return its exit status and the end of its log, for the message of a failure."""
         tail = self.log.read_text(errors="replace").splitlines()[-20:]
         status = None if self._process is None else self._process.returncode
         return f"{self.name} ended with {status}; its log ends:\n" + "\n".join(tail)

@@ -78,7 +78,11 @@ def kill(rng: random.Random, service: Service, number: int | None, figures: Figu
     if number is not None:
         point = CRASH_POINTS[number]
         service.start_to_crash_at(point, nth=rng.randint(1, 3))
-        wait_until(service.died_by_sigkill, f"a crash {point.name}", CRASH_TIMEOUT_S)
+        wait_until(
+            service.died_by_sigkill,
+            lambda: f"a crash {point.name}; {service.last_lines()}",
+            CRASH_TIMEOUT_S,
+        )
         figures.faults[f"{service.name}: SIGKILL {point.name}"] += 1
     service.start()
 
