@@ -1,4 +1,4 @@
-"""Records of the topics `items` and `scenarios`: the newest document of each replaces the one before."""
+"""Records of the compacted topics: the newest document of each name replaces the one before."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.errors import InvalidInputError
 from likewise.messages.dead_letters import DeadLetter
+from likewise.messages.experiments import experiment_document
 from likewise.messages.items import item_document
 from likewise.messages.scenarios import scenario_document
 from likewise.service.logs import get_logger
@@ -23,32 +24,39 @@ class Documents(NamedTuple):
 
     items: dict[ItemId, bytes | None]
     scenarios: dict[str, bytes | None]
+    experiments: dict[str, bytes | None]
     dead_letters: list[DeadLetter]
+
+    @property
+    def written(self) -> int:
+        """How many documents the batch writes."""
+        return len(self.items) + len(self.scenarios) + len(self.experiments)
 
 
 def applied_topics(broker: Broker, topics: Topics) -> tuple[str, ...]:
-    """Return the topics to read: `likes`, and those of the catalogue that exist.
+    """Return the topics to read: `likes`, and those of documents that exist.
 
     Raises:
         TransientError: the broker cannot be reached.
     """
-    missing = [name for name in topics.catalogue if not broker.partitions(name)]
+    missing = [name for name in topics.documents if not broker.partitions(name)]
     if missing:
         get_logger().warning(
-            "topics of the catalogue do not exist; create them and restart the consumers to use them",
+            "topics of documents do not exist; create them and restart the consumers to use them",
             topics=missing,
         )
-    return (topics.likes, *(name for name in topics.catalogue if name not in missing))
+    return (topics.likes, *(name for name in topics.documents if name not in missing))
 
 
 def split(batch: Batch, topics: Topics) -> tuple[Batch, Documents]:
     """Return the records of the likes topic, and the decoded documents of the other topics."""
-    documents = Documents({}, {}, [])
+    documents = Documents({}, {}, {}, [])
     others = [partition for partition in batch if partition.topic != topics.likes]
     if not others:
         return batch, documents
+    puts = {topics.items: _put_item, topics.scenarios: _put_scenario}
     for partition in others:
-        put = _put_item if partition.topic == topics.items else _put_scenario
+        put = puts.get(partition.topic, _put_experiment)
         for record in batch[partition]:
             try:
                 put(documents, record)
@@ -66,3 +74,8 @@ def _put_item(documents: Documents, record: Record) -> None:
 def _put_scenario(documents: Documents, record: Record) -> None:
     name, stored = scenario_document(record)
     documents.scenarios[name] = stored
+
+
+def _put_experiment(documents: Documents, record: Record) -> None:
+    name, stored = experiment_document(record)
+    documents.experiments[name] = stored

@@ -97,7 +97,7 @@ METRICS: ServiceMetrics[ConsumerStats] = ServiceMetrics(
         Measure("events_applied", "Events applied to Redis.", lambda s: s.events_applied),
         Measure(
             "documents_applied",
-            "Items and scenarios applied to Redis; several records of one in a batch count once.",
+            "Items, scenarios and experiments applied to Redis; several records of one in a batch count once.",
             lambda s: s.documents_applied,
         ),
         Measure(

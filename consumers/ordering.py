@@ -65,6 +65,7 @@ class Ordering:
                 changes = self._changes(parts, advances)
                 if documents is not None:
                     changes.items, changes.scenarios = documents.items, documents.scenarios
+                    changes.experiments = documents.experiments
                 self._recent.before(changes)
                 self._store.apply(changes, advances)
             except HomesMovedError:

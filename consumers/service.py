@@ -51,7 +51,7 @@ def run_consumer(
             create_topics(broker, topics, settings.kafka.partitions)
         _require_topics(broker, [topics.likes, topics.dead_letters])
         warn_of_retention(broker, topics.likes)
-        for topic in topics.catalogue:
+        for topic in topics.documents:
             warn_of_retention(broker, topic, compacted=True)
         return ConsumerWorker(settings, broker, store, stop, stats=stats, sampler=sampler)
 

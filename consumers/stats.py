@@ -25,7 +25,7 @@ class ConsumerStats(MemberStats):
 
     events_applied: int = 0
     documents_applied: int = 0
-    """Items and scenarios, each once per batch."""
+    """Items, scenarios and experiments, each once per batch."""
     log_breaks: Counter[str] = field(
         default_factory=lambda: Counter(remade=0, retention=0, truncated=0)
     )
@@ -48,6 +48,6 @@ class ConsumerStats(MemberStats):
             self.on_delay_s(max(time.time() - since_ms / 1000, 0.0))
         self.batches += 1
         self.events_applied += decoded.event_count
-        self.documents_applied += len(documents.items) + len(documents.scenarios)
+        self.documents_applied += documents.written
         self.dead_letters += len(decoded.dead_letters) + len(documents.dead_letters)
         self.unclear_times += len(decoded.unclear_times)

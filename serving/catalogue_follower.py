@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from likewise.catalogue.catalogue import Catalogue
     from likewise.catalogue.view import CatalogueView, Items
+    from likewise.messages.experiments import Experiment
     from likewise.messages.scenarios import Scenario
-    from likewise.store.catalogue_port import CatalogueStore
+    from serving.catalogue_reading import FollowedStore
     from serving.stats import CatalogueStats
 
 LOOK_EVERY_S = 0.25
@@ -36,9 +37,9 @@ _JOIN_S = 5.0
 
 
 class CatalogueFollower:
-    """The catalogue and the scenarios, as new as the last look. Any thread may ask for them."""
+    """The catalogue, scenarios and experiments, as new as the last look. Any thread may ask for them."""
 
-    def __init__(self, store: CatalogueStore, stop: threading.Event, stats: CatalogueStats) -> None:
+    def __init__(self, store: FollowedStore, stop: threading.Event, stats: CatalogueStats) -> None:
         """Read nothing yet. Following, and reading all, ends when `stop` is set."""
         self._store = store
         self._stop = stop
@@ -46,6 +47,7 @@ class CatalogueFollower:
         self._reader = CatalogueReader(store, stop)
         self._catalogue: Catalogue | None = None
         self._scenarios: dict[str, Scenario] = {}
+        self._experiments: tuple[Experiment, ...] = ()
         self._cursor: str | None = None
         self._labels_logged = False
 
@@ -63,6 +65,11 @@ class CatalogueFollower:
     def scenario(self, name: str) -> Scenario | None:
         """Return the scenario as it is now; None if there is none of this name. No I/O."""
         return self._scenarios.get(name)
+
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """The running experiments as they are now, in the order in which they take requests. No I/O."""
+        return self._experiments
 
     def load_if_small(self) -> None:
         """Load the catalogue if that takes no more than a moment.
@@ -116,6 +123,8 @@ class CatalogueFollower:
             self._catalogue.apply(items)
         if changes.scenarios:
             self._scenarios = self._reader.scenarios()
+        if changes.experiments:
+            self._experiments = self._reader.experiments()
         self._cursor = changes.cursor
         self._note_look()
         return len(changes.items) > _CHANGES_A_LOOK // 2
@@ -126,6 +135,7 @@ class CatalogueFollower:
         size = self._store.catalogue_size()
         catalogue = self._reader.whole(size.items)
         self._scenarios = self._reader.scenarios() if size.scenarios else {}
+        self._experiments = self._reader.experiments() if size.experiments else ()
         if self._catalogue is not None:
             catalogue.align_as(self._catalogue)
         self._catalogue = catalogue
@@ -151,14 +161,14 @@ class CatalogueFollower:
                 pause_s = 0.0 if more else self._pause_s()
 
     def _pause_s(self) -> float:
-        return (
-            LOOK_EVERY_S if self._catalogue or self._scenarios else LOOK_EVERY_WITHOUT_CATALOGUE_S
-        )
+        holds_any = self._catalogue or self._scenarios or self._experiments
+        return LOOK_EVERY_S if holds_any else LOOK_EVERY_WITHOUT_CATALOGUE_S
 
     def _note_look(self) -> None:
         stats = self._stats
         stats.items = 0 if self._catalogue is None else len(self._catalogue)
         stats.scenarios = len(self._scenarios)
+        stats.experiments = len(self._experiments)
         stats.unreadable = self._reader.unreadable
         stats.looked_at_s = time.monotonic()
         if self._catalogue is not None and self._catalogue.labels_ignored != self._labels_logged:

@@ -1,4 +1,4 @@
-"""Reads stored items and scenarios. What cannot be read is logged and left out: it costs no other its place."""
+"""Reads stored items, scenarios and experiments. What cannot be read is logged and left out."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import ctypes
 import time
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from likewise.errors import InvalidInputError
+from likewise.experiments.assignment import in_order
+from likewise.messages.experiments import decode_stored_experiment
 from likewise.messages.scenarios import decode_stored_scenario
 from likewise.retry import StoppedError
 from likewise.service.logs import get_logger
+from likewise.store.catalogue_port import CatalogueStore
+from likewise.store.experiments_port import ExperimentStore
 
 if TYPE_CHECKING:
     import threading
@@ -19,9 +23,9 @@ if TYPE_CHECKING:
 
     from likewise.catalogue.catalogue import Catalogue
     from likewise.catalogue.gathering import Item
+    from likewise.messages.experiments import Experiment
     from likewise.messages.ids import ItemId
     from likewise.messages.scenarios import Scenario
-    from likewise.store.catalogue_port import CatalogueStore
 
 # Each batch copies all columns, so that there are few.
 _ITEMS_A_BATCH = 16_384
@@ -29,16 +33,20 @@ _PROGRESS_EVERY_S = 5.0
 _LOGGED_A_READ = 10
 
 
-class CatalogueReader:
-    """Reads the catalogue of a store."""
+class FollowedStore(CatalogueStore, ExperimentStore, Protocol):
+    """The parts of a store that servers and gateways follow."""
 
-    def __init__(self, store: CatalogueStore, stop: threading.Event) -> None:
+
+class CatalogueReader:
+    """Reads the catalogue and the experiments of a store."""
+
+    def __init__(self, store: FollowedStore, stop: threading.Event) -> None:
         """Reading all items ends early when `stop` is set."""
         self._store = store
         self._stop = stop
         self._logged = 0
         self.unreadable = 0
-        """Stored items and scenarios that could not be read, each time they were tried."""
+        """Stored documents that could not be read, each time they were tried."""
 
     def whole(self, expected: int) -> Catalogue:
         """Return the catalogue of all stored items, of which there are about so many.
@@ -101,6 +109,22 @@ class CatalogueReader:
             except InvalidInputError as error:
                 self._note_unreadable("a stored scenario cannot be read", str(error), scenario=name)
         return found
+
+    def experiments(self) -> tuple[Experiment, ...]:
+        """Return the running experiments that can be read, in the order in which they take requests.
+
+        Raises:
+            TransientError: the store cannot be reached.
+        """
+        self._logged = 0
+        found = []
+        for name, raw in self._store.experiments().items():
+            try:
+                found.append(decode_stored_experiment(raw))
+            except InvalidInputError as error:
+                event = "a stored experiment cannot be read"
+                self._note_unreadable(event, str(error), experiment=name)
+        return tuple(in_order(found))
 
     def _stored_items(self) -> Iterator[bytes]:
         for chunk in self._store.catalogue_items():

@@ -69,7 +69,7 @@ ANSWERING: tuple[Measure[AnsweringStats], ...] = (
     ),
     Measure(
         "catalogue_unreadable",
-        "Stored items and scenarios that could not be read and are left out.",
+        "Stored items, scenarios and experiments that could not be read and are left out.",
         lambda s: s.catalogue.unreadable,
     ),
 )

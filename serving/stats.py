@@ -22,8 +22,10 @@ class CatalogueStats:
 
     items: int = 0
     scenarios: int = 0
+    experiments: int = 0
+    """Running experiments."""
     unreadable: int = 0
-    """Stored items and scenarios that could not be read."""
+    """Stored items, scenarios and experiments that could not be read."""
     looked_at_s: float | None = None
     """When the store last named the changes, on the monotonic clock."""
 

@@ -81,11 +81,6 @@ class Topics(NamedTuple):
         return f"{self.prefix}{_EXPOSURES}"
 
     @property
-    def catalogue(self) -> tuple[str, str]:
-        """The topics `items` and `scenarios`, which a deployment may lack."""
-        return self.items, self.scenarios
-
-    @property
     def documents(self) -> tuple[str, ...]:
         """The compacted topics that consumers apply, which a deployment may lack."""
         return self.items, self.scenarios, self.experiments

@@ -131,10 +131,15 @@ class Keys(NamedTuple):
         return f"{self.prefix}likewise:scenarios"
 
     @property
-    def catalogue_changes(self) -> str:
-        """STREAM of the items and scenarios that changed, the oldest trimmed.
+    def experiments(self) -> str:
+        """HASH of experiments by name, as JSON."""
+        return f"{self.prefix}likewise:experiments"
 
-        An entry has one field: `i` with an item id, or `s` with a scenario's name.
+    @property
+    def catalogue_changes(self) -> str:
+        """STREAM of the items, scenarios and experiments that changed, the oldest trimmed.
+
+        An entry has one field: `i` with an item id, or the name of a scenario (`s`) or experiment (`e`).
         """
         return f"{self.prefix}likewise:catalogue-changes"
 

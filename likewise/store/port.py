@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from likewise.store.catalogue_port import CatalogueStore
+from likewise.store.experiments_port import ExperimentStore
 from likewise.store.recent_port import RecentStore
 from likewise.store.shown_port import ShownStore
 from likewise.store.signals_port import SetChange, SignalStore
@@ -100,8 +101,9 @@ class Changes:
     accounts: set[UserId] = field(default_factory=set)
     """Users whom a guest of this batch is merged into: among `scattered`."""
     items: dict[ItemId, bytes | None] = field(default_factory=dict)
-    """Documents of the catalogue as they are stored; None removes one."""
+    """Documents as they are stored; None removes one. So for scenarios and experiments."""
     scenarios: dict[str, bytes | None] = field(default_factory=dict)
+    experiments: dict[str, bytes | None] = field(default_factory=dict)
     new_items: NewItemChanges | None = None
     homes: Homes | None = None
     """What the caller believes; None if the changes do not depend on it."""
@@ -137,7 +139,7 @@ class Eviction(NamedTuple):
     evicted_keys: int
 
 
-class LikeStore(CatalogueStore, RecentStore, ShownStore, SignalStore, Protocol):
+class LikeStore(CatalogueStore, ExperimentStore, RecentStore, ShownStore, SignalStore, Protocol):
     """Likes per user, the catalogue, applied positions, the current model. Thread-safe.
 
     Every method raises `TransientError` when the store cannot be reached, is loading, out of

@@ -107,7 +107,7 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
                 self._homes = self._homes._replace(mark=uuid.uuid4().hex)
             self._changed.update(changes.users, changes.scattered)
             self._apply_to_catalogue(changes)
-            self._apply_documents(changes.items, changes.scenarios)
+            self._apply_documents(changes)
             self._apply_new_likes(changes)
             self._positions.update(
                 {partition: advance.next for partition, advance in advances.items()}

@@ -1,4 +1,4 @@
-"""The contract of the store's items and scenarios."""
+"""The contract of the store's items, scenarios and experiments."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def test_a_new_store_has_no_catalogue(store: LikeStore) -> None:
     assert store.catalogue_get([]) == []
     assert store.catalogue_cursor() == NO_CHANGES
     changes = store.catalogue_changes(NO_CHANGES, 10)
-    assert changes == ([], False, NO_CHANGES, False)
-    assert store.catalogue_size() == CatalogueSize(0, 0)
-    assert store.scenarios() == {}
+    assert changes == ([], False, False, NO_CHANGES, False)
+    assert store.catalogue_size() == CatalogueSize(0, 0, 0)
+    assert store.scenarios() == store.experiments() == {}
 
 
 def test_the_newest_document_of_each_item_is_stored_and_none_removes_it(store: LikeStore) -> None:
@@ -40,25 +40,35 @@ def test_the_newest_document_of_each_item_is_stored_and_none_removes_it(store: L
     put(store, {B: None, ItemId("never there"): None})
     assert store.catalogue_get([C, B, A]) == [b"{}", None, b'{"n":2}']
     assert everything(store) == [b'{"n":2}', b"{}"]
-    assert store.catalogue_size() == CatalogueSize(2, 0)
+    assert store.catalogue_size() == CatalogueSize(2, 0, 0)
 
 
 def test_scenarios_are_stored_by_name(store: LikeStore) -> None:
     store.apply(Changes(scenarios={"home": b'{"count":5}', "mail": b"{}"}), {})
     store.apply(Changes(scenarios={"mail": None}), {})
     assert store.scenarios() == {"home": b'{"count":5}'}
-    assert store.catalogue_size() == CatalogueSize(0, 1)
+    assert store.catalogue_size() == CatalogueSize(0, 1, 0)
     assert everything(store) == []
+
+
+def test_experiments_are_stored_by_name_apart_from_scenarios(store: LikeStore) -> None:
+    both = {"home": '{"é":1}'.encode(), "mail": b"{}"}
+    store.apply(Changes(scenarios={"home": b"{}"}, experiments=dict(both)), {})
+    store.apply(Changes(experiments={"mail": None, "never there": None}), {})
+    assert store.experiments() == {"home": both["home"]}
+    assert store.scenarios() == {"home": b"{}"}
+    assert store.catalogue_size() == CatalogueSize(0, 1, 1)
 
 
 def test_documents_change_together_with_the_position_or_not_at_all(store: LikeStore) -> None:
     store.apply(Changes(items={A: b"{}"}), {ITEMS: Advance(None, 3)})
     with pytest.raises(PositionMovedError):
         store.apply(
-            Changes(items={A: b"[]", B: b"{}"}, scenarios={"s": b"{}"}), {ITEMS: Advance(2, 9)}
+            Changes(items={A: b"[]", B: b"{}"}, scenarios={"s": b"{}"}, experiments={"e": b"{}"}),
+            {ITEMS: Advance(2, 9)},
         )
     assert everything(store) == [b"{}"]
-    assert store.scenarios() == {}
+    assert store.scenarios() == store.experiments() == {}
     assert store.positions([ITEMS]) == [3]
 
 
@@ -73,8 +83,11 @@ def test_changes_are_followed_from_a_cursor(store: LikeStore) -> None:
     assert found.cursor == store.catalogue_cursor()
     store.apply(Changes(scenarios={"s": b"{}"}), {})
     found = store.catalogue_changes(found.cursor, 10)
-    assert (found.items, found.scenarios, found.gap) == ([], True, False)
-    assert store.catalogue_changes(found.cursor, 10) == ([], False, found.cursor, False)
+    assert (found.items, found.scenarios, found.experiments) == ([], True, False)
+    store.apply(Changes(experiments={"e": b"{}"}), {})
+    found = store.catalogue_changes(found.cursor, 10)
+    assert (found.items, found.scenarios, found.experiments) == ([], False, True)
+    assert store.catalogue_changes(found.cursor, 10) == ([], False, False, found.cursor, False)
 
 
 def test_a_limited_reader_reaches_the_end_step_by_step(store: LikeStore) -> None:
@@ -100,7 +113,7 @@ def test_trimmed_changes_are_a_gap(store: LikeStore) -> None:
     put(store, {ItemId(str(number)): b"{}" for number in range(CHANGES_KEPT + 1_000)})
     found = store.catalogue_changes(start, 10)
     assert found.gap
-    assert store.catalogue_changes(found.cursor, 10) == ([], False, found.cursor, False)
+    assert store.catalogue_changes(found.cursor, 10) == ([], False, False, found.cursor, False)
     assert len(everything(store)) == CHANGES_KEPT + 1_001
 
 
@@ -108,7 +121,7 @@ def test_lost_data_is_a_gap(store: LikeStore) -> None:
     put(store, {A: b"{}"})
     start = store.catalogue_cursor()
     lose_everything(store)
-    assert store.catalogue_changes(start, 10) == ([], True, NO_CHANGES, True)
+    assert store.catalogue_changes(start, 10) == ([], True, True, NO_CHANGES, True)
     put(store, {A: b"{}"})
     assert store.catalogue_changes(start, 10).gap
 
@@ -127,5 +140,10 @@ def lose_everything(store: LikeStore) -> None:
         store.flush()
     elif isinstance(store, RedisStore):
         keys = store._keys
-        for key in [*keys.items_buckets(), keys.scenarios, keys.catalogue_changes]:
+        for key in [
+            *keys.items_buckets(),
+            keys.scenarios,
+            keys.experiments,
+            keys.catalogue_changes,
+        ]:
             store._redis.run("DEL", key)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from likewise.messages.experiments import Experiment, Variant, encode_experiment
 from likewise.messages.ids import ItemId
 from likewise.messages.items import CatalogueItem, encode_item
 from likewise.messages.where import parse_where
@@ -17,10 +20,17 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from likewise.store.port import LikeStore
 
+TASTE = Experiment(
+    name="taste",
+    kind="split",
+    variants=(Variant(name="control"), Variant(name="ease", ranker="ease")),
+    seed="1",
+    started_at_ms=1_000,
+)
 MODEL = ModelItems(ItemId(f"i{number}") for number in range(3_000))
 
 
-def test_a_server_has_all_items_and_scenarios_and_follows_their_changes(store: LikeStore) -> None:
+def test_a_server_has_all_documents_and_follows_their_changes(store: LikeStore) -> None:
     put(store, {one: row % 10 for row, one in enumerate(MODEL.item_ids)})
     follower = CatalogueFollower(store, threading.Event(), CatalogueStats())
     follower.load()
@@ -31,6 +41,11 @@ def test_a_server_has_all_items_and_scenarios_and_follows_their_changes(store: L
         wait_until(lambda: passing(follower, 3) == expected)
         store.apply(Changes(scenarios={"home": b'{"name":"home","defaults":{"count":3}}'}), {})
         wait_until(lambda: follower.scenario("home") is not None)
+        store.apply(Changes(experiments={"taste": encode_experiment(TASTE)}), {})
+        wait_until(lambda: follower.experiments == (TASTE,))
+        stopped = msgspec.structs.replace(TASTE, stopped_at_ms=TASTE.started_at_ms + 1)
+        store.apply(Changes(experiments={"taste": encode_experiment(stopped)}), {})
+        wait_until(lambda: not follower.experiments)
 
 
 def test_the_first_items_of_all_reach_a_running_server(store: LikeStore) -> None:

@@ -151,7 +151,7 @@ def send(
 
 
 def all_applied(broker: Broker, store: LikeStore, topics: Topics) -> bool:
-    return all(caught_up(broker, store, topic) for topic in topics.catalogue)
+    return all(caught_up(broker, store, topic) for topic in topics.documents)
 
 
 def prices(store: LikeStore) -> dict[str, object]:

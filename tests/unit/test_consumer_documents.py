@@ -1,4 +1,4 @@
-"""The consumer and the topics `items` and `scenarios`, on the fakes."""
+"""The consumer and the topics `items`, `scenarios` and `experiments`, on the fakes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from likewise.errors import SettingsError, TransientError
 from likewise.log.topics import Topics
 from likewise.messages.dead_letters import decode_dead_letter
 from likewise.messages.events import Like, encode_event, event_key
+from likewise.messages.experiments import decode_stored_experiment
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.items import decode_stored_item
 from likewise.records import TopicPartition
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
     from likewise.log.topics import TopicSpec
 
 TOPICS = Topics()
-ITEMS, SCENARIOS = TopicPartition(TOPICS.items, 0), TopicPartition(TOPICS.scenarios, 0)
+ITEMS, SCENARIOS, EXPERIMENTS = (TopicPartition(topic, 0) for topic in TOPICS.documents)
+TASTE = {
+    "name": "taste",
+    "kind": "split",
+    "variants": [{"name": "control"}, {"name": "ease", "ranker": "ease"}],
+    "started_at_ms": 1_000,
+}
 ANN = UserId("ann")
 A, B, C = ItemId("a"), ItemId("b"), ItemId("c")
 SETTINGS = Settings(consumer=ConsumerSettings(poll_timeout_ms=1))
@@ -49,23 +56,28 @@ def store() -> MemoryStore:
     return MemoryStore()
 
 
-def test_the_newest_document_of_each_item_and_scenario_is_in_the_store(
+def test_the_newest_document_of_each_name_is_in_the_store(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     put_item(broker, "a", title="old")
     put_item(broker, "b", title="gone")
     put(broker, TOPICS.scenarios, "home", {"defaults": {"count": 5}})
+    put(broker, TOPICS.experiments, "taste", TASTE)
+    put(broker, TOPICS.experiments, "gone", TASTE | {"name": "gone"})
+    put(broker, TOPICS.experiments, "gone", None)
     like(broker, A)
     put_item(broker, "a", title="new")
     put(broker, TOPICS.items, "b", None)
     stats = consume(broker, store)
     assert titles(store) == {A: "new"}
     assert list(store.scenarios()) == ["home"]
+    assert list(store.experiments()) == ["taste"]
+    assert decode_stored_experiment(store.experiments()["taste"]).variants[1].ranker == "ease"
     assert store.likes([ANN]) == [{A}]
-    assert store.positions([ITEMS, SCENARIOS]) == [4, 1]
+    assert store.positions([ITEMS, SCENARIOS, EXPERIMENTS]) == [4, 1, 3]
     assert (stats.events_applied, stats.dead_letters) == (1, 0)
-    assert stats.documents_applied >= 3
-    assert stats.lag == {"0": 0, "items/0": 0, "scenarios/0": 0}
+    assert stats.documents_applied >= 4
+    assert stats.lag == {"0": 0, "items/0": 0, "scenarios/0": 0, "experiments/0": 0}
     assert stats.held_back == dict.fromkeys(stats.lag, 0)
 
 
@@ -76,13 +88,14 @@ def test_what_cannot_be_decoded_is_dead_lettered_and_stops_nothing(
     put_item(broker, "b", title="fine")
     broker.sink().send(TOPICS.scenarios, b"no scenario", key=b"home")
     broker.sink().send(TOPICS.items, None)
+    put(broker, TOPICS.experiments, "taste", TASTE | {"kind": "both"})
     stats = consume(broker, store)
     assert titles(store) == {B: "fine"}
-    assert store.scenarios() == {}
-    assert stats.dead_letters == 3
+    assert store.scenarios() == store.experiments() == {}
+    assert stats.dead_letters == 4
     letters = [decode_dead_letter(record) for record in broker.records(TOPICS.dead_letters)]
     assert {(letter.source, letter.offset) for letter in letters} == {
-        (ITEMS, 0), (ITEMS, 2), (SCENARIOS, 0),
+        (ITEMS, 0), (ITEMS, 2), (SCENARIOS, 0), (EXPERIMENTS, 0),
     }  # fmt: skip
 
 
@@ -169,7 +182,7 @@ def test_without_the_topics_of_the_catalogue_the_consumer_reads_likes_and_names_
         consume(broker, store, Settings(kafka=kafka))
     assert store.likes([ANN]) == [{A}]
     [line] = [line for line in logs if "topics" in line]
-    assert line["topics"] == ["items", "scenarios"]
+    assert line["topics"] == ["items", "scenarios", "experiments"]
 
 
 def test_a_broker_that_permits_no_new_topics_stops_no_deployment_that_has_the_others(
@@ -208,7 +221,7 @@ def titles(store: MemoryStore) -> dict[ItemId, str | None]:
 
 
 def everything_applied(broker: MemoryBroker, store: MemoryStore) -> bool:
-    return all(caught_up(broker, store, topic) for topic in (TOPICS.likes, *TOPICS.catalogue))
+    return all(caught_up(broker, store, topic) for topic in (TOPICS.likes, *TOPICS.documents))
 
 
 def consume(

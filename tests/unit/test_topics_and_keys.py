@@ -63,6 +63,7 @@ def test_replies_may_go_to_any_legal_topic(topic: str) -> None:
     [
         "", ".", "..", "a b", "é", "a/b", "mine\n", "x" * 250, "__consumer_offsets",
         "likes", "likes.dead-letters", "recommendation-requests", "models", "items", "scenarios",
+        "experiments", "exposures",
     ],
 )  # fmt: skip
 def test_replies_never_go_to_what_likewise_reads_nor_to_internal_or_illegal_topics(
@@ -128,6 +129,7 @@ def test_the_pattern_finds_every_set_of_likes_and_no_bookkeeping(prefix: str, us
         keys.lease("indexer"),
         keys.items(ItemId(user)),
         keys.scenarios,
+        keys.experiments,
         keys.catalogue_changes,
     ):
         assert other.startswith(prefix)
@@ -184,6 +186,7 @@ def test_no_two_keys_are_the_same() -> None:
         keys.lease("indexer"),
         keys.items(ItemId("i1")),
         keys.scenarios,
+        keys.experiments,
         keys.catalogue_changes,
         keys.lease("other"),
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from likewise.messages.ids import ItemId
 from likewise.store.catalogue_port import NO_CHANGES, CatalogueChanges, CatalogueSize
-from likewise.store.redis.documents import ITEM, SCENARIO
+from likewise.store.redis.documents import EXPERIMENT, ITEM, SCENARIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,19 +54,21 @@ class RedisCatalogue(ABC):
             "XRANGE", self._keys.catalogue_changes, after, "+", "COUNT", limit + 1
         )
         if after == NO_CHANGES and not entries:
-            return CatalogueChanges([], False, after)
+            return CatalogueChanges([], False, False, after)
         if not entries or entries[0][0] != after:
-            return CatalogueChanges([], True, self.catalogue_cursor(), gap=True)
+            return CatalogueChanges([], True, True, self.catalogue_cursor(), gap=True)
         changed = [change for _, fields in entries[1:] for change in fields.items()]
         items = dict.fromkeys(ItemId(name) for field, name in changed if field == ITEM)
-        scenarios = any(field == SCENARIO for field, _ in changed)
-        return CatalogueChanges([*items], scenarios, entries[-1][0])
+        kinds = {field for field, _ in changed}
+        return CatalogueChanges(
+            [*items], SCENARIO in kinds, EXPERIMENT in kinds, cursor=entries[-1][0]
+        )
 
     def catalogue_size(self) -> CatalogueSize:
         """See `CatalogueStore.catalogue_size`."""
-        keys = [*self._keys.items_buckets(), self._keys.scenarios]
-        *items, scenarios = self._redis.pipeline([("HLEN", key) for key in keys])
-        return CatalogueSize(sum(items), scenarios)
+        keys = [*self._keys.items_buckets(), self._keys.scenarios, self._keys.experiments]
+        *items, scenarios, experiments = self._redis.pipeline([("HLEN", key) for key in keys])
+        return CatalogueSize(sum(items), scenarios, experiments)
 
     def scenarios(self) -> dict[str, bytes]:
         """See `CatalogueStore.scenarios`."""

@@ -1,4 +1,4 @@
-"""Writing items and scenarios: fields of hashes, with an entry in the stream of changes.
+"""Writing items, scenarios and experiments: fields of hashes, with an entry in the stream of changes.
 
 See docs/decisions/0028-items-in-hash-buckets.md.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Argument = str | bytes
 ITEM = "i"
 SCENARIO = "s"
+EXPERIMENT = "e"
 """An entry of the stream has one field, which is one of these; its value is the id or name."""
 
 # `put(hash, changes, from, to)`: positions in KEYS, and in ARGV.
@@ -48,6 +49,8 @@ def puts(keys: Keys, changes: Changes) -> Iterator[tuple[str, list[Argument]]]:
     yield from buckets.items()
     if changes.scenarios:
         yield keys.scenarios, _arguments(SCENARIO, changes.scenarios)
+    if changes.experiments:
+        yield keys.experiments, _arguments(EXPERIMENT, changes.experiments)
 
 
 def put_commands(key: str, arguments: Sequence[Argument]) -> list[tuple[Argument, ...]]:

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from likewise.errors import TransientError
+from likewise.messages.experiments import Experiment, Variant, encode_experiment
 from likewise.messages.ids import ItemId
 from likewise.messages.items import CatalogueItem, encode_item
 from likewise.messages.where import parse_where
@@ -49,6 +50,10 @@ class CountingStore(MemoryStore):
         self.reads.append("scenarios")
         return super().scenarios()
 
+    def experiments(self) -> dict[str, bytes]:
+        self.reads.append("experiments")
+        return super().experiments()
+
 
 @pytest.fixture
 def store() -> CountingStore:
@@ -67,6 +72,15 @@ def put(store: MemoryStore, **prices: float | None) -> None:
         for one, price in prices.items()
     }
     store.apply(Changes(items=items), {})
+
+
+def experiment(name: str, **fields: Any) -> Experiment:
+    variants = (Variant(name="control"), Variant(name="other"))
+    return Experiment(name=name, kind="split", variants=variants, seed="", **fields)
+
+
+def put_experiments(store: MemoryStore, *experiments: Experiment) -> None:
+    store.apply(Changes(experiments={one.name: encode_experiment(one) for one in experiments}), {})
 
 
 def cheap(follower: CatalogueFollower) -> set[ItemId]:
@@ -99,12 +113,35 @@ def test_scenarios_are_followed(store: CountingStore) -> None:
     assert follower.scenario("home") is None
 
 
+def test_experiments_that_run_are_followed_in_order_and_decoded_once_a_change(
+    store: CountingStore,
+) -> None:
+    of_home = experiment("a", started_at_ms=3, scenario="home")
+    older, newer = experiment("z", started_at_ms=1), experiment("b", started_at_ms=2)
+    over = experiment("over", started_at_ms=0, stopped_at_ms=9)
+    put_experiments(store, newer, over, older)
+    follower = follower_of(store)
+    follower.load()
+    assert [*follower.experiments] == [older, newer]
+    put_experiments(store, of_home)
+    follower.look()
+    put(store, a=1)
+    follower.look()
+    assert [*follower.experiments] == [of_home, older, newer]
+    assert follower.experiments is follower.experiments
+    assert store.reads.count("experiments") == 2
+    store.flush()
+    follower.look()
+    assert not follower.experiments
+
+
 def test_without_a_catalogue_a_look_is_one_small_read(store: CountingStore) -> None:
     follower = follower_of(store)
     follower.load()
     follower.look()
     assert store.reads == ["changes"]
     assert cheap(follower) == set()
+    assert follower.experiments == ()
 
 
 def test_after_a_gap_in_the_changes_everything_is_read_again(store: CountingStore) -> None:
@@ -133,13 +170,18 @@ def test_what_cannot_be_read_is_logged_and_costs_nothing_else_its_place(
         Changes(items={C: b"{"}, scenarios={"bad": b"[", "good": b'{"name":"good","defaults":{}}'}),
         {},
     )
+    good = experiment("good", started_at_ms=1)
+    put_experiments(store, good)
+    store.apply(Changes(experiments={"bad": b'{"name":"bad"}'}), {})
     with capture_logs() as logs:
         follower.load()
     assert [one["event"] for one in logs if one["log_level"] == "error"] == [
         "a stored item cannot be read",
         "a stored scenario cannot be read",
+        "a stored experiment cannot be read",
     ]
-    assert (stats.items, stats.scenarios, stats.unreadable) == (2, 1, 2)
+    assert (stats.items, stats.scenarios, stats.experiments, stats.unreadable) == (2, 1, 1, 3)
+    assert follower.experiments == (good,)
     store.apply(Changes(items={A: b'{"item_id":"a","labels":{"price":{}}}'}), {})
     with capture_logs() as logs:
         follower.look()
