@@ -66,7 +66,7 @@ class Alternatives:
         built = build(snapshot.interactions, lambda _step: None)
         built = built._replace(model=replace(built.model, decayed_counts=finished.popularity))
         manifest = write_built(directory, self.clock_ms(), snapshot, built, {})
-        remove_old_versions(directory, keep=1, current=manifest.version)
+        remove_old_versions(directory, keep=1, in_use={manifest.version})
         self.seconds[ranker] = round(time.perf_counter() - began_s, 3)
         get_logger().info(
             "alternative built",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from likewise.messages.announcements import valid_announcement
 from likewise.models.versions import newest_sound_version, remove_old_versions
-from likewise.operations.models import announce, is_sound
+from likewise.operations.models import announce, is_sound, versions_in_use
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,6 @@ class Publisher:
         return newest
 
     def prune(self, keep: int) -> list[str]:
-        """Remove all versions but the newest `keep` and the announced one; return those removed."""
-        current = self.announced()
-        version = None if current is None else current.version
-        return remove_old_versions(self.directory, keep=keep, current=version)
+        """Remove all versions but the newest `keep` and those in use; return those removed."""
+        in_use = versions_in_use(self.store)
+        return remove_old_versions(self.directory, keep=keep, in_use=in_use)

@@ -14,6 +14,7 @@ from likewise.cli.output import complain, duration, print_json, size, stdout, ta
 from likewise.errors import TransientError
 
 if TYPE_CHECKING:
+    from likewise.operations.canaries import CanaryRow
     from likewise.operations.models import ModelRow
 
 app = typer.Typer(no_args_is_help=True, help="List, choose, compare and remove model versions.")
@@ -28,6 +29,9 @@ def list_models(
     as_json: Json = False,
 ) -> None:
     """List the model versions, newest first. An asterisk marks the current version.
+
+    A version that was tried on a share of the users first (`model.canary_share`) has the evidence: how its likes
+    a list differ from those of the model before, and the interval.
 
     ```
     likewise models list
@@ -90,24 +94,23 @@ def prune(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove old model versions, except the current one.
+    """Remove old model versions, except those in use: the current one, and those of a running canary.
 
     ```
     likewise models prune --keep 2 --dry-run
     ```
     """
-    from likewise.models.versions import list_versions, remove_old_versions
+    from likewise.models.versions import removable_versions, remove_old_versions
+    from likewise.operations.models import versions_in_use
 
     cli = command_line(context)
     directory = cli.settings.model.directory
     kept = cli.settings.indexer.keep_versions if keep is None else keep
-    # Without Redis the current version is unknown, and could be removed.
-    current = _announced(cli)
-    if dry_run:
-        names = [manifest.version for manifest in list_versions(directory)[kept:]]
-        removed = [name for name in names if name != current]
-    else:
-        removed = remove_old_versions(directory, keep=kept, current=current)
+    # Without Redis it is unknown which versions are in use.
+    with cli.store() as store:
+        in_use = versions_in_use(store)
+    remove = removable_versions if dry_run else remove_old_versions
+    removed = remove(directory, keep=kept, in_use=in_use)
     if as_json:
         print_json(removed)
         return
@@ -137,7 +140,9 @@ def _current(cli: CommandLine) -> str | None:
 
 
 def _print_table(rows: list[ModelRow]) -> None:
-    shown = table("", "version", "#age", "ranker", "#users", "#items", "#likes", "#size", "files")
+    names = ["", "version", "#age", "ranker", "#users", "#items", "#likes", "#size", "files"]
+    tried = any(row.canary is not None for row in rows)
+    shown = table(*names, *(["canary"] if tried else []))
     verdicts = {None: "", True: "sound", False: "[red]broken[/]"}
     for row in rows:
         shown.add_row(
@@ -150,5 +155,19 @@ def _print_table(rows: list[ModelRow]) -> None:
             f"{row.likes:,}",
             size(row.bytes),
             verdicts[row.sound],
+            *([_canary(row.canary)] if tried else []),
         )
     stdout().print(shown)
+
+
+def _canary(canary: CanaryRow | None) -> str:
+    """Return the state of a canary and its evidence, such as `rolled back, -41% (-55% to -27%)`."""
+    if canary is None:
+        return ""
+    running = canary.state == "running"
+    state = f"{canary.share:.3g} of users" if running else canary.state.replace("_", " ")
+    if canary.effect is None:
+        return state
+    if canary.low is None or canary.high is None:
+        return f"{state}, {canary.effect:+.1%}"
+    return f"{state}, {canary.effect:+.1%} ({canary.low:+.1%} to {canary.high:+.1%})"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from likewise.errors import ModelFileError
 from likewise.messages.announcements import decode_announcement
 from likewise.models.files import read_manifest, read_model
-from likewise.models.versions import list_versions
+from likewise.models.versions import proved_versions
 from likewise.retry import StoppedError, delays_s, retry
 from likewise.service.logs import get_logger
 from likewise.service.loop import log_retry
@@ -190,7 +190,7 @@ class _Search:
                 yield decode_announcement(announcement).version
             except ModelFileError as error:
                 self._log_once(str(error))
-        for manifest in list_versions(self._directory):
+        for manifest in proved_versions(self._directory):
             yield manifest.version
 
     def _log_once(self, reason: str) -> None:

@@ -8,8 +8,10 @@ import msgspec
 
 from likewise.errors import ModelFileError
 from likewise.messages.announcements import TOPIC_KEY, encode_announcement, valid_announcement
+from likewise.models.canaries import is_unproved, read_canary
 from likewise.models.files import read_manifest, read_model
 from likewise.models.versions import list_versions
+from likewise.operations.canaries import CanaryRow, canary_row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +40,8 @@ class ModelRow(msgspec.Struct, frozen=True):
     bytes: int
     sound: bool | None
     """Whether its files match the manifest; None if that was not checked."""
+    canary: CanaryRow | None = None
+    """How it was tried on a share of the users; None if it was not."""
 
 
 def model_rows(directory: Path, current: str | None, *, verify: bool = False) -> list[ModelRow]:
@@ -58,10 +62,21 @@ def current_version(store: LikeStore) -> str | None:
     return None if announced is None else announced.version
 
 
+def versions_in_use(store: LikeStore) -> set[str]:
+    """Return the versions that must not be removed: the announced one.
+
+    Raises:
+        TransientError: Redis cannot be reached.
+    """
+    current = current_version(store)
+    return set() if current is None else {current}
+
+
 def find_version(name: str, directory: Path, store: LikeStore) -> str:
     """Return the version on disk with this name, or that `current` or `previous` refers to.
 
-    `current` is the version announced in Redis, `previous` the newest older one on disk.
+    `current` is the version announced in Redis, `previous` the newest older one on disk that was
+    not rolled back.
 
     Raises:
         ModelFileError: there is none; the message lists the versions on disk.
@@ -80,7 +95,9 @@ def find_version(name: str, directory: Path, store: LikeStore) -> str:
         if current not in versions:
             raise ModelFileError(f"the current model {current} is not on this disk: {known}")
         return current
-    older = [version for version in versions if version < current]
+    older = [
+        version for version in versions if version < current and not is_unproved(directory, version)
+    ]
     if not older:
         raise ModelFileError(f"no model is older than the current one, {current}: {known}")
     return older[0]
@@ -129,6 +146,7 @@ def is_sound(directory: Path, version: str) -> bool:
 
 
 def _row(directory: Path, manifest: Manifest, current: str | None, verify: bool) -> ModelRow:
+    tried = read_canary(directory, manifest.version)
     return ModelRow(
         version=manifest.version,
         current=manifest.version == current,
@@ -139,4 +157,5 @@ def _row(directory: Path, manifest: Manifest, current: str | None, verify: bool)
         likes=manifest.likes,
         bytes=sum(file.bytes for file in manifest.files.values()),
         sound=is_sound(directory, manifest.version) if verify else None,
+        canary=None if tried is None else canary_row(tried),
     )

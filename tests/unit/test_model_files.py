@@ -263,7 +263,7 @@ def test_pruning_keeps_the_newest_and_the_current(tmp_path: Path) -> None:
     (tmp_path / ".aside-being-written").mkdir()
     writing = os.open(tmp_path / ".aside-being-written", os.O_RDONLY)
     fcntl.flock(writing, fcntl.LOCK_EX)
-    assert sorted(remove_old_versions(tmp_path, keep=2, current=versions[0])) == versions[1:3]
+    assert sorted(remove_old_versions(tmp_path, keep=2, in_use={versions[0]})) == versions[1:3]
     os.close(writing)
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [".aside-being-written", versions[0], versions[3], versions[4]]
@@ -311,6 +311,6 @@ def test_a_reader_keeps_its_model_when_the_version_is_removed(written: Path) -> 
     model = read_model(written, VERSION)
     queries = [Query({ItemId("i3")}, (), 5)]
     before = recommend(model, queries)
-    assert remove_old_versions(written, keep=0, current=None) == [VERSION]
+    assert remove_old_versions(written, keep=0, in_use=()) == [VERSION]
     assert recommend(model, queries) == before
     assert np.isfinite(model.item_factors).all()

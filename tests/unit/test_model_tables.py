@@ -294,7 +294,7 @@ def test_what_is_no_regular_file_is_refused_at_once(written: Path, kind: str, na
 @pytest.mark.timeout(30)
 def test_a_pipe_in_place_of_what_a_crash_left_does_not_block_pruning(written: Path) -> None:
     os.mkfifo(written / ".aside-x")
-    assert remove_old_versions(written, keep=1, current=None) == [OLDER]
+    assert remove_old_versions(written, keep=1, in_use=()) == [OLDER]
 
 
 def test_a_manifest_without_end_is_not_read(written: Path) -> None:

@@ -44,7 +44,7 @@ class World:
     def write(self, ranker: str, version: str) -> None:
         directory = alternatives_in(self.directory) / ranker
         write_block_model(directory, version, blocks=2, catalogue=version)
-        remove_old_versions(directory, keep=1, current=version)
+        remove_old_versions(directory, keep=1, in_use={version})
 
     def get(self, ranker: str) -> ServedModel:
         self.clock.now_s += LOOK_EVERY_S
@@ -88,7 +88,7 @@ def test_the_disk_is_looked_at_once_a_second(world: World) -> None:
 def test_a_ranker_that_the_settings_no_longer_name_is_released(world: World) -> None:
     world.write("spectral", OLD)
     world.get("spectral")
-    remove_old_versions(alternatives_in(world.directory) / "spectral", keep=0, current=None)
+    remove_old_versions(alternatives_in(world.directory) / "spectral", keep=0, in_use=())
     world.clock.now_s += LOOK_EVERY_S
     assert world.alternatives.get("spectral") is None
 

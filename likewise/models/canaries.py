@@ -1,0 +1,82 @@
+"""What became of a version that was tried on a share of the users: a file next to its manifest.
+
+It holds the experiment. So every process that reads the models knows which versions have not proved
+themselves, even if Redis has lost its data.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from likewise.errors import InvalidInputError, ModelFileError
+from likewise.messages.experiments import (
+    MAX_EXPERIMENT_BYTES,
+    decode_stored_experiment,
+    encode_experiment,
+)
+from likewise.models.layout import VERSION, fsync
+from likewise.models.regular_files import read_regular
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from likewise.messages.experiments import Experiment
+
+_FILE = "canary.json"
+CURRENT: Final = "current"
+"""The variant of the current model, which is the control."""
+CANARY: Final = "canary"
+"""The variant of the new model."""
+
+
+def canary_name(version: str) -> str:
+    """Return the name of the experiment that tries this version; names of experiments have no dots."""
+    return f"canary-{version.lower().replace('.', '-')}"
+
+
+def write_canary(directory: Path, version: str, experiment: Experiment) -> None:
+    """Store the experiment next to the version, durably, in place of an earlier one.
+
+    Raises:
+        ModelFileError: the version is not there, or its directory cannot be written to.
+    """
+    path = directory / version / _FILE
+    aside = path.with_suffix(".aside")
+    try:
+        aside.write_bytes(encode_experiment(experiment))
+        fsync(aside)
+        os.replace(aside, path)
+        fsync(path.parent)
+    except OSError as error:
+        raise ModelFileError(
+            f"the canary of model {version} cannot be written to {directory} (model.directory): "
+            f"{error.strerror}"
+        ) from error
+
+
+def read_canary(directory: Path, version: str) -> Experiment | None:
+    """Return the experiment of the version; None if it was not tried, or the file cannot be read."""
+    if not VERSION.fullmatch(version):
+        return None
+    with suppress(OSError, InvalidInputError):
+        path = directory / version / _FILE
+        return decode_stored_experiment(read_regular(path, at_most=MAX_EXPERIMENT_BYTES))
+    return None
+
+
+def is_unproved(directory: Path, version: str) -> bool:
+    """Whether the version was tried and not promoted: it becomes current only if someone names it."""
+    tried = read_canary(directory, version)
+    return tried is not None and (tried.outcome is None or tried.outcome.decision != "promoted")
+
+
+def is_running(experiment: Experiment) -> bool:
+    """Whether the experiment has not ended."""
+    return experiment.stopped_at_ms is None
+
+
+def versions_of(experiment: Experiment) -> set[str]:
+    """Return the model versions that the variants name."""
+    return {variant.model for variant in experiment.variants if variant.model is not None}

@@ -1,0 +1,72 @@
+"""Canaries as operators see them: the versions that were tried, and the evidence for what became of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from likewise.models.canaries import CANARY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from likewise.messages.experiments import Experiment
+
+State = Literal["running", "promoted", "rolled_back", "stopped"]
+
+
+class CanaryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model version was tried on a share of the users."""
+
+    state: State
+    experiment: str
+    """Its name, for `likewise experiments show`."""
+    share: float
+    """The share of the users whose lists the version ranks, or takes part in if they are interleaved."""
+    started_at_ms: int
+    ended_at_ms: int | None = None
+    reason: str = ""
+    """Why it was promoted, rolled back or stopped."""
+    effect: float | None = None
+    """How its likes a list differ from those of the current model, relative to these; while it runs, the
+    estimate so far. None if it is unknown."""
+    low: float | None = None
+    """The lower bound of the interval of `effect`."""
+    high: float | None = None
+    """The upper bound."""
+
+
+def canary_row(experiment: Experiment, verdict: Mapping[str, Any] | None = None) -> CanaryRow:
+    """Return what the experiment has found; `verdict` is the evidence so far of one that runs."""
+    outcome = experiment.outcome
+    state: State = "running"
+    if experiment.stopped_at_ms is not None:
+        state = "stopped" if outcome is None else outcome.decision
+        verdict = None if outcome is None else outcome.verdict
+    compared = _comparison(verdict)
+    return CanaryRow(
+        state=state,
+        experiment=experiment.name,
+        share=share_of(experiment),
+        started_at_ms=experiment.started_at_ms,
+        ended_at_ms=experiment.stopped_at_ms,
+        reason="" if outcome is None else outcome.reason,
+        effect=compared.get("effect"),
+        low=compared.get("low"),
+        high=compared.get("high"),
+    )
+
+
+def share_of(experiment: Experiment) -> float:
+    """Return the share of the users who see lists of the new model, in whole or in part."""
+    if experiment.kind == "interleaved":
+        return experiment.share
+    shares = {variant.name: variant.share for variant in experiment.variants}
+    return experiment.share * shares.get(CANARY, 0.0) / sum(shares.values())
+
+
+def _comparison(verdict: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the comparison of the new model with the current one; empty without one."""
+    comparisons = [] if verdict is None else verdict.get("comparisons", [])
+    return next((found for found in comparisons if found.get("variant") == CANARY), {})
