@@ -136,6 +136,7 @@ RESOURCE_ANSWERS: dict[str, Any] = {
             "requests": {"topic": "recommendation-requests", "group": "likewise-servers", **_LAG},
             "items": {"topic": "items", "group": "likewise-consumers", **_LAG},
             "scenarios": {"topic": "scenarios", "group": "likewise-consumers", **_LAG},
+            "experiments": {"topic": "experiments", "group": "likewise-consumers", **_LAG},
             "dead_letters": 0,
             "gone": 0,
             "not_applied": 0,

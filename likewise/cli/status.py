@@ -58,7 +58,7 @@ def _table(found: Status, gateway: str | None, *, now_s: float) -> Table:
 
 
 def _add_kafka(rows: Table, kafka: KafkaStatus) -> None:
-    for lag in (kafka.likes, kafka.requests, kafka.items, kafka.scenarios):
+    for lag in (kafka.likes, kafka.requests, kafka.items, kafka.scenarios, kafka.experiments):
         if lag.records or lag in (kafka.likes, kafka.requests):
             rows.add_row(f"[bold]{lag.topic}[/]", _lag(lag))
     if kafka.not_applied is not None:

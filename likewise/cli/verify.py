@@ -33,7 +33,9 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Replay likes, signals, items and scenarios and compare the result with Redis. Exit code 1 if they differ.
+    """Replay likes, signals and documents and compare the result with Redis. Exit code 1 if they differ.
+
+    Documents are items, scenarios and experiments.
 
     The log is replayed up to the positions that Redis has applied, so services can keep running, and
     events that are not applied yet do not count as differences. If retention has removed events, the

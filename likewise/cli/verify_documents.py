@@ -1,4 +1,4 @@
-"""The part of `verify` about items and scenarios."""
+"""The part of `verify` about items, scenarios and experiments."""
 
 from __future__ import annotations
 
@@ -37,14 +37,15 @@ def verify_documents(
     store: LikeStore,
     repair: Callable[[DocumentVerifier], int] | None,
 ) -> dict[str, VerifiedDocuments]:
-    """Return what was found about `items` and `scenarios`, as far as there are such topics."""
+    """Return what was found about `items`, `scenarios` and `experiments`, as far as there are such topics."""
     from likewise.operations.document_verification import DocumentVerifier
-    from likewise.operations.documents import Items, Scenarios
+    from likewise.operations.documents import Experiments, Items, Scenarios
 
     verified: dict[str, VerifiedDocuments] = {}
     for name, documents in (
         ("items", Items(cli.topics.items, store)),
         ("scenarios", Scenarios(cli.topics.scenarios, store)),
+        ("experiments", Experiments(cli.topics.experiments, store)),
     ):
         if broker.partitions(documents.topic):
             verifier = DocumentVerifier(broker, store, documents)

@@ -1,4 +1,4 @@
-"""Verification of items and scenarios: the newest document of each in the log has to be in the store.
+"""Verification of items, scenarios and experiments: the newest document of each in the log has to be in the store.
 
 As in `likewise.operations.verification`, the log is replayed up to the store's own positions, and what
 changes during the comparison is compared again: a reported difference is real.
@@ -32,7 +32,7 @@ _CHUNK = 1_000
 
 @dataclass(slots=True)
 class DocumentVerification:
-    """How the store differs from the log. Names are item ids, or names of scenarios.
+    """How the store differs from the log. Names are item ids, or names of scenarios or experiments.
 
     `unproven` names are in the store, and the log has lost what decides them: its beginning is gone, or
     compaction has left only a record that cannot be decoded. `unapplied` counts offsets after the

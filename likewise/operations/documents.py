@@ -1,9 +1,11 @@
-"""Items and scenarios in the log and in the store, in one form: a name and its document."""
+"""Items, scenarios and experiments in the log and in the store, in one form: a name and its document."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
+from likewise.messages.experiments import Experiment, decode_experiment, experiment_document
 from likewise.messages.ids import ItemId
 from likewise.messages.items import CatalogueItem, decode_item, decode_stored_item, item_document
 from likewise.messages.scenarios import Scenario, decode_scenario, scenario_document
@@ -39,6 +41,18 @@ def scenario_of_json(name: str, raw: bytes) -> Scenario:
     if not isinstance(scenario, Scenario):
         raise TypeError("only a record without a body removes a scenario")
     return scenario
+
+
+def experiment_of_json(name: str, raw: bytes) -> Experiment:
+    """Return the experiment in a JSON body, exactly as the consumers would decode it.
+
+    Raises:
+        InvalidInputError: it breaks the wire contract.
+    """
+    experiment = decode_experiment(Unsent(raw, name.encode()))
+    if not isinstance(experiment, Experiment):
+        raise TypeError("only a record without a body removes an experiment")
+    return experiment
 
 
 class Documents(Protocol):
@@ -91,26 +105,51 @@ class Items:
         return Changes(items={ItemId(name): document for name, document in documents.items()})
 
 
-class Scenarios:
-    """The documents of the topic `scenarios`."""
+class _ByName(ABC):
+    """Documents of which the store returns all at once."""
 
     def __init__(self, topic: str, store: LikeStore) -> None:
         self.topic = topic
         self._store = store
 
+    @abstractmethod
+    def _all(self) -> dict[str, bytes]: ...
+
+    def all_stored(self) -> Iterator[tuple[str, bytes]]:
+        """See `Documents.all_stored`."""
+        yield from self._all().items()
+
+    def stored(self, names: Iterable[str]) -> dict[str, bytes]:
+        """See `Documents.stored`."""
+        found = self._all()
+        return {name: found[name] for name in names if name in found}
+
+
+class Scenarios(_ByName):
+    """The documents of the topic `scenarios`."""
+
+    def _all(self) -> dict[str, bytes]:
+        return self._store.scenarios()
+
     def decode(self, record: Record) -> tuple[str, bytes | None]:
         """See `Documents.decode`."""
         return scenario_document(record)
 
-    def all_stored(self) -> Iterator[tuple[str, bytes]]:
-        """See `Documents.all_stored`."""
-        yield from self._store.scenarios().items()
-
-    def stored(self, names: Iterable[str]) -> dict[str, bytes]:
-        """See `Documents.stored`."""
-        found = self._store.scenarios()
-        return {name: found[name] for name in names if name in found}
-
     def changes(self, documents: Mapping[str, bytes | None]) -> Changes:
         """See `Documents.changes`."""
         return Changes(scenarios=dict(documents))
+
+
+class Experiments(_ByName):
+    """The documents of the topic `experiments`."""
+
+    def _all(self) -> dict[str, bytes]:
+        return self._store.experiments()
+
+    def decode(self, record: Record) -> tuple[str, bytes | None]:
+        """See `Documents.decode`."""
+        return experiment_document(record)
+
+    def changes(self, documents: Mapping[str, bytes | None]) -> Changes:
+        """See `Documents.changes`."""
+        return Changes(experiments=dict(documents))

@@ -41,6 +41,7 @@ class KafkaStatus(msgspec.Struct, frozen=True):
     requests: Lag
     items: Lag
     scenarios: Lag
+    experiments: Lag
     dead_letters: int
     gone: int
     """Events that retention has removed from the log, so that Redis can't be rebuilt from it."""
@@ -110,6 +111,7 @@ def kafka_status(settings: Settings, broker: Broker, store: LikeStore | None) ->
         requests=_lag(broker, topics.requests, settings.serving.group),
         items=_lag(broker, topics.items, settings.consumer.group),
         scenarios=_lag(broker, topics.scenarios, settings.consumer.group),
+        experiments=_lag(broker, topics.experiments, settings.consumer.group),
         dead_letters=_records(broker, broker.partitions(topics.dead_letters)),
         gone=sum(broker.beginning_offsets(likes).values()) if likes else 0,
         not_applied=None if applied is None else _behind(broker, likes, applied),

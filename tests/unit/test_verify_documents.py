@@ -1,4 +1,4 @@
-"""Verification of items and scenarios on the fakes."""
+"""Verification of items, scenarios and experiments on the fakes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from likewise.errors import PositionMovedError
 from likewise.log.topics import Topics
 from likewise.messages.ids import ItemId
 from likewise.operations.document_verification import DocumentVerifier
-from likewise.operations.documents import Items, Scenarios
+from likewise.operations.documents import Experiments, Items, Scenarios
 from likewise.records import TopicPartition
 from likewise.store.port import Advance, Changes
 from likewise.testing import MemoryBroker, MemoryStore
-from tests.unit.test_consumer_documents import consume, put, put_item
+from tests.unit.test_consumer_documents import TASTE, consume, put, put_item
 
 if TYPE_CHECKING:
     from likewise.operations.document_verification import DocumentVerification
@@ -27,7 +27,7 @@ A, B, C, D = ItemId("a"), ItemId("b"), ItemId("c"), ItemId("d")
 
 @pytest.fixture
 def broker() -> MemoryBroker:
-    """A broker with four items, one removed, one unreadable, and a scenario."""
+    """A broker with four items, one removed, one unreadable, a scenario and an experiment."""
     broker = MemoryBroker()
     broker.ensure_topics(TOPICS.specs(1))
     for name in "abcd":
@@ -35,6 +35,7 @@ def broker() -> MemoryBroker:
     put(broker, TOPICS.items, "c", None)
     broker.sink().send(TOPICS.items, b"no item", key=b"d")
     put(broker, TOPICS.scenarios, "home", {"defaults": {"count": 5}})
+    put(broker, TOPICS.experiments, "taste", TASTE)
     return broker
 
 
@@ -49,8 +50,12 @@ def test_what_the_consumer_has_applied_is_equal(broker: MemoryBroker, store: Mem
     found = verifier(broker, store).run()
     assert (found.equal, found.whole) == (True, True)
     assert (found.records, found.invalid, found.documents, found.unapplied) == (6, 1, 3, 0)
-    found = DocumentVerifier(broker, store, Scenarios(TOPICS.scenarios, store)).run()
-    assert (found.equal, found.documents) == (True, 1)
+    for documents in (
+        Scenarios(TOPICS.scenarios, store),
+        Experiments(TOPICS.experiments, store),
+    ):
+        found = DocumentVerifier(broker, store, documents).run()
+        assert (found.equal, found.documents) == (True, 1)
 
 
 def test_what_differs_is_named_and_repaired(broker: MemoryBroker, store: MemoryStore) -> None:
@@ -75,6 +80,16 @@ def test_scenarios_are_repaired_like_items(broker: MemoryBroker, store: MemorySt
     assert (found.missing, found.extra) == ({"home"}, {"stray"})
     checking.repair()
     assert store.scenarios() == before
+
+
+def test_experiments_are_repaired_like_items(broker: MemoryBroker, store: MemoryStore) -> None:
+    before = store.experiments()
+    store.apply(Changes(experiments={"taste": b"{}", "stray": before["taste"]}), {})
+    checking = DocumentVerifier(broker, store, Experiments(TOPICS.experiments, store))
+    found = checking.run()
+    assert (found.outdated, found.extra) == ({"taste"}, {"stray"})
+    checking.repair()
+    assert store.experiments() == before
 
 
 def test_records_after_the_applied_position_are_no_difference(
