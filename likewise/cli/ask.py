@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from likewise.cli.answers import print_answer
+from likewise.cli.as_of import recommend_as_of
 from likewise.cli.context import CommandLine, command_line
 from likewise.cli.listing_all import list_all
 from likewise.cli.options import Json
@@ -70,6 +71,14 @@ def recommend(
     next_of: NextOf = None,
     scenario: ScenarioName = None,
     after: After = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME|POSITION",
+            help="Answer as at this moment: 2026-01-31T12:00, `2h ago`, `yesterday 14:00`, or an event such "
+            "as 3:1042.",
+        ),
+    ] = None,
     timeout_s: Timeout = 10.0,
     everybody: Annotated[
         bool, typer.Option("--all", help="Write the lists of all users to the file of --output.")
@@ -93,11 +102,16 @@ def recommend(
     likewise recommend u1 --where '{"categories": "drama"}' --fields title,price
     likewise recommend u1 --boost '1.5={"lang": "en"}' --max-per artist=2
     likewise recommend --source trending
+    likewise recommend u1 --as-of 'yesterday 14:00' --explain
     likewise recommend --all --count 20 -o lists.parquet
     ```
 
     The exit code is 4 if no answer arrives in time. With --all, the lists are ranked here, from Redis and
     the model directory, without a server. An interrupted run continues when it is repeated.
+
+    With --as-of, the answer is ranked here, too: by the user's likes of that moment, from the log, and the
+    model that was current then, from the model directory. The exit code is 6 if retention or pruning has
+    removed a part of them.
     """
     options = _given(
         count=count,
@@ -120,21 +134,18 @@ def recommend(
     )
     if everybody or output is not None:
         given = {"USER": user, "--liked": liked, "--scenario": scenario, "--after": after}
-        _check_all(everybody, output, {**given, "--next-of": next_of})
+        _check_all(everybody, output, {**given, "--next-of": next_of, "--as-of": as_of})
         list_all(command_line(context), str(output), options, as_json=as_json)
         return
     if (user is None) == (liked is None) and (user is not None or source in {None, "model"}):
         raise typer.BadParameter("give either USER or --liked")
+    options |= _given(liked=listed(liked), next_of=next_of, scenario=scenario)
+    if as_of is not None:
+        asked = {"user_id": user, "after": after, **options}
+        recommend_as_of(command_line(context), as_of, asked, as_json=as_json)
+        return
     with _client(command_line(context)) as client:
-        answer = client.recommend(
-            user,
-            liked=listed(liked),
-            after=_position(after),
-            next_of=next_of,
-            scenario=scenario,
-            timeout_s=timeout_s,
-            **options,
-        )
+        answer = client.recommend(user, after=_position(after), timeout_s=timeout_s, **options)
     print_answer(answer, as_json=as_json)
 
 

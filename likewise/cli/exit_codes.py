@@ -26,6 +26,9 @@ OUT_OF_REACH = 4
 """A server could not be reached, or did not answer in time. The same command may succeed later."""
 ROWS_LEFT_OUT = 5
 """The import is complete except for rows that could not be read; they are listed."""
+INCOMPLETE = 6
+"""The answer is printed, but retention, compaction or pruning has removed a part of what it needs; the
+command lists what."""
 INTERRUPTED = 130
 """Ctrl-C."""
 

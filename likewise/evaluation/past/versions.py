@@ -1,0 +1,70 @@
+"""Which model version was current at a moment: by the models topic, or by what is on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from likewise.errors import ModelFileError
+from likewise.messages.announcements import valid_announcement
+from likewise.messages.times import iso_time
+from likewise.models.versions import list_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from likewise.evaluation.past.moments import Moment
+    from likewise.records import Record
+
+_STAMP = "%Y%m%dT%H%M%S.%f"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelThen:
+    """A version on disk to answer with."""
+
+    version: str
+    certain: bool
+    """Whether it is known that this version was current at the moment."""
+    pruned: str | None
+    """The version that was current, if it is not on disk any more."""
+    reason: str
+    """How the version was found, as a sentence."""
+
+
+def built_at_ms(version: str) -> int:
+    """Return when the version was written, as its name states it (ms since the epoch)."""
+    stamp = datetime.strptime(version.partition("Z")[0], _STAMP).replace(tzinfo=UTC)
+    return int(stamp.timestamp() * 1000)
+
+
+def model_then(directory: Path, announcements: Iterable[Record], moment: Moment) -> ModelThen:
+    """Return the version to answer with; `announcements` are those of the topic up to the moment.
+
+    The topic is compacted, so it may have lost the announcement that counted. The newest version that
+    had been written by then was most likely current, unless an operator had chosen another one.
+
+    Raises:
+        ModelFileError: no version on disk is old enough.
+    """
+    versions = [manifest.version for manifest in list_versions(directory)]
+    announced = None
+    for record in announcements:
+        if (found := valid_announcement(record.value)) is not None:
+            announced = found.version
+    if announced in versions and announced is not None:
+        return ModelThen(announced, True, None, f"the models topic names {announced}")
+    written = [version for version in versions if built_at_ms(version) <= moment.time_ms]
+    if not written:
+        oldest = f"the oldest is {versions[-1]}" if versions else "there are none"
+        raise ModelFileError(
+            f"no model on disk was built by {iso_time(moment.time_ms)}: {oldest}; "
+            "`indexer.keep_versions` says how many are kept"
+        )
+    if announced is not None:
+        reason = f"{announced} was current, but was removed; {written[0]} is the newest older one"
+        return ModelThen(written[0], False, announced, reason)
+    reason = f"{written[0]} is the newest on disk that had been built; its announcement is not kept"
+    return ModelThen(written[0], False, None, reason)
