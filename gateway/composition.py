@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from gateway.alternatives import Alternatives
 from gateway.applied import AppliedPositions
 from gateway.gateway import Gateway
 from gateway.measures import METRICS
@@ -22,10 +21,12 @@ from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics
 from likewise.service.clock import now_ms
 from likewise.service.monitoring.pages import pages
+from serving.alternatives import Alternatives
 from serving.impressions import Impressions
 from serving.new_items import NewItems
 from serving.store_view import StoreView
 from serving.taste import kinds_that_count
+from serving.variant_models import VariantModels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,8 +70,8 @@ def gateway_of(
         ThreadPoolExecutor(settings.gateway.threads, "ranking") as ranking,
         ThreadPoolExecutor(_THREADS_FOR_BLOCKING_CALLS, "blocking") as blocking,
     ):
-        answers = Answers(ports, alternatives, ranking, settings, stats, clock_ms)
         events = Events(sink, topics, stats)
+        answers = Answers(ports, alternatives, ranking, settings, stats, events.expose, clock_ms)
         gateway = Gateway(
             settings=settings,
             answers=answers,
@@ -92,6 +93,7 @@ def gateway_of(
             ports.impressions.writing(),
             ports.new_items.following(),
             catalogue.following(),
+            ports.variants.following(),
             events.publishing(),
             answers.answering(),
             closing(gateway.slow),
@@ -127,4 +129,5 @@ def _ranking_ports(
         Impressions(store, settings.impressions, stats),
         NewItems(store, models, settings.serving.new_item_likes, stats),
         catalogue,
+        VariantModels(settings.model.directory, catalogue, models),
     )

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
 
-    from gateway.alternatives import Alternatives
     from gateway.applied import AppliedPositions
     from gateway.live.broadcast import Live
     from gateway.publishing import Events
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from likewise.service.monitoring.http import Page
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
+    from serving.alternatives import Alternatives
     from serving.catalogue_follower import CatalogueFollower
 
 P = ParamSpec("P")

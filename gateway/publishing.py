@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.problem import Problem
 from likewise.errors import LikewiseError, ReplyError, TransientError
 from likewise.messages.events import encode_event, event_key
+from likewise.messages.exposures import Exposure
 from likewise.messages.items import encode_item
 from likewise.messages.positions import Position
 from likewise.service import tracing
 from likewise.service.logs import get_logger
+from serving.exposing import ExposureTopic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +63,8 @@ class Events:
         self._stats = stats
         self._timeout_s = timeout_s
         self._limit = limit
-        self._queue: SimpleQueue[_Unsent | None] = SimpleQueue()
+        self._exposures = ExposureTopic(sink, topics.exposures, stats)
+        self._queue: SimpleQueue[_Unsent | Exposure | None] = SimpleQueue()
         self._unconfirmed = 0
         self._confirmed: deque[tuple[Delivery, asyncio.Future[Position]]] = deque()
         self._settling = False
@@ -126,6 +129,13 @@ class Events:
         self._stats.published += 1
         return sent
 
+    def expose(self, exposure: Exposure) -> None:
+        """Send an exposure without waiting for Kafka. It is dropped if too many records wait."""
+        if self._queue.qsize() >= self._limit:
+            self._exposures.drop("Kafka is slower than the answers")
+        else:
+            self._queue.put(exposure)
+
     @contextmanager
     def publishing(self) -> Iterator[None]:
         """Publish in a thread during a `with` block; at its end, send what is left."""
@@ -139,6 +149,9 @@ class Events:
 
     def _run(self) -> None:
         while (unsent := self._queue.get()) is not None:
+            if isinstance(unsent, Exposure):
+                self._exposures.send_without_waiting(unsent)
+                continue
             if unsent.position.done():  # it waited too long, and its client knows
                 continue
             try:

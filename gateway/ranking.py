@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
-    from gateway.alternatives import Alternatives
     from gateway.stats import GatewayStats
     from gateway.turns import Results
+    from likewise.messages.exposures import Exposure
     from likewise.messages.requests import Request
     from likewise.settings import Settings
+    from serving.alternatives import Alternatives
     from serving.incoming import RecordId
 
 # Requests over HTTP have no record in a log, and no reply topic.
@@ -46,11 +47,13 @@ class Answers:
         executor: Executor,
         settings: Settings,
         stats: GatewayStats,
+        expose: Callable[[Exposure], None],
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`executor` has `gateway.threads` threads."""
+        """`executor` has `gateway.threads` threads. `expose` must not block."""
         self._turns = Turns(ports, executor, settings, stats, self._settle_in_loop, clock_ms)
-        self._scenario = ports.catalogue.scenario
+        self._catalogue = ports.catalogue
+        self._expose = expose
         self._alternatives = alternatives
         self._clock_ms = clock_ms
         self._limit = settings.gateway.max_requests_in_flight
@@ -91,11 +94,12 @@ class Answers:
                 )
         record = Unsent(_NO_VALUE, offset=next(self._numbers))
         asked = OpenRequest(record, request, _NO_ROUTE, self._clock_ms())
-        if request.scenario is not None:
-            with_scenario = resolved(asked, self._scenario)
-            if isinstance(with_scenario, Reply):
-                return _result(with_scenario)
-            asked = with_scenario
+        running = self._catalogue.experiments if ranker is None else ()
+        if running or request.scenario is not None:
+            with_defaults = resolved(asked, self._catalogue.scenario, running)
+            if isinstance(with_defaults, Reply):
+                return _result(with_defaults)
+            asked = with_defaults
         if self._loop is None:  # looking it up is a call to the system
             self._loop = asyncio.get_running_loop()
         answer: asyncio.Future[Recommendations] = self._loop.create_future()
@@ -125,6 +129,8 @@ class Answers:
                 answer.set_exception(ReplyError(error.code, error.message))
             else:
                 answer.set_result(result.body)
+                if result.exposure is not None:
+                    self._expose(result.exposure)
 
 
 def _result(reply: Reply) -> Recommendations:

@@ -33,6 +33,9 @@ class GatewayStats(WorkerStats):
     new_items: int = 0
     shown_recorded: int = 0
     shown_dropped: int = 0
+    exposures: int = 0
+    exposures_dropped: int = 0
+    lists_not_counted: int = 0
     on_batch: list[Callable[[float], None]] = field(default_factory=list)
     """Each is called with the number of requests that are ranked together."""
     on_latency_s: list[Callable[[float], None]] = field(default_factory=list)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from serving.incoming import OpenRequest, RecordId
     from serving.new_items import NewItems
     from serving.store_view import BatchContext, StoreView
+    from serving.variant_models import VariantModels
 
     Results = Sequence[tuple[RecordId, Reply | BaseException]]
 
@@ -51,6 +52,7 @@ class RankingPorts(NamedTuple):
     impressions: Impressions
     new_items: NewItems
     catalogue: CatalogueFollower
+    variants: VariantModels
 
 
 class Turns:

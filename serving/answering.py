@@ -164,6 +164,7 @@ def _reply(open_request: OpenRequest, ranked: Ranked, stamps: _Stamps) -> Reply:
         recommendation_id=stamps.ids.new()
         if request.next_of is None
         else stamps.ids.following(request.next_of),
+        scenario=request.scenario,
         user_id=request.user_id,
         request_id=open_request.route.request_id,
     )

@@ -11,11 +11,13 @@ from likewise.messages.dead_letters import DeadLetter, send_dead_letters
 from likewise.messages.replies import ErrorBody, encode_reply
 from likewise.messages.reply_routes import reply_headers
 from likewise.service import tracing
+from serving.exposing import ExposureBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from likewise.log.port import Delivery, Sink
+    from serving.exposing import ExposureTopic
     from serving.outgoing import Reply
     from serving.reply_topics import ReplyTopics
 
@@ -27,7 +29,7 @@ class Dispatch:
 
     A reply that the broker refuses is replaced by a short error, and so is one to a partition that
     the reply topic does not have. If that is refused as well, or the reply topic cannot be used,
-    the request is dead-lettered.
+    the request is dead-lettered. Exposures are sent together with their replies.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Dispatch:
         sink: Sink,
         reply_topics: ReplyTopics,
         dead_letters_topic: str,
+        exposures: ExposureTopic,
     ) -> None:
         self.confirmed: list[Reply] = []
         self.dead_letters: list[DeadLetter] = []
@@ -43,6 +46,7 @@ class Dispatch:
         self._reply_topics = reply_topics
         self._dead_letters_topic = dead_letters_topic
         self._replies: list[Reply] = []
+        self._exposures = ExposureBatch(exposures)
         self._failure: TransientError | None = None
         for one in outgoing:
             if isinstance(one, DeadLetter):
@@ -57,7 +61,7 @@ class Dispatch:
             TransientError: some of it is not confirmed. Call again, and only that is sent again.
             SettingsError: the broker does not let us write dead letters.
         """
-        while self._replies:
+        while self._replies or self._exposures:
             self._send_replies()
         if self.dead_letters:
             send_dead_letters(self._sink, self._dead_letters_topic, self.dead_letters)
@@ -72,11 +76,19 @@ class Dispatch:
                 continue
             with self._failing_alone(reply):
                 pending.append((reply, self._start(reply)))
+                if reply.exposure is not None:
+                    self._exposures.add(reply.exposure)
+        if self._exposures and self._failure is None:
+            with self._failing_later():
+                self._exposures.start()
         deadline_s = time.monotonic() + CONFIRMATION_TIMEOUT_S
         for reply, delivery in pending:
             with self._failing_alone(reply):
                 delivery.result(max(deadline_s - time.monotonic(), 0.0))
                 self.confirmed.append(reply)
+        if self._exposures:
+            with self._failing_later():
+                self._exposures.confirm(deadline_s)
         if self._failure is not None:
             raise self._failure
 
@@ -105,6 +117,14 @@ class Dispatch:
             # A SettingsError may concern this topic alone, if its owner does not let us write to it.
             self._reply_topics.invalidate(reply.route)
             self._replace(reply, error)
+
+    @contextmanager
+    def _failing_later(self) -> Iterator[None]:
+        """Keep a failure, which concerns no reply, until every reply had its attempt."""
+        try:
+            yield
+        except TransientError as error:
+            self._failure = error
 
     def _refuse(self, reply: Reply, reason: InvalidInputError) -> None:
         if reason.code == "invalid_reply_partition" and reply.route.partition is not None:

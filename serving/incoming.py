@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from likewise.messages.reply_routes import ReplyRoute
     from likewise.messages.requests import Request
     from likewise.records import Record
+    from serving.participation import Participation
 
     Requester = tuple[str, int | None]
 
@@ -29,6 +30,8 @@ class OpenRequest:
     request: Request
     route: ReplyRoute
     received_at_ms: int
+    part: Participation | None = None
+    """How it takes part in an experiment."""
 
     @property
     def record_id(self) -> RecordId:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from likewise.messages.dead_letters import DeadLetter
-    from likewise.messages.scenarios import Scenario
     from likewise.records import Record
     from likewise.service.loop import Retrier
+    from serving.catalogue_follower import CatalogueFollower
     from serving.outgoing import Reply
     from serving.queues import Queues
     from serving.reader import Reader
@@ -36,7 +36,7 @@ class Intake:
         queues: Queues,
         reply_topics: ReplyTopics,
         retry: Retrier,
-        scenario: Callable[[str], Scenario | None],
+        catalogue: CatalogueFollower,
         *,
         default_reply_topic: str,
         max_batch: int,
@@ -46,7 +46,7 @@ class Intake:
         self._queues = queues
         self._reply_topics = reply_topics
         self._retry = retry
-        self._scenario = scenario
+        self._catalogue = catalogue
         self._default_reply_topic = default_reply_topic
         self._max_batch = max_batch
         self._clock_ms = clock_ms
@@ -71,6 +71,7 @@ class Intake:
     def _queue(self, records: Iterable[Record]) -> list[Reply | DeadLetter]:
         """Queue the valid requests; return what is replied to the others."""
         refused: list[Reply | DeadLetter] = []
+        running = self._catalogue.experiments
         for record in records:
             read = read_request(
                 record,
@@ -80,7 +81,7 @@ class Intake:
             if not isinstance(read, OpenRequest):
                 refused.append(refusal(read))
                 continue
-            asked = resolved(read, self._scenario)
+            asked = resolved(read, self._catalogue.scenario, running)
             if not isinstance(asked, OpenRequest):
                 refused.append(asked)
             elif self._reply_topics.settles(asked.route) or not self._hold_unrouted(asked):

@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from likewise.models.holder import ModelHolder
+    from likewise.store.shown_port import Viewer
     from serving.catalogue_follower import CatalogueFollower
     from serving.impressions import Impressions
     from serving.incoming import OpenRequest
     from serving.new_items import NewItems
     from serving.store_view import BatchContext, StoreView
+    from serving.variant_models import VariantModels
 
 T = TypeVar("T")
 
@@ -33,6 +35,8 @@ class AnsweringPorts(Protocol):
     def new_items(self) -> NewItems: ...
     @property
     def catalogue(self) -> CatalogueFollower: ...
+    @property
+    def variants(self) -> VariantModels: ...
 
 
 class Attempts(Protocol):
@@ -57,6 +61,8 @@ class Lookups:
         Raises whatever `attempts` raises if the store cannot be reached.
         """
         asked = [one.request for one in requests]
+        if self._ports.catalogue.experiments:
+            asked += [other for one in requests if one.part for other in one.part.requests[1:]]
         users = {one.user_id for one in asked if one.user_id is not None}
         named = (one.after.partition + 1 for one in asked if one.after is not None)
         partitions = max(named, default=1)
@@ -66,11 +72,13 @@ class Lookups:
             read = self._ports.store_view.trending
             trending = self._attempts(lambda: read(self._clock_ms()))
             context = replace(context, trending=trending)
-        return self._with_shown(requests, context)
+        viewers = [viewer for one in asked for viewer in viewers_of(one)]
+        return self._with_shown(requests, viewers, context)
 
-    def _with_shown(self, requests: Iterable[OpenRequest], context: BatchContext) -> BatchContext:
-        """Return the context with what was shown, if any of the requests needs it."""
-        viewers = [viewer for one in requests for viewer in viewers_of(one.request)]
+    def _with_shown(
+        self, requests: Iterable[OpenRequest], viewers: Sequence[Viewer], context: BatchContext
+    ) -> BatchContext:
+        """Return the context with what these viewers were shown, if there are any."""
         if not viewers or not self._ports.impressions.on:
             return context
         shown = self._attempts(lambda: self._ports.store_view.shown(viewers))

@@ -37,6 +37,21 @@ ANSWERING: tuple[Measure[AnsweringStats], ...] = (
         lambda s: s.shown_dropped,
     ),
     Measure(
+        "exposures",
+        "Lists written to the topic exposures.",
+        lambda s: s.exposures,
+    ),
+    Measure(
+        "exposures_dropped",
+        "Lists not written to the topic exposures: Kafka refused them, or was slower than the answers.",
+        lambda s: s.exposures_dropped,
+    ),
+    Measure(
+        "lists_not_counted",
+        "Lists that count for no experiment, because one of its models is not loaded.",
+        lambda s: s.lists_not_counted,
+    ),
+    Measure(
         "new_items",
         "Items that the model in use does not have and that can be recommended.",
         lambda s: s.new_items,

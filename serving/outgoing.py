@@ -12,6 +12,7 @@ from likewise.messages.replies import ErrorBody, ErrorReply
 from serving.incoming import record_id_of
 
 if TYPE_CHECKING:
+    from likewise.messages.exposures import Exposure
     from likewise.messages.replies import Recommendations
     from likewise.messages.reply_routes import ReplyRoute
     from likewise.records import Record
@@ -30,6 +31,8 @@ class Reply:
     body: Recommendations | ErrorReply
     is_substitute: bool = False
     fields: tuple[str, ...] = ()
+    exposure: Exposure | None = None
+    """What is written to the topic `exposures` together with the reply."""
 
     @property
     def outcome(self) -> str:
@@ -44,7 +47,7 @@ class Reply:
     def substitute(self, error: ErrorBody) -> Reply:
         """Return the error to send in place of this reply."""
         body = ErrorReply(error=error, user_id=self.body.user_id, request_id=self.route.request_id)
-        return replace(self, body=body, is_substitute=True)
+        return replace(self, body=body, is_substitute=True, exposure=None)
 
     def without_partition(self, error: ErrorBody) -> Reply:
         """Return the error to send in place of this reply, to any partition of the topic."""

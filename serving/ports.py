@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from serving.new_items import NewItems
     from serving.reply_topics import ReplyTopics
     from serving.store_view import StoreView
+    from serving.variant_models import VariantModels
 
 
 class Ports(NamedTuple):
@@ -30,3 +31,4 @@ class Ports(NamedTuple):
     impressions: Impressions
     new_items: NewItems
     catalogue: CatalogueFollower
+    variants: VariantModels

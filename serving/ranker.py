@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from likewise.ranking.blocks import THIS_THREAD, Threads
 from serving.answering import answer
 from serving.answering_about_users import answer_about_users
+from serving.experiments import Experiments
 from serving.querying import QuerySettings
 from serving.recommendation_ids import RecommendationIds
 from serving.rules import asks_for_catalogue
@@ -44,6 +45,9 @@ class Ranker:
         self._new_items = ports.new_items
         self._executor = executor
         self._shared = Threads(executor.map, threads)
+        self._experiments = Experiments(
+            ports.catalogue, ports.variants, settings.experiments, stats, clock_ms
+        )
         self._settings = QuerySettings(
             settings.serving.explain_limit, settings.impressions, settings.signals.weights
         )
@@ -105,17 +109,24 @@ class Ranker:
             self._stats.model_version = served.version
             self._stats.model_snapshot_at_ms = served.snapshot_at_ms
         now_ms = self._clock_ms()
-        needs_catalogue = any(asks_for_catalogue(one.request) for one in batch)
-        replies = answer(
-            served,
-            batch,
-            context,
-            ids=self._ids,
-            settings=self._settings,
-            now_ms=now_ms,
-            additions=self._new_items.for_model(served.version),
-            view=self._catalogue.view(served.model) if needs_catalogue else None,
-            threads=threads,
-        )
+
+        def rank(some: Sequence[OpenRequest], by: ServedModel) -> list[Reply]:
+            needs_catalogue = any(asks_for_catalogue(one.request) for one in some)
+            return answer(
+                by,
+                some,
+                context,
+                ids=self._ids,
+                settings=self._settings,
+                now_ms=now_ms,
+                additions=self._new_items.for_model(by.version),
+                view=self._catalogue.view(by.model) if needs_catalogue else None,
+                threads=threads,
+            )
+
+        if other is None and self._experiments.on:
+            replies = self._experiments.answer(batch, served, rank)
+        else:
+            replies = rank(batch, served)
         self._impressions.note(batch, replies, context.walks, now_ms=now_ms)
         return replies

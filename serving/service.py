@@ -76,6 +76,8 @@ def run_server(
             persist(lambda: create_topics(broker, topics, settings.kafka.partitions))
         catalogue = CatalogueFollower(store, stop, stats.catalogue)
         source, models = join_with_model(join, settings.model.directory, store, catalogue, stop)
+        from serving.variant_models import VariantModels  # NumPy was imported while joining
+
         with (
             closing(source),
             closing(models),
@@ -94,6 +96,7 @@ def run_server(
                 Impressions(store, settings.impressions, stats),
                 NewItems(store, models, settings.serving.new_item_likes, stats),
                 catalogue,
+                VariantModels(settings.model.directory, catalogue, models),
             )
             _run_worker(ports, topics, settings, stop, stats)
     except StoppedError:
@@ -120,6 +123,7 @@ def _run_worker(
         ports.impressions.writing(),
         ports.new_items.following(),
         ports.catalogue.following(),
+        ports.variants.following(),
     ):
         worker = ServingWorker(ports, executor, topics, settings, stop=stop, stats=stats)
         # These objects stay. Searching them for garbage took a twentieth of the time.

@@ -44,6 +44,9 @@ class AnsweringStats(Protocol):
     new_items: int
     shown_recorded: int
     shown_dropped: int
+    exposures: int
+    exposures_dropped: int
+    lists_not_counted: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +69,12 @@ class ServingStats(MemberStats):
     """Lists whose items were recorded as shown. The thread that records them writes it."""
     shown_dropped: int = 0
     """Lists that were not recorded, because the store was too slow or refused them."""
+    exposures: int = 0
+    """Exposures that Kafka has confirmed."""
+    exposures_dropped: int = 0
+    """Exposures that Kafka refused."""
+    lists_not_counted: int = 0
+    """Lists that do not count for their experiment, because a model of it is not loaded."""
     new_items: int = 0
     """Items that the model does not have and that can be recommended now."""
     model_version: str | None = None

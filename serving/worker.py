@@ -87,14 +87,14 @@ class ServingWorker:
             self._queues,
             ports.reply_topics,
             ports.member.retry,
-            ports.catalogue.scenario,
+            ports.catalogue,
             default_reply_topic=topics.replies,
             max_batch=serving.max_batch,
             clock_ms=clock_ms,
         )
         self._lookups = Lookups(ports, ports.member.retry, clock_ms)
         self._ranker = Ranker(ports, executor, serving.threads, settings, stats, clock_ms)
-        self._outbox = Outbox(ports, topics.dead_letters, stats, clock_ms)
+        self._outbox = Outbox(ports, topics, stats, clock_ms)
         self._next_lookup_s = 0.0
 
     def run(self) -> None:

@@ -35,6 +35,7 @@ from serving.reply_topics import ReplyTopics
 from serving.service import LONGEST_RETRY_S
 from serving.stats import ServingStats
 from serving.store_view import StoreView
+from serving.variant_models import VariantModels
 from serving.worker import ServingWorker
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class Rig:
         watch = StoreWatch(self.store, stats.keeping)
         self.catalogue = CatalogueFollower(self.store, self.stop, stats.catalogue)
         self.catalogue.load()
+        self.variants = VariantModels(self.directory, self.catalogue, models)
         ports = Ports(
             self.source,
             GroupMember(
@@ -174,6 +176,7 @@ class Rig:
             self.impressions,
             self.new_items,
             self.catalogue,
+            self.variants,
         )
         return ServingWorker(
             ports,

@@ -63,6 +63,12 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     request_id: str | None = None
     recommendation_id: str = ""
     """Identifies this answer, for `next_of` and for events that it led to. Servers before 0.2 sent none."""
+    scenario: str | None = None
+    """The scenario that the request named."""
+    experiment: str | None = None
+    """The experiment that this list counts for."""
+    variant: str | None = None
+    """The user's variant in it; None if the variants share the list."""
     users: tuple[RankedUser, ...] | None = None
     """The answer to `users_for` and `users_like`; `items` is then empty."""
 

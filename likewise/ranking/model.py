@@ -96,6 +96,12 @@ class Model:
         return item_degrees(self.user_items).astype("float32")
 
     @cached_property
+    def most_popular(self) -> frozenset[ItemId]:
+        """The most popular hundredth of the items, at least one."""
+        rows = self.popular_rows[: max(len(self.item_ids) // 100, 1)].tolist()
+        return frozenset(self.item_ids[row] for row in rows)
+
+    @cached_property
     def popular_rows(self) -> NDArray[np.intp]:
         """[n] item rows, most popular first; equal ones by their likes, then by id."""
         import numpy as np

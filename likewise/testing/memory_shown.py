@@ -23,9 +23,6 @@ class MemoryShown(ABC):
     @abstractmethod
     def _answering(self) -> AbstractContextManager[None]: ...
 
-    @abstractmethod
-    def _forget_attribution(self, user: UserId) -> None: ...
-
     def _flush_shown(self) -> None:
         self._shown: dict[Viewer, tuple[list[ShownList], float]] = {}
 
@@ -51,4 +48,3 @@ class MemoryShown(ABC):
     def _forget_shown(self, user_id: UserId) -> None:
         for kind in ("user", "pages"):
             self._shown.pop(Viewer(kind, user_id), None)
-        self._forget_attribution(user_id)

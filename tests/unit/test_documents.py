@@ -26,6 +26,7 @@ from likewise.messages.codes import DEAD_LETTERS, REPLY_ERRORS
 from likewise.messages.dead_letters import DeadLetter, decode_dead_letter, encode_headers
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import ACTIONS
+from likewise.messages.exposures import decode_exposure
 from likewise.messages.items import decode_item
 from likewise.messages.replies import decode_reply
 from likewise.messages.reply_routes import (
@@ -71,6 +72,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "reply": decode_reply,
     "error": _decode_error,
     "announcement": decode_announcement,
+    "exposure": lambda body: decode_exposure(_record(body)),
 }
 SAID_BY_ASYNCAPI = {
     "Like": "event",
@@ -95,6 +97,7 @@ SAID_BY_ASYNCAPI = {
     "Recommendations": "reply",
     "Error": "error",
     "Announcement": "announcement",
+    "Exposure": "exposure",
 }
 
 

@@ -798,6 +798,25 @@ export interface components {
             /** @description With the ranker `auto`: the recipes `tried` on `held_out_likes`, and which of them was `chosen`. */
             choice: Record<string, never> | null;
         };
+        /** @description How a model version was tried on a share of the users. */
+        CanaryRow: {
+            /** @enum {unknown} */
+            state: "promoted" | "rolled_back" | "running" | "stopped";
+            /** @description Its name, for `likewise experiments show`. */
+            experiment: string;
+            /** @description The share of the users whose lists the version ranks, or takes part in if they are interleaved. */
+            share: number;
+            started_at_ms: number;
+            ended_at_ms: number | null;
+            /** @description Why it was promoted, rolled back or stopped. */
+            reason: string;
+            /** @description How its likes a list differ from those of the current model, relative to these; while it runs, the estimate so far. None if it is unknown. */
+            effect: number | null;
+            /** @description The lower bound of the interval of `effect`. */
+            low: number | null;
+            /** @description The upper bound. */
+            high: number | null;
+        };
         /** @description What an item is, in place of what the catalogue had. At most 64 KiB. A CloudEvents 1.0 envelope is also accepted. */
         CatalogueItemInput: {
             item_id?: components["schemas"]["ItemId"];
@@ -959,6 +978,7 @@ export interface components {
             requests: components["schemas"]["Lag"];
             items: components["schemas"]["Lag"];
             scenarios: components["schemas"]["Lag"];
+            experiments: components["schemas"]["Lag"];
             dead_letters: number;
             /** @description Events that retention has removed from the log, so that Redis can't be rebuilt from it. */
             gone: number;
@@ -1105,6 +1125,8 @@ export interface components {
             bytes: number;
             /** @description Whether its files match the manifest; None if that was not checked. */
             sound: boolean | null;
+            /** @description How it was tried on a share of the users; None if it was not. */
+            canary: components["schemas"]["CanaryRow"] | null;
         };
         /** @description The model that answered, and how many seconds ago its snapshot was taken. */
         ModelStamp: {
@@ -1344,6 +1366,12 @@ export interface components {
              * @default
              */
             recommendation_id?: string;
+            /** @description The scenario that the request named. */
+            scenario?: string;
+            /** @description The experiment that this list counts for. */
+            experiment?: string;
+            /** @description The user's variant in it; None if the variants share the list. */
+            variant?: string;
             /** @description The answer to `users_for` and `users_like`; `items` is then empty. */
             users?: components["schemas"]["RankedUser"][];
         };
@@ -6521,6 +6549,14 @@ export interface operations {
                      *         },
                      *         "scenarios": {
                      *           "topic": "scenarios",
+                     *           "group": "likewise-consumers",
+                     *           "partitions": 6,
+                     *           "records": 51568,
+                     *           "lag": 0,
+                     *           "held_back": 0
+                     *         },
+                     *         "experiments": {
+                     *           "topic": "experiments",
                      *           "group": "likewise-consumers",
                      *           "partitions": 6,
                      *           "records": 51568,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.alternatives import RANKERS
 from gateway.endpoints.rankers import DESCRIPTIONS
 from likewise.errors import InvalidInputError, TransientError
 from likewise.messages.dead_letters import DeadLetter, send_dead_letters
@@ -19,6 +18,7 @@ from likewise.operations.models import current_version
 from likewise.store.port import Changes, UserChange
 from likewise.store.shown_port import ShownList, ShownRecord, Viewer
 from likewise.testing import MemoryBroker, MemoryStore
+from serving.alternatives import RANKERS
 from tests.gateway_rig import GatewayRig, on_rig
 from tests.serving_rig import BLOCKS, VERSION, block_items, item, like, write_block_model
 

@@ -18,7 +18,7 @@ from likewise.service.logs import get_logger
 from likewise.settings.types import Ranker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from likewise.models.holder import ServedModel
@@ -75,6 +75,11 @@ class Alternatives:
             finally:
                 ranker.loading.release()
         return ranker.model
+
+    def keep_only(self, names: Collection[str | None]) -> None:
+        """Release the models of other rankers."""
+        for name in self._rankers.keys() - names:
+            self._rankers[name] = _Loaded()
 
     def _look(self, name: str, ranker: _Loaded) -> None:
         directory = self._directory / name

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.alternatives import LOOK_EVERY_S, Alternatives
 from likewise.models.holder import load_model
 from likewise.models.layout import alternatives_in
 from likewise.models.versions import remove_old_versions
+from serving.alternatives import LOOK_EVERY_S, Alternatives
 from tests.serving_rig import item, write_block_model
 from tests.waiting import wait_until
 
@@ -132,7 +132,7 @@ def test_others_use_the_last_version_while_one_thread_loads(
         assert finish.wait(20)
         return load_model(directory, version)
 
-    monkeypatch.setattr("gateway.alternatives.load_model", slow)
+    monkeypatch.setattr("serving.alternatives.load_model", slow)
     thread = threading.Thread(target=lambda: world.get("spectral"))
     thread.start()
     assert loading.wait(20)
