@@ -17,6 +17,7 @@ from likewise.cli import (
     dead_letters,
     evaluating,
     events,
+    experiments,
     exporting,
     health,
     importing,
@@ -200,6 +201,7 @@ app.command(rich_help_panel=_SERVICES)(services.gateway)
 
 app.command(rich_help_panel=_OPERATORS)(status.status)
 app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)
+app.add_typer(experiments.app, name="experiments", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(evaluating.evaluate)
 app.command(rich_help_panel=_OPERATORS)(verify.verify)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_OPERATORS)

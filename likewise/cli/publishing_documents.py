@@ -1,4 +1,4 @@
-"""Publishing items and scenarios: the sink, and what commands report."""
+"""Publishing items, scenarios and experiments: the sink, and what commands report."""
 
 from __future__ import annotations
 
@@ -42,11 +42,7 @@ def publish_documents(
     Raises:
         LikewiseError: they could not be published, or nobody applies them.
     """
-    with cli.broker() as broker, catalogue_sink(cli, broker) as sink:
-        deliveries = [sink.send(topic, value, key=name.encode()) for name, value in documents]
-        positions = [Position(*delivery.result(_CONFIRMATION_TIMEOUT_S)) for delivery in deliveries]
-    if wait:
-        _wait(cli, topic, positions)
+    positions = published(cli, topic, documents, wait=wait)
     if as_json:
         print_json(
             [
@@ -57,6 +53,18 @@ def publish_documents(
         return
     for position in positions:
         stdout().print(str(position))
+
+
+def published(
+    cli: CommandLine, topic: str, documents: Sequence[tuple[str, bytes | None]], *, wait: bool
+) -> list[Position]:
+    """Publish documents by name, and return the position of each; see `publish_documents`."""
+    with cli.broker() as broker, catalogue_sink(cli, broker) as sink:
+        deliveries = [sink.send(topic, value, key=name.encode()) for name, value in documents]
+        positions = [Position(*delivery.result(_CONFIRMATION_TIMEOUT_S)) for delivery in deliveries]
+    if wait:
+        _wait(cli, topic, positions)
+    return positions
 
 
 def _wait(cli: CommandLine, topic: str, positions: Sequence[Position]) -> None:

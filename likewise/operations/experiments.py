@@ -1,4 +1,4 @@
-"""Experiments as operators handle them: which there are, and what to publish to start, stop or remove one.
+"""Experiments as operators handle them: what they have found, and what to publish to start, stop or remove one.
 
 Nothing is published here. Callers send what they get, as `encode_experiment` encodes it, to the topic
 `experiments` under the experiment's name; to remove one, they send a record without a value.
@@ -16,6 +16,7 @@ from likewise.experiments.assignment import in_order
 from likewise.messages.experiments import Outcome, decode_stored_experiment
 from likewise.messages.times import iso_time
 from likewise.operations.experiment_definitions import define, notes_on
+from likewise.operations.experiment_reports import ExperimentReport, report_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,16 @@ def find_experiment(store: LikeStore, name: str) -> Experiment:
     raise UnknownExperimentError(f"there is no experiment {name[:64]!r}; there are: {others}")
 
 
+def report_of(store: LikeStore, name: str) -> ExperimentReport:
+    """Return all about the experiment of this name.
+
+    Raises:
+        UnknownExperimentError: there is none.
+        TransientError: Redis cannot be reached.
+    """
+    return report_on(store, find_experiment(store, name))
+
+
 def start(
     store: LikeStore, settings: Settings, name: str, body: Mapping[str, Any], *, now_ms: int
 ) -> Start:
@@ -111,7 +122,8 @@ def stop(store: LikeStore, name: str, *, now_ms: int, reason: str = "") -> Exper
         raise ExperimentStateError(
             f"the experiment {name!r} was stopped at {iso_time(found.stopped_at_ms)}"
         )
-    return stopped(found, "stopped", now_ms=now_ms, reason=reason, verdict=None)
+    verdict = report_on(store, found).verdict
+    return stopped(found, "stopped", now_ms=now_ms, reason=reason, verdict=verdict)
 
 
 def stopped(

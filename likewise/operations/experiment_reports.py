@@ -1,0 +1,75 @@
+"""What experiments have found so far: their counts, and the verdict on these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from likewise.experiments.tally import ExperimentTally, empty_tally
+from likewise.messages.experiments import Kind, experiment_json
+
+if TYPE_CHECKING:
+    from likewise.messages.experiments import Experiment
+    from likewise.store.port import LikeStore
+
+State = Literal["running", "stopped", "promoted", "rolled_back"]
+
+
+class ExperimentReport(msgspec.Struct, frozen=True):
+    """All about one experiment."""
+
+    experiment: dict[str, Any]
+    """Its definition, as in the topic."""
+    tally: ExperimentTally
+    verdict: dict[str, Any] | None
+    """The verdict on the counts so far; None before anything can be said."""
+
+
+class ExperimentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One experiment on a line."""
+
+    name: str
+    state: State
+    kind: Kind
+    canary: bool
+    started_at_ms: int
+    lists: int
+    """Lists shown so far; an interleaved list counts once."""
+    likes: int
+    """Likes of the lists' items so far."""
+    sentence: str | None
+    """The verdict in words; None before anything can be said."""
+
+
+def state_of(experiment: Experiment) -> State:
+    """Return whether the experiment runs, or how it ended."""
+    if experiment.stopped_at_ms is None:
+        return "running"
+    return "stopped" if experiment.outcome is None else experiment.outcome.decision
+
+
+def report_on(store: LikeStore, experiment: Experiment) -> ExperimentReport:
+    """Return the experiment with what the store has counted for it.
+
+    Raises:
+        TransientError: Redis cannot be reached.
+    """
+    tally = empty_tally(variant.name for variant in experiment.variants)
+    return ExperimentReport(experiment_json(experiment), tally, None)
+
+
+def summary_of(experiment: Experiment, report: ExperimentReport) -> ExperimentSummary:
+    """Return the report on a line."""
+    variants = report.tally.variants.values()
+    lists = [variant.lists for variant in variants]
+    return ExperimentSummary(
+        name=experiment.name,
+        state=state_of(experiment),
+        kind=experiment.kind,
+        canary=experiment.canary,
+        started_at_ms=experiment.started_at_ms,
+        lists=max(lists) if experiment.kind == "interleaved" else sum(lists),
+        likes=sum(variant.likes for variant in variants),
+        sentence=None if report.verdict is None else report.verdict["sentence"],
+    )
