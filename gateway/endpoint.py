@@ -34,6 +34,13 @@ class Call:
     gateway: Gateway
     principal: Principal
 
+    def header(self, name: bytes) -> str | None:
+        """Return the first header of this name, in lower case; None if there is none."""
+        for given, value in self.request.scope["headers"]:
+            if given == name:
+                return str(value, "latin-1")
+        return None
+
     def user_id(self) -> UserId:
         """Return the user id in the path.
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from gateway.problem import Problem
 from gateway.turns import RankingPorts as RankingPorts
@@ -57,6 +60,7 @@ class Answers:
         self._alternatives = alternatives
         self._clock_ms = clock_ms
         self._limit = settings.gateway.max_requests_in_flight
+        self._longest_wait_ms = settings.gateway.wait_timeout_ms
         self._numbers = count()
         self._asked: dict[RecordId, asyncio.Future[Recommendations]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -100,6 +104,9 @@ class Answers:
             if isinstance(with_defaults, Reply):
                 return _result(with_defaults)
             asked = with_defaults
+        if (asked.request.deadline_ms or 0) > self._longest_wait_ms:
+            # With it, a request with `after` could be in flight for an hour.
+            asked = replace(asked, request=structs.replace(asked.request, deadline_ms=None))
         if self._loop is None:  # looking it up is a call to the system
             self._loop = asyncio.get_running_loop()
         answer: asyncio.Future[Recommendations] = self._loop.create_future()

@@ -5,13 +5,14 @@ Segments are decoded after the match, so that an id may hold a slash, sent as `%
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from gateway.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from gateway.endpoint import Endpoint
 
@@ -26,9 +27,10 @@ class Match(NamedTuple):
 class _Shape(NamedTuple):
     """Where the paths of some endpoints have literal segments, and the endpoints by those segments."""
 
-    literal: tuple[int, ...]
     parameters: tuple[int, ...]
-    endpoints: dict[tuple[str, ...], dict[str, Endpoint]]
+    literals: Callable[[Sequence[str]], Any]
+    """Returns the literal segments of a path."""
+    endpoints: dict[Any, dict[str, Endpoint]]
     """By the literal segments, then by method."""
 
 
@@ -55,12 +57,15 @@ class Routes:
             return None
         allowed: set[str] = set()
         for shape in self._shapes.get(len(segments), ()):
-            by_method = shape.endpoints.get(tuple([segments[at] for at in shape.literal]))
-            if by_method is None or not all(segments[at] for at in shape.parameters):
+            by_method = shape.endpoints.get(shape.literals(segments))
+            if by_method is None:
+                continue
+            values = [segments[at] for at in shape.parameters]
+            if "" in values:
                 continue
             endpoint = by_method.get(method)
             if endpoint is not None:
-                return Match(endpoint, _parameters(endpoint, segments, shape.parameters))
+                return Match(endpoint, _parameters(endpoint.parameters, values))
             allowed.update(by_method)
         if not allowed:
             return None
@@ -70,28 +75,26 @@ class Routes:
     def _add(self, endpoint: Endpoint) -> None:
         segments = endpoint.path.split("/")
         parameters = tuple(at for at, part in enumerate(segments) if part.startswith("{"))
-        literal = tuple(at for at in range(len(segments)) if at not in parameters)
         shapes = self._shapes.setdefault(len(segments), [])
-        shape = next((one for one in shapes if one.literal == literal), None)
+        shape = next((one for one in shapes if one.parameters == parameters), None)
         if shape is None:
-            shape = _Shape(literal, parameters, {})
+            literals = itemgetter(*(at for at in range(len(segments)) if at not in parameters))
+            shape = _Shape(parameters, literals, {})
             shapes.append(shape)
-        by_method = shape.endpoints.setdefault(tuple(segments[at] for at in literal), {})
+        by_method = shape.endpoints.setdefault(shape.literals(segments), {})
         if endpoint.method in by_method:
             raise ValueError(f"two endpoints for {endpoint.name}")
         by_method[endpoint.method] = endpoint
 
 
-def _parameters(
-    endpoint: Endpoint, segments: Sequence[str], places: Sequence[int]
-) -> dict[str, str]:
-    names = endpoint.parameters
-    return {name: _decoded(name, segments[at]) for name, at in zip(names, places, strict=True)}
+def _parameters(names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+    return {
+        name: _decoded(name, value) if "%" in value else value
+        for name, value in zip(names, values, strict=True)
+    }
 
 
 def _decoded(name: str, segment: str) -> str:
-    if "%" not in segment:
-        return segment
     try:
         return unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:

@@ -123,6 +123,10 @@ class Turns:
 
     def _run(self) -> None:
         while True:
+            with (
+                self._free_threads
+            ):  # while all threads rank, requests gather: large batches cost least
+                pass
             self._admit(self._arrivals())
             self._turned_at_s = time.monotonic()
             if self._stopping and not self._backlog:

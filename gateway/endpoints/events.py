@@ -53,7 +53,7 @@ class _Encoded(NamedTuple):
 
 
 async def _publish(call: Call) -> Response:
-    lines = call.request.headers.get("content-type", "").startswith(NDJSON)
+    lines = call.request.headers.get("content-type", "").lower().startswith(NDJSON)
     kinds = call.gateway.settings.signals.accepted
     if len(call.body) <= _SMALL_BODY:
         events = checked(call.body, kinds, lines=lines)

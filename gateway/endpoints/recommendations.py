@@ -66,6 +66,7 @@ class _Ranker(msgspec.Struct):
     ranker: str | None = None
 
 
+_POSITION_HEADER = POSITION_HEADER.lower().encode()
 _ranker_decoder = msgspec.json.Decoder(_Ranker)
 
 
@@ -116,7 +117,7 @@ async def _ask(call: Call, **subject: Any) -> Response:
 
 
 async def _answer(call: Call, request: Request, ranker: str | None) -> Response:
-    position = call.request.headers.get(POSITION_HEADER)
+    position = call.header(_POSITION_HEADER)
     if position is not None and request.after is None:
         request = msgspec.structs.replace(request, after=Position.parse(position))
     answer = await call.gateway.answers.ask(request, ranker)

@@ -100,6 +100,17 @@ def test_beyond_the_limit_a_request_is_refused_at_once(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_no_deadline_lets_a_request_wait_longer_than_the_gateway_does(tmp_path: Path) -> None:
+    settings = Settings(gateway=GatewaySettings(wait_timeout_ms=50))
+
+    async def run() -> tuple[int, str]:
+        async with gateway_rig(tmp_path, settings) as rig:
+            late = await rig.client.get(PATH.format("ann") + "&after=0:9&deadline_ms=3600000")
+            return late.status_code, late.json()["code"]
+
+    assert asyncio.run(run()) == (504, "after_timeout")
+
+
 def test_while_the_store_is_away_answers_are_503_and_then_come_again(tmp_path: Path) -> None:
     store = Gate()
     store.open.set()
