@@ -71,6 +71,10 @@ class PositionMovedError(LikewiseError):
         self.stored = dict(stored)
 
 
+class AttributionMovedError(LikewiseError):
+    """What is counted of a user was changed since the caller looked; nothing was applied."""
+
+
 class HomesMovedError(LikewiseError):
     """A user was marked as scattered since the caller looked; nothing was applied."""
 

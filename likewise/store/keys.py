@@ -68,7 +68,7 @@ class Keys(NamedTuple):
         do not show the user.
         """
         signals = (self.signals(kind, user_id) for kind in kinds)
-        return [self.likes(user_id), *signals, *self.shown_to(user_id)]
+        return [self.likes(user_id), *signals, *self.lists_of(user_id)]
 
     def position(self, topic: str, partition: int) -> str:
         """STRING: the offset of the first event of the partition that is not applied yet."""
@@ -136,6 +136,32 @@ class Keys(NamedTuple):
         return f"{self.prefix}likewise:experiments"
 
     @property
+    def attribution_positions(self) -> str:
+        """HASH by `topic/partition` of `offset:time:log`: see `likewise.store.attribution_port.Reached`."""
+        return self._attribution("positions")
+
+    def windows(self, user_id: UserId) -> str:
+        """STRING (JSON) with a time to live: the lists and likes of the user that may still count."""
+        return self._attribution(f"windows:{user_id}")
+
+    def totals(self, run: str) -> str:
+        """HASH by `hashed` user id: the lists and credited likes of each user in a run, as JSON."""
+        return self._attribution(f"totals:{run}")
+
+    def tally(self, run: str) -> str:
+        """HASH of integers: what a run counts, `likewise.experiments.tally` has the fields."""
+        return self._attribution(f"tally:{run}")
+
+    def shown_items(self, run: str, variant: str) -> str:
+        """SET of the items that a variant has shown."""
+        return self._attribution(f"items:{run}:{variant}")
+
+    @property
+    def closed_runs(self) -> str:
+        """SET of the runs whose counts are final."""
+        return self._attribution("closed")
+
+    @property
     def catalogue_changes(self) -> str:
         """STREAM of the items, scenarios and experiments that changed, the oldest trimmed.
 
@@ -172,14 +198,19 @@ class Keys(NamedTuple):
         kind = "" if viewer.kind == "user" else f"-{viewer.kind}"
         return f"{self.prefix}likewise:shown{kind}:{viewer.name}"
 
-    def shown_to(self, user_id: UserId) -> list[str]:
+    def lists_of(self, user_id: UserId) -> list[str]:
         """Return the keys that hold what the user was shown."""
-        return [self.shown(Viewer("user", user_id)), self.shown(Viewer("pages", user_id))]
+        viewers = Viewer("user", user_id), Viewer("pages", user_id)
+        return [*map(self.shown, viewers), self.windows(user_id)]
 
     @property
     def model(self) -> str:
         """STRING (JSON): the announcement of the current model."""
         return f"{self.prefix}likewise:model"
+
+    def _attribution(self, name: str) -> str:
+        slot = f"{{{slot_tag(self.experiments)}}}:" if self.cluster else ""
+        return f"{self.experiments}:{slot}{name}"
 
     def lease(self, name: str) -> str:
         """STRING with a time to live: who holds the named lease."""

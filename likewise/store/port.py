@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from likewise.store.attribution_port import AttributionStore
 from likewise.store.catalogue_port import CatalogueStore
 from likewise.store.experiments_port import ExperimentStore
 from likewise.store.recent_port import RecentStore
@@ -139,7 +140,15 @@ class Eviction(NamedTuple):
     evicted_keys: int
 
 
-class LikeStore(CatalogueStore, ExperimentStore, RecentStore, ShownStore, SignalStore, Protocol):
+class LikeStore(
+    AttributionStore,
+    CatalogueStore,
+    ExperimentStore,
+    RecentStore,
+    ShownStore,
+    SignalStore,
+    Protocol,
+):
     """Likes per user, the catalogue, applied positions, the current model. Thread-safe.
 
     Every method raises `TransientError` when the store cannot be reached, is loading, out of

@@ -23,6 +23,9 @@ class MemoryShown(ABC):
     @abstractmethod
     def _answering(self) -> AbstractContextManager[None]: ...
 
+    @abstractmethod
+    def _forget_attribution(self, user: UserId) -> None: ...
+
     def _flush_shown(self) -> None:
         self._shown: dict[Viewer, tuple[list[ShownList], float]] = {}
 
@@ -48,3 +51,4 @@ class MemoryShown(ABC):
     def _forget_shown(self, user_id: UserId) -> None:
         for kind in ("user", "pages"):
             self._shown.pop(Viewer(kind, user_id), None)
+        self._forget_attribution(user_id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from likewise.errors import HomesMovedError, PositionMovedError
 from likewise.messages.order import UserState
 from likewise.store.port import Eviction, Homes, Lookup, Scattered
+from likewise.testing.memory_attribution import MemoryAttribution
 from likewise.testing.memory_catalogue import MemoryCatalogue
 from likewise.testing.memory_recent import MemoryRecent
 from likewise.testing.memory_shown import MemoryShown
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from likewise.store.port import Advance, Changes, History, UserChange
 
 
-class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
+class MemoryStore(MemoryAttribution, MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
     """A store in memory that passes the contract suite of the real one.
 
     While `failure` is set every call raises it, as if the server were unavailable.
@@ -58,6 +59,7 @@ class MemoryStore(MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
         self._retired_times = UserState()
         self._announcement: bytes | None = None
         self._leases: dict[str, tuple[str, float]] = {}
+        self._flush_attribution()
         self._flush_catalogue()
         self._flush_recent()
         self._flush_shown()

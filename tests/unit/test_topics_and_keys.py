@@ -130,6 +130,9 @@ def test_the_pattern_finds_every_set_of_likes_and_no_bookkeeping(prefix: str, us
         keys.items(ItemId(user)),
         keys.scenarios,
         keys.experiments,
+        keys.attribution_positions,
+        keys.windows(user),
+        keys.tally(user),
         keys.catalogue_changes,
     ):
         assert other.startswith(prefix)
@@ -187,6 +190,12 @@ def test_no_two_keys_are_the_same() -> None:
         keys.items(ItemId("i1")),
         keys.scenarios,
         keys.experiments,
+        keys.attribution_positions,
+        keys.closed_runs,
+        keys.windows(UserId("a")),
+        keys.totals("a"),
+        keys.tally("a"),
+        keys.shown_items("a", "b"),
         keys.catalogue_changes,
         keys.lease("other"),
     ]

@@ -112,7 +112,7 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
     for user_id, state in changes.scattered.items():
         yield from _merge_writes(keys, changes, user_id, state)
         if state.forget is not None:
-            yield from (Write("UNLINK", shown) for shown in keys.shown_to(user_id))
+            yield from (Write("UNLINK", shown) for shown in keys.lists_of(user_id))
     yield from set_writes("SADD", keys.changed, [*changes.users, *changes.scattered])
     if changes.catalogue is not None:
         yield merge_write(keys, keys.retired, changes.catalogue)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from likewise.store.keys import Keys
 from likewise.store.port import Lookup
 from likewise.store.redis.applying import account_writes, set_writes, writes
+from likewise.store.redis.attribution import RedisAttribution
 from likewise.store.redis.catalogue import RedisCatalogue
 from likewise.store.redis.experiments import RedisExperiments
 from likewise.store.redis.positions import Positions
@@ -36,7 +37,9 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 
 
-class RedisStore(RedisCatalogue, RedisExperiments, RedisRecent, RedisShown, RedisSignals):
+class RedisStore(
+    RedisAttribution, RedisCatalogue, RedisExperiments, RedisRecent, RedisShown, RedisSignals
+):
     """Likes and bookkeeping in Redis, under the keys that `likewise.store.keys` names. Thread-safe.
 
     Connects with the first call, and again after an interruption. On a cluster (`redis.cluster`) a
