@@ -69,7 +69,7 @@ class Endpoint:
     summary: str
     """One line for the documentation."""
     tag: str
-    """`recommendations`, `likes`, `items`, `users`, `models` or `operations`."""
+    """`recommendations`, `likes`, `items`, `users`, `models`, `experiments` or `operations`."""
     description: str = ""
     """More for the documentation, in Markdown."""
     role: Role | None = "read"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY = Path(__file__).parent / "page"
 # The page routes these itself: each is its one document.
-_VIEWS = frozenset({"/", "/live", "/models", "/dead-letters", "/messages"})
+_VIEWS = frozenset({"/", "/live", "/models", "/experiments", "/dead-letters", "/messages"})
 _VIEWS_OF = ("/items/", "/users/")
 _FILES = "/page/"
 

@@ -63,6 +63,10 @@ HTTP_ERRORS = {
     "invalid_cursor": HttpError(400, "`cursor` is not one that this list has returned."),
     "unknown_version": HttpError(404, "There is no such model version on the gateway's disk."),
     "broken_version": HttpError(409, "The files of the model version cannot be used."),
+    "unknown_experiment": HttpError(404, "There is no experiment of this name."),
+    "experiment_state": HttpError(
+        409, "An experiment of this name runs, or has stopped; this cannot be done with it."
+    ),
     "unknown_message": HttpError(404, "There is no such message that apps can send."),
     "too_many_streams": HttpError(503, "The gateway serves as many live streams as it accepts."),
     "stopping": HttpError(503, "The gateway is stopping."),

@@ -21,6 +21,7 @@ TAGS: Final = {
     "items": "The catalogue.",
     "users": "What is known about a user.",
     "models": "Models and rankers.",
+    "experiments": "Ways to answer, compared by the likes that follow.",
     "operations": "What is running, and what is wrong.",
 }
 _DESCRIPTION = """\

@@ -24,6 +24,17 @@ _MODEL = {
     **_SIZES,
     "bytes": 9_700_000,
     "sound": None,
+    "canary": {
+        "state": "promoted",
+        "experiment": "canary-20260101t120000-000z",
+        "share": 0.1,
+        "started_at_ms": _SNAPSHOT_AT_MS,
+        "ended_at_ms": _SNAPSHOT_AT_MS + 3_600_000,
+        "reason": "It is not worse by more than the margin.",
+        "effect": 0.031,
+        "low": -0.008,
+        "high": 0.044,
+    },
 }
 _RECIPE = {
     "ranker": "blend",
@@ -39,10 +50,59 @@ _RECIPE = {
     "neighbours": 50,
     "trees": 20,
 }
+_EXPERIMENT = {
+    "name": "novel",
+    "kind": "split",
+    "seed": "novel",
+    "started_at_ms": _SNAPSHOT_AT_MS,
+    "share": 0.5,
+    "window_s": 86_400.0,
+    "variants": [{"name": "control"}, {"name": "novel", "defaults": {"novelty": 0.3}}],
+}
+_COUNTED = {
+    "users": 1,
+    "lists": 2,
+    "shown": 2,
+    "likes": 1,
+    "hits": 1,
+    "n2": 4,
+    "ny": 2,
+    "y2": 1,
+    "popular": 1,
+    "shown_at": [2],
+    "likes_at": [1],
+    "latency": [0, 2],
+}
+_VERDICT = {
+    "comparisons": [
+        {
+            "variant": "novel",
+            "effect": 0.048,
+            "low": 0.012,
+            "high": 0.084,
+            "decision": "better",
+        }
+    ],
+    "guardrails": [],
+    "sample_ratio_p": 0.43,
+    "sample_ratio_ok": True,
+    "alpha": 0.05,
+    "sentence": "novel is better than control.",
+}
 _LAG = {"partitions": 6, "records": 51_568, "lag": 0, "held_back": 0}
 
 RESOURCE_BODIES: dict[str, dict[str, Any]] = {
     "Comparing": {"previous": {"versions": ["previous", "current"], "users": 200}},
+    "NewExperiment": {
+        "novel": {
+            "share": 0.5,
+            "variants": [{"name": "control"}, {"name": "novel", "defaults": {"novelty": 0.3}}],
+        },
+        "interleaved": {
+            "kind": "interleaved",
+            "variants": [{"name": "control"}, {"name": "links", "ranker": "neighbours"}],
+        },
+    },
     "Replaying": {"code": {"codes": ["not_json"]}, "count only": {"dry_run": True}},
 }
 """Of each body, its examples by name."""
@@ -68,6 +128,18 @@ RESOURCE_ANSWERS: dict[str, Any] = {
     },
     "ScenarioPage": {"scenarios": [{"name": "home", "defaults": {"count": 12}}], "cursor": None},
     "NamedScenario": {"name": "home", "defaults": {"count": 12}},
+    "ExperimentPage": {"experiments": [_EXPERIMENT], "cursor": None},
+    "ShownExperiment": {
+        "experiment": _EXPERIMENT,
+        "tally": {
+            "variants": {"control": _COUNTED, "novel": _COUNTED},
+            "cross": 0,
+            "items": {"control": 2, "novel": 2},
+            "by_scenario": {},
+        },
+        "verdict": _VERDICT,
+    },
+    "StartedExperiment": {"position": "0:17", "experiment": _EXPERIMENT, "notes": []},
     "AvailableRanker": {
         "ranker": "blend",
         "version": _VERSION,

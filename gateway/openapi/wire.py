@@ -59,6 +59,8 @@ EVENTS = _body("Events")
 REQUEST = _body("RecommendationRequest")
 ITEM = _body("CatalogueItemInput")
 SCENARIO = _body("Scenario")
+EXPERIMENT = Annotated[Any, msgspec.Meta(extra_json_schema=reference("Experiment"))]
+NEW_EXPERIMENT = _body("NewExperiment")
 _MESSAGES = ("Event", "CatalogueItemInput", "Scenario", "RecommendationRequest")
 MESSAGE = Annotated[
     Any, msgspec.Meta(extra_json_schema={"anyOf": [reference(name) for name in _MESSAGES]})
@@ -87,6 +89,7 @@ def schemas() -> dict[str, Schema]:
         },
         "CatalogueItemInput": shared["CatalogueItem"],
         "RecommendationRequest": _request(shared),
+        "NewExperiment": _new_experiment(shared["Experiment"]),
     }
 
 
@@ -120,6 +123,19 @@ def _request(shared: dict[str, Schema]) -> Schema:
                 "type": "string",
             },
         },
+    }
+
+
+def _new_experiment(shared: Schema) -> Schema:
+    """Return the schema of an experiment that has not started: the gateway sets its times."""
+    later = {"name", "started_at_ms", "canary", "stopped_at_ms", "outcome", "version"}
+    properties = {name: part for name, part in shared["properties"].items() if name not in later}
+    properties["variants"] = {**properties["variants"], "minItems": 1}
+    return {
+        **shared,
+        "description": "An experiment to start. A split one, unless `kind` says otherwise.",
+        "required": ["variants"],
+        "properties": properties,
     }
 
 

@@ -6,6 +6,7 @@ const ROUTES = [
   ["users/:id", "user"],
   ["live", "live"],
   ["models", "models"],
+  ["experiments", "experiments"],
   ["dead-letters", "dead-letters"],
   ["messages", "messages"],
 ].map(([pattern, view]) => ({ parts: pattern.split("/"), view }));

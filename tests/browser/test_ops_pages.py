@@ -14,6 +14,8 @@ from playwright.sync_api import expect
 
 from indexer.service import run_indexer
 from likewise.models.versions import list_versions
+from likewise.operations.models import current_version
+from likewise.store.redis import RedisStore
 from serving.service import run_server
 from tests.browser.conftest import PHONE, axe, check_width
 from tests.browser.films import STRANGE
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from likewise.settings import Settings
     from tests.browser.conftest import Complaints
 
-OPS = ("/live", "/models", "/dead-letters", "/messages")
+OPS = ("/live", "/models", "/experiments", "/dead-letters", "/messages", "/docs")
 
 
 @contextmanager
@@ -90,12 +92,15 @@ def test_live_shows_a_lost_connection_and_comes_back(page: Page, complaints: Com
 def two_versions(base_url: str, settings: Settings) -> tuple[str, str]:
     """The newest model version, which is the current one, and the one before it."""
     directory = settings.model.directory
+    older = list_versions(directory)[0].version
     with (
+        closing(RedisStore(settings.redis)) as store,
         producer_of(settings) as publish,
         in_a_thread(settings, "indexer", partial(run_indexer, settings)),
     ):
         publish("likes", b"another", b'{"user_id": "another", "item_id": "1"}')
-        wait_until(lambda: len(list_versions(directory)) > 1, "a second model")
+        # A version on disk is not enough: an indexer that stops now does not announce it.
+        wait_until(lambda: current_version(store) != older, "a second model to be announced")
     newest, older = (one.version for one in list_versions(directory)[:2])
     return newest, older
 
@@ -216,6 +221,8 @@ def ready(page: Page, path: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     if path == "/live":
         expect(page.locator(".health")).to_have_attribute("data-state", re.compile("well|trouble"))
+    if path == "/docs":
+        page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
 
 
 @pytest.mark.parametrize("path", OPS)

@@ -183,6 +183,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/experiments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the experiments: those that run, then the last stopped. */
+        get: operations["get-experiments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/experiments/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an experiment: what was counted, and the verdict.
+         * @description The verdict may be looked at as often as one likes: its intervals hold for all looks together. `likewise experiments verify` computes the same from the topics.
+         */
+        get: operations["get-experiments-name"];
+        /**
+         * Start an experiment.
+         * @description The first variant is the control. With only one variant, a control that changes nothing is put before it. The name must be new, since the counts of two experiments would mix.
+         */
+        put: operations["put-experiments-name"];
+        post?: never;
+        /** Remove a stopped experiment and what was counted for it. */
+        delete: operations["delete-experiments-name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/experiments/{name}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop an experiment.
+         * @description Its users get what everybody gets, within a second. Likes of lists that were shown before still count while their window is open.
+         */
+        post: operations["post-experiments-name-stop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/items": {
         parameters: {
             query?: never;
@@ -901,6 +963,71 @@ export interface components {
         Event: components["schemas"]["Like"] | components["schemas"]["Unlike"] | components["schemas"]["Dislike"] | components["schemas"]["Undislike"] | components["schemas"]["Hide"] | components["schemas"]["Unhide"] | components["schemas"]["Signal"] | components["schemas"]["Unsignal"] | components["schemas"]["MergeUsers"] | components["schemas"]["ForgetUser"] | components["schemas"]["RetireItem"] | components["schemas"]["RestoreItem"] | components["schemas"]["CloudEvent"];
         /** @description One event, or several. */
         Events: components["schemas"]["Event"] | components["schemas"]["Event"][];
+        Experiment: {
+            /** @description By default, the key of the record. */
+            name?: string;
+            /** @enum {string} */
+            kind: "split" | "interleaved";
+            /** @description The first is the control. An interleaved experiment has two. */
+            variants: {
+                name: string;
+                /** @description Its part of the users, relative to the other variants; 1 by default. */
+                share?: number;
+                /** @description The model version that answers; by default, the current one. */
+                model?: string;
+                /** @description The ranker that answers, one of `indexer.alternatives`. */
+                ranker?: string;
+                defaults?: components["schemas"]["Options"];
+            }[];
+            /** @description What users are divided by; by default, the name. */
+            seed?: string;
+            started_at_ms: number;
+            /** @description The share of the users who take part; 1 by default. */
+            share?: number;
+            /** @description The scenario whose requests take part; by default, all requests. */
+            scenario?: string;
+            /** @description Users who do not take part. */
+            exclude?: components["schemas"]["UserId"][];
+            /** @description For how long after a list a like of its items counts for it; a day by default. */
+            window_s?: number;
+            /** @description How much worse a variant may be, relative to the control, and pass as not worse. */
+            margin?: number;
+            /** @description Whether the indexer started it, to judge a new model. */
+            canary?: boolean;
+            stopped_at_ms?: number;
+            outcome?: {
+                /** @enum {string} */
+                decision: "promoted" | "rolled_back" | "stopped";
+                reason?: string;
+                verdict?: Record<string, never>;
+            };
+            version?: components["schemas"]["Version"];
+        };
+        /** @description A page of experiments. */
+        ExperimentPage: {
+            experiments: components["schemas"]["Experiment"][];
+            /** @description For the next page; null on the last one. */
+            cursor: string | null;
+        };
+        /** @description The counts of an experiment, or of the lists outside experiments, whose variant is the empty string. */
+        ExperimentTally: {
+            /** @description Every variant, in the order of the definition. */
+            variants: {
+                [key: string]: components["schemas"]["VariantTally"];
+            };
+            /** @description Interleaved: the sum over users of the product of their credited pairs for the two variants. */
+            cross: number;
+            /** @description How many distinct items were shown, by variant. */
+            items: {
+                [key: string]: number;
+            };
+            /** @description The counts of requests that name a scenario, by scenario and variant. */
+            by_scenario: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["VariantTally"];
+                };
+            };
+        };
         /** @description A catalogue field, or the name of a label. */
         FieldName: string;
         /** @description One file of a version: its size and its checksum. */
@@ -1137,6 +1264,34 @@ export interface components {
         NamedScenario: {
             name: string;
             defaults: Record<string, never>;
+        };
+        /** @description An experiment to start. A split one, unless `kind` says otherwise. */
+        NewExperiment: {
+            /** @enum {string} */
+            kind?: "split" | "interleaved";
+            /** @description The first is the control. An interleaved experiment has two. */
+            variants: {
+                name: string;
+                /** @description Its part of the users, relative to the other variants; 1 by default. */
+                share?: number;
+                /** @description The model version that answers; by default, the current one. */
+                model?: string;
+                /** @description The ranker that answers, one of `indexer.alternatives`. */
+                ranker?: string;
+                defaults?: components["schemas"]["Options"];
+            }[];
+            /** @description What users are divided by; by default, the name. */
+            seed?: string;
+            /** @description The share of the users who take part; 1 by default. */
+            share?: number;
+            /** @description The scenario whose requests take part; by default, all requests. */
+            scenario?: string;
+            /** @description Users who do not take part. */
+            exclude?: components["schemas"]["UserId"][];
+            /** @description For how long after a list a like of its items counts for it; a day by default. */
+            window_s?: number;
+            /** @description How much worse a variant may be, relative to the control, and pass as not worse. */
+            margin?: number;
         };
         /** @description Options that every request may have, and a scenario may set. */
         Options: {
@@ -1500,6 +1655,13 @@ export interface components {
             /** @description The first 50 of them. */
             items: string[];
         };
+        /** @description An experiment, what was counted for it, and what follows from that. */
+        ShownExperiment: {
+            experiment: components["schemas"]["Experiment"];
+            tally: components["schemas"]["ExperimentTally"];
+            /** @description What `likewise experiments show` prints; null if there is nothing to compare. */
+            verdict: Record<string, never> | null;
+        };
         /** @description A kind that the setting table `signals` names, with its weight. */
         Signal: {
             action: components["schemas"]["SignalAction"];
@@ -1514,6 +1676,14 @@ export interface components {
         SignalAction: "signal";
         /** @description A kind that the setting table `signals` names; not `like`, `dislike` or `hide`. */
         SignalKind: string;
+        /** @description The experiment that starts once servers have read it, within a second. */
+        StartedExperiment: {
+            /** @description The position of the record in its topic. */
+            position: string;
+            experiment: components["schemas"]["Experiment"];
+            /** @description What its operator should know, such as another experiment with the same users. */
+            notes: string[];
+        };
         /** @description The state of both servers. It is None for one that can't be reached; `unreachable` has the reasons. */
         Status: {
             kafka: components["schemas"]["KafkaStatus"] | null;
@@ -1597,6 +1767,32 @@ export interface components {
         };
         /** @description 1 to 256 bytes of UTF-8. An integer is also accepted and becomes its decimal digits. */
         UserId: string | number;
+        /** @description The counts of one variant, over all requests or those of one scenario. */
+        VariantTally: {
+            /** @description Users with at least one list. Not counted outside experiments, as `n2`, `ny` and `y2`. */
+            users: number;
+            lists: number;
+            /** @description Items shown; of interleaved lists, those that this variant placed. */
+            shown: number;
+            /** @description Credited pairs of a list and an item; of interleaved lists, items that this variant placed. */
+            likes: number;
+            /** @description Lists with at least one credited pair. */
+            hits: number;
+            /** @description The sum over users of n², where n is the number of the user's lists. */
+            n2: number;
+            /** @description The sum over users of n·y, where y is the number of the user's credited pairs. */
+            ny: number;
+            /** @description The sum over users of y². */
+            y2: number;
+            /** @description The sum of `Exposure.popular`; split experiments only. */
+            popular: number;
+            /** @description Items shown by place, from the top. */
+            shown_at: number[];
+            /** @description Credited pairs by place of the item. */
+            likes_at: number[];
+            /** @description Lists by latency; see `LATENCY_BOUNDS_MS`. */
+            latency: number[];
+        };
         /** @description The version of this contract, 1. Optional. */
         Version: number;
         /** @description A filter on catalogue fields, as in MongoDB: each name of a field has a value or a comparison. At most 10 levels and 200 conditions. Values for `published_at` are times. */
@@ -2825,6 +3021,834 @@ export interface operations {
             };
             /** @description Unprocessable Content: `undeliverable`. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-experiments": {
+        parameters: {
+            query?: {
+                /** @description Only those that run, or that have ended. */
+                state?: "ended" | "running";
+                limit?: number;
+                /** @description The `cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "experiments": [
+                     *         {
+                     *           "name": "novel",
+                     *           "kind": "split",
+                     *           "seed": "novel",
+                     *           "started_at_ms": 1767268800000,
+                     *           "share": 0.5,
+                     *           "window_s": 86400,
+                     *           "variants": [
+                     *             {
+                     *               "name": "control"
+                     *             },
+                     *             {
+                     *               "name": "novel",
+                     *               "defaults": {
+                     *                 "novelty": 0.3
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ExperimentPage"];
+                };
+            };
+            /** @description Bad Request: `invalid_cursor`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-experiments-name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example home */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "experiment": {
+                     *         "name": "novel",
+                     *         "kind": "split",
+                     *         "seed": "novel",
+                     *         "started_at_ms": 1767268800000,
+                     *         "share": 0.5,
+                     *         "window_s": 86400,
+                     *         "variants": [
+                     *           {
+                     *             "name": "control"
+                     *           },
+                     *           {
+                     *             "name": "novel",
+                     *             "defaults": {
+                     *               "novelty": 0.3
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "tally": {
+                     *         "variants": {
+                     *           "control": {
+                     *             "users": 1,
+                     *             "lists": 2,
+                     *             "shown": 2,
+                     *             "likes": 1,
+                     *             "hits": 1,
+                     *             "n2": 4,
+                     *             "ny": 2,
+                     *             "y2": 1,
+                     *             "popular": 1,
+                     *             "shown_at": [
+                     *               2
+                     *             ],
+                     *             "likes_at": [
+                     *               1
+                     *             ],
+                     *             "latency": [
+                     *               0,
+                     *               2
+                     *             ]
+                     *           },
+                     *           "novel": {
+                     *             "users": 1,
+                     *             "lists": 2,
+                     *             "shown": 2,
+                     *             "likes": 1,
+                     *             "hits": 1,
+                     *             "n2": 4,
+                     *             "ny": 2,
+                     *             "y2": 1,
+                     *             "popular": 1,
+                     *             "shown_at": [
+                     *               2
+                     *             ],
+                     *             "likes_at": [
+                     *               1
+                     *             ],
+                     *             "latency": [
+                     *               0,
+                     *               2
+                     *             ]
+                     *           }
+                     *         },
+                     *         "cross": 0,
+                     *         "items": {
+                     *           "control": 2,
+                     *           "novel": 2
+                     *         },
+                     *         "by_scenario": {}
+                     *       },
+                     *       "verdict": {
+                     *         "comparisons": [
+                     *           {
+                     *             "variant": "novel",
+                     *             "effect": 0.048,
+                     *             "low": 0.012,
+                     *             "high": 0.084,
+                     *             "decision": "better"
+                     *           }
+                     *         ],
+                     *         "guardrails": [],
+                     *         "sample_ratio_p": 0.43,
+                     *         "sample_ratio_ok": true,
+                     *         "alpha": 0.05,
+                     *         "sentence": "novel is better than control."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ShownExperiment"];
+                };
+            };
+            /** @description Bad Request: `invalid_experiment`, `invalid_id`, `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_experiment`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-experiments-name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example home */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExperiment"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "0:17",
+                     *       "experiment": {
+                     *         "name": "novel",
+                     *         "kind": "split",
+                     *         "seed": "novel",
+                     *         "started_at_ms": 1767268800000,
+                     *         "share": 0.5,
+                     *         "window_s": 86400,
+                     *         "variants": [
+                     *           {
+                     *             "name": "control"
+                     *           },
+                     *           {
+                     *             "name": "novel",
+                     *             "defaults": {
+                     *               "novelty": 0.3
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "notes": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StartedExperiment"];
+                };
+            };
+            /** @description Bad Request: `invalid_experiment`, `invalid_id`, `invalid_request`, `invalid_scenario`, `not_json`, `too_deep`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_version`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `experiment_state`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Content Too Large: `body_too_large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: `unsupported_media_type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-experiments-name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example home */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "0:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PublishedDocument"];
+                };
+            };
+            /** @description Bad Request: `invalid_experiment`, `invalid_id`, `invalid_request`, `unknown_parameter`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_experiment`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `experiment_state`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: `rate_limited`. */
+            429: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Header Fields Too Large: `header_too_large`. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: `internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: `overloaded`, `stopping`, `too_many_connections`, `unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds until another attempt makes sense. */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-experiments-name-stop": {
+        parameters: {
+            query?: {
+                /** @description It is kept with the outcome. */
+                reason?: string;
+            };
+            header?: never;
+            path: {
+                /** @example home */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "position": "0:17"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PublishedDocument"];
+                };
+            };
+            /** @description Bad Request: `invalid_experiment`, `invalid_id`, `invalid_request`, `repeated_parameter`, `unknown_parameter`, `wrong_type`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: `expired_key`, `invalid_key`, `missing_key`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: `cross_site`, `missing_role`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: `unknown_experiment`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout: `request_timeout`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: `experiment_state`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description URI Too Long: `url_too_long`. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request: `unknown_host`. */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4929,7 +5953,18 @@ export interface operations {
                      *           "items": 1682,
                      *           "likes": 51568,
                      *           "bytes": 9700000,
-                     *           "sound": null
+                     *           "sound": null,
+                     *           "canary": {
+                     *             "state": "promoted",
+                     *             "experiment": "canary-20260101t120000-000z",
+                     *             "share": 0.1,
+                     *             "started_at_ms": 1767268800000,
+                     *             "ended_at_ms": 1767272400000,
+                     *             "reason": "It is not worse by more than the margin.",
+                     *             "effect": 0.031,
+                     *             "low": -0.008,
+                     *             "high": 0.044
+                     *           }
                      *         }
                      *       ],
                      *       "cursor": null

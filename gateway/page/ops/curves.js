@@ -7,10 +7,12 @@ const HEIGHT = 150;
 /**
  * Draw curves into `place` and return `{draw, dispose}`.
  *
- * `series` is `[{label, colour, fill?}]`, where a colour names a custom property such as `--series-1`.
+ * `series` is `[{label, colour, fill?, width?}]`, where a colour names a custom property such as `--series-1`. The y axis
+ * begins at zero, unless `range(min, max)` says otherwise. `bands` is `[{series: [upper, lower], colour}]`, by the place of a
+ * curve, counted from 1.
  * `draw(data, from, to)` takes uPlot's columns (seconds first; null is a gap) and the window shown.
  */
-export function curves(place, series, { format, floor = 1 }) {
+export function curves(place, series, { format, floor = 1, range = fromZero(floor), bands = [], height = HEIGHT }) {
   let colours = new Map();
   const colour = (name) => () => {
     if (!colours.has(name)) colours.set(name, resolved(place, name));
@@ -19,21 +21,22 @@ export function curves(place, series, { format, floor = 1 }) {
   const plot = new uPlot(
     {
       width: Math.max(place.clientWidth, 1),
-      height: HEIGHT,
+      height,
       padding: [8, 14, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: {
         x: { time: true, auto: false },
-        y: { range: (_, __, max) => [0, Math.max(floor, (max ?? 0) * 1.15)] },
+        y: { range: (_, min, max) => range(min, max) },
       },
       axes: [axis(colour, { space: 70, size: 24 }), axis(colour, { size: 52, space: 36, values: (_, ticks) => ticks.map(format) })],
       series: [{}, ...series.map((one) => curve(one, colour))],
+      bands: bands.map((band) => ({ series: band.series, fill: colour(band.colour) })),
     },
     [[], ...series.map(() => [])],
     place,
   );
-  const resized = new ResizeObserver(() => plot.setSize({ width: Math.max(place.clientWidth, 1), height: HEIGHT }));
+  const resized = new ResizeObserver(() => plot.setSize({ width: Math.max(place.clientWidth, 1), height }));
   resized.observe(place);
   const recolour = () => {
     colours = new Map();
@@ -54,6 +57,8 @@ export function curves(place, series, { format, floor = 1 }) {
     },
   };
 }
+
+const fromZero = (floor) => (_, max) => [0, Math.max(floor, (max ?? 0) * 1.15)];
 
 /** Return a custom property's colour as a canvas understands it, whatever functions it is made of. */
 function resolved(place, name) {
@@ -77,12 +82,12 @@ function axis(colour, options) {
   };
 }
 
-function curve({ label, colour: name, fill }, colour) {
+function curve({ label, colour: name, fill, width = 2 }, colour) {
   return {
     label,
     stroke: colour(name),
     fill: fill && colour(fill),
-    width: 2,
+    width,
     points: { show: false },
     spanGaps: false,
   };

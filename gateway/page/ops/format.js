@@ -17,6 +17,17 @@ export function latency(ms) {
 /** 0%, 21.3% */
 export const percent = (share) => `${(share ? one : whole).format(share * 100)}%`;
 
+/** +4.2%, −1.1%, 0% */
+export const signed = (share) => signOf(share) + percent(Math.abs(share));
+
+/** 20%, 2.5%: without a decimal that is zero. */
+export const roundPercent = (share) => percent(share).replace(".0%", "%");
+
+/** +20%, −2.5%, 0% */
+export const signedRound = (share) => signOf(share) + roundPercent(Math.abs(share));
+
+const signOf = (share) => (Math.abs(share) < 0.0005 ? "" : share < 0 ? "−" : "+");
+
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60]];
 
 /** 12 s, 4 min, 3 h, 2 d */
@@ -52,6 +63,9 @@ export function size(bytes) {
   }
   return `${(value < 10 && units[0] !== "B" ? one : whole).format(value)} ${units[0]}`;
 }
+
+/** 0.043, 1.20: how many likes a list gets. */
+export const ratio = (number) => number.toFixed(number < 1 ? 3 : 2);
 
 /** "1 record", "12 records" */
 export const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;

@@ -23,9 +23,10 @@ export class Stage {
     this.next = h("button", { class: "chip", type: "button", onclick: () => on.nextPage() }, "Next page", icon("next"));
     this.first = h("button", { class: "chip", type: "button", hidden: true, onclick: () => on.firstPage() }, "First page");
     this.empty = h("p", { class: "soft row-empty", role: "status" });
+    this.experiment = h("p", { class: "faint", hidden: true });
     this.element = h("section", { class: "stage", "aria-label": "Your likes and what follows" },
       this.#aboutLikes(), this.strip.element, this.space, this.#aboutAnswers(options),
-      h("div", { class: "answers" }, this.row.element, this.empty, this.rankers.element));
+      h("div", { class: "answers" }, this.row.element, this.empty, this.experiment, this.rankers.element));
     this.rankers.element.hidden = true;
   }
 
@@ -51,11 +52,13 @@ export class Stage {
     for (const itemId of this.visitor.likes.keys()) this.row.drop(itemId);
   }
 
-  showAnswer({ items, source }, page) {
+  showAnswer({ items, source, experiment, variant }, page) {
     this.heading.textContent = source === "popular" ? "What many people like" : page > 1 ? `So you may like, page ${page}` : "So you may like";
     this.row.show(items);
     this.threads.show(items);
     this.empty.textContent = items.length ? "" : "Nothing more to recommend here. Choose another category, or like something else.";
+    this.experiment.hidden = !experiment;
+    this.experiment.textContent = `in experiment ${experiment}${variant ? `, variant ${variant}` : ""}`;
     this.first.hidden = page === 1;
     this.next.disabled = items.length === 0;
   }

@@ -2,6 +2,7 @@
 
 import { confirmed } from "../dialog.js";
 import { h, stylesheet } from "../dom.js";
+import { canaryEvidence, canaryTag, withEstimates } from "../experiments/canary.js";
 import { asAdmin } from "../ops/admin.js";
 import { candidates } from "../ops/candidates.js";
 import { comparison } from "../ops/comparison.js";
@@ -19,7 +20,7 @@ export async function show(root, params, context) {
   let versions = [];
 
   async function load() {
-    versions = (await api.get("/v1/models")).versions;
+    versions = await withEstimates(api, (await api.get("/v1/models")).versions);
     list.replaceChildren(versions.length ? table() : nothing());
     detail.hidden = compare.hidden = !versions.length;
     compare.hidden ||= versions.length < 2;
@@ -35,7 +36,7 @@ export async function show(root, params, context) {
       if (line.dataset.version === row.version) line.setAttribute("aria-current", "true");
       else line.removeAttribute("aria-current");
     }
-    detail.replaceChildren(...described(await api.get(`/v1/models/${encodeURIComponent(row.version)}`)));
+    detail.replaceChildren(...described(row, await api.get(`/v1/models/${encodeURIComponent(row.version)}`)));
   }
 
   async function use(row, current) {
@@ -71,7 +72,8 @@ export async function show(root, params, context) {
       h("th", { scope: "row", role: "rowheader" },
         h("span", { class: "models-name" },
           h("a", { href: `#${row.version}`, class: "ops-id" }, row.version),
-          row.current && h("span", { class: "tag tag-on" }, "current")),
+          row.current && h("span", { class: "tag tag-on" }, "current"),
+          row.canary && canaryTag(row.canary)),
       ),
       cell(1, h("time", { title: moment(row.snapshot_at_ms) }, ago(row.snapshot_at_ms)), false),
       cell(2, row.ranker, false),
@@ -96,12 +98,13 @@ export async function show(root, params, context) {
 const nothing = () =>
   h("p", { class: "ops-empty" }, "No model yet. The indexer builds the first one once there are likes.");
 
-/** One version: what `auto` tried, the recipe, and how long the build took. */
-function described({ version, recipe, weights, build: { seconds, choice } }) {
+/** One version: what `auto` tried, how it did as a canary, the recipe, and how long the build took. */
+function described({ canary }, { version, recipe, weights, build: { seconds, choice } }) {
   const signals = Object.entries(weights).map(([kind, weight]) => [`weight of ${kind}`, weight]);
   return [
     h("header", {}, h("h2", {}, choice ? "What auto tried" : "How it was built"), h("span", { class: "ops-id" }, version)),
     choice ? candidates(choice) : h("p", { class: "soft" }, "Only this recipe was tried: the settings name it, or there were too few likes to compare others."),
+    ...canaryEvidence(canary),
     h("div", { class: "models-facts" },
       facts("Recipe", [...Object.entries(recipe), ...signals]),
       facts("Time to build", Object.entries(seconds).map(([step, value]) => [step, `${value.toFixed(2)} s`]))),

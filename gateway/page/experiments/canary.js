@@ -1,0 +1,51 @@
+// How a model version did on a share of the users, before it was promoted or rolled back.
+
+import { pathOf } from "../api.js";
+import { h } from "../dom.js";
+import { ago, roundPercent, signed } from "../ops/format.js";
+import { marked } from "../ops/marked.js";
+import { bounds, intervals } from "./interval.js";
+
+const DECISIONS = { promoted: "not_worse", rolled_back: "worse" };
+const STATES = { running: "canary", promoted: "promoted", rolled_back: "rolled back", stopped: "canary stopped" };
+
+/** Return the tag of a version that is or was a canary, and its interval in words. */
+export function canaryTag({ state, share, effect, low, high }) {
+  return [
+    h("span", { class: "tag", "data-outcome": STATES[state] }, STATES[state], state === "running" && `, ${roundPercent(share)}`),
+    effect !== null && h("span", { class: "soft canary-numbers" }, signed(effect), low !== null && ` (${bounds({ low, high }, "to")})`),
+  ];
+}
+
+/** Return the evidence for the version's page; nothing for a version that was no canary. */
+export function canaryEvidence(canary) {
+  if (!canary) return [];
+  const { state, share, experiment, reason, effect, low, high, started_at_ms: started } = canary;
+  const sentence = {
+    running: `Since ${ago(started)}, ${roundPercent(share)} of the users see what it recommends. It is promoted or rolled back by the likes that follow.`,
+    promoted: "It was promoted after a share of the users had seen what it recommends.",
+    rolled_back: "It was rolled back: it stays on the disk, and answers nobody.",
+    stopped: "It was stopped before the likes had decided.",
+  }[state];
+  return [
+    h("section", { class: "canary" },
+      h("h3", {}, "As a canary"),
+      h("p", {}, sentence, reason && [" ", marked(reason)]),
+      effect !== null && intervals([{ variant: "this version", effect, low, high, decision: DECISIONS[state] ?? "undecided", label: STATES[state] }], { about: "relative to the model before it" }),
+      h("p", { class: "faint" }, "The evidence is the experiment ", h("a", { href: `/experiments#${experiment}` }, experiment), ".")),
+  ];
+}
+
+/** Add the estimate so far to the versions that are canaries now. */
+export function withEstimates(api, versions) {
+  return Promise.all(versions.map(async (row) => (row.canary?.state === "running" ? { ...row, canary: { ...row.canary, ...(await estimate(api, row.canary)) } } : row)));
+}
+
+async function estimate(api, { experiment }) {
+  try {
+    const { verdict } = await api.get(pathOf("v1", "experiments", experiment), null, { quiet: true });
+    return verdict?.comparisons[0] ?? {};
+  } catch {
+    return {}; // it has just ended
+  }
+}
