@@ -13,7 +13,7 @@ from likewise.messages.times import iso_time
 from likewise.operations.experiment_reports import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.table import Table
 
@@ -30,21 +30,17 @@ _DECISIONS = {
 _SHOWN_USERS = 5
 
 
-def print_list(reports: Iterable[tuple[Experiment, ExperimentReport]]) -> None:
+def print_list(reports: Sequence[tuple[Experiment, ExperimentReport]]) -> None:
     """Print a row for each variant, and the verdicts in words below."""
     rows = table("experiment", "state", "kind", "variant", "#lists", "#likes", "effect")
     rows.columns[0].no_wrap = True
-    sentences = []
     for experiment, report in reports:
         _add_experiment(rows, experiment, report)
-        if report.verdict is not None:
-            sentences.append(f"{experiment.name}: {report.verdict['sentence']}")
     out = stdout()
     out.print(rows)
-    if sentences:
-        out.print()
-    for sentence in sentences:
-        out.print(sentence, markup=False)
+    out.print()
+    for experiment, report in reports:
+        out.print(f"{experiment.name}: {report.verdict['sentence']}", markup=False)
 
 
 def print_report(experiment: Experiment, report: ExperimentReport) -> None:
@@ -55,17 +51,15 @@ def print_report(experiment: Experiment, report: ExperimentReport) -> None:
     out.print()
     out.print(_variants(experiment, report))
     verdict = report.verdict
-    if verdict is not None:
-        if compared := [one for one in verdict["comparisons"] if one["effect"] is not None]:
-            out.print()
-            out.print(_comparisons(experiment, compared))
+    if compared := [one for one in verdict["comparisons"] if one["effect"] is not None]:
         out.print()
-        for line in _checks(verdict):
-            out.print(line)
+        out.print(_comparisons(experiment, compared))
+    out.print()
+    for line in _checks(verdict):
+        out.print(line)
     if (outcome := experiment.outcome) is not None and outcome.reason:
         out.print(f"{state_of(experiment).replace('_', ' ')}: {outcome.reason}", markup=False)
-    if verdict is not None:
-        out.print(f"\n{verdict['sentence']}", markup=False)
+    out.print(verdict["sentence"], markup=False)
 
 
 def parts_of(experiment: Experiment) -> str:
@@ -80,8 +74,7 @@ def parts_of(experiment: Experiment) -> str:
 
 
 def _add_experiment(rows: Table, experiment: Experiment, report: ExperimentReport) -> None:
-    verdict = report.verdict or {"comparisons": []}
-    compared = {one["variant"]: one for one in verdict["comparisons"]}
+    compared = {one["variant"]: one for one in report.verdict["comparisons"]}
     first = [
         plain(experiment.name),
         state_of(experiment).replace("_", " "),

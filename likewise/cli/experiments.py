@@ -180,7 +180,7 @@ def stop(
     with cli.store() as store:
         stopped = stop_experiment(store, name, now_ms=now_ms(), reason=reason)
     verdict = None if stopped.outcome is None else stopped.outcome.verdict
-    sentence = "stopped" if verdict is None else f"stopped: {verdict['sentence']}"
+    sentence = f"stopped: {verdict['sentence']}" if verdict else "stopped"
     _publish(cli, stopped, sentence, wait=wait, as_json=as_json)
 
 

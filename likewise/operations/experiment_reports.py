@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from likewise.experiments.tally import ExperimentTally, empty_tally
+from likewise.experiments.tally import ExperimentTally
+from likewise.experiments.verdict import verdict_json, verdict_of
 from likewise.messages.experiments import Kind, experiment_json
+from likewise.operations.tallies import tally_of
 
 if TYPE_CHECKING:
     from likewise.messages.experiments import Experiment
@@ -22,8 +24,8 @@ class ExperimentReport(msgspec.Struct, frozen=True):
     experiment: dict[str, Any]
     """Its definition, as in the topic."""
     tally: ExperimentTally
-    verdict: dict[str, Any] | None
-    """The verdict on the counts so far; None before anything can be said."""
+    verdict: dict[str, Any]
+    """The verdict on the counts so far; see `likewise.experiments.verdict.Verdict`."""
 
 
 class ExperimentSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +40,8 @@ class ExperimentSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Lists shown so far; an interleaved list counts once."""
     likes: int
     """Likes of the lists' items so far."""
-    sentence: str | None
-    """The verdict in words; None before anything can be said."""
+    sentence: str
+    """The verdict in words."""
 
 
 def state_of(experiment: Experiment) -> State:
@@ -55,8 +57,9 @@ def report_on(store: LikeStore, experiment: Experiment) -> ExperimentReport:
     Raises:
         TransientError: Redis cannot be reached.
     """
-    tally = empty_tally(variant.name for variant in experiment.variants)
-    return ExperimentReport(experiment_json(experiment), tally, None)
+    tally = tally_of(store, experiment)
+    verdict = verdict_json(verdict_of(experiment, tally))
+    return ExperimentReport(experiment_json(experiment), tally, verdict)
 
 
 def summary_of(experiment: Experiment, report: ExperimentReport) -> ExperimentSummary:
@@ -71,5 +74,5 @@ def summary_of(experiment: Experiment, report: ExperimentReport) -> ExperimentSu
         started_at_ms=experiment.started_at_ms,
         lists=max(lists) if experiment.kind == "interleaved" else sum(lists),
         likes=sum(variant.likes for variant in variants),
-        sentence=None if report.verdict is None else report.verdict["sentence"],
+        sentence=report.verdict["sentence"],
     )

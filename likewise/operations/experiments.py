@@ -90,23 +90,23 @@ def start(
 ) -> Start:
     """Return the experiment that starts now; `body` is its JSON object, whose obvious fields may be missing.
 
-    See `define` for these. The name must be new: with an earlier experiment's, their counts would mix.
+    See `define` for these. A stopped experiment of this name is replaced; counts start from zero.
 
     Raises:
-        ExperimentStateError: there is an experiment of this name.
+        ExperimentStateError: an experiment of this name runs.
         InvalidInputError: the body breaks the wire contract, or names a ranker that nobody builds.
         ModelFileError: a variant's model is not on this disk.
         TransientError: Redis cannot be reached.
     """
     experiment = define(store, settings, name, body, now_ms=now_ms)
     known = list_experiments(store)
+    notes = notes_on(experiment, in_order(known), store, settings)
     for one in known:
         if one.name == experiment.name:
-            state = "runs" if one.stopped_at_ms is None else "has stopped"
-            raise ExperimentStateError(
-                f"an experiment {one.name!r} {state} already; choose another name"
-            )
-    return Start(experiment, notes_on(experiment, in_order(known), store, settings))
+            if one.stopped_at_ms is None:
+                raise ExperimentStateError(f"an experiment {name!r} runs already; stop it first")
+            notes.append(f"this replaces the experiment {name!r} that has stopped, and its verdict")
+    return Start(experiment, notes)
 
 
 def stop(store: LikeStore, name: str, *, now_ms: int, reason: str = "") -> Experiment:

@@ -9,7 +9,7 @@ import pytest
 
 from likewise.errors import InvalidInputError, ModelFileError
 from likewise.messages.announcements import encode_announcement
-from likewise.messages.experiments import Experiment, Outcome, Variant, encode_experiment
+from likewise.messages.experiments import Experiment, Variant, encode_experiment
 from likewise.messages.request_options import RequestOptions
 from likewise.models.files import read_manifest
 from likewise.models.layout import alternatives_in
@@ -18,6 +18,7 @@ from likewise.operations.experiments import (
     UnknownExperimentError,
     list_experiments,
     remove,
+    report_of,
     start,
     stop,
 )
@@ -136,17 +137,18 @@ def test_what_is_invalid_is_refused_by_name(
         operator.start(**body)
 
 
-def test_a_name_is_used_once(operator: Operator) -> None:
+def test_a_name_runs_once(operator: Operator) -> None:
     running = operator.define()
     operator.put(running)
     with pytest.raises(ExperimentStateError, match="'taste' runs already"):
         operator.start()
     operator.put(stop(operator.store, "taste", now_ms=NOW_MS + 5, reason="enough"))
-    with pytest.raises(ExperimentStateError, match="'taste' has stopped already"):
-        operator.start()
+    assert operator.start()[1] == [
+        "this replaces the experiment 'taste' that has stopped, and its verdict"
+    ]
     remove(operator.store, "taste")
     operator.store.apply(Changes(experiments={"taste": None}), {})
-    assert operator.define().name == "taste"
+    assert operator.start()[1] == []
 
 
 def test_a_second_experiment_of_the_same_users_is_allowed_and_said(operator: Operator) -> None:
@@ -185,7 +187,9 @@ def test_a_stopped_experiment_says_when_and_why(operator: Operator) -> None:
     operator.put(operator.define())
     found = stop(operator.store, "taste", now_ms=NOW_MS + 60_000, reason="enough")
     assert found.stopped_at_ms == NOW_MS + 60_000
-    assert found.outcome == Outcome(decision="stopped", reason="enough")
+    assert found.outcome is not None
+    assert (found.outcome.decision, found.outcome.reason) == ("stopped", "enough")
+    assert found.outcome.verdict == report_of(operator.store, "taste").verdict
     assert stop(operator.store, "taste", now_ms=5).stopped_at_ms == NOW_MS  # by a clock behind
     with pytest.raises(ExperimentStateError, match="'taste' runs; stop it first"):
         remove(operator.store, "taste")
