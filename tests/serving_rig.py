@@ -14,6 +14,8 @@ from indexer.interactions import UserLikes, interactions_of
 from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics, TopicSpec
 from likewise.messages.announcements import encode_announcement
+from likewise.messages.experiments import encode_experiment
+from likewise.messages.exposures import decode_exposure
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.reply_routes import CORRELATION_HEADER, REPLY_TOPIC_HEADER, partition_header
 from likewise.models.files import write_model
@@ -24,6 +26,7 @@ from likewise.service.loop import GroupMember
 from likewise.service.stall_detector import StallDetector
 from likewise.service.store_watch import StoreWatch
 from likewise.settings import ImpressionsSettings, ServingSettings, Settings
+from likewise.settings.experiments import ExperimentSettings
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
 from serving.catalogue_follower import CatalogueFollower
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from likewise.messages.experiments import Experiment
+    from likewise.messages.exposures import Exposure
     from likewise.records import Record
     from likewise.store.port import LikeStore
 
@@ -118,6 +123,7 @@ class Rig:
         partitions: int = 1,
         settings: ServingSettings | None = None,
         impressions: ImpressionsSettings | None = None,
+        experiments: ExperimentSettings | None = None,
         store: MemoryStore | None = None,
         broker: type[MemoryBroker] = MemoryBroker,
         patience_s: float = 60.0,
@@ -135,7 +141,9 @@ class Rig:
         self.version = version
         self.settings = settings or ServingSettings(poll_timeout_ms=1)
         self.all_settings = Settings(
-            serving=self.settings, impressions=impressions or ImpressionsSettings()
+            serving=self.settings,
+            impressions=impressions or ImpressionsSettings(),
+            experiments=experiments or ExperimentSettings(),
         )
         self.stop = threading.Event()
         self._sink = self.broker.sink()
@@ -221,6 +229,17 @@ class Rig:
         self.impressions.write_pending()
         [reply] = self.replies()[before:]
         return reply
+
+    def run_experiment(self, experiment: Experiment) -> None:
+        """Write the experiment to the store, and follow it as the server's threads do."""
+        changes = Changes(experiments={experiment.name: encode_experiment(experiment)})
+        self.store.apply(changes, {})
+        self.catalogue.look()
+        self.variants.look()
+
+    def exposures(self) -> list[Exposure]:
+        """Return all exposures so far."""
+        return [decode_exposure(record) for record in self.broker.records(self.topics.exposures)]
 
     def replies(self, topic: str = REPLIES) -> list[dict[str, Any]]:
         """Return the bodies of all replies so far."""
