@@ -90,6 +90,39 @@ _QUALITY = (
     ),
 )
 
+_ATTRIBUTION: tuple[Measure[ConsumerStats], ...] = (
+    Measure(
+        "experiment_lists",
+        "Lists counted for experiments, by experiment and variant; both are empty for lists outside experiments.",
+        lambda s: s.attribution.lists,
+        label=("experiment", "variant"),
+    ),
+    Measure(
+        "experiment_likes",
+        "Likes credited to these lists.",
+        lambda s: s.attribution.likes,
+        label=("experiment", "variant"),
+    ),
+    Measure(
+        "experiment_uncounted",
+        "Lists and likes that did not count: more than an hour late, or too many of one user.",
+        lambda s: s.attribution.uncounted,
+        label="reason",
+    ),
+    Measure(
+        "experiment_conflicts",
+        "Batches counted again, because another consumer changed the counts of one of their users.",
+        lambda s: s.attribution.conflicts,
+    ),
+    Measure(
+        "experiment_lag",
+        "Exposures and likes not counted yet, by `topic/number`; absent without experiments.",
+        lambda s: s.attribution.lag,
+        label="partition",
+        counts=False,
+    ),
+)
+
 METRICS: ServiceMetrics[ConsumerStats] = ServiceMetrics(
     "consumer",
     measures=(
@@ -135,6 +168,7 @@ METRICS: ServiceMetrics[ConsumerStats] = ServiceMetrics(
             counts=False,
         ),
         HELD_BACK,
+        *_ATTRIBUTION,
         *_QUALITY,
     ),
     distributions=(

@@ -6,6 +6,7 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from consumers.attribution.service import attributing
 from consumers.preflight import warn_of_retention
 from consumers.prequential.stats import QualityStats
 from consumers.stats import ConsumerStats
@@ -55,7 +56,10 @@ def run_consumer(
             warn_of_retention(broker, topic, compacted=True)
         return ConsumerWorker(settings, broker, store, stop, stats=stats, sampler=sampler)
 
-    with _sampling(settings, store, stats) as sampler:
+    with (
+        attributing(settings, broker, store, stats.attribution),
+        _sampling(settings, store, stats) as sampler,
+    ):
         try:
             worker = retry(lambda: start(sampler), stop=stop, on_failure=log_retry)
         except StoppedError:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from consumers.attribution.stats import AttributionStats
 from consumers.batches import oldest_ms
 from likewise.service.monitoring.heartbeat import nothing
 from likewise.service.stats import MemberStats
@@ -38,6 +39,8 @@ class ConsumerStats(MemberStats):
     """Likes of items that the current model does not have."""
     on_delay_s: Callable[[float], None] = nothing
     """Called with the seconds from each batch's oldest record timestamp until it was applied."""
+    attribution: AttributionStats = field(default_factory=AttributionStats)
+    """What is counted for experiments."""
     quality: QualityStats | None = None
     """How well the current model predicts likes; None while that is not measured."""
 

@@ -130,5 +130,6 @@ def _fold_run(
     change.dropped += dropped
     after = window.credited(run)
     if after != before:
-        totals = memory.totals.setdefault((run.key, user_id), {})
+        counts_users = run.experiment is not None
+        totals = memory.totals.setdefault((run.key, user_id), {}) if counts_users else {}
         change_counts(run, totals, before, after, change)

@@ -117,6 +117,11 @@ def shown_of(exposure: Exposure) -> Shown:
     )
 
 
+def kept_for_ms(run: Run) -> int:
+    """Return for how long records of a user may be needed, from the time of the last."""
+    return 2 * _step_ms(run) + LATENESS_MS
+
+
 def _credits(like: Liked, shown: Shown, run: Run) -> bool:
     """Whether a like of an item of the list counts for the list."""
     in_time = shown.shown_at_ms <= like.at_ms <= shown.shown_at_ms + run.window_ms

@@ -137,6 +137,18 @@ def decode_any_form(
         raise explained(reason, record) from reason
 
 
+def recommendation_id_of(record: Record) -> str | None:
+    """Return the recommendation that the event of this record names; None if it names none.
+
+    Raises:
+        InvalidInputError: `decode_event` raises it, too.
+    """
+    body = _decode_body(record.value)
+    if body.specversion is not None:
+        body = _decode_body(data_of(body))
+    return body.recommendation_id
+
+
 def _decode_any_form(record: Record, on_unclear_time: Callable[[object], None] | None) -> Event:
     body = _decode_body(record.value)
     kind = binary_mode_type(record)

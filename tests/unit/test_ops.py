@@ -137,6 +137,10 @@ def _fill(stats: Any) -> None:
         return
     stats.lag = {"0": 1}
     stats.held_back = {"0": 1}
+    if isinstance(stats, ConsumerStats):
+        stats.attribution.lists["wide", "control"] += 1
+        stats.attribution.likes["wide", "control"] += 1
+        stats.attribution.lag = {"exposures/0": 1}
     if isinstance(stats, ServingStats):
         stats.replies["model"] += 1
         stats.model_version, stats.model_snapshot_at_ms = "v", 1

@@ -1,0 +1,1 @@
+"""Attribution: counts which likes follow the lists of experiments, in a thread of the consumer."""
