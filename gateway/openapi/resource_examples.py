@@ -220,6 +220,19 @@ RESOURCE_ANSWERS: dict[str, Any] = {
             "retired_items": 0,
             "items": 1_682,
             "scenarios": 1,
+            "experiments": [
+                {
+                    "name": "ridge",
+                    "state": "running",
+                    "kind": "split",
+                    "canary": False,
+                    "started_at_ms": _SNAPSHOT_AT_MS,
+                    "lists": 2_410,
+                    "likes": 317,
+                    "sentence": "No difference between `ridge` and `control` found yet; "
+                    "an effect above 21.4% would have shown.",
+                }
+            ],
             "changed_users": 42,
             "model": {
                 "version": _VERSION,

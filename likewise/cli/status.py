@@ -11,16 +11,17 @@ import typer
 from likewise.cli.context import command_line
 from likewise.cli.exit_codes import OUT_OF_REACH
 from likewise.cli.options import Json
-from likewise.cli.output import complain, duration, print_json, stdout, table
+from likewise.cli.output import complain, duration, plain, print_json, stdout, table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from likewise.operations.experiment_reports import ExperimentSummary
     from likewise.operations.status import KafkaStatus, Lag, RedisStatus, Status
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show lag, users, likes, dead letters and the current model.
+    """Show lag, users, likes, dead letters, running experiments and the current model.
 
     The exit code is 4 if Kafka or Redis cannot be reached.
 
@@ -86,9 +87,16 @@ def _add_redis(rows: Table, redis: RedisStatus, now_s: float) -> None:
     rows.add_row("retired items", f"{redis.retired_items:,}")
     if redis.items or redis.scenarios:
         rows.add_row("catalogue", f"{redis.items:,} items, {redis.scenarios:,} scenarios")
+    for one in redis.experiments:
+        rows.add_row(f"[bold]{'canary' if one.canary else 'experiment'}[/]", _experiment(one))
     rows.add_row("[bold]model[/]", redis.model.version if redis.model else "none yet")
     if redis.model is not None:
         rows.add_row("age", duration(now_s - redis.model.snapshot_at_ms / 1000))
         rows.add_row("ranker", redis.model.ranker)
         rows.add_row("items", f"{redis.model.items:,}")
     rows.add_row("changed since", f"{redis.changed_users:,} users")
+
+
+def _experiment(found: ExperimentSummary) -> str:
+    counts = f"{found.lists:,} lists, {found.likes:,} likes"
+    return plain(f"{found.name}: {counts}. {found.sentence}")

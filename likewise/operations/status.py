@@ -9,6 +9,8 @@ import msgspec
 from likewise.errors import TransientError
 from likewise.log.topics import Topics
 from likewise.messages.announcements import Announcement, valid_announcement
+from likewise.operations.experiment_reports import ExperimentSummary, report_on, summary_of
+from likewise.operations.experiments import list_experiments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +63,8 @@ class RedisStatus(msgspec.Struct, frozen=True):
     items: int
     """Items of the catalogue."""
     scenarios: int
+    experiments: list[ExperimentSummary]
+    """Those that run, in the order in which they take requests; canaries are among them."""
     changed_users: int
     """Users whose likes have changed since the indexer last read them."""
     model: Announcement | None
@@ -133,9 +137,15 @@ def redis_status(store: LikeStore, *, chunk: int, counts: bool = True) -> RedisS
         retired_items=len(store.retired()[1]),
         items=catalogue.items,
         scenarios=catalogue.scenarios,
+        experiments=_running(store) if catalogue.experiments else [],
         changed_users=store.changed_count(),
         model=valid_announcement(store.model_announcement()),
     )
+
+
+def _running(store: LikeStore) -> list[ExperimentSummary]:
+    running = [one for one in list_experiments(store) if one.stopped_at_ms is None]
+    return [summary_of(one, report_on(store, one)) for one in running]
 
 
 def _counted(store: LikeStore, chunk: int) -> tuple[int, int]:

@@ -5,19 +5,26 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from likewise.errors import TransientError
+from likewise.experiments.runs import run_key
 from likewise.log.topics import Topics
 from likewise.messages.announcements import Announcement, encode_announcement
 from likewise.messages.events import Like, encode_event, event_key
+from likewise.messages.experiments import Experiment, Variant, encode_experiment
 from likewise.messages.ids import ItemId, UserId
 from likewise.operations.status import status_of
 from likewise.records import TopicPartition
 from likewise.settings import Settings
+from likewise.store.attribution_port import AttributionUpdate
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
 
 SETTINGS = Settings()
 TOPICS = Topics()
@@ -126,3 +133,37 @@ def test_the_catalogue_is_counted_and_its_topics_are_measured() -> None:
     assert found.redis is not None
     assert (found.kafka.items.records, found.kafka.items.lag) == (1, 1)
     assert (found.redis.items, found.redis.scenarios) == (1, 1)
+
+
+def test_experiments_that_run_are_listed_with_their_counts() -> None:
+    broker, store = MemoryBroker(), MemoryStore()
+    variants = (Variant(name="control"), Variant(name="ridge", ranker="ridge"))
+    taste = Experiment(name="taste", kind="split", variants=variants, seed="1", started_at_ms=5)
+    canary = replace(taste, name="canary-1", kind="interleaved", canary=True, started_at_ms=6)
+    over = replace(taste, name="over", stopped_at_ms=9)
+    documents = {one.name: encode_experiment(one) for one in (canary, over, taste)}
+    counts = {
+        f"/{name}/{count}": number
+        for name, likes in (("control", 4), ("ridge", 2))
+        for count, number in {"users": 40, "lists": 40, "n2": 40, "likes": likes, "ny": likes, "y2": likes}.items()
+    }  # fmt: skip
+    store.apply(Changes(experiments=dict(documents)), {})
+    store.apply_attribution(
+        AttributionUpdate(counts={run_key(taste): counts, run_key(canary): counts})
+    )
+    found = status_of(SETTINGS, broker, store).redis
+    assert found is not None
+    assert [(one.name, one.canary, one.lists, one.likes) for one in found.experiments] == [
+        ("taste", False, 80, 6),
+        ("canary-1", True, 40, 6),
+    ]
+    assert {one.state for one in found.experiments} == {"running"}
+    assert "Too few users" in found.experiments[0].sentence
+
+
+def test_without_experiments_their_counts_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr(store, "experiments", None)
+    found = status_of(SETTINGS, MemoryBroker(), store).redis
+    assert found is not None
+    assert found.experiments == []

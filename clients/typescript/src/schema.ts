@@ -1009,6 +1009,22 @@ export interface components {
             /** @description For the next page; null on the last one. */
             cursor: string | null;
         };
+        /** @description One experiment on a line. */
+        ExperimentSummary: {
+            name: string;
+            /** @enum {unknown} */
+            state: "promoted" | "rolled_back" | "running" | "stopped";
+            /** @enum {unknown} */
+            kind: "interleaved" | "split";
+            canary: boolean;
+            started_at_ms: number;
+            /** @description Lists shown so far; an interleaved list counts once. */
+            lists: number;
+            /** @description Likes of the lists' items so far. */
+            likes: number;
+            /** @description The verdict in words. */
+            sentence: string;
+        };
         /** @description The counts of an experiment, or of the lists outside experiments, whose variant is the empty string. */
         ExperimentTally: {
             /** @description Every variant, in the order of the definition. */
@@ -1559,6 +1575,8 @@ export interface components {
             /** @description Items of the catalogue. */
             items: number;
             scenarios: number;
+            /** @description Those that run, in the order in which they take requests; canaries are among them. */
+            experiments: components["schemas"]["ExperimentSummary"][];
             /** @description Users whose likes have changed since the indexer last read them. */
             changed_users: number;
             /** @description The current model; None before the first build. */
@@ -7609,6 +7627,18 @@ export interface operations {
                      *         "retired_items": 0,
                      *         "items": 1682,
                      *         "scenarios": 1,
+                     *         "experiments": [
+                     *           {
+                     *             "name": "ridge",
+                     *             "state": "running",
+                     *             "kind": "split",
+                     *             "canary": false,
+                     *             "started_at_ms": 1767268800000,
+                     *             "lists": 2410,
+                     *             "likes": 317,
+                     *             "sentence": "No difference between `ridge` and `control` found yet; an effect above 21.4% would have shown."
+                     *           }
+                     *         ],
                      *         "changed_users": 42,
                      *         "model": {
                      *           "version": "20260101T120000.000Z",
