@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from indexer.progress import Progress
     from indexer.snapshot import Snapshot
     from indexer.steps import BuildReport
-    from likewise.messages.announcements import Announcement
     from likewise.models.manifest import Manifest
     from likewise.ranking.array_types import FloatArray
     from likewise.ranking.model import Model
@@ -68,10 +67,8 @@ class Cycle:
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step of the last run took."""
 
-    def run(
-        self, take: Callable[[], Snapshot], announce: Callable[[Announcement], object]
-    ) -> Finished:
-        """Return a new model's manifest and basis, when its files are durable and it is announced.
+    def run(self, take: Callable[[], Snapshot], release: Callable[[Finished], object]) -> Finished:
+        """Return a new model's manifest and basis, when its files are durable and it is released.
 
         Raises:
             StoppedError: `stop` was set before the last step.
@@ -81,8 +78,9 @@ class Cycle:
         snapshot = self._step("snapshot", take)
         built = self._step("build", lambda: self._build(snapshot))
         manifest = self._step("write", lambda: self._write(snapshot, built))
-        self._step("announce", lambda: announce(manifest.announcement()))
-        return Finished(manifest, snapshot, built.model.decayed_counts)
+        finished = Finished(manifest, snapshot, built.model.decayed_counts)
+        self._step("announce", lambda: release(finished))
+        return finished
 
     def _build(self, snapshot: Snapshot) -> Built:
         built = self.build(snapshot.interactions, self.progress.step)

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from likewise.messages.announcements import valid_announcement
+from likewise.messages.experiments import encode_experiment
 from likewise.models.versions import newest_sound_version, remove_old_versions
 from likewise.operations.models import announce, is_sound, versions_in_use
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from indexer.cycle import Finished
     from likewise.log.port import Sink
     from likewise.log.topics import Topics
     from likewise.messages.announcements import Announcement
+    from likewise.messages.experiments import Experiment
     from likewise.models.manifest import Manifest
     from likewise.store.port import LikeStore
+
+_SEND_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,18 @@ class Publisher:
         """Make this version the current one; see `likewise.operations.models.announce`."""
         announce(self.store, self.sink, self.topics, announcement)
 
-    def announce_unless_overtaken(self, announcement: Announcement) -> bool:
+    def publish_experiment(self, experiment: Experiment) -> None:
+        """Publish an experiment, as it begins or ends; blocks until it is confirmed.
+
+        Raises:
+            UndeliverableError: there is no experiments topic.
+        """
+        encoded, key = encode_experiment(experiment), experiment.name.encode()
+        self.sink.send(self.topics.experiments, encoded, key=key).result(_SEND_TIMEOUT_S)
+
+    def announce_unless_overtaken(self, finished: Finished) -> bool:
         """Announce the model unless one of a later snapshot is current; return whether it did."""
+        announcement = finished.manifest.announcement()
         current = self.announced()
         if current is not None and current.snapshot_at_ms > announcement.snapshot_at_ms:
             return False

@@ -13,6 +13,7 @@ from indexer.cycle import Built, Cycle
 from indexer.progress import Progress, Unwatched
 from indexer.publish import Publisher
 from indexer.recipes import recipe_of
+from indexer.rollout import Rollout
 from indexer.snapshot import Snapshot, read_all
 from indexer.steps import Steps
 from indexer.warm_start import WarmStart
@@ -29,10 +30,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from indexer.cycle import Build
+    from indexer.cycle import Build, Finished
     from indexer.interactions import Interactions
     from likewise.log.port import Broker, Sink
-    from likewise.messages.announcements import Announcement
     from likewise.models.manifest import Manifest
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
@@ -64,11 +64,14 @@ def run_indexer(
     except StoppedError:
         return
     with closing(sink):
+        publisher = _publisher(settings, store, sink)
+        rollout = Rollout(publisher, settings.model, window_s=settings.experiments.window_s)
         indexer = Indexer(
             settings.indexer,
-            _publisher(settings, store, sink),
+            publisher,
             building(settings.model),
             stop=stop,
+            rollout=rollout,
             alternatives=_alternatives(settings),
             stats=stats,
             progress=progress,
@@ -117,8 +120,8 @@ def index_once(
         build = building(settings.model)
         half_life_s = settings.model.popular_half_life_s
         cycle = Cycle(publisher.directory, build, watched, stop, now_ms, half_life_s)
-        announce_model = publisher.announce_unless_overtaken if announce else _announce_nothing
-        finished = cycle.run(take, announce_model)
+        release = publisher.announce_unless_overtaken if announce else _announce_nothing
+        finished = cycle.run(take, release)
         version = finished.manifest.version
         current = publisher.announced()
         publisher.prune(settings.indexer.keep_versions)
@@ -128,7 +131,7 @@ def index_once(
     return finished.manifest, is_current
 
 
-def _announce_nothing(_announcement: Announcement) -> None:
+def _announce_nothing(_finished: Finished) -> None:
     """Leave the current model as it is."""
 
 

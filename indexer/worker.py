@@ -11,6 +11,7 @@ from indexer.alternatives import Alternatives
 from indexer.cycle import Cycle
 from indexer.leader import Leadership, LeadershipLostError, new_holder
 from indexer.progress import Progress, Unwatched
+from indexer.rollout import CanaryStats, Rollout
 from indexer.schedule import Schedule
 from indexer.snapshot import Snapshot, Snapshots
 from likewise.errors import ModelFileError
@@ -48,7 +49,8 @@ class IndexerStats(WorkerStats):
     failures: int = 0
     """Builds whose model could not be written."""
     current: Announcement | None = None
-    """The model that this indexer built and announced last: its users, items and likes."""
+    """The model that this indexer built last, or else the one that it found: its users, items and likes."""
+    canary: CanaryStats = field(default_factory=CanaryStats)
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step of the last build took."""
     alternative_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class Indexer:
         build: Build,
         *,
         stop: threading.Event,
+        rollout: Rollout | None = None,
         stats: IndexerStats | None = None,
         alternatives: Alternatives | None = None,
         progress: Progress | None = None,
@@ -79,6 +82,8 @@ class Indexer:
         self.stats = stats or IndexerStats()
         self._settings = settings
         self._publisher = publisher
+        self._rollout = rollout or Rollout(publisher, clock_ms=clock_ms)
+        self.stats.canary = self._rollout.stats
         self._store = publisher.store
         self._watch = StoreWatch(self._store, self.stats.keeping)
         self._stop = stop
@@ -128,6 +133,7 @@ class Indexer:
             StoppedError: `stop` was set.
         """
         term = self._lead()
+        self._look_at_canary(term)
         finished = self._build(term) if term is not None and self._is_due() else None
         self._beat()
         if finished is not None:
@@ -161,6 +167,17 @@ class Indexer:
             self._term = term
         return term
 
+    def _look_at_canary(self, term: int | None) -> None:
+        if not self._rollout.running:
+            return
+        if term is None:
+            self._rollout.rest()
+            return
+        try:
+            self._retry(lambda: self._rollout.look(lambda: self._leadership.check(term)))
+        except LeadershipLostError:
+            self._log.warning("lost the lead; the canary is left to the next leader")
+
     def _was_emptied(self) -> bool:
         """Whether Redis has lost the announcement, and with it probably everything else."""
         if self.stats.current is None:
@@ -172,29 +189,35 @@ class Indexer:
         self._snapshots.forget()
         self._schedule.start_over()
         self.stats.current = None
+        self._retry(self._rollout.resume)
         restored = self._retry(self._publisher.restore)
+        if self._rollout.running:  # and so no build begins
+            self.stats.current = self._retry(self._publisher.announced)
         self._log.info("indexer leads", restored_version=restored and restored.version)
 
     def _is_due(self) -> bool:
+        """Whether to build now; while a canary runs, only on request."""
+        requested, self._requested = self._requested, False
+        if self._rollout.running and not requested:
+            return False
         changed = self._retry(self._store.changed_count)
         users = 0 if self.stats.current is None else self.stats.current.users
-        requested, self._requested = self._requested, False
         reason = self._schedule.due(changed=changed, users=users, asked=requested)
         if reason is not None:
             self._log.info("build begins", reason=reason, changed_users=changed)
         return reason is not None
 
     def _build(self, term: int) -> Finished | None:
-        """Build a model and announce it; return it, or None if that failed."""
+        """Build a model, and announce it or begin its canary; return it, or None if that failed."""
 
         def take() -> Snapshot:
             return self._retry(lambda: self._take(term))
 
-        def announce(announcement: Announcement) -> None:
-            self._retry(lambda: self._announce(term, announcement))
+        def release(finished: Finished) -> None:
+            self._retry(lambda: self._release(term, finished))
 
         try:
-            finished = self._cycle.run(take, announce)
+            finished = self._cycle.run(take, release)
         except LeadershipLostError:
             self._log.warning("lost the lead during a build; the model is not announced")
         except ModelFileError as error:
@@ -222,14 +245,16 @@ class Indexer:
             raise LeadershipLostError
         return snapshot
 
-    def _announce(self, term: int, announcement: Announcement) -> None:
+    def _release(self, term: int, finished: Finished) -> None:
         self._leadership.check(term)
-        self._publisher.announce(announcement)
+        self._rollout.release(finished)
 
     def _note(self, announcement: Announcement) -> None:
         self.stats.builds += 1
         self.stats.current = announcement
         self.stats.seconds = self._cycle.seconds
+        if self._rollout.running:
+            return
         self._log.info(
             "model announced",
             version=announcement.version,

@@ -80,7 +80,7 @@ async def _models(call: Call) -> Response:
 
     def rows() -> list[ModelRow]:
         current = current_version(gateway.store)
-        return model_rows(gateway.settings.model.directory, current)
+        return model_rows(gateway.settings.model.directory, current, store=gateway.store)
 
     found = [row for row in await gateway.run(rows) if before is None or row.version < before]
     page = found[: query.limit]

@@ -38,11 +38,9 @@ def list_models(
     likewise models list --verify --json
     ```
     """
-    from likewise.operations.models import model_rows
-
     cli = command_line(context)
     directory = cli.settings.model.directory
-    rows = model_rows(directory, _current(cli), verify=verify)
+    rows = _rows(cli, verify=verify)
     if as_json:
         print_json(rows)
     elif rows:
@@ -94,7 +92,7 @@ def prune(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove old model versions, except those in use: the current one, and those of a running canary.
+    """Remove old model versions, except those in use: the current one, and those of running experiments.
 
     ```
     likewise models prune --keep 2 --dry-run
@@ -123,20 +121,17 @@ def prune(
 app.command()(compare)
 
 
-def _announced(cli: CommandLine) -> str | None:
-    from likewise.operations.models import current_version
+def _rows(cli: CommandLine, *, verify: bool) -> list[ModelRow]:
+    """Return the versions; none is current, with a warning, if Redis cannot be reached."""
+    from likewise.operations.models import current_version, model_rows
 
-    with cli.store() as store:
-        return current_version(store)
-
-
-def _current(cli: CommandLine) -> str | None:
-    """Return the current version; None, with a warning, if Redis cannot be reached."""
+    directory = cli.settings.model.directory
     try:
-        return _announced(cli)
+        with cli.store() as store:
+            return model_rows(directory, current_version(store), store=store, verify=verify)
     except TransientError as error:
         complain(f"the current version is unknown: {error}")
-        return None
+        return model_rows(directory, None, verify=verify)
 
 
 def _print_table(rows: list[ModelRow]) -> None:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from likewise.models.canaries import CANARY
+from likewise.experiments.verdict import verdict_json, verdict_of
+from likewise.models.canaries import CANARY, is_running
+from likewise.operations.tallies import tally_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from likewise.messages.experiments import Experiment
+    from likewise.store.port import LikeStore
 
 State = Literal["running", "promoted", "rolled_back", "stopped"]
 
@@ -37,13 +40,18 @@ class CanaryRow(msgspec.Struct, frozen=True, kw_only=True):
     """The upper bound."""
 
 
-def canary_row(experiment: Experiment, verdict: Mapping[str, Any] | None = None) -> CanaryRow:
-    """Return what the experiment has found; `verdict` is the evidence so far of one that runs."""
+def canary_row(experiment: Experiment, store: LikeStore | None = None) -> CanaryRow:
+    """Return what the experiment has found; of one that runs, what the store has counted so far.
+
+    Raises:
+        TransientError: it runs, and Redis cannot be reached.
+    """
     outcome = experiment.outcome
-    state: State = "running"
-    if experiment.stopped_at_ms is not None:
-        state = "stopped" if outcome is None else outcome.decision
-        verdict = None if outcome is None else outcome.verdict
+    verdict = None if outcome is None else outcome.verdict
+    state: State = "stopped" if outcome is None else outcome.decision
+    if is_running(experiment):
+        state = "running"
+        verdict = None if store is None else _verdict_so_far(store, experiment)
     compared = _comparison(verdict)
     return CanaryRow(
         state=state,
@@ -64,6 +72,10 @@ def share_of(experiment: Experiment) -> float:
         return experiment.share
     shares = {variant.name: variant.share for variant in experiment.variants}
     return experiment.share * shares.get(CANARY, 0.0) / sum(shares.values())
+
+
+def _verdict_so_far(store: LikeStore, experiment: Experiment) -> dict[str, Any]:
+    return verdict_json(verdict_of(experiment, tally_of(store, experiment)))
 
 
 def _comparison(verdict: Mapping[str, Any] | None) -> Mapping[str, Any]:

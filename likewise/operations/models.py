@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from likewise.errors import ModelFileError
+from likewise.errors import InvalidInputError, ModelFileError, SettingsError
 from likewise.messages.announcements import TOPIC_KEY, encode_announcement, valid_announcement
-from likewise.models.canaries import is_unproved, read_canary
+from likewise.messages.experiments import decode_stored_experiment
+from likewise.models.canaries import is_running, is_unproved, read_canary, versions_of
 from likewise.models.files import read_manifest, read_model
 from likewise.models.versions import list_versions
 from likewise.operations.canaries import CanaryRow, canary_row
@@ -44,12 +46,23 @@ class ModelRow(msgspec.Struct, frozen=True):
     """How it was tried on a share of the users; None if it was not."""
 
 
-def model_rows(directory: Path, current: str | None, *, verify: bool = False) -> list[ModelRow]:
+def model_rows(
+    directory: Path,
+    current: str | None,
+    *,
+    store: LikeStore | None = None,
+    verify: bool = False,
+) -> list[ModelRow]:
     """Return a row for each version whose manifest can be read, newest first.
 
-    With `verify`, also computes the checksum of every file.
+    With a store, a canary that runs has its estimate so far. With `verify`, also computes the checksum of
+    every file.
+
+    Raises:
+        TransientError: a canary runs, and Redis cannot be reached.
     """
-    return [_row(directory, manifest, current, verify) for manifest in list_versions(directory)]
+    manifests = list_versions(directory)
+    return [_row(directory, manifest, current, store, verify) for manifest in manifests]
 
 
 def current_version(store: LikeStore) -> str | None:
@@ -63,13 +76,26 @@ def current_version(store: LikeStore) -> str | None:
 
 
 def versions_in_use(store: LikeStore) -> set[str]:
-    """Return the versions that must not be removed: the announced one.
+    """Return the versions that must not be removed: the announced one, and those that running experiments name.
 
     Raises:
         TransientError: Redis cannot be reached.
     """
     current = current_version(store)
-    return set() if current is None else {current}
+    in_use = set() if current is None else {current}
+    with suppress(SettingsError):  # without a right to read experiments, there are none
+        for raw in store.experiments().values():
+            in_use |= _versions_named(raw)
+    return in_use
+
+
+def _versions_named(raw: bytes) -> set[str]:
+    """Return the versions that a stored experiment names if it runs and can be read."""
+    try:
+        experiment = decode_stored_experiment(raw)
+    except InvalidInputError:
+        return set()
+    return versions_of(experiment) if is_running(experiment) else set()
 
 
 def find_version(name: str, directory: Path, store: LikeStore) -> str:
@@ -145,7 +171,13 @@ def is_sound(directory: Path, version: str) -> bool:
     return True
 
 
-def _row(directory: Path, manifest: Manifest, current: str | None, verify: bool) -> ModelRow:
+def _row(
+    directory: Path,
+    manifest: Manifest,
+    current: str | None,
+    store: LikeStore | None,
+    verify: bool,
+) -> ModelRow:
     tried = read_canary(directory, manifest.version)
     return ModelRow(
         version=manifest.version,
@@ -157,5 +189,5 @@ def _row(directory: Path, manifest: Manifest, current: str | None, verify: bool)
         likes=manifest.likes,
         bytes=sum(file.bytes for file in manifest.files.values()),
         sound=is_sound(directory, manifest.version) if verify else None,
-        canary=None if tried is None else canary_row(tried),
+        canary=None if tried is None else canary_row(tried, store),
     )

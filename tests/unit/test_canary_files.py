@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from msgspec import structs
 
-from likewise.errors import ModelFileError
+from likewise.errors import ModelFileError, SettingsError
 from likewise.messages.announcements import encode_announcement
-from likewise.messages.experiments import Experiment, Outcome, Variant
+from likewise.messages.experiments import Experiment, Outcome, Variant, encode_experiment
 from likewise.models.canaries import canary_name, is_unproved, read_canary, write_canary
 from likewise.models.files import read_manifest
 from likewise.models.holder import find_model
 from likewise.models.versions import newest_sound_version, remove_old_versions
 from likewise.operations.canaries import canary_row
-from likewise.operations.models import find_version, model_rows
+from likewise.operations.models import find_version, model_rows, versions_in_use
+from likewise.store.attribution_port import StoredTally
+from likewise.store.port import Changes
 from likewise.testing import MemoryStore
 from tests.serving_rig import write_block_model
 
@@ -41,7 +44,7 @@ def ended(decision: str) -> Experiment:
     outcome = msgspec.convert(
         {"decision": decision, "reason": "because", "verdict": VERDICT}, Outcome
     )
-    return msgspec.structs.replace(RUNNING, stopped_at_ms=9_000, outcome=outcome)
+    return structs.replace(RUNNING, stopped_at_ms=9_000, outcome=outcome)
 
 
 @pytest.fixture
@@ -109,6 +112,32 @@ def test_both_versions_of_a_running_canary_are_kept(models: Path) -> None:
     assert remove_old_versions(models, keep=1, in_use=()) == [TRIED, CONTROL]
 
 
+def test_versions_that_running_experiments_name_are_in_use() -> None:
+    store = MemoryStore()
+    documents: dict[str, bytes | None] = {
+        "runs": encode_experiment(RUNNING),
+        "ended": encode_experiment(
+            structs.replace(
+                ended("rolled_back"), variants=(Variant(name="a", model=OLD), Variant(name="b"))
+            )
+        ),
+        "damaged": b"{",
+    }
+    store.apply(Changes(experiments=documents), {})
+    assert versions_in_use(store) == {CONTROL, TRIED}
+
+
+def test_a_deployment_without_a_right_to_experiments_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> dict[str, bytes]:
+        raise SettingsError("no permission")
+
+    store = MemoryStore()
+    monkeypatch.setattr(store, "experiments", refuse)
+    assert versions_in_use(store) == set()
+
+
 def test_a_row_has_the_state_the_share_and_the_evidence(models: Path) -> None:
     write_canary(models, TRIED, ended("rolled_back"))
     newest, control, _ = model_rows(models, CONTROL)
@@ -120,8 +149,16 @@ def test_a_row_has_the_state_the_share_and_the_evidence(models: Path) -> None:
     assert (newest.canary.ended_at_ms, newest.canary.reason) == (9_000, "because")
 
 
-def test_the_row_of_a_running_canary_has_the_evidence_so_far(models: Path) -> None:
-    assert canary_row(RUNNING).effect is None
-    assert canary_row(RUNNING, VERDICT).effect == -0.4
-    shared = msgspec.structs.replace(RUNNING, kind="interleaved", share=0.2)
+def test_the_row_of_a_running_canary_has_the_evidence_so_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    assert canary_row(RUNNING).state == "running"
+    assert canary_row(RUNNING, store).effect is None
+    names = ("current", "canary")
+    lists = {f"/{name}/{field}": 100 for name in names for field in ("lists", "n2", "y2")}
+    likes = {"/current/likes": 10, "/canary/likes": 20}
+    monkeypatch.setattr(store, "tally", lambda *_: StoredTally({**lists, **likes}, {}))
+    assert canary_row(RUNNING, store).effect == pytest.approx(1.0)
+    shared = structs.replace(RUNNING, kind="interleaved", share=0.2)
     assert canary_row(shared).share == 0.2

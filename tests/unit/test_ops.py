@@ -124,6 +124,7 @@ def _fill(stats: Any) -> None:
     stats.server_errors["kafka"] += 1
     if isinstance(stats, IndexerStats):
         stats.seconds = {"svd": 1.0}
+        stats.canary.version, stats.canary.effect = "v", 0.1
         stats.alternative_seconds = stats.alternative_failures = {"neighbours": 1}
         stats.current = Announcement(
             version="v", snapshot_at_ms=1, users=2, items=3, likes=4, ranker="blend"
