@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from consumers.attribution.positions import AttributionPositions
 from consumers.attribution.records import decode
-from consumers.attribution.runs import closed, start_ms
+from consumers.attribution.runs import closed
 from consumers.dead_letters import DeadLetters
 from likewise.errors import AttributionMovedError, PositionMovedError
 from likewise.experiments.attribution import (
@@ -123,7 +123,9 @@ class AttributionWorker:
         self._stats.lag = self._positions.lag()
         if steps:
             try:
-                found, letters = decode(records, self._exposures, since_ms=_since_ms(runs))
+                found, letters = decode(
+                    records, self._exposures, since_ms=min(run.since_ms for run in runs)
+                )
                 self._dead_letters.send(letters)
                 self._stats.dead_letters += len(letters)
                 self._stats.count(runs, self._apply(runs, found, steps))
@@ -185,13 +187,6 @@ class AttributionWorker:
     def _offsets(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
         stored = self._store.attribution_positions()
         return [stored[one].offset if one in stored else None for one in partitions]
-
-
-def _since_ms(runs: Sequence[Run]) -> int:
-    """Return the time of the first like that can count."""
-    earliest_ms = start_ms(runs)
-    counts_all = any(run.experiment is None for run in runs)
-    return 0 if counts_all or earliest_ms is None else earliest_ms
 
 
 def _cells(before: Mapping[K, bytes | None], after: Mapping[K, bytes | None]) -> dict[K, Cell]:

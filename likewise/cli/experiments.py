@@ -1,4 +1,4 @@
-"""`experiments`: start, list, show, stop and remove experiments."""
+"""`experiments`: start, list, show, stop, verify and remove experiments."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from likewise.cli.context import command_line
 from likewise.cli.options import Json
 from likewise.cli.output import note, print_json, stdout
 from likewise.cli.publishing_documents import published
+from likewise.cli.verify_experiment import verify
 from likewise.service.clock import now_ms
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Compare models, rankers and options on parts of the users.",
 )
+
+app.command()(verify)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment's name.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until the consumers have applied it.")]

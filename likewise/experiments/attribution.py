@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from likewise.experiments.counting import RunChange, Totals, change_counts
-from likewise.experiments.window import Liked, Window, shown_of
+from likewise.experiments.window import Liked, Shown, Window, shown_of
 from likewise.messages.exposures import Exposure
 from likewise.messages.ids import UserId
 
@@ -112,16 +112,18 @@ def _fold_run(
 ) -> None:
     if not run.takes(user_id):
         return
-    mine = [
-        record if isinstance(record, Liked) else shown_of(record)
-        for record in records
-        if isinstance(record, Liked) or run.counts(record)
-    ]
+    mine: list[Shown | Liked] = []
+    for record in records:
+        if isinstance(record, Liked):
+            if record.at_ms >= run.since_ms:
+                mine.append(record)
+        elif run.counts(record):
+            mine.append(shown_of(record))
     if not mine:
         return
-    for record in mine:
-        if not isinstance(record, Liked):
-            change.note_items(run, record)
+    for one in mine:
+        if isinstance(one, Shown):
+            change.note_items(run, one)
     window = memory.windows[user_id].setdefault(run.key, Window())
     window.close(run, read_to_ms)
     before = window.credited(run)

@@ -28,6 +28,11 @@ class Run(NamedTuple):
         """Whether two variants share each list."""
         return self.experiment is not None and self.experiment.kind == "interleaved"
 
+    @property
+    def since_ms(self) -> int:
+        """The time before which nothing counts."""
+        return 0 if self.experiment is None else self.experiment.started_at_ms
+
     def takes(self, user_id: UserId) -> bool:
         """Whether the likes of this user can count.
 
@@ -43,7 +48,7 @@ class Run(NamedTuple):
             return exposure.experiment is None
         return (
             exposure.experiment == one.name
-            and exposure.shown_at_ms >= one.started_at_ms
+            and exposure.shown_at_ms >= self.since_ms
             and (self.interleaved or exposure.variant in self.variants)
             and self.takes(exposure.user_id)
         )
