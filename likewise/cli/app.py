@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from likewise import __version__
 from likewise.cli import (
     ask,
+    auditing,
     configuration,
     dead_letters,
     evaluating,
@@ -203,6 +204,7 @@ app.command(rich_help_panel=_OPERATORS)(status.status)
 app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)
 app.add_typer(experiments.app, name="experiments", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(evaluating.evaluate)
+app.add_typer(auditing.app, name="audit", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(verify.verify)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_OPERATORS)
 app.add_typer(keys.app, name="keys", rich_help_panel=_OPERATORS)
