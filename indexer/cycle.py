@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from indexer.popularity import popularity_of
 from likewise.models.files import write_model
@@ -111,11 +111,17 @@ def write_built(
     Raises:
         ModelFileError: the directory can't be written to.
     """
+    report: dict[str, Any] = {
+        "seconds": {**seconds, **built.report.seconds},
+        "choice": built.report.choice,
+    }
+    if snapshot.excluded is not None:
+        report["excluded_users"] = snapshot.excluded
     return write_model(
         directory,
         new_version(now_ms),
         built.model,
         snapshot_at_ms=snapshot.began_at_ms,
-        build={"seconds": {**seconds, **built.report.seconds}, "choice": built.report.choice},
+        build=report,
         weights=snapshot.weights,
     )

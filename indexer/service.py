@@ -10,6 +10,7 @@ from indexer.alternatives import Alternatives
 from indexer.build import build_model
 from indexer.choice import build_best
 from indexer.cycle import Built, Cycle
+from indexer.exclusion import Exclusion
 from indexer.progress import Progress, Unwatched
 from indexer.publish import Publisher
 from indexer.recipes import recipe_of
@@ -107,13 +108,15 @@ def index_once(
     """
     watched = progress or Unwatched()
     chunk = settings.indexer.scan_chunk
+    exclusion = Exclusion(settings.indexer.excluded_users_file)
 
     def take() -> Snapshot:
         began_at_ms = now_ms()
         watched.expect(None)
         source = reader(store, weights_of(settings))
         interactions = read_all(source, chunk=chunk, progress=watched)
-        return Snapshot(interactions, began_at_ms, True, [], source.weights)
+        whole = Snapshot(interactions, began_at_ms, True, [], source.weights)
+        return exclusion.applied_to(whole)
 
     with closing(_sink(settings, broker)) as sink:
         publisher = _publisher(settings, store, sink)

@@ -28,6 +28,8 @@ class Snapshot:
     """The users that are no longer marked as changed, because this snapshot has their changes."""
     weights: Mapping[SignalKind, float] = field(default_factory=dict)
     """The weight of each kind of signal that it has in addition to likes, which weigh 1."""
+    excluded: int | None = None
+    """The number of users left out by `indexer.excluded_users_file`; None without the setting."""
 
 
 class Snapshots:

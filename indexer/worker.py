@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from indexer.alternatives import Alternatives
 from indexer.cycle import Cycle
+from indexer.exclusion import Exclusion
 from indexer.leader import Leadership, LeadershipLostError, new_holder
 from indexer.progress import Progress, Unwatched
 from indexer.rollout import CanaryStats, Rollout
@@ -78,9 +79,14 @@ class Indexer:
         clock_s: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """Connect to nothing yet; `stop` ends `run`. `clock_s` is monotonic; `weights` as in `Snapshots`."""
+        """Connect to nothing yet; `stop` ends `run`. `clock_s` is monotonic; `weights` as in `Snapshots`.
+
+        Raises:
+            SettingsError: the file of excluded users cannot be read.
+        """
         self.stats = stats or IndexerStats()
         self._settings = settings
+        self._exclusion = Exclusion(settings.excluded_users_file)
         self._publisher = publisher
         self._rollout = rollout or Rollout(publisher, clock_ms=clock_ms)
         self.stats.canary = self._rollout.stats
@@ -243,7 +249,7 @@ class Indexer:
             # The new leader may have read everything already, without the last changes of these users.
             self._store.mark_changed(snapshot.taken)
             raise LeadershipLostError
-        return snapshot
+        return self._exclusion.applied_to(snapshot)
 
     def _release(self, term: int, finished: Finished) -> None:
         self._leadership.check(term)

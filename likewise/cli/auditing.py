@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from likewise.cli.build_progress import build_progress
-from likewise.cli.context import CommandLine, command_line
+from likewise.cli.context import command_line
 from likewise.cli.options import Json
 from likewise.cli.output import note, plain, print_json, stdout, table
-from likewise.cli.reading_options import check_source, with_reading_options, with_signal_kinds
-from likewise.cli.reading_report import LayoutTeller, complain_of_rows, refusal
+from likewise.cli.reading_likes import complain_of, read_likes
+from likewise.cli.reading_options import with_reading_options, with_signal_kinds
 from likewise.operations.files.options import ReadOptions
 
 if TYPE_CHECKING:
-    from indexer.progress import Progress
     from likewise.evaluation.audit.evidence import Findings, Limits, Suspect
     from likewise.evaluation.likes.sources import Read
 
@@ -118,7 +117,7 @@ def likes(
     reading = with_signal_kinds(reading, None)
     with build_progress() as progress:
         progress.step("reading")
-        read = _read(command_line(context), file, reading, progress, strict=strict)
+        read, _ = read_likes(command_line(context), file, reading, progress, strict=strict)
         found = audit(read.likes, progress, limits)
     if output is not None:
         _write(output, found)
@@ -126,25 +125,6 @@ def likes(
         print_json(_as_json(found, limits))
     else:
         _print(found, read, output)
-
-
-def _read(
-    cli: CommandLine, file: str | None, reading: ReadOptions, progress: Progress, *, strict: bool
-) -> Read:
-    from likewise.evaluation.likes import sources
-    from likewise.operations.files.errors import LikeFileError
-    from likewise.operations.files.reading import read_rows
-
-    if file is None:
-        with cli.broker() as broker:
-            return sources.likes_of_topic(broker, cli.topics.likes, progress)
-    check_source(file)
-    teller = LayoutTeller()
-    chunks = read_rows(file, reading, on_layout=teller)
-    read = sources.likes_of_file(chunks, progress, options=reading)
-    if strict and read.rows and (reason := refusal(file, read.rows, teller.warnings)):
-        raise LikeFileError(reason)
-    return read
 
 
 def _write(path: Path, found: Findings) -> None:
@@ -178,8 +158,7 @@ def _as_json(found: Findings, limits: Limits) -> dict[str, Any]:
 
 
 def _print(found: Findings, read: Read, output: Path | None) -> None:
-    if read.rows is not None:
-        complain_of_rows(read.rows)
+    complain_of(read)
     for sentence in found.notes:
         note(sentence)
     out = stdout()

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from likewise.cli.build_progress import build_progress
-from likewise.cli.context import CommandLine, command_line
+from likewise.cli.context import command_line
 from likewise.cli.evaluation_tables import print_evaluation
+from likewise.cli.excluding import effect_on_others, read_excluded, remaining
 from likewise.cli.options import Json
-from likewise.cli.output import complain, print_json
-from likewise.cli.reading_options import check_source, with_reading_options, with_signal_kinds
-from likewise.cli.reading_report import LayoutTeller, complain_of_rows, refusal
+from likewise.cli.output import print_json
+from likewise.cli.reading_likes import complain_of, read_likes
+from likewise.cli.reading_options import with_reading_options, with_signal_kinds
 from likewise.errors import LikewiseError
 from likewise.messages.ids import SignalKind
 from likewise.operations.files.options import ReadOptions
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from indexer.progress import Progress
-    from likewise.evaluation.likes.sources import Read
     from likewise.evaluation.likes.splits import Division
     from likewise.evaluation.likes.table import LikeTable
     from likewise.evaluation.likes.until import Until
@@ -98,6 +98,13 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE.html", help="Also write a report with charts to this file."),
     ] = None,
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Leave the users in this file out, one id a line, and measure what that changes.",
+        ),
+    ] = None,
     strict: bool = False,
     as_json: Json = False,
 ) -> None:
@@ -117,12 +124,16 @@ def evaluate(
 
     `--tune` fits on train and searches on valid. The test likes are used only once, at the end.
 
+    `--exclude` leaves users out of everything. In addition, the served recipe is fitted with and without their
+    likes, and both models are measured on the test likes of all other users, side by side.
+
     ```
     likewise evaluate likes.csv.gz
     likewise evaluate --from-redis --json
     likewise evaluate --from-topic --until -7d
     likewise evaluate likes.parquet --ranker neighbours --report report.html
     likewise evaluate events.csv --target buy
+    likewise evaluate likes.csv.gz --exclude bots.txt
     likewise evaluate likes.csv.gz --tune --budget 5m --settings-out tuned.toml
     likewise --config tuned.toml index
     ```
@@ -140,34 +151,30 @@ def evaluate(
     names, budget_s = _names(ranker), _seconds(budget)
     reading = with_signal_kinds(replace(reading, split=split_column), None)
     _check_settings_out(settings_out, tune)
+    excluded = read_excluded(exclude)
     with build_progress() as progress:
         progress.step("reading")
-        read, source = _read(
+        read, source = read_likes(
             cli, file, reading, progress, point, target, from_redis=from_redis, strict=strict
         )
         division = divide(read.likes, seed=seed)
+        likes, divided = remaining(read.likes, division, excluded)
         weights = weights_of(cli.given)
-        tuning = _tune(read.likes, division, weights, k, seed, budget_s, progress) if tune else None
+        tuning = _tune(likes, divided, weights, k, seed, budget_s, progress) if tune else None
         if tuning is not None and settings_out is not None:
             _write_settings(settings_out, tuning, source, k)
         options = Options(k=k, rankers=names, sample=sample or None, seed=seed, weights=weights)
         options = options.with_tuned(tuning)
-        found = measure(read.likes, division, cli.given.model, options, progress)
-    account = account_of(found, read, source, tuning, point)
+        found = measure(likes, divided, cli.given.model, options, progress)
+        effect = effect_on_others(read.likes, division, found, excluded, progress)
+    account = account_of(found, read, source, tuning, point, effect)
     if report is not None:
         _write_report(report, account)
     if as_json:
         print_json(account)
     else:
-        _complain(read)
+        complain_of(read)
         print_evaluation(account)
-
-
-def _complain(read: Read) -> None:
-    if read.rows is not None:
-        complain_of_rows(read.rows)
-    elif read.bad:
-        complain(f"{read.bad:,} bad events were skipped, the first: {read.first_bad}")
 
 
 def _names(given: list[str] | None) -> tuple[str, ...]:
@@ -216,41 +223,6 @@ def _check_settings_out(path: Path | None, tune: bool) -> None:
     if not tune:
         raise typer.BadParameter("--settings-out needs --tune")
     check_settings_file(path)
-
-
-def _read(
-    cli: CommandLine,
-    file: str | None,
-    reading: ReadOptions,
-    progress: Progress,
-    until: Until | None,
-    target: str | None,
-    *,
-    from_redis: bool,
-    strict: bool,
-) -> tuple[Read, str]:
-    """Return the likes, and the name of their source."""
-    from likewise.evaluation.likes import sources
-    from likewise.operations.files.errors import LikeFileError
-    from likewise.operations.files.reading import read_rows
-
-    kind = None if target is None else SignalKind(target)
-    if file is not None:
-        check_source(file)
-        teller = LayoutTeller()
-        chunks = read_rows(file, reading, on_layout=teller)
-        read = sources.likes_of_file(chunks, progress, until, reading, kind)
-        if strict and read.rows and (reason := refusal(file, read.rows, teller.warnings)):
-            raise LikeFileError(reason)
-        return read, file
-    if from_redis:
-        chunk = cli.given.indexer.scan_chunk
-        with cli.store() as store:
-            read = sources.likes_of_store(store, chunk=chunk, progress=progress, target=kind)
-        return read, "Redis"
-    topic = cli.topics.likes
-    with cli.broker() as broker:
-        return sources.likes_of_topic(broker, topic, progress, until, kind), f"topic {topic}"
 
 
 def _tune(

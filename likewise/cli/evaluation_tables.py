@@ -15,6 +15,8 @@ def print_evaluation(account: dict[str, Any]) -> None:
     out.print()
     out.print(_groups(account))
     out.print()
+    if account["exclusion"] is not None:
+        _print_exclusion(account)
     if account["kinds"]:
         _print_kinds(account)
     _print_approximation(account)
@@ -112,6 +114,28 @@ def _print_kinds(account: dict[str, Any]) -> None:
 
 
 _SIDES = ("without", "with")
+
+
+def _print_exclusion(account: dict[str, Any]) -> None:
+    found = account["exclusion"]
+    shown = table(
+        f"{account['default']}, {found['users']:,} users",
+        "#with the excluded",
+        "#without",
+        "#difference",
+    )
+    for name, including in found["including"].items():
+        low, high = found["difference"].get(name, (None, None))
+        interval = "" if low is None else f"[dim]\\[{low:+.4f}, {high:+.4f}][/]"
+        shown.add_row(name, f"{including:.4f}", f"{found['without'][name]:.4f}", interval)
+    out = stdout()
+    out.print(
+        f"Does it help the others to leave {found['found']:,} of {found['listed']:,} listed users with "
+        f"{found['likes']:,} likes out? {found['verdict'].capitalize()}.",
+        markup=False,
+    )
+    out.print(shown)
+    out.print()
 
 
 def _options(account: dict[str, Any]) -> Any:

@@ -87,6 +87,8 @@ class Evaluation:
     held_out_users: int
     kinds: list[KindEffect]
     """Whether each other kind of signal helps to predict the target."""
+    recipe: Recipe
+    """That of the served model."""
 
 
 def evaluate(
@@ -99,7 +101,6 @@ def evaluate(
     """Return the results of all contenders on the test likes, fitted on all other likes."""
     held_out = _hold_out(likes, division, options.weights)
     everybody = np.arange(len(held_out.user_rows))
-    for_everybody = {ORIGINAL, *options.extra}
     sample = _sample(len(everybody), options)
     queries = held_out.queries()
     served = contenders.serving(held_out.fit, settings, progress)
@@ -112,7 +113,7 @@ def evaluate(
     for contender in contenders.others(
         held_out.fit, served, options.rankers, seed=options.seed, progress=progress
     ):
-        users = everybody if contender.name in for_everybody else sample
+        users = everybody if contender.name in {ORIGINAL, *options.extra} else sample
         measured.append(measure(contender, users))
     kinds = effects_of_kinds(
         likes,
@@ -136,6 +137,7 @@ def evaluate(
         request_options=traded,
         held_out_users=len(everybody),
         kinds=kinds,
+        recipe=served.model.recipe,
     )
 
 

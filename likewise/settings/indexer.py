@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from likewise.settings.types import Count, Milliseconds, Ranker, Seconds, Share
@@ -27,3 +29,6 @@ class IndexerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     alternatives: tuple[Ranker, ...] = ()
     """Rankers to build in addition, after each build and from the same snapshot, with their default
     numbers. They are never announced: the gateway answers `?ranker=NAME` by them. Each costs a build."""
+    excluded_users_file: Path | None = None
+    """File of user ids, one a line, whose likes are left out of the models from the next build on. They are
+    still stored, and these users are answered like all others. `likewise audit likes` suggests such users."""

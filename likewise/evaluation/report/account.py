@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from likewise.evaluation.evaluate import Evaluation
+    from likewise.evaluation.exclusion import ExclusionEffect
     from likewise.evaluation.kinds import KindEffect
     from likewise.evaluation.likes.sources import Read
     from likewise.evaluation.likes.until import Until
@@ -33,6 +34,7 @@ def as_json(
     source: str,
     tuning: Tuning | None = None,
     until: Until | None = None,
+    exclusion: ExclusionEffect | None = None,
 ) -> dict[str, Any]:
     """Return `{data, settings, default, rankers, …}`, numbers and strings only.
 
@@ -59,6 +61,7 @@ def as_json(
         "tuning": None if tuning is None else _tuning(tuning, k),
         "target": evaluation.likes.kind,
         "kinds": {one.kind: _kind(one, k) for one in evaluation.kinds},
+        "exclusion": None if exclusion is None else _exclusion(exclusion, k),
         "rankers": {one.name: _ranker(one, k) for one in evaluation.summaries},
     }
 
@@ -97,6 +100,19 @@ def _kind(one: KindEffect, k: int) -> dict[str, Any]:
         "users": one.users,
         "without": _rounded(one.without, k),
         "with": _rounded(one.including, k),
+        "difference": _intervals(one.difference, k),
+        "verdict": one.verdict,
+    }
+
+
+def _exclusion(one: ExclusionEffect, k: int) -> dict[str, Any]:
+    return {
+        "listed": one.listed,
+        "found": one.found,
+        "likes": one.likes,
+        "users": one.users,
+        "including": _rounded(one.including, k),
+        "without": _rounded(one.without, k),
         "difference": _intervals(one.difference, k),
         "verdict": one.verdict,
     }
