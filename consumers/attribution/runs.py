@@ -28,7 +28,8 @@ class Runs:
         self._store = store
         self._outside = [outside_experiments(settings.window_s)] if settings.lists == "all" else []
         self._decoded: dict[bytes, Run | None] = {}
-        self._missing_since_s: dict[Run, float] = {}
+        self._missing: dict[str, tuple[Run, float]] = {}
+        """Runs by key, and since when they have been missing."""
 
     def to_count(self) -> list[Run]:
         """Return the runs whose counts may still change; in one round trip if no experiment has stopped.
@@ -39,7 +40,7 @@ class Runs:
         stored = self._store.experiments()
         before, self._decoded = self._decoded, {raw: self._run(raw) for raw in stored.values()}
         known = [run for run in self._decoded.values() if run is not None]
-        self._erase_removed({run for run in before.values() if run is not None}, known)
+        self._erase_removed([run for run in before.values() if run is not None], known)
         stopped = any(_stopped_at_ms(run) is not None for run in known)
         closed = self._store.closed_runs() if stopped else frozenset()
         return [*(run for run in known if run.key not in closed), *self._outside]
@@ -61,13 +62,13 @@ class Runs:
         keys = {run.key for run in known}
         for run in before:
             if run.key not in keys:
-                self._missing_since_s.setdefault(run, now_s)
-        for run, since_s in [*self._missing_since_s.items()]:
-            if run.key in keys:
-                del self._missing_since_s[run]
+                self._missing.setdefault(run.key, (run, now_s))
+        for key, (run, since_s) in [*self._missing.items()]:
+            if key in keys:
+                del self._missing[key]
             elif now_s - since_s >= _ERASE_AFTER_S:
-                self._store.erase_run(run.key, run.variants)
-                del self._missing_since_s[run]
+                self._store.erase_run(key, run.variants)
+                del self._missing[key]
 
 
 def start_ms(runs: Sequence[Run]) -> int | None:

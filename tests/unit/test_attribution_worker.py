@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from consumers.attribution import runs as counted_runs
@@ -21,6 +22,7 @@ from likewise.experiments.window import LATENESS_MS
 from likewise.log.topics import Topics
 from likewise.messages.dead_letters import decode_dead_letter
 from likewise.messages.events import Like, encode_event
+from likewise.messages.experiments import Outcome
 from likewise.messages.exposures import encode_exposure
 from likewise.messages.ids import ItemId
 from likewise.operations.tallies import tally_of, tally_outside_experiments
@@ -290,6 +292,17 @@ def test_a_stopped_experiment_is_counted_until_its_window_is_over(
     assert store.closed_runs() == {run_key(stopped)}
     assert Runs(store, ExperimentSettings()).to_count() == []
     assert_counts_match(broker, store, stopped)
+
+
+def test_an_experiment_that_stopped_with_a_verdict_is_followed(store: MemoryStore) -> None:
+    verdict = {"comparisons": [{"variant": "b", "effect": 0.1}]}
+    outcome = Outcome(decision="stopped", verdict=verdict)
+    stopped = msgspec.structs.replace(experiment(started_at_ms=1, stopped_at_ms=2), outcome=outcome)
+    put(store, stopped)
+    runs = Runs(store, ExperimentSettings())
+    assert [run.key for run in runs.to_count()] == [run_key(stopped)]
+    store.apply(Changes(experiments={stopped.name: None}), {})
+    assert runs.to_count() == []
 
 
 def test_with_all_lists_those_outside_experiments_are_counted_from_now_on(
