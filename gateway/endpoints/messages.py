@@ -15,6 +15,7 @@ from gateway.problem import Problem
 from likewise.client.inbox import ReplyInbox
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import event_key
+from likewise.messages.experiments import decode_experiment
 from likewise.messages.items import decode_item
 from likewise.messages.reply_routes import MAX_REQUEST_BYTES
 from likewise.messages.request_decoding import decode_request
@@ -96,7 +97,7 @@ def _request_key(record: Unsent) -> bytes | None:
 
 
 def _scenario_key(record: Unsent) -> bytes:
-    # Without a name in the body, the key would have to have it.
+    # Without a name in the body, the key would have to have it. So for experiments.
     return decode_scenario(record).name.encode()
 
 
@@ -104,6 +105,7 @@ _KEYS: dict[str, Callable[[Unsent], bytes | None]] = {
     "likes": lambda record: event_key(decode_event(record)),
     "items": lambda record: decode_item(record).item_id.encode(),
     "scenarios": _scenario_key,
+    "experiments": lambda record: decode_experiment(record).name.encode(),
     "requests": _request_key,
 }
 """By channel that apps write: checks a message as its readers do, and returns its key."""

@@ -22,6 +22,12 @@ with atheris.instrument_imports(include=["likewise"]):
     from likewise.messages.announcements import decode_announcement
     from likewise.messages.dead_letters import decode_dead_letter
     from likewise.messages.event_decoding import decode_event
+    from likewise.messages.experiments import (
+        Experiment,
+        decode_experiment,
+        decode_stored_experiment,
+        encode_experiment,
+    )
     from likewise.messages.items import (
         CatalogueItem,
         decode_item,
@@ -66,6 +72,10 @@ def fuzz_one(raw: bytes) -> None:
         scenario = decode_scenario(record)
         if isinstance(scenario, Scenario):
             assert decode_stored_scenario(encode_scenario(scenario)) == scenario
+    with suppress(InvalidInputError):
+        experiment = decode_experiment(record)
+        if isinstance(experiment, Experiment):
+            assert decode_stored_experiment(encode_experiment(experiment)) == experiment
     with suppress(InvalidInputError):
         Position.parse(raw.decode(errors="replace"))
     with suppress(ModelFileError):

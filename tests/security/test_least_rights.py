@@ -163,6 +163,12 @@ def _operate(its: Settings) -> None:
         "items remove i3 --wait",
         "scenarios put home '{}' --wait",
         "scenarios list",
+        "experiments start taste --variant 'b,novelty=0.5' --wait",
+        "experiments list",
+        "status",
+        "experiments stop taste --wait",
+        "experiments show taste",
+        "experiments remove taste --wait",
         "verify",
         "export -",
     ):

@@ -13,6 +13,7 @@ from likewise.messages.announcements import Announcement, decode_announcement
 from likewise.messages.dead_letters import DeadLetter, decode_dead_letter
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import Event
+from likewise.messages.experiments import Experiment, RemoveExperiment, decode_experiment
 from likewise.messages.items import CatalogueItem, RemoveItem, decode_item
 from likewise.messages.replies import Recommendations, decode_reply
 from likewise.messages.request_decoding import decode_request
@@ -38,6 +39,9 @@ fields = st.sampled_from(
         "published_at",
         "name",
         "defaults",
+        "variants",
+        "started_at_ms",
+        "outcome",
         "where",
         "only",
         "boost",
@@ -126,6 +130,12 @@ def test_any_record_is_an_item_a_removal_or_an_invalid_input(record: MemoryRecor
 def test_any_record_is_a_scenario_a_removal_or_an_invalid_input(record: MemoryRecord) -> None:
     with suppress(InvalidInputError):
         assert isinstance(decode_scenario(record), Scenario | RemoveScenario)
+
+
+@given(records)
+def test_any_record_is_an_experiment_a_removal_or_an_invalid_input(record: MemoryRecord) -> None:
+    with suppress(InvalidInputError):
+        assert isinstance(decode_experiment(record), Experiment | RemoveExperiment)
 
 
 @given(payloads)

@@ -20,12 +20,13 @@ from likewise import __version__
 from likewise.cli.app import app
 from likewise.errors import InvalidInputError, ReplyError
 from likewise.log.topics import Topics
-from likewise.messages import event_decoding, items, request_decoding, scenarios
+from likewise.messages import event_decoding, experiments, items, request_decoding, scenarios
 from likewise.messages.announcements import TOPIC_KEY, decode_announcement
 from likewise.messages.codes import DEAD_LETTERS, REPLY_ERRORS
 from likewise.messages.dead_letters import DeadLetter, decode_dead_letter, encode_headers
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import ACTIONS
+from likewise.messages.experiments import decode_experiment
 from likewise.messages.exposures import decode_exposure
 from likewise.messages.items import decode_item
 from likewise.messages.replies import decode_reply
@@ -68,6 +69,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "request": decode_request,
     "item": lambda body: decode_item(_record(body)),
     "scenario": lambda body: decode_scenario(_record(body)),
+    "experiment": lambda body: decode_experiment(_record(body)),
     "where": lambda body: parse_where(json.loads(body)),
     "reply": decode_reply,
     "error": _decode_error,
@@ -94,6 +96,7 @@ SAID_BY_ASYNCAPI = {
     "RequestForUsersLikeUser": "request",
     "CatalogueItem": "item",
     "Scenario": "scenario",
+    "Experiment": "experiment",
     "Recommendations": "reply",
     "Error": "error",
     "Announcement": "announcement",
@@ -173,13 +176,14 @@ def test_asyncapi_yaml_names_the_topics_actions_headers_and_version_of_the_code(
     assert ASYNCAPI["info"]["version"] == __version__
 
 
-@pytest.mark.parametrize("kind", ["event", "request", "item", "scenario"])
+@pytest.mark.parametrize("kind", ["event", "request", "item", "scenario", "experiment"])
 def test_asyncapi_yaml_has_every_field_that_the_code_reads_and_no_other(kind: str) -> None:
     module = {
         "event": event_decoding,
         "request": request_decoding,
         "item": items,
         "scenario": scenarios,
+        "experiment": experiments,
     }[kind]
     read = module._Body.__struct_fields__
     envelope = {"specversion", "type", "data", "data_base64"}  # of CloudEvents
