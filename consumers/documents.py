@@ -34,7 +34,7 @@ class Documents(NamedTuple):
 
 
 def applied_topics(broker: Broker, topics: Topics) -> tuple[str, ...]:
-    """Return the topics to read: `likes`, and those of documents that exist.
+    """Return the topics to read: `likes`, and those of `Topics.documents` that exist.
 
     Raises:
         TransientError: the broker cannot be reached.
@@ -42,7 +42,7 @@ def applied_topics(broker: Broker, topics: Topics) -> tuple[str, ...]:
     missing = [name for name in topics.documents if not broker.partitions(name)]
     if missing:
         get_logger().warning(
-            "topics of documents do not exist; create them and restart the consumers to use them",
+            "optional topics do not exist; create them and restart the consumers to use them",
             topics=missing,
         )
     return (topics.likes, *(name for name in topics.documents if name not in missing))

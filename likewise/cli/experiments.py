@@ -92,8 +92,8 @@ def start(
 
     ```
     likewise experiments start ridge --variant ridge,ranker=ridge
-    likewise experiments start fresh --share 0.2 --variant a --variant 'b,novelty=0.4,where={"new": true}'
-    likewise experiments start duel --kind interleaved --variant old,model=previous --variant new,model=current
+    likewise experiments start fresh --share 0.2 --variant 'fresh,novelty=0.4'
+    likewise experiments start duel --kind interleaved --variant old,model=previous
     ```
     """
     from likewise.cli.experiment_options import definition, users_in
