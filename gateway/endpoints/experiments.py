@@ -58,8 +58,8 @@ class ShownExperiment(msgspec.Struct, frozen=True):
 
     experiment: EXPERIMENT
     tally: ExperimentTally
-    verdict: dict[str, Any] | None
-    """What `likewise experiments show` prints; null if there is nothing to compare."""
+    verdict: dict[str, Any]
+    """The comparisons with the control, the guardrails, and a sentence: as `likewise experiments show --json` has it."""
 
 
 class StartedExperiment(msgspec.Struct, frozen=True):
@@ -200,7 +200,7 @@ ENDPOINTS = (
         summary="Start an experiment.",
         description=(
             "The first variant is the control. With only one variant, a control that changes nothing is put "
-            "before it. The name must be new, since the counts of two experiments would mix."
+            "before it. An experiment of this name that has stopped is replaced, and the counts start from zero."
         ),
         tag="experiments",
         role="admin",

@@ -80,6 +80,7 @@ _VERDICT = {
             "effect": 0.048,
             "low": 0.012,
             "high": 0.084,
+            "reach": 0.036,
             "decision": "better",
         }
     ],

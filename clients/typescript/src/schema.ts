@@ -214,7 +214,7 @@ export interface paths {
         get: operations["get-experiments-name"];
         /**
          * Start an experiment.
-         * @description The first variant is the control. With only one variant, a control that changes nothing is put before it. The name must be new, since the counts of two experiments would mix.
+         * @description The first variant is the control. With only one variant, a control that changes nothing is put before it. An experiment of this name that has stopped is replaced, and the counts start from zero.
          */
         put: operations["put-experiments-name"];
         post?: never;
@@ -1677,8 +1677,8 @@ export interface components {
         ShownExperiment: {
             experiment: components["schemas"]["Experiment"];
             tally: components["schemas"]["ExperimentTally"];
-            /** @description What `likewise experiments show` prints; null if there is nothing to compare. */
-            verdict: Record<string, never> | null;
+            /** @description The comparisons with the control, the guardrails, and a sentence: as `likewise experiments show --json` has it. */
+            verdict: Record<string, never>;
         };
         /** @description A kind that the setting table `signals` names, with its weight. */
         Signal: {
@@ -3332,6 +3332,7 @@ export interface operations {
                      *             "effect": 0.048,
                      *             "low": 0.012,
                      *             "high": 0.084,
+                     *             "reach": 0.036,
                      *             "decision": "better"
                      *           }
                      *         ],

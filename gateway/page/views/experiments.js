@@ -34,8 +34,8 @@ class Experiments {
   }
 
   async start() {
-    await Promise.all([this.load(), this.ended.load()]);
-    this.#showEmpty();
+    await this.load();
+    if (!this.cards.size) await this.ended.load();
     this.#showNamed();
     this.#poll();
   }
@@ -53,10 +53,11 @@ class Experiments {
     const running = reports.filter((report) => report && report.experiment.stopped_at_ms === undefined);
     const names = new Set(running.map(({ experiment }) => experiment.name));
     const ends = [...this.cards.keys()].filter((name) => !names.has(name));
+    const changed = ends.length > 0 || [...names].some((name) => !this.cards.has(name));
     for (const name of ends) this.#leave(name);
     for (const { experiment } of running) this.#enter(experiment.name);
     for (const report of running) this.cards.get(report.experiment.name).show(report);
-    if (ends.length) await this.ended.load();
+    if (changed) await this.ended.load(); // what starts may replace one that has ended
     this.#showEmpty();
   }
 

@@ -153,7 +153,6 @@ def test_experiments_that_run_are_listed_before_the_last_stopped(tmp_path: Path)
             "count",
         ),
         ("runs", NOVEL, 409, "experiment_state", "name"),
-        ("ended", NOVEL, 409, "experiment_state", "name"),
     ],
 )
 def test_what_cannot_start_is_refused_with_the_field(
@@ -178,6 +177,15 @@ def test_a_variant_may_name_a_version_and_the_only_variant_gets_a_control(tmp_pa
         assert started["variants"][1]["model"] == VERSION
 
     on_rig(tmp_path, story)
+
+
+def test_a_stopped_experiment_is_replaced_and_its_operator_is_told(tmp_path: Path) -> None:
+    async def story(rig: GatewayRig) -> None:
+        started = await rig.client.put("/v1/experiments/ended", json=NOVEL)
+        assert started.status_code == 200
+        assert "replaces" in started.json()["notes"][0]
+
+    on_rig(tmp_path, story, store=store_with(experiment("ended", 1, 2)))
 
 
 def test_only_what_runs_is_stopped_and_only_what_has_stopped_is_removed(tmp_path: Path) -> None:
