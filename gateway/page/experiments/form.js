@@ -84,8 +84,16 @@ export async function startForm(context, { started, closed }) {
 const input = (attributes) => h("input", { class: "input", type: "text", ...attributes });
 const number = ({ value }) => Number(value);
 
-const field = (label, control, note = null) =>
-  h("label", { class: "field" }, h("span", {}, label), control, note && h("span", { class: "faint" }, note));
+let fields = 0;
+
+/** A control with its label, and a note that screen readers read after the label. */
+function field(label, control, note = null) {
+  const id = `experiment-field-${(fields += 1)}`;
+  control.id = id;
+  if (note) control.setAttribute("aria-describedby", `${id}-note`);
+  return h("div", { class: "field" },
+    h("label", { for: id }, label), control, note && h("span", { class: "faint", id: `${id}-note` }, note));
+}
 
 const kind = (value, label, note, checked = false) =>
   h("label", { class: "form-kind" },
