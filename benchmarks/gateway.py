@@ -21,6 +21,7 @@ from benchmarks.measure import AsJson, Quick, alternate, report
 from benchmarks.results import Figure, Result, against, ratio
 from benchmarks.rig import (
     PATIENCE_S,
+    cpu_s,
     deployment,
     fill,
     process,
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 QUESTION = """\
 `GET /v1/users/{id}/recommendations` of random users, answered by one gateway, over 256 connections. Floor:
 a Starlette route that returns a constant of the same size under the same uvicorn. Throughput: as many
-requests as connections at any time. Latency: from when a request is due to when its answer is read, requests at
+requests as connections at any time; meanwhile the CPU time of the process is counted, which depends less on
+what else the machine does. Latency: from when a request is due to when its answer is read, requests at
 even distances, for gateway and floor at the same rate: half of the gateway's throughput. Freshness: from sending
 `PUT …/likes/…` to an answer that counts the like, next to 500 likes a second; a consumer applies them. Requester,
 broker, Redis, consumer and gateway share the machine."""
@@ -67,16 +69,18 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
         with closing(RedisStore(settings.redis)) as store:
             fill(store, user_items)
         publish_model(settings, user_items)
-        stack.enter_context(process(settings, "gateway"))
-        gateway = HttpLoad(settings.gateway.port, workload.users)
-        size, port = gateway.wait_for_an_answer(), free_port()
-        with process(settings, "benchmarks.constant_http", str(port), str(size)):
-            floor = HttpLoad(port, workload.users)
-            floor.wait_for_an_answer()
+        served = stack.enter_context(process(settings, "gateway"))
+        gateway = _Contender(HttpLoad(settings.gateway.port, workload.users), served.pid)
+        size, port = gateway.load.wait_for_an_answer(), free_port()
+        with process(settings, "benchmarks.constant_http", str(port), str(size)) as constant:
+            floor = _Contender(HttpLoad(port, workload.users), constant.pid)
+            floor.load.wait_for_an_answer()
             throughput, found, half = _compared(gateway, floor, workload)
         with process(settings, "consumers"):
             fresh_ms = _freshness(settings, workload)
     figures = {name: _figure(name, "answers/s", values) for name, values in throughput.items()}
+    for name, contender in (("CPU an answer", gateway), ("CPU an answer, constant", floor)):
+        figures[name] = _figure(name, "µs", contender.cpu_us)
     figures |= {name: _figure(name, "ms", values) for name, values in found.items()}
     for percent in (50, 99):
         values = [percentile(run, percent / 100) for run in fresh_ms]
@@ -99,6 +103,11 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
                 figures["throughput, constant"],
                 at_least=0.35,
             ),
+            ratio(
+                "CPU an answer / constant",
+                figures["CPU an answer"],
+                figures["CPU an answer, constant"],
+            ),
             ratio("p99 / constant", figures["p99"], figures["p99, constant"], at_most=2.5),
             against(figures["fresh p99"], at_most=20),
         ],
@@ -110,8 +119,26 @@ def _figure(name: str, unit: str, values: list[float]) -> Figure:
     return Figure(name, unit, values, "floor" if "constant" in name else "candidate")
 
 
+class _Contender:
+    """A process that answers, and what it took."""
+
+    def __init__(self, load: HttpLoad, pid: int) -> None:
+        self.load = load
+        self._pid = pid
+        self.cpu_us: list[float] = []
+        """CPU time for each answer in each saturation."""
+
+    def saturate(self, seconds: float) -> float:
+        """Return answers a second; see `HttpLoad.saturate`."""
+        began_s, began_cpu_s = time.monotonic(), cpu_s(self._pid)
+        per_s = self.load.saturate(seconds)
+        answers = per_s * (time.monotonic() - began_s)
+        self.cpu_us.append((cpu_s(self._pid) - began_cpu_s) / answers * 1e6)
+        return per_s
+
+
 def _compared(
-    gateway: HttpLoad, floor: HttpLoad, workload: Workload
+    gateway: _Contender, floor: _Contender, workload: Workload
 ) -> tuple[dict[str, list[float]], dict[str, list[float]], float]:
     """Return throughputs, percentiles of the latencies at half load, and that load."""
     throughput = alternate(
@@ -121,9 +148,11 @@ def _compared(
         },
         repetitions=workload.repetitions,
     )
+    for contender in (gateway, floor):
+        del contender.cpu_us[0]  # the warm-up
     half = statistics.median(throughput["throughput"]) / 2
     found = latencies(
-        gateway, floor, half, seconds=workload.seconds, repetitions=workload.repetitions
+        gateway.load, floor.load, half, seconds=workload.seconds, repetitions=workload.repetitions
     )
     return throughput, found, half
 

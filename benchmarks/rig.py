@@ -183,6 +183,12 @@ def kilobytes(pid: int, field: str, *, file: str = "status") -> int:
     raise KeyError(field)
 
 
+def cpu_s(pid: int) -> float:
+    """Return the CPU time in s that a process has taken, in all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def user_of(row: int) -> UserId:
     """Return the id of one row without making all of them."""
     return UserId(f"u{row:07d}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from likewise.errors import TransientError
 from likewise.log.kafka.dialect import Dialect
 from likewise.log.kafka.gaps import Gaps
+from likewise.log.kafka.idle_fetches import IdleFetches
 from likewise.log.kafka.reading import KafkaReader, KafkaSource, close_consumer, is_stable
 from likewise.log.kafka.rebalancing import RebalanceListener
 
@@ -78,10 +79,13 @@ class TansuSource(KafkaSource):
         """See `KafkaSource`."""
         super().__init__(*arguments, **options)
         self._gaps = Gaps()
+        self._idle_fetches = IdleFetches(self._connection.settings.fetch_max_wait_ms)
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """See `Source.poll`."""
-        return self._gaps.hold_back(self._consumer, super().poll(timeout_ms))
+        records = super().poll(timeout_ms)
+        self._idle_fetches.note(self._consumer, found=bool(records))
+        return self._gaps.hold_back(self._consumer, records)
 
     def rejoin(self) -> None:
         """See `Source.rejoin`."""
