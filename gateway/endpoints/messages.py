@@ -97,7 +97,7 @@ def _request_key(record: Unsent) -> bytes | None:
 
 
 def _scenario_key(record: Unsent) -> bytes:
-    # Without a name in the body, the key would have to have it. So for experiments.
+    # Without a name in the body, the key would have to have it.
     return decode_scenario(record).name.encode()
 
 

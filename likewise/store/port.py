@@ -102,7 +102,7 @@ class Changes:
     accounts: set[UserId] = field(default_factory=set)
     """Users whom a guest of this batch is merged into: among `scattered`."""
     items: dict[ItemId, bytes | None] = field(default_factory=dict)
-    """Documents as they are stored; None removes one. So for scenarios and experiments."""
+    """By item id, as they are stored; None removes one. Scenarios and experiments are by name."""
     scenarios: dict[str, bytes | None] = field(default_factory=dict)
     experiments: dict[str, bytes | None] = field(default_factory=dict)
     new_items: NewItemChanges | None = None
