@@ -14,6 +14,7 @@ from likewise import __version__
 from likewise.cli import (
     ask,
     auditing,
+    bisecting,
     configuration,
     dead_letters,
     evaluating,
@@ -204,6 +205,7 @@ app.command(rich_help_panel=_OPERATORS)(status.status)
 app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)
 app.add_typer(experiments.app, name="experiments", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(evaluating.evaluate)
+app.command(rich_help_panel=_OPERATORS)(bisecting.bisect)
 app.add_typer(auditing.app, name="audit", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(verify.verify)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_OPERATORS)

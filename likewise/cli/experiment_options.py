@@ -55,14 +55,18 @@ def definition(
 
 
 def users_in(file: Path | None) -> list[str]:
-    """Return the user ids in a file, one a line; none without a file.
+    """Return the user ids in a file, such as `audit likes --output` writes; none without a file.
 
     Raises:
         BadParameter: the file cannot be read.
     """
-    if file is None:
-        return []
-    return [line.strip() for line in _text_of(file).splitlines() if line.strip()]
+    from likewise.operations.files.errors import LikeFileError
+    from likewise.operations.files.user_lists import read_user_list
+
+    try:
+        return [] if file is None else sorted(read_user_list(file))
+    except LikeFileError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _value(text: str) -> tuple[Any, str, str]:
