@@ -101,7 +101,7 @@ class Topics(NamedTuple):
         return [
             *self.core_specs(partitions),
             *self.document_specs(),
-            TopicSpec(self.exposures, partitions, {"retention.ms": str(30 * _DAY_MS)}),
+            self.exposures_spec(partitions),
         ]
 
     def core_specs(self, partitions: int) -> list[TopicSpec]:
@@ -116,6 +116,10 @@ class Topics(NamedTuple):
             TopicSpec(self.dead_letters, 1, roomy),
             TopicSpec(self.models, 1, {"cleanup.policy": "compact"}),
         ]
+
+    def exposures_spec(self, partitions: int) -> TopicSpec:
+        """Return the specification of the topic of exposures."""
+        return TopicSpec(self.exposures, partitions, {"retention.ms": str(30 * _DAY_MS)})
 
     def document_specs(self) -> list[TopicSpec]:
         """Return the specifications of the compacted topics that consumers apply."""

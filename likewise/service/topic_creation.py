@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def create_topics(broker: Broker, topics: Topics, partitions: int) -> None:
-    """Create the missing topics; those of the catalogue only where the broker permits it.
+    """Create the missing topics; those of documents and exposures only where the broker permits it.
 
     So an earlier deployment, whose other topics exist, needs no new permission.
 
@@ -23,6 +23,8 @@ def create_topics(broker: Broker, topics: Topics, partitions: int) -> None:
     """
     broker.ensure_topics(topics.core_specs(partitions))
     try:
-        broker.ensure_topics(topics.document_specs())
+        broker.ensure_topics([*topics.document_specs(), topics.exposures_spec(partitions)])
     except SettingsError as error:
-        get_logger().warning("the topics of the catalogue were not created", reason=str(error))
+        get_logger().warning(
+            "the topics of documents and exposures were not created", reason=str(error)
+        )

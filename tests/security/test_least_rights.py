@@ -24,6 +24,8 @@ from likewise.errors import SettingsError, UndeliverableError
 from likewise.log.kafka import KafkaBroker
 from likewise.log.kafka.connection import Connection
 from likewise.log.topics import Topics, TopicSpec
+from likewise.messages.experiments import Experiment, Variant, encode_experiment
+from likewise.messages.request_options import RequestOptions
 from likewise.models.versions import list_versions
 from likewise.settings import (
     ConsumerSettings,
@@ -134,8 +136,35 @@ def test_a_deployment_works_with_the_documented_rights_and_no_more(
                 lambda: bool(client.recommend("u3", after=last, count=3).items), "recommendations"
             )
             assert client.recommend("u19", after=position, count=3).source == "popular"
+            _run_experiment(of(role="operator"))
+            wait_until(lambda: client.recommend("u3").experiment is not None, "the experiment runs")
+            wait_until(lambda: _exposed(kafka) > 0, "the server's exposures")
         _operate(of(role="operator"))
+        before = _exposed(kafka)
         _ask_over_http(of(role="gateway"))
+        assert _exposed(kafka) > before, "the gateway's exposures"
+
+
+def _run_experiment(its: Settings) -> None:
+    experiment = Experiment(
+        name="rights",
+        kind="interleaved",
+        variants=(
+            Variant(name="control"),
+            Variant(name="novel", defaults=RequestOptions(novelty=0.5)),
+        ),
+        seed="rights",
+        started_at_ms=1,
+    )
+    topic, name = Topics().experiments, experiment.name
+    with closing(KafkaBroker(its.kafka)) as broker, closing(broker.sink()) as sink:
+        sink.send(topic, encode_experiment(experiment), key=name.encode()).result(10.0)
+
+
+def _exposed(kafka: SecuredKafka) -> int:
+    """Return how many exposures are in the log."""
+    with closing(KafkaBroker(kafka.settings(ADMIN))) as broker:
+        return sum(broker.end_offsets(broker.partitions(Topics().exposures)).values())
 
 
 def _operate(its: Settings) -> None:
