@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError
 from likewise.messages.replies import ErrorBody
-from likewise.messages.requests import with_defaults
+from likewise.messages.request_decoding import fields_given
+from likewise.messages.requests import with_defaults, with_explicit
 from serving.outgoing import error_reply
 from serving.participation import participation_of
 
@@ -43,6 +44,8 @@ def resolved(
             return error_reply(asked, unknown)
         defaults = found.defaults
     if running:
+        if request.scenario is None and asked.record.value:
+            request = with_explicit(request, fields_given(asked.record.value))
         part = participation_of(request, defaults, running)
         if part is not None:
             return replace(asked, request=part.requests[0], part=part)

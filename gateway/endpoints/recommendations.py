@@ -13,8 +13,8 @@ from gateway.problem import Problem
 from likewise.messages.positions import Position
 from likewise.messages.replies import Recommendations
 from likewise.messages.reply_routes import MAX_REQUEST_BYTES
-from likewise.messages.request_decoding import decode_request, parse_request
-from likewise.messages.requests import Request
+from likewise.messages.request_decoding import decode_request, fields_given, parse_request
+from likewise.messages.requests import Request, with_explicit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -98,6 +98,8 @@ def _ranked_by(source: str) -> Handler:
 
 async def _whole_request(call: Call) -> Response:
     request = decode_request(call.body)
+    if call.gateway.catalogue.experiments:
+        request = with_explicit(request, fields_given(call.body))
     ranker = None
     if b'"ranker"' in call.body:
         try:
@@ -113,7 +115,10 @@ async def _ask(call: Call, **subject: Any) -> Response:
     ranker = fields.pop("ranker", None)
     if "where" in fields:
         fields["where"] = _where(fields["where"])
-    return await _answer(call, parse_request(fields), ranker)
+    request = parse_request(fields)
+    if call.gateway.catalogue.experiments:
+        request = with_explicit(request, fields)
+    return await _answer(call, request, ranker)
 
 
 async def _answer(call: Call, request: Request, ranker: str | None) -> Response:

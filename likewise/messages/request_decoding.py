@@ -86,6 +86,7 @@ class _Body(OptionsBody):
 _OF_NOBODY = frozenset({"popular", "trending", "new"})
 """Sources that rank without a subject."""
 _usual_decoder = msgspec.json.Decoder(_UsualBody)
+_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _body_decoder = msgspec.json.Decoder(_Body)
 
 
@@ -96,6 +97,15 @@ def decode_request(value: bytes | None) -> Request:
         InvalidInputError: the value breaks the wire contract. Nothing else is ever raised.
     """
     return _decode_usual_form(value) or decode_any_form(value)
+
+
+def fields_given(value: bytes | None) -> frozenset[str]:
+    """Return the names of the fields that the JSON object of a request sets; none if it is not valid."""
+    try:
+        body = _fields_decoder.decode(value or b"{}")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return frozenset()
+    return frozenset(name for name, raw in body.items() if bytes(raw) != b"null")
 
 
 def read_request(record: Record) -> Request:

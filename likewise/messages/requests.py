@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from likewise.messages.ids import ItemId, UserId
@@ -9,6 +11,9 @@ from likewise.messages.positions import Position
 from likewise.messages.request_options import RankedBy, RequestOptions, options_json
 from likewise.messages.rules import Boost, MaxPer, Pin, check_pins
 from likewise.messages.where import Where
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
 
 DEFAULT_COUNT = 10
 
@@ -60,7 +65,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     source: RankedBy | None = None
     """What to rank by. None: the model, filled up with popular items."""
     explicit: frozenset[str] = frozenset()
-    """With a scenario: the options that the request sets to their defaults."""
+    """With a scenario, or during experiments: the options that the request sets to their defaults."""
 
 
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Request)}
@@ -110,7 +115,15 @@ def with_defaults(request: Request, defaults: RequestOptions) -> Request:
     return msgspec.structs.replace(request, **added)
 
 
-def at_defaults(options: dict[str, object]) -> frozenset[str]:
+def with_explicit(request: Request, given: Container[str]) -> Request:
+    """Return a request that sets the `given` options itself, also those at their defaults."""
+    explicit = {
+        name: getattr(request, name) for name in RequestOptions.__struct_fields__ if name in given
+    }
+    return msgspec.structs.replace(request, explicit=at_defaults(explicit))
+
+
+def at_defaults(options: Mapping[str, object]) -> frozenset[str]:
     """Return the names of the options whose values are the defaults of a request."""
     return frozenset(
         name

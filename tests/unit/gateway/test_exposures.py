@@ -94,6 +94,19 @@ def test_a_shared_list_has_the_count_of_the_control(tmp_path: Path) -> None:
     on_rig(tmp_path, story, store=store_with(running("interleaved")))
 
 
+def test_what_a_request_sets_itself_stays_also_at_its_default(tmp_path: Path) -> None:
+    write_block_model(tmp_path, OTHER, blocks=4)
+
+    async def story(rig: GatewayRig) -> None:
+        for answer in await answers(rig, "?count=10"):
+            assert len(answer["items"]) == 10
+            body = {"user_id": answer["user_id"], "count": 10, "explain": True}
+            posted = await rig.client.post("/v1/recommendations", json=body)
+            assert len(posted.json()["items"]) == 10
+
+    on_rig(tmp_path, story, store=store_with(running()))
+
+
 def test_who_asks_for_a_ranker_takes_no_part(tmp_path: Path) -> None:
     write_block_model(tmp_path, OTHER, blocks=4)
     write_block_model(alternatives_in(tmp_path) / "neighbours", OTHER, blocks=4)

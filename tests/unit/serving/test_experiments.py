@@ -127,6 +127,14 @@ def test_the_options_of_a_variant_apply_to_its_users(two_models: Rig) -> None:
         assert ("because" in reply["items"][0]) == (reply["variant"] == "other")
 
 
+def test_what_a_request_sets_itself_stays_also_at_its_default(two_models: Rig) -> None:
+    two_models.run_experiment(experiment(other=OPTIONS))
+    bodies = [{"user_id": user, "count": 10, "explain": None} for user in USERS]
+    for reply in asked_together(two_models, bodies):
+        assert len(reply["items"]) == 10
+        assert ("because" in reply["items"][0]) == (reply["variant"] == "other")
+
+
 def test_a_shared_list_is_the_team_draft_of_what_each_variant_answers(two_models: Rig) -> None:
     bodies = [{"user_id": user} for user in USERS]
     others = Rig(two_models.directory, OTHER, store=two_models.store)
