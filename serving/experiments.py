@@ -17,6 +17,7 @@ from serving.participation import may_take_part
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from likewise.messages.experiments import Experiment
     from likewise.models.holder import ServedModel
     from likewise.settings.experiments import ExperimentSettings
     from serving.catalogue_follower import CatalogueFollower
@@ -64,7 +65,8 @@ class Experiments:
         A reply that counts names its experiment, and has an exposure. If a model of an experiment is not
         loaded, none of its lists counts: users of one variant alone would not be a fair sample.
         """
-        plans = [self._plan(asked.part, current) for asked in batch]
+        running = self._catalogue.experiments
+        plans = [self._plan(asked.part, current, running) for asked in batch]
         first, second = _ranked(batch, plans, rank)
         now_ms = self._clock_ms()
         return [
@@ -73,19 +75,22 @@ class Experiments:
             for at in [asked.record_id]
         ]
 
-    def _plan(self, part: Participation | None, current: ServedModel) -> _Plan:
-        if part is None:
+    def _plan(
+        self, part: Participation | None, current: ServedModel, running: Sequence[Experiment]
+    ) -> _Plan:
+        if (
+            part is None or part.experiment not in running
+        ):  # it was stopped after the request was read
             return _Plan((current,))
-        by_name = {
-            variant.name: self._variants.of(variant, current)
+        loaded = {
+            variant.name: served
             for variant in part.experiment.variants
+            if (served := self._variants.of(variant, current)) is not None
         }
-        models = [by_name[variant.name] for variant in part.variants]
-        loaded = tuple(served for served in models if served is not None)
-        if None in by_name.values():
+        if len(loaded) < len(part.experiment.variants):
             self._stats.lists_not_counted += 1
-            return _Plan((models[0] or current,))
-        return _Plan(loaded, counts=True)
+            return _Plan((loaded.get(part.variants[0].name, current),))
+        return _Plan(tuple(loaded[variant.name] for variant in part.variants), counts=True)
 
     def _finished(
         self, asked: OpenRequest, plan: _Plan, first: Reply, second: Reply | None, *, now_ms: int

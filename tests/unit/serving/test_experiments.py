@@ -236,6 +236,7 @@ def test_while_a_model_is_missing_nobody_counts_and_everybody_is_answered(
 
 
 def test_a_request_that_was_read_before_the_stop_counts_for_nothing(two_models: Rig) -> None:
+    two_models.run_experiment(experiment(name="later"))
     running = experiment(kind="interleaved")
     two_models.run_experiment(running)
     two_models.ask({"user_id": "u1", "after": "0:0"})
