@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.model import Model
 
-_FEW_QUERIES = 48
-_ITEMS_AT_ONCE = 1_000
-
 
 def fold_in(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the filtered query vectors [B, d] of the weighted likes, CSR [B, n]."""
@@ -50,15 +47,7 @@ def products(model: Model, folded: FloatArray) -> FloatArray:
 
     Scores are these times `score_weights`.
     """
-    if not 1 < len(folded) <= _FEW_QUERIES:
-        whole: FloatArray = folded @ model.item_factors.T
-        return whole
-    # BLAS packs the item vectors first, however few the queries are, which takes less time if they
-    # are the left operand. Parts stay in the cache until they are transposed.
-    multiplied = np.empty((len(folded), len(model.item_factors)), np.float32)
-    for start in range(0, len(model.item_factors), _ITEMS_AT_ONCE):
-        part = slice(start, start + _ITEMS_AT_ONCE)
-        multiplied[:, part] = (model.item_factors[part] @ folded.T).T
+    multiplied: FloatArray = folded @ model.item_factors.T
     return multiplied
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import (
@@ -51,6 +52,7 @@ described = schemathesis.openapi.from_dict(document())
 api = described.exclude(path="/v1/live")  # it ends when the client leaves
 
 
+@pytest.mark.timeout(120 + 2 * EXAMPLES)
 @api.parametrize()
 @settings(
     max_examples=EXAMPLES,

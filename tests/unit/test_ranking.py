@@ -15,7 +15,7 @@ from indexer.build import build_model
 from indexer.interactions import UserLikes, interactions_of
 from indexer.recipes import DEFAULTS
 from likewise.messages.ids import ItemId, UserId
-from likewise.ranking import blend, cooccurrence, explaining, neighbours, spectral
+from likewise.ranking import blend, cooccurrence, explaining, neighbours
 from likewise.ranking.blocks import Threads, blocks_of
 from likewise.ranking.queries import Query
 from likewise.ranking.recipe import RANKERS, RankerName, Recipe
@@ -292,19 +292,6 @@ def test_links_that_are_added_one_by_one_come_to_the_product_of_the_matrices(
     assert len(parts) > 1
     for part, scores in parts:
         assert scores == pytest.approx(product[part], rel=1e-4, abs=1e-6)
-
-
-@pytest.mark.parametrize("queries", [0, 1, 2, 31, 48, 49, 100])
-def test_the_products_of_few_queries_are_those_of_many(
-    queries: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spectral, "_ITEMS_AT_ONCE", 7)
-    model = model_of(block_likes(), DEFAULTS["blend"])
-    rank = model.item_factors.shape[1]
-    folded = np.random.default_rng(0).standard_normal((queries, rank)).astype(np.float32)
-    found = spectral.products(model, folded)
-    assert found.flags.c_contiguous
-    assert found == pytest.approx(folded @ model.item_factors.T, rel=1e-4, abs=1e-6)
 
 
 @given(st.integers(0, 2_000), st.integers(1, 10**7), st.integers(1, 8))
