@@ -194,7 +194,7 @@ def _operate(its: Settings) -> None:
         "scenarios list",
         "experiments start taste --variant 'b,novelty=0.5' --wait",
         "experiments list",
-        "status",
+        "status --json",
         "experiments stop taste --wait",
         "experiments show taste",
         "experiments remove taste --wait",
@@ -227,6 +227,8 @@ def _ask_over_http(its: Settings) -> None:
             ("GET", "/v1/items?q=third", None),
             ("PUT", "/v1/scenarios/home", {"defaults": {"count": 3}}),
             ("GET", "/v1/scenarios", None),
+            ("PUT", "/v1/experiments/taste", {"variants": [{"name": "b"}]}),
+            ("GET", "/v1/experiments", None),
             ("GET", "/v1/status?counts=true", None),
             ("GET", "/v1/models", None),
             ("POST", f"/v1/models/{_newest_model(its)}/use", None),
@@ -236,8 +238,18 @@ def _ask_over_http(its: Settings) -> None:
         ):
             answer = client.request(method, path, json=body)
             assert answer.is_success, f"{method} {path}: {answer.text}"
+        wait_until(
+            lambda: client.get("/v1/experiments/taste").is_success, "the experiment's counts"
+        )
+        wait_until(lambda: _experiment_of_a_list(client) == "taste", "a list of the experiment")
         with client.stream("GET", "/v1/live") as live:
             assert "event: tick" in next(line for line in live.iter_lines() if "event" in line)
+
+
+def _experiment_of_a_list(client: httpx.Client) -> str | None:
+    reply = client.get("/v1/users/u1/recommendations").json()
+    experiment: str | None = reply.get("experiment")
+    return experiment
 
 
 def _is_ready(client: httpx.Client) -> bool:
