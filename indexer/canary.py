@@ -8,7 +8,7 @@ from msgspec import structs
 
 from likewise.experiments.assignment import assigned
 from likewise.messages.experiments import Experiment, Variant
-from likewise.models.canaries import CANARY, CURRENT, canary_name
+from likewise.models.canaries import CANARY, CURRENT, canary_name, relative_effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,10 +85,10 @@ def decide(
             return Decided("rolled_back", guardrail.sentence)
     compared = next(found for found in verdict.comparisons if found.variant == CANARY)
     if compared.decision in ("better", "not_worse"):
-        return Decided("promoted", _sentence(compared))
+        return Decided("promoted", verdict.sentence)
     if compared.decision == "worse":
         within = compared.low is not None and _is_within(experiment, compared.low)
-        return Decided("promoted" if within else "rolled_back", _sentence(compared))
+        return Decided("promoted" if within else "rolled_back", verdict.sentence)
     if now_ms - experiment.started_at_ms < longest_s * 1_000:
         return None
     return _decide_late(experiment, evidence, compared)
@@ -106,23 +106,15 @@ def _decide_late(experiment: Experiment, evidence: Evidence, compared: Compariso
     if compared.effect is None:
         return Decided("promoted", "there were no likes to compare")
     within = _is_within(experiment, compared.effect)
-    return Decided("promoted" if within else "rolled_back", f"no verdict; {_sentence(compared)}")
+    relation = "within" if within else "below"
+    reason = f"no verdict in time; the estimate is {relation} the margin of {experiment.margin:.1%}"
+    return Decided("promoted" if within else "rolled_back", reason)
 
 
 def _is_within(experiment: Experiment, effect: float) -> bool:
     """Whether a variant with this effect is not worse by more than the margin."""
-    if experiment.kind == "interleaved":
-        # From the difference of likes over their sum to that over the likes of the current model.
-        return effect >= 1 or 2 * effect / (1 - effect) >= -experiment.margin
-    return effect >= -experiment.margin
-
-
-def _sentence(compared: Comparison) -> str:
-    sentence = "its likes a list differ by "
-    sentence += "an unknown part" if compared.effect is None else f"{compared.effect:+.1%}"
-    if compared.low is not None and compared.high is not None:
-        sentence += f" ({compared.low:+.1%} to {compared.high:+.1%})"
-    return sentence
+    relative = relative_effect(experiment, effect)
+    return relative is None or relative >= -experiment.margin
 
 
 def _with_seed(experiment: Experiment, share: float, users: Sequence[UserId]) -> Experiment:

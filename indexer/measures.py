@@ -70,7 +70,7 @@ METRICS: ServiceMetrics[IndexerStats] = ServiceMetrics(
         ),
         Measure(
             "canary_effect",
-            "How the canary's likes a list differ from those of the current model, relative to these.",
+            "How the canary's likes differ from those of the current model, relative to these.",
             lambda s: s.canary.effect,
             counts=False,
         ),

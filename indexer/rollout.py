@@ -15,7 +15,7 @@ from indexer.canary import Decided, Evidence, canary_of, decide
 from likewise.errors import InvalidInputError, ModelFileError
 from likewise.experiments.verdict import verdict_json, verdict_of
 from likewise.messages.experiments import decode_stored_experiment
-from likewise.models.canaries import is_running, read_canary, write_canary
+from likewise.models.canaries import is_running, read_canary, relative_effect, write_canary
 from likewise.models.files import read_manifest
 from likewise.models.versions import list_versions
 from likewise.operations.experiments import stopped
@@ -66,7 +66,7 @@ class CanaryStats:
     version: str | None = None
     """The version that is tried now."""
     effect: float | None = None
-    """Its estimate so far: the relative difference of likes a list."""
+    """Its estimate so far: how its likes differ from those of the current model, relative to these."""
     ended: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_EVENTS, 0)))
     """Canaries that have ended, by decision."""
 
@@ -147,7 +147,8 @@ class Rollout:
             self._note_end(running, stored)  # stopped by a command
             return
         evidence = self._evidence(self._store, running.experiment)
-        self.stats.effect = evidence.verdict.comparisons[0].effect
+        compared = evidence.verdict.comparisons[0]
+        self.stats.effect = relative_effect(running.experiment, compared.effect)
         decided = self._lost(running, stored) or self._decide(running, evidence)
         self._applied = stored is not None
         if decided is not None:

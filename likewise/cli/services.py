@@ -95,8 +95,8 @@ def index(
     If several indexers run, one builds and the others stand by. SIGUSR1 starts a build at once.
 
     `--once` builds a single model and does not disturb a running indexer. With `--no-announce`,
-    servers do not load it: compare it with the current model (`likewise models compare`), then make
-    it current (`likewise models use`).
+    servers do not load it: compare it with the current model (`likewise models compare`), let a variant of
+    an experiment answer with it (`likewise experiments start`), or make it current (`likewise models use`).
 
     ```
     likewise index

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from likewise.experiments.verdict import verdict_json, verdict_of
-from likewise.models.canaries import CANARY, is_running
+from likewise.models.canaries import CANARY, is_running, relative_effect
 from likewise.operations.tallies import tally_of
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class CanaryRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     """Why it was promoted, rolled back or stopped."""
     effect: float | None = None
-    """How its likes a list differ from those of the current model, relative to these; while it runs, the
-    estimate so far. None if it is unknown."""
+    """How its likes differ from those of the current model, relative to these; while it runs, the estimate
+    so far. None if it is unknown."""
     low: float | None = None
     """The lower bound of the interval of `effect`."""
     high: float | None = None
@@ -60,9 +60,9 @@ def canary_row(experiment: Experiment, store: LikeStore | None = None) -> Canary
         started_at_ms=experiment.started_at_ms,
         ended_at_ms=experiment.stopped_at_ms,
         reason="" if outcome is None else outcome.reason,
-        effect=compared.get("effect"),
-        low=compared.get("low"),
-        high=compared.get("high"),
+        effect=relative_effect(experiment, compared.get("effect")),
+        low=relative_effect(experiment, compared.get("low")),
+        high=relative_effect(experiment, compared.get("high")),
     )
 
 

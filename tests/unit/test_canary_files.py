@@ -162,3 +162,10 @@ def test_the_row_of_a_running_canary_has_the_evidence_so_far(
     assert canary_row(RUNNING, store).effect == pytest.approx(1.0)
     shared = structs.replace(RUNNING, kind="interleaved", share=0.2)
     assert canary_row(shared).share == 0.2
+
+
+def test_the_effect_of_an_interleaved_canary_is_relative_to_the_current_model_too() -> None:
+    # The likes of shared lists: 3 of 10 are the canary's, so 4 / 7 fewer than the others.
+    row = canary_row(structs.replace(ended("rolled_back"), kind="interleaved"))
+    assert row.effect == pytest.approx(-4 / 7)
+    assert row.low == pytest.approx(-6 / 8)

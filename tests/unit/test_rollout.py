@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -11,8 +12,8 @@ from msgspec import structs
 from indexer.canary import Evidence
 from indexer.publish import Publisher
 from indexer.rollout import Rollout
-from indexer.service import building
-from indexer.worker import Indexer
+from indexer.service import building, run_indexer
+from indexer.worker import Indexer, IndexerStats
 from likewise.errors import TransientError, UndeliverableError
 from likewise.experiments.tally import empty_tally
 from likewise.experiments.verdict import Comparison, Verdict
@@ -23,9 +24,11 @@ from likewise.models.canaries import CANARY, CURRENT, canary_name, read_canary
 from likewise.models.versions import list_versions
 from likewise.operations import experiments
 from likewise.operations.models import model_rows, use_version
-from likewise.settings import IndexerSettings, ModelSettings
+from likewise.settings import IndexerSettings, ModelSettings, Settings
+from likewise.settings.experiments import ExperimentSettings
 from likewise.store.port import Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -314,6 +317,30 @@ def test_a_canary_ends_when_redis_loses_its_data(world: World) -> None:
     world.run()
     assert world.outcome(new) == "stopped"
     assert world.current() == current, "what is built from the rest is tried, too"
+
+
+def test_the_service_tries_new_models_as_the_settings_say(world: World) -> None:
+    settings = Settings(
+        indexer=INDEXER,
+        model=structs.replace(MODEL, directory=world.directory, canary_kind="interleaved"),
+        experiments=ExperimentSettings(window_s=77.0),
+    )
+    world.like("ann", "x")
+    stats = IndexerStats()
+    started: list[Indexer] = []
+    arguments = (settings, world.broker, world.store, world.stop)
+    run = partial(run_indexer, *arguments, stats=stats, on_start=started.append)
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        wait_until(lambda: stats.builds, "the first model")
+        started[0].build_now()
+        wait_until(lambda: stats.canary.version, "the canary")
+    finally:
+        world.stop.set()
+        thread.join()
+    (canary,) = world.published()
+    assert (canary.kind, canary.share, canary.window_s) == ("interleaved", 0.2, 77.0)
 
 
 @pytest.mark.parametrize("kind", ["no share", "not on disk"])
