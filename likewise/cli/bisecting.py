@@ -49,7 +49,7 @@ def bisect(
     ] = 2_000,
     builds: Annotated[
         int, typer.Option(min=0, help="Models to rebuild for the stretch of events, at most.")
-    ] = 12,
+    ] = 16,
     exclude: Annotated[
         Path | None,
         typer.Option(
@@ -71,8 +71,8 @@ def bisect(
     Every model predicts the same likes: new ones that arrived after the bad end, each from the likes
     that its user had right before. If the model of the bad end predicts them worse than that of the good
     end beyond noise (bootstrap over users), a binary search over the versions between them finds the first
-    bad one. Then models are rebuilt from the log without halves of the events between the last good and the
-    first bad one, to find the shortest stretch that explains the fall, and who dominates it.
+    bad one. Then the bad end is rebuilt from the log without some of the events around that place, to find
+    a short stretch that explains the fall, and who dominates it.
 
     Times are as for `recommend --as-of`. The log is read into memory: some 250 bytes an event. Signals
     other than likes do not count.
@@ -216,9 +216,12 @@ def _print_stretch(stretch: dict[str, Any]) -> None:
     out = stdout()
     if not stretch["explains"]:
         out.print(
-            "Models rebuilt from the log, with one recipe, do not fall there: not the likes, but a recipe or "
-            "a setting explains it."
+            "Models rebuilt from the log, with one recipe, do not fall beyond noise: a recipe or a setting "
+            "may explain it."
         )
+        return
+    if stretch["ndcg_without"] is None:
+        out.print("No stretch of events was found that explains it; try more --builds.")
         return
     out.print(
         f"{stretch['events']:,} events explain it, {stretch['first_event']} to {stretch['last_event']} "

@@ -57,7 +57,7 @@ def test_the_stretch_in_which_bots_pushed_items_is_found(
         assert ended.exit_code == code, (ended.output, ended.exception)
         return ended.stdout
 
-    state = ("--rebuild", "--builds", "2", "--directory", "state")
+    state = ("--rebuild", "--builds", "10", "--directory", "state")
     account = json.loads(run(*state, "--json"))
     assert account["found"]
     assert account["sentence"].startswith("Quality fell between events:")

@@ -114,7 +114,7 @@ def search(
     )
 
 
-OPTIONS = Options(rebuild=True, good_ms=START_MS + 2_500 * STEP_MS, builds=10)
+OPTIONS = Options(rebuild=True, good_ms=START_MS + 2_500 * STEP_MS, builds=12)
 
 
 def test_the_stretch_and_those_who_made_quality_fall_are_found(
@@ -184,7 +184,7 @@ class Interrupted(Unwatched):
 
 def test_an_interrupted_search_continues_with_the_log_of_then(tmp_path: Path) -> None:
     log, _ = log_of_people(poisoned=True)
-    state, options = tmp_path / "state", replace(OPTIONS, builds=2)
+    state, options = tmp_path / "state", replace(OPTIONS, builds=4)
     whole = search(log, tmp_path, options).found
     with pytest.raises(KeyboardInterrupt):
         search(log, tmp_path, options, directory=state, progress=Interrupted())

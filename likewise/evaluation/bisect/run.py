@@ -45,7 +45,7 @@ class Options:
     bad_ms: int | None = None
     rebuild: bool = False
     probes: int = 2_000
-    builds: int = 12
+    builds: int = 16
     seed: int = 0
     excluded: AbstractSet[UserId] = frozenset()
 

@@ -57,22 +57,22 @@ class Measured(NamedTuple):
 
 @dataclass(slots=True)
 class Stretch:
-    """Events between the last good and the first bad build, and what of them explains the fall."""
+    """Events around the last good and the first bad build that explain the fall."""
 
     start: int
     end: int
     """Indexes of events; `end` is excluded."""
     explained: bool
-    """Whether models rebuilt from the log fall between the two: otherwise a recipe or a setting changed."""
+    """Whether models rebuilt from the log, with one recipe, fall between the two ends."""
     recovered: float | None = None
-    """The nDCG of the bad model without the stretch."""
+    """The nDCG of the bad end without the stretch; None if no stretch was found with so few builds."""
     users: list[tuple[UserId, int]] = field(default_factory=list)
     """Those with the most events in it, and their number."""
     items: list[tuple[ItemId, int]] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
     """Users whose likes in it are not human."""
     without_users: float | None = None
-    """The nDCG of the bad model without the likes of the suspects, or else of the users above, in it."""
+    """The nDCG of the bad end without the likes of the suspects, or else of the users above, in it."""
 
 
 @dataclass(slots=True)
@@ -86,6 +86,18 @@ class Found:
     first_bad: Build | None = None
     """None: no fall was found."""
     stretch: Stretch | None = None
+
+
+@dataclass(slots=True)
+class _Budget:
+    """How many models may still be built."""
+
+    left: int
+
+    def take(self) -> bool:
+        """Whether one more may be built; counts it."""
+        self.left -= 1
+        return self.left >= 0
 
 
 class Search:
@@ -139,30 +151,44 @@ class Search:
             low, high = (low, middle) if is_bad else (middle, high)
         found.measured.sort(key=lambda one: one.events)
         found.last_good, found.first_bad = ordered[low], ordered[high]
-        found.stretch = self._stretch(ordered[low].events, ordered[high].events, builds)
+        around = ordered[low].events, ordered[high].events
+        found.stretch = self._stretch((good.events, bad.events), around, builds)
         return found
 
-    def _stretch(self, start: int, end: int, builds: int) -> Stretch:
-        """Return the shortest run of events, found by halving, without which the bad model is good."""
-        good, bad = (self._scores(self._rebuilt(at)) for at in (start, end))
-        stretch = Stretch(start, end, fall_between(good, bad, seed=self._seed).found)
+    def _stretch(self, ends: tuple[int, int], around: tuple[int, int], builds: int) -> Stretch:
+        """Return a short run of events without which the bad end is good.
+
+        `ends` are the events of both ends, `around` those of the last good and the first bad build. What
+        spoils a model may be spread wider than that, so the run is first doubled until leaving it out
+        restores the quality, and then halved.
+        """
+        good, bad = (self._scores(self._rebuilt(at)) for at in ends)
+        stretch = Stretch(*around, fall_between(good, bad, seed=self._seed).found)
         if not stretch.explained:
             return stretch
+        budget = _Budget(builds)
         threshold = float(good[:, 1].mean() + bad[:, 1].mean()) / 2
-        stretch.recovered = float(good[:, 1].mean())
-        low, high, left = start, end, builds
-        while high - low > FEWEST_EVENTS and left > 0:
+
+        def restores(start: int, end: int) -> bool:
+            ndcg = self._without(ends[1], (start, end))
+            if ndcg >= threshold:
+                stretch.start, stretch.end, stretch.recovered = start, end, ndcg
+            return ndcg >= threshold
+
+        low, high = around
+        while budget.take() and not restores(low, high) and (low, high) != ends:
+            wider = (high - low + 1) // 2
+            low, high = max(low - wider, ends[0]), min(high + wider, ends[1])
+        if stretch.recovered is None:
+            stretch.start, stretch.end = low, high
+            return stretch
+        while stretch.end - stretch.start > FEWEST_EVENTS:
+            low, high = stretch.start, stretch.end
             middle = (low + high) // 2
-            for half in ((low, middle), (middle, high)):
-                left -= 1
-                ndcg = self._without(end, half)
-                if ndcg >= threshold:
-                    (low, high), stretch.recovered = half, ndcg
-                    break
-            else:
-                break  # neither half alone explains the fall
-        stretch.start, stretch.end = low, high
-        self._name(stretch, end)
+            halves = ((low, middle), (middle, high))
+            if not any(budget.take() and restores(*half) for half in halves):
+                break  # neither half alone explains the fall, or enough was built
+        self._name(stretch, ends[1])
         return stretch
 
     def _name(self, stretch: Stretch, end: int) -> None:
