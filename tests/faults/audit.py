@@ -7,10 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from likewise.errors import ModelFileError, TransientError
+from likewise.messages.experiments import decode_stored_experiment
 from likewise.models.checksums import verify_checksums
 from likewise.models.versions import list_versions
 from likewise.operations.applied import wait_until_applied
+from likewise.operations.experiment_verification import ExperimentVerifier
+from likewise.operations.tallies import tally_of
 from likewise.operations.verification import Verifier
+from tests.faults import experiment
 from tests.faults.oracle import Oracle
 from tests.faults.traffic import SIGNALS
 from tests.waiting import wait_until
@@ -18,6 +22,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from likewise.log.port import Broker
     from likewise.log.topics import Topics
+    from likewise.records import TopicPartition
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
     from tests.faults.ledger import Ledger
@@ -41,6 +46,8 @@ class Figures:
     refused: int = 0
     answered_twice: int = 0
     lost: int = 0
+    credited_likes: int = 0
+    """Likes that an experiment counted."""
 
     def row(self) -> dict[str, object]:
         """Return the figures with the faults added up."""
@@ -86,6 +93,34 @@ def audit(
     figures.poison += len(ledger.poison)
     _count_requests(ledger, figures)
     return oracle
+
+
+def audit_experiment(broker: Broker, store: LikeStore, topics: Topics, figures: Figures) -> None:
+    """Wait until the experiment is counted; fail if a count is not what the topics define."""
+    partitions = [*broker.partitions(topics.exposures), *broker.partitions(topics.likes)]
+    ends = broker.end_offsets(partitions)
+
+    def behind() -> dict[TopicPartition, tuple[int, int]]:
+        reached = store.attribution_positions()
+        at = {one: reached[one].offset if one in reached else 0 for one in ends}
+        return {one: (at[one], end) for one, end in ends.items() if at[one] != end}
+
+    wait_until(
+        lambda: not behind(), lambda: f"counted (reached, end): {behind()}", SETTLING_TIMEOUT_S
+    )
+    expected = experiment.counts_in(broker, topics)
+    [one] = map(decode_stored_experiment, store.experiments().values())
+    tally = tally_of(store, one)
+    counted = {
+        name: getattr(tally.variants[variant], count)
+        for name in expected
+        for variant, count in [name.split("/")]
+    }
+    assert counted == expected
+    found = ExperimentVerifier(broker, store, topics, one.name).run()
+    assert found.proven, found
+    figures.credited_likes += sum(each.likes for each in tally.variants.values())
+    assert figures.credited_likes > 0
 
 
 def state_of(store: LikeStore) -> dict[str, set[str]]:

@@ -10,7 +10,7 @@ from likewise.errors import TransientError
 from likewise.log.topics import Topics
 from likewise.messages.announcements import decode_announcement
 from tests.consuming import opened
-from tests.faults.audit import audit, settle
+from tests.faults.audit import audit, audit_experiment, settle
 from tests.faults.deployment import SERVICES, deployed
 from tests.faults.traffic import Traffic
 from tests.waiting import wait_until
@@ -83,6 +83,8 @@ class Scene:
         for service in self.services:
             service.check_alive()
         settle(self.broker, self.store, self.topics, self.traffic)
+        if self.traffic.experiments:
+            audit_experiment(self.broker, self.store, self.topics, figures)
         return audit(self.broker, self.store, self.topics, self.traffic.ledger, figures)
 
 
@@ -96,6 +98,7 @@ def scene_of(
     observing: Settings | None = None,
     poison: Poison | None = None,
     merges: bool = True,
+    experiments: bool = False,
     clock_file: Path | None = None,
 ) -> Iterator[Scene]:
     """Run services with `settings`; the harness connects with `observing`, if it is given."""
@@ -111,5 +114,6 @@ def scene_of(
             seed=seed,
             poison=poison,
             merges=merges,
+            experiments=experiments,
         )
         yield Scene(broker, store, topics, running, traffic)

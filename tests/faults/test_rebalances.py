@@ -43,7 +43,7 @@ def test_a_rebalance_every_second_keeps_each_users_order(
     settings = settings_for(bootstrap_servers, redis_url, prefix, tmp_path)
     rng = random.Random(effort.seed)
     services = ("indexer", "consumers", "serving", *RESTARTED)
-    with scene_of(settings, tmp_path, effort.seed, services=services) as scene:
+    with scene_of(settings, tmp_path, effort.seed, services=services, experiments=True) as scene:
         restarted = scene.services[-len(RESTARTED) :]
         with scene.flowing():
             ends_at_s = time.monotonic() + effort.storm_s

@@ -38,7 +38,7 @@ def test_services_killed_at_any_instant_lose_and_double_nothing(
 ) -> None:
     settings = settings_for(bootstrap_servers, redis_url, prefix, tmp_path)
     rng = random.Random(effort.seed)
-    with scene_of(settings, tmp_path, effort.seed) as scene:
+    with scene_of(settings, tmp_path, effort.seed, experiments=True) as scene:
         with scene.flowing():
             for service, number in schedule(rng, scene.services, effort.kills):
                 kill(rng, service, number, figures)

@@ -19,6 +19,7 @@ from likewise.messages.positions import Position
 from likewise.messages.reply_routes import CORRELATION_HEADER, REPLY_TOPIC_HEADER
 from likewise.records import TopicPartition
 from likewise.settings.signals import SignalSettings
+from tests.faults import experiment
 from tests.faults.crc32_client import Crc32Client
 from tests.faults.ledger import Ask, Ledger
 
@@ -97,6 +98,7 @@ class Traffic:
         seed: int,
         poison: Poison | None = None,
         merges: bool = True,
+        experiments: bool = False,
     ) -> None:
         self.ledger = Ledger()
         self._broker = broker
@@ -105,6 +107,7 @@ class Traffic:
         self._seed = seed
         self._poison = poison
         self._merges = merges
+        self.experiments = experiments
         self._stop = threading.Event()
         self._hang_up = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -120,6 +123,8 @@ class Traffic:
             self._spawn(partial(self._produce, number), f"producer {number}")
         for number in range(askers):
             self._spawn(partial(self._ask, number), f"asker {number}")
+        if self.experiments:
+            self._spawn(self._taste, "taster")
         try:
             yield self.ledger
         finally:
@@ -205,6 +210,35 @@ class Traffic:
                         self.ledger.confirmed[place] = event.value or b""
                         after = Position(*place)
                 self._send_request(clients.own, user, after)
+
+    def _taste(self) -> None:
+        """Start an experiment; ask for its users, show them lists, and let them like items."""
+        rng = random.Random(f"{self._seed} taster")
+        number = 0
+        with self._clients() as clients:
+            document = experiment.definition([*USERS, *GUESTS])
+            name = experiment.NAME.encode()
+            self._confirmed(lambda: clients.own.send(self._topics.experiments, document, key=name))
+            while not self._stop.wait(PAUSE_S):
+                user, number = rng.choice(experiment.TASTERS), number + 1
+                self._send_request(clients.own, user, None)
+                for is_list, body in experiment.records_of(rng, user, ITEMS, number):
+                    key, value = user.encode(), json.dumps(body).encode()
+                    if is_list:
+                        with suppress(LikewiseError):
+                            clients.own.send(self._topics.exposures, value, key=key)
+                    else:
+                        self._publish(clients, [Outgoing(key, value)])
+
+    def _confirmed(self, send: Callable[[], Delivery]) -> None:
+        """Send a record until it is confirmed, or the traffic stops."""
+        while not self._stop.is_set():
+            try:
+                send().result(CONFIRMATION_TIMEOUT_S)
+            except LikewiseError:
+                self._stop.wait(0.2)
+            else:
+                return
 
     def _send_request(self, sink: Sink, user: str, after: Position | None) -> None:
         correlation_id = secrets.token_bytes(12)
