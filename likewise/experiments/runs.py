@@ -42,7 +42,7 @@ class Run(NamedTuple):
         return one is None or unit_of(one.seed, user_id) < one.share
 
     def counts(self, exposure: Exposure) -> bool:
-        """Whether the list counts for this run; lists that it does not define do not."""
+        """Whether the list of a user whom the run takes counts; one of an unknown variant does not."""
         one = self.experiment
         if one is None:
             return exposure.experiment is None
@@ -50,7 +50,6 @@ class Run(NamedTuple):
             exposure.experiment == one.name
             and exposure.shown_at_ms >= self.since_ms
             and (self.interleaved or exposure.variant in self.variants)
-            and self.takes(exposure.user_id)
         )
 
 

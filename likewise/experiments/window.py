@@ -12,7 +12,7 @@ from likewise.experiments.tally import latency_place
 from likewise.messages.ids import ItemId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from likewise.experiments.runs import Run
     from likewise.messages.exposures import Exposure
@@ -91,14 +91,7 @@ class Window(msgspec.Struct, array_like=True):
         for like in self.likes:
             likes.setdefault(like.item_id, []).append(like)
         return {
-            shown.recommendation_id: Credited(
-                shown,
-                tuple(
-                    place
-                    for place, item in enumerate(shown.items)
-                    if item in likes and any(_credits(one, shown, run) for one in likes[item])
-                ),
-            )
+            shown.recommendation_id: Credited(shown, _credited_places(shown, likes, run))
             for shown in self.lists
         }
 
@@ -120,6 +113,18 @@ def shown_of(exposure: Exposure) -> Shown:
 def kept_for_ms(run: Run) -> int:
     """Return for how long records of a user may be needed, from the time of the last."""
     return 2 * _step_ms(run) + LATENESS_MS
+
+
+def _credited_places(
+    shown: Shown, likes: Mapping[ItemId, Iterable[Liked]], run: Run
+) -> tuple[int, ...]:
+    if likes.keys().isdisjoint(shown.items):  # of most lists, and much cheaper
+        return ()
+    return tuple(
+        place
+        for place, item in enumerate(shown.items)
+        if item in likes and any(_credits(one, shown, run) for one in likes[item])
+    )
 
 
 def _credits(like: Liked, shown: Shown, run: Run) -> bool:
