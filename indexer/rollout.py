@@ -61,7 +61,7 @@ class Running(NamedTuple):
 
 @dataclass(slots=True)
 class CanaryStats:
-    """What the canaries of this indexer have come to. Only the worker writes; any thread may read."""
+    """How the canaries of this indexer go. Only the worker writes; any thread may read."""
 
     version: str | None = None
     """The version that is tried now."""
@@ -176,7 +176,7 @@ class Rollout:
             self._publisher.publish_experiment(running.experiment)
 
     def rest(self) -> None:
-        """Leave a canary to another leader."""
+        """Have no canary: it has ended, or another leader has it."""
         self._running = None
         self._applied = False
         self.stats.version = self.stats.effect = None
@@ -271,7 +271,7 @@ class Rollout:
         try:
             write_canary(self._directory, running.version, ended)
         except ModelFileError as error:
-            # The log of Kafka has it, so it ends nothing.
+            # Kafka has it. A full disk must not end the indexer.
             self._log.warning("the end of a canary was not recorded", reason=str(error))
         self.rest()
         self.stats.ended[decision] += 1

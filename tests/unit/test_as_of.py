@@ -21,7 +21,7 @@ from likewise.errors import InvalidInputError, LikewiseError, ModelFileError, Re
 from likewise.evaluation.past.answers import AnswerThen, answer_then
 from likewise.evaluation.past.moments import Moment, moment_of, parse_moment
 from likewise.evaluation.past.users import UserReplay
-from likewise.evaluation.past.versions import built_at_ms
+from likewise.evaluation.past.versions import built_at_ms, model_then
 from likewise.log.ranges import read_between
 from likewise.log.topics import Topics
 from likewise.messages.announcements import TOPIC_KEY
@@ -36,9 +36,11 @@ from likewise.messages.events import (
     Unsignal,
     encode_event,
 )
+from likewise.messages.experiments import Experiment, Outcome, Variant
 from likewise.messages.ids import DISLIKE, ItemId, SignalKind, UserId
 from likewise.messages.positions import Position
 from likewise.messages.request_decoding import parse_request
+from likewise.models.canaries import canary_name, write_canary
 from likewise.records import TopicPartition
 from likewise.settings import KafkaSettings, ModelSettings, Settings, TrendingSettings
 from likewise.settings.signals import SignalSettings
@@ -264,6 +266,30 @@ def test_a_model_whose_announcement_is_compacted_away_is_most_likely(directory: 
     announce(world, built_at_ms(SMALL) + 100, SMALL)
     found = world.then(Moment(built_at_ms(FULL) + 1), user_id="ann").model
     assert (found.version, found.certain, found.pruned) == (FULL, False, None)
+
+
+def test_a_canary_was_current_from_its_promotion_on(tmp_path: Path) -> None:
+    for version in (FULL, SMALL):
+        write_block_model(tmp_path, version, blocks=2)
+    built = built_at_ms(SMALL)
+    canary = Experiment(
+        name=canary_name(SMALL),
+        kind="split",
+        variants=(Variant(name="current", model=FULL), Variant(name="canary", model=SMALL)),
+        seed="s",
+        started_at_ms=built,
+        stopped_at_ms=built + 1_000,
+        outcome=Outcome(decision="promoted"),
+    )
+
+    def version_at(time_ms: int) -> str:
+        return model_then(tmp_path, (), Moment(time_ms)).version
+
+    write_canary(tmp_path, SMALL, canary)
+    assert [version_at(built + 999), version_at(built + 1_000)] == [FULL, SMALL]
+    rolled_back = msgspec.structs.replace(canary, outcome=Outcome(decision="rolled_back"))
+    write_canary(tmp_path, SMALL, rolled_back)
+    assert version_at(built + 1_000) == FULL
 
 
 def test_a_model_that_was_pruned_makes_the_answer_incomplete(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from likewise.errors import ModelFileError
 from likewise.messages.announcements import valid_announcement
 from likewise.messages.times import iso_time
+from likewise.models.canaries import is_unproved, read_canary
 from likewise.models.versions import list_versions
 
 if TYPE_CHECKING:
@@ -40,6 +42,16 @@ def built_at_ms(version: str) -> int:
     return int(stamp.timestamp() * 1000)
 
 
+def _current_from_ms(directory: Path, version: str) -> float:
+    """Return when the version can have become current: a canary when it was promoted, or never."""
+    canary = read_canary(directory, version)
+    if canary is None:
+        return built_at_ms(version)
+    if is_unproved(directory, version) or canary.stopped_at_ms is None:
+        return math.inf
+    return canary.stopped_at_ms
+
+
 def model_then(directory: Path, announcements: Iterable[Record], moment: Moment) -> ModelThen:
     """Return the version to answer with; `announcements` are those of the topic up to the moment.
 
@@ -56,7 +68,7 @@ def model_then(directory: Path, announcements: Iterable[Record], moment: Moment)
             announced = found.version
     if announced in versions and announced is not None:
         return ModelThen(announced, True, None, f"the models topic names {announced}")
-    written = [version for version in versions if built_at_ms(version) <= moment.time_ms]
+    written = [name for name in versions if _current_from_ms(directory, name) <= moment.time_ms]
     if not written:
         oldest = f"the oldest is {versions[-1]}" if versions else "there are none"
         raise ModelFileError(
