@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from likewise.log.port import Broker, Source
+    from likewise.models.holder import ModelHolder
     from likewise.records import TopicPartition
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
+    from serving.variant_models import VariantModels
 
 T = TypeVar("T")
 
@@ -76,8 +78,6 @@ def run_server(
             persist(lambda: create_topics(broker, topics, settings.kafka.partitions))
         catalogue = CatalogueFollower(store, stop, stats.catalogue)
         source, models = join_with_model(join, settings.model.directory, store, catalogue, stop)
-        from serving.variant_models import VariantModels  # NumPy was imported while joining
-
         with (
             closing(source),
             closing(models),
@@ -96,11 +96,20 @@ def run_server(
                 Impressions(store, settings.impressions, stats),
                 NewItems(store, models, settings.serving.new_item_likes, stats),
                 catalogue,
-                VariantModels(settings.model.directory, catalogue, models),
+                _variant_models(settings, catalogue, models),
             )
             _run_worker(ports, topics, settings, stop, stats)
     except StoppedError:
         return
+
+
+def _variant_models(
+    settings: Settings, catalogue: CatalogueFollower, models: ModelHolder
+) -> VariantModels:
+    # Imported only now: it imports NumPy, which was imported while the group was joined.
+    from serving.variant_models import VariantModels
+
+    return VariantModels(settings.model.directory, catalogue, models)
 
 
 def _run_worker(
