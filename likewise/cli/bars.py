@@ -11,9 +11,8 @@ BAR_WIDTH: Final = 25
 _COLUMNS = "▁▂▃▄▅▆▇█"
 
 
-def columns(values: Sequence[float]) -> str:
-    """Return one column for each value, the largest full; a space for zero."""
-    largest = max(values, default=0.0)
+def columns(values: Sequence[float], *, largest: float) -> str:
+    """Return one column for each value, full for the largest possible; a space for zero."""
     return "".join(" " if value <= 0 else _column(value / largest) for value in values)
 
 

@@ -130,6 +130,8 @@ def _variants(experiment: Experiment, report: ExperimentReport) -> Table:
         "variant", "#users", "#lists", "#shown", "#likes", "#likes/list", "#hit rate", "by place"
     )
     rows.columns[-1].no_wrap = True
+    by_place = {name: _rates_by_place(tally) for name, tally in report.tally.variants.items()}
+    largest = max((max(rates, default=0.0) for rates in by_place.values()), default=0.0)
     for variant in experiment.variants:
         tally = report.tally.variants[variant.name]
         rows.add_row(
@@ -140,7 +142,7 @@ def _variants(experiment: Experiment, report: ExperimentReport) -> Table:
             f"{tally.likes:,}",
             _rate(tally.likes, tally.lists),
             _rate(tally.hits, tally.lists),
-            columns(_rates_by_place(tally)),
+            columns(by_place[variant.name], largest=largest),
         )
     return rows
 
@@ -157,7 +159,7 @@ def _comparisons(experiment: Experiment, compared: Sequence[dict[str, Any]]) -> 
     ends = [abs(one[end] or 0.0) for one in bounded for end in ("low", "effect", "high")]
     largest = max([*ends, experiment.margin, 0.01])
     gap = BAR_WIDTH // 2 - 1
-    axis = f"{f'-{largest:.1%}':<{gap}} 0 {f'+{largest:.1%}':>{gap}}"
+    axis = f"{f'-{largest:.1%}':<{gap}} 0 {f'+{largest:.1%}':>{gap}}" if bounded else ""
     what = "likes a list" if experiment.kind == "split" else "lead in likes"
     rows = table(f"against {experiment.variants[0].name}", what, axis, "")
     rows.columns[2].no_wrap = True

@@ -196,9 +196,9 @@ def test_a_report_shows_counts_comparisons_and_checks(capsys: pytest.CaptureFixt
 
 
 def test_columns_are_as_high_as_their_values() -> None:
-    assert columns([4, 2, 0, 0.1]) == "█▅ ▁"
-    assert columns([]) == ""
-    assert columns([0, 0]) == "  "
+    assert columns([4, 2, 0, 0.1], largest=4) == "█▅ ▁"
+    assert columns([], largest=0) == ""
+    assert columns([0, 0], largest=0) == "  "
 
 
 def test_an_interval_that_leaves_its_axis_ends_with_arrows() -> None:
