@@ -13,7 +13,7 @@ from indexer.interactions import Interactions
 from indexer.progress import Unwatched
 from likewise.evaluation.audit.audit import audit
 from likewise.evaluation.audit.evidence import Limits
-from likewise.evaluation.likes.table import LikeTable
+from likewise.evaluation.likes.table import LikeCollector, LikeTable
 from likewise.messages.ids import UserId
 from tests.worlds import (
     START_MS,
@@ -74,6 +74,11 @@ def test_a_ring_without_times_is_named_only_if_its_likes_are_the_same() -> None:
     found = audit(world.table(timed=False), Unwatched())
     assert named(found, "lockstep") == {UserId(f"copy-{member}") for member in range(6)}
     assert "not every like has a time" in found.notes[0]
+
+
+def test_no_likes_accuse_nobody() -> None:
+    found = audit(LikeCollector().table(), Unwatched())
+    assert (found.users, found.suspects) == (0, [])
 
 
 def test_times_of_an_import_accuse_nobody() -> None:

@@ -28,6 +28,8 @@ def audit(likes: LikeTable, progress: Progress, limits: Limits = _DEFAULT) -> Fi
     """
     activity = activity_of(likes)
     findings = Findings(activity.n_users, activity.n_items, len(activity.users), timed=True)
+    if not likes:
+        return findings
     activity = _with_usable_times(activity, limits, findings)
     reasons: defaultdict[int, list[Reason]] = defaultdict(list)
     progress.step("too fast, too broad")

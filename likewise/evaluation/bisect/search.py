@@ -129,6 +129,9 @@ class Search:
         self._measurements = measurements
         self._progress = progress
         self._seed = seed
+        # Another bad end, such as a newer version, has other probes: its scores are not comparable.
+        first_ms = min(one.at_ms for theirs in probes.values() for one in theirs)
+        self._test = f"{len(probes)} users from {first_ms}"
 
     def run(self, good: Build, bad: Build, between: Sequence[Build], *, builds: int) -> Found:
         """Return the fall between two builds, the first bad one of those `between`, and the stretch.
@@ -235,7 +238,7 @@ class Search:
             self._progress.step(f"{build.name}: ranking")
             return scores(model, self._probes, self._progress)
 
-        return self._measurements.get(build.name, measure)
+        return self._measurements.get(f"{build.name}, {self._test}", measure)
 
 
 def rebuilt(events: Sequence[LoggedEvent], first: int, recipe: Recipe, *, seed: int) -> Build:
