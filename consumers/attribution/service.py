@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S = 1.0
 _AGAIN_AFTER_S = 30.0
+_LONGEST_STOP_S = 10.0
+"""What is not counted by then is counted by the next member; the thread dies with the process."""
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def attributing(
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(_LONGEST_STOP_S)
 
 
 class Attribution:

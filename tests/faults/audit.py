@@ -116,7 +116,8 @@ def audit_experiment(broker: Broker, store: LikeStore, topics: Topics, figures: 
         for name in expected
         for variant, count in [name.split("/")]
     }
-    assert counted == expected
+    wrong = {name: (counted[name], n) for name, n in expected.items() if counted[name] != n}
+    assert not wrong, f"counts that differ (counted, in the log): {wrong}"
     found = ExperimentVerifier(broker, store, topics, one.name).run()
     assert found.proven, found
     figures.credited_likes += sum(each.likes for each in tally.variants.values())

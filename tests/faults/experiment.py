@@ -79,12 +79,16 @@ def counts_in(broker: Broker, topics: Topics) -> Counter[str]:
     """Return what everything in the topics counts, by `variant/count`."""
     lists: dict[tuple[str, str], dict[str, Any]] = {}
     likes: set[tuple[str, str, int, str | None]] = set()
-    partitions = [*broker.partitions(topics.exposures), *broker.partitions(topics.likes)]
+    started_at_ms = 0
+    names = topics.experiments, topics.exposures, topics.likes
+    partitions = [one for name in names for one in broker.partitions(name)]
     start, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
     for records in read_between(broker, start, end):
         for record in records:
             body = json.loads(record.value or b"null")
-            if record.topic == topics.exposures:
+            if record.topic == topics.experiments:
+                started_at_ms = body["started_at_ms"]
+            elif record.topic == topics.exposures:
                 lists[body["user_id"], body["recommendation_id"]] = body
             elif body["action"] == "like":
                 named = body.get("recommendation_id")
@@ -92,6 +96,8 @@ def counts_in(broker: Broker, topics: Topics) -> Counter[str]:
     counts: Counter[str] = Counter()
     sums: dict[tuple[str, str], list[int]] = {}
     for (user, name), body in lists.items():
+        if body["shown_at_ms"] < started_at_ms:
+            continue
         credited = sum(
             any(
                 (who, liked) == (user, item)
