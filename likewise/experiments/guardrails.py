@@ -5,6 +5,7 @@ Each fails only if the difference is above the limit and above noise, at whateve
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -53,7 +54,7 @@ def guardrails_of(experiment: Experiment, tally: ExperimentTally) -> Iterator[Gu
             yield _popularity(variant.name, ours, theirs)
         items = (tally.items.get(variant.name, 0), tally.items.get(control, 0))
         if all(items):
-            yield _coverage(variant.name, items, ours.shown / theirs.shown)
+            yield _coverage(variant.name, ours, theirs, items)
 
 
 def _latency(variant: str, ours: VariantTally, theirs: VariantTally) -> Iterator[Guardrail]:
@@ -71,25 +72,35 @@ def _latency(variant: str, ours: VariantTally, theirs: VariantTally) -> Iterator
 
 def _popularity(variant: str, ours: VariantTally, theirs: VariantTally) -> Guardrail:
     value, control = ours.popular / ours.shown, theirs.popular / theirs.shown
-    ok = True
-    if value > MOST * control:
-        # As if all items of a user were popular or none: the most that users can differ.
-        users = [tally.lists**2 / tally.n2 for tally in (ours, theirs)]
-        pooled = (ours.popular + theirs.popular) / (ours.shown + theirs.shown)
-        variance = (1 - pooled) / pooled * sum(1 / count for count in users)
-        errors = boundary(1 / variance, _SCALE, _ALPHA) if variance else 0.0
-        ok = value - MOST * control <= errors * variance**0.5 * pooled
+    pooled = (ours.popular + theirs.popular) / (ours.shown + theirs.shown)
+    ok = pooled == 0 or not _exceeds_noise(
+        (value - MOST * control) / pooled, (1 - pooled) / pooled * _variance(ours, theirs)
+    )
     sentence = f"{value:.1%} of what `{variant}` shows is popular; of what the control shows, {control:.1%}"
     return Guardrail("popularity", variant, value, control, ok, sentence)
 
 
-def _coverage(variant: str, items: tuple[int, int], ratio: float) -> Guardrail:
+def _coverage(
+    variant: str, ours: VariantTally, theirs: VariantTally, items: tuple[int, int]
+) -> Guardrail:
     """Compare distinct items at equal numbers of shown ones.
 
     The first part of the shown items has at least that part of the distinct ones. So the control has at
     least `control` items where it has shown as many as the variant: a variant that fails has fewer.
     """
-    control = items[1] * min(1.0, ratio)
-    ok = items[0] >= LEAST * control
+    control = items[1] * min(1.0, ours.shown / theirs.shown)
+    ok = not _exceeds_noise(LEAST - items[0] / control, _variance(ours, theirs))
     sentence = f"`{variant}` has shown {items[0]:,} items; the control, at least {control:,.0f} in as many places"
     return Guardrail("coverage", variant, float(items[0]), control, ok, sentence)
+
+
+def _variance(ours: VariantTally, theirs: VariantTally) -> float:
+    """Return the relative variance of a difference to which each user adds either all or nothing: the most there is."""
+    return sum(tally.n2 / tally.lists**2 for tally in (ours, theirs))
+
+
+def _exceeds_noise(relative: float, variance: float) -> bool:
+    """Return whether a relative difference is above noise, at whatever time one looks."""
+    if relative <= 0 or variance <= 0:
+        return relative > 0
+    return relative > math.sqrt(variance) * boundary(1 / variance, _SCALE, _ALPHA)

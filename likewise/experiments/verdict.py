@@ -83,7 +83,7 @@ class _Evidence(NamedTuple):
     """The variant's part of the likes of both."""
     expected: float
     independent: float
-    """How many independent likes there would be share would vary as much."""
+    """The number of independent likes whose share would vary as much."""
     enough: bool
     """Whether enough users count."""
 

@@ -310,11 +310,17 @@ def test_a_variant_that_shows_what_is_popular_fails_the_guardrail_of_popularity(
 
 @pytest.mark.parametrize(
     ("users", "items", "ok"),
-    [(1_000, 790, False), (1_000, 810, True), (100, 90, True), (100, 70, False)],
+    [
+        (100_000, 770, False),
+        (100_000, 810, True),
+        (10_000, 90, True),
+        (10_000, 50, False),
+        (20, 1, True),
+    ],
 )
 def test_coverage_is_compared_at_equal_numbers_of_lists(users: int, items: int, ok: bool) -> None:
     tally = ExperimentTally(
-        {"control": once(1_000, 100), "fresh": once(users, 10)},
+        {"control": once(100_000, 100), "fresh": once(users, 10)},
         items={"control": 1_000, "fresh": items},
     )
     found = verdict_of(experiment(), tally).guardrails[-1]
