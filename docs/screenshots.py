@@ -27,6 +27,7 @@ CHROMIUM = "/usr/bin/chromium"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 MAX_BYTES = 150_000
 A_FILM, A_USER = "2571", "15"
+VISITORS, VISITS = 300, 1_500
 POPULAR = ("318", "296", "356", "593", "260", "527", "2571", "1196", "608", "858", "50", "1", "110")
 
 # WebP at falling quality until the file is small enough. Chromium encodes it: no other tool is needed.
@@ -112,6 +113,23 @@ def live(page: Page) -> None:
         page.wait_for_timeout(20 + 15 * (turn % 5))
 
 
+def experiments(page: Page) -> None:
+    """An experiment while visitors see its variants, and like more of what `links` shows."""
+    page.request.post("/v1/experiments/home-links/stop")
+    variants = [{"name": "control"}, {"name": "links", "ranker": "neighbours"}]
+    page.request.put("/v1/experiments/home-links", data={"variants": variants, "margin": 0.02})
+    at("/experiments")(page)
+    page.locator(".experiment").wait_for()
+    for turn in range(VISITS):
+        visitor = f"/v1/users/visitor-{turn % VISITORS}"
+        answer = page.request.get(f"{visitor}/recommendations").json()
+        if turn % 4 == 0 or (answer.get("variant") == "links" and turn % 7 == 0):
+            film = answer["items"][turn % 9]["item_id"]
+            page.request.put(f"{visitor}/likes/{film}")
+        page.wait_for_timeout(1)  # in which the page can ask
+    page.locator(".narrowing canvas").wait_for()
+
+
 PICTURES: dict[str, Callable[[Page], None]] = {
     "start": start,
     "play": play,
@@ -122,6 +140,7 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "user": at(f"/users/{A_USER}"),
     "live": live,
     "models": at("/models"),
+    "experiments": experiments,
     "dead-letters": at("/dead-letters"),
     "messages": at("/messages"),
 }

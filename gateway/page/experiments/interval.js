@@ -33,14 +33,14 @@ function row({ variant, effect, low, high, decision, label = DECIDED[decision] }
     h("p", { class: "interval-numbers" }, ...inNumbers({ effect, low, high })));
 }
 
-/** An interval without an upper end goes to the end of the axis. */
+/** What lies beyond the axis is not drawn; an interval without an upper end goes to the end of the axis. */
 function mark({ effect, low, high }, place, reach) {
   const width = Math.max(0, parseFloat(place(high ?? reach)) - parseFloat(place(low)));
   const ends = [low, high].filter((end) => end !== null && Math.abs(end) <= reach);
   return [
     s("rect", { class: "interval-range", x: place(low), y: 16, width: `${width}%`, height: 12, rx: 6 }),
     ends.map((end) => s("line", { class: "interval-end", x1: place(end), x2: place(end), y1: 12, y2: 32 })),
-    effect !== null && s("circle", { class: "interval-dot", cx: place(effect), cy: 22, r: 6 }),
+    effect !== null && Math.abs(effect) <= reach && s("circle", { class: "interval-dot", cx: place(effect), cy: 22, r: 6 }),
   ].flat();
 }
 
