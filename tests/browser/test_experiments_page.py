@@ -194,7 +194,9 @@ def test_a_verdict_is_an_interval_a_sentence_and_signs_that_are_clear_when_broke
             assert axe(page) == [], scheme
 
 
-def test_who_is_no_admin_is_told_which_key_it_takes(page: Page, complaints: Complaints) -> None:
+def test_a_stop_without_the_role_admin_says_which_key_is_needed(
+    page: Page, complaints: Complaints
+) -> None:
     complaints.expected.append("status of 403")
     with answered_with(page, report()):
         stop = "**/v1/experiments/three/stop"

@@ -145,7 +145,7 @@ class Experiments {
     return h("div", { class: "state experiments-none" },
       h("h2", {}, "No experiment is running"),
       h("p", { class: "soft" },
-        "An experiment answers some users in another way: with another model, another ranker, or other options. ",
+        "An experiment answers some users differently: with another model, another ranker, or other options. ",
         "The likes that follow decide which way is better, and you may look at the verdict as often as you like. ",
         "Stop it whenever you have seen enough; everything can be recomputed from the topics."),
       h("button", { type: "button", class: "button primary", onclick: () => this.openForm() }, "Start one"));

@@ -179,7 +179,7 @@ def test_a_variant_may_name_a_version_and_the_only_variant_gets_a_control(tmp_pa
     on_rig(tmp_path, story)
 
 
-def test_a_stopped_experiment_is_replaced_and_its_operator_is_told(tmp_path: Path) -> None:
+def test_a_stopped_experiment_is_replaced_with_a_note(tmp_path: Path) -> None:
     async def story(rig: GatewayRig) -> None:
         started = await rig.client.put("/v1/experiments/ended", json=NOVEL)
         assert started.status_code == 200
