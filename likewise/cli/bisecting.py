@@ -79,8 +79,8 @@ def bisect(
 
     ```
     likewise bisect
-    likewise bisect --rebuild --good 2026-01-01 --bad 'yesterday 14:00' --directory state
-    likewise bisect --rebuild --good 2026-01-01 --bad 2026-01-20 --directory state --resume
+    likewise bisect --good 2026-01-01 --bad "2h ago"
+    likewise bisect --rebuild --directory state
     ```
     """
     from indexer.recipes import recipe_of

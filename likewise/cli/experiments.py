@@ -93,7 +93,7 @@ def start(
     ```
     likewise experiments start ridge --variant ridge,ranker=ridge
     likewise experiments start fresh --share 0.2 --variant 'fresh,novelty=0.4'
-    likewise experiments start duel --kind interleaved --variant old,model=previous
+    likewise experiments start duel --kind interleaved --variant b,ranker=ridge
     ```
     """
     from likewise.cli.experiment_options import definition, users_in
