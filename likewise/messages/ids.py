@@ -23,7 +23,7 @@ RESERVED_KINDS = frozenset({"like", DISLIKE, HIDE})
 
 MAX_ID_BYTES = 256
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_SCENARIO = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MAX_RECOMMENDATION_ID = 64
 _RECOMMENDATION_ID_CHARACTERS = f"{string.ascii_letters}{string.digits}_-"
 
@@ -73,24 +73,17 @@ def is_recommendation_id(raw: str) -> bool:
 
 
 def parse_scenario_name(raw: str | None, field: str = "scenario") -> str:
-    """Return the name of a scenario.
-
-    Raises:
-        InvalidInputError: it is missing, or is not 1 to 64 of `a-z 0-9 _ -`, beginning with a letter
-            or digit.
-    """
-    if raw is None:
-        raise InvalidInputError("missing_field", f"`{field}` is missing")
-    if not _SCENARIO.fullmatch(raw):
-        raise InvalidInputError(
-            "invalid_scenario",
-            f"`{field}` {raw[:64]!r} is not 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit",
-        )
-    return raw
+    """Return the name of a scenario; see `_parse_name`, which refuses others as `invalid_scenario`."""
+    return _parse_name(raw, field, "invalid_scenario")
 
 
 def parse_experiment_name(raw: str | None, field: str = "experiment") -> str:
-    """Return the name of an experiment or of a variant.
+    """Return the name of an experiment or of a variant; others are refused as `invalid_experiment`."""
+    return _parse_name(raw, field, "invalid_experiment")
+
+
+def _parse_name(raw: str | None, field: str, code: str) -> str:
+    """Return the name.
 
     Raises:
         InvalidInputError: it is missing, or is not 1 to 64 of `a-z 0-9 _ -`, beginning with a letter
@@ -98,9 +91,9 @@ def parse_experiment_name(raw: str | None, field: str = "experiment") -> str:
     """
     if raw is None:
         raise InvalidInputError("missing_field", f"`{field}` is missing")
-    if not _SCENARIO.fullmatch(raw):
+    if not _NAME.fullmatch(raw):
         raise InvalidInputError(
-            "invalid_experiment",
+            code,
             f"`{field}` {raw[:64]!r} is not 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit",
         )
     return raw
