@@ -77,5 +77,6 @@ def test_what_the_page_shows_is_on_unless_the_settings_say_otherwise() -> None:
     settings = with_demo(Settings(), ())
     assert settings.indexer.alternatives == ALTERNATIVES
     assert settings.model.user_ids
-    given = with_demo(Settings(), ("indexer.alternatives", "model.user_ids"))
+    assert settings.model.effort == "fast"
+    given = with_demo(Settings(), ("indexer.alternatives", "model.user_ids", "model.effort"))
     assert given == Settings()

@@ -35,12 +35,17 @@ _LAST = 100
 
 
 def with_demo(settings: Settings, given: Collection[str]) -> Settings:
-    """Return the settings with what the page can show, where they are not given (dotted names)."""
+    """Return the settings with what the page can show, where they are not given (dotted names).
+
+    The first model takes a fast choice: whoever plays should not wait for a better one.
+    """
     indexer, model = settings.indexer, settings.model
     if "indexer.alternatives" not in given:
         indexer = msgspec.structs.replace(indexer, alternatives=ALTERNATIVES)
     if "model.user_ids" not in given:
         model = msgspec.structs.replace(model, user_ids=True)
+    if "model.effort" not in given:
+        model = msgspec.structs.replace(model, effort="fast")
     return msgspec.structs.replace(settings, indexer=indexer, model=model)
 
 
