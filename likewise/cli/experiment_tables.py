@@ -59,6 +59,10 @@ def print_report(experiment: Experiment, report: ExperimentReport) -> None:
         out.print(line)
     if (outcome := experiment.outcome) is not None and outcome.reason:
         out.print(f"{state_of(experiment).replace('_', ' ')}: {outcome.reason}", markup=False)
+    if outcome is not None and outcome.verdict is not None:
+        out.print(
+            "The verdict is that of the end; likes of earlier lists still count in the table."
+        )
     out.print(verdict["sentence"], markup=False)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from likewise.experiments.tally import ExperimentTally
-from likewise.experiments.verdict import verdict_json, verdict_of
+from likewise.experiments.verdict import Verdict, verdict_json, verdict_of
 from likewise.messages.experiments import Kind, experiment_json
 from likewise.operations.tallies import tally_of
 
@@ -25,7 +25,8 @@ class ExperimentReport(msgspec.Struct, frozen=True):
     """Its definition, as in the topic."""
     tally: ExperimentTally
     verdict: dict[str, Any]
-    """The verdict on the counts so far; see `likewise.experiments.verdict.Verdict`."""
+    """The verdict on the counts so far, or that on which the experiment ended; see
+    `likewise.experiments.verdict.Verdict`. Likes after the end still count: they change the tally only."""
 
 
 class ExperimentSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +59,18 @@ def report_on(store: LikeStore, experiment: Experiment) -> ExperimentReport:
         TransientError: Redis cannot be reached.
     """
     tally = tally_of(store, experiment)
-    verdict = verdict_json(verdict_of(experiment, tally))
-    return ExperimentReport(experiment_json(experiment), tally, verdict)
+    verdict = _verdict_at_the_end(experiment) or verdict_of(experiment, tally)
+    return ExperimentReport(experiment_json(experiment), tally, verdict_json(verdict))
+
+
+def _verdict_at_the_end(experiment: Experiment) -> Verdict | None:
+    """Return the verdict with which the experiment ended; None if it runs, or has none that can be read."""
+    if experiment.outcome is None or experiment.outcome.verdict is None:
+        return None
+    try:
+        return msgspec.convert(experiment.outcome.verdict, Verdict)
+    except msgspec.ValidationError:  # of another version
+        return None
 
 
 def summary_of(experiment: Experiment, report: ExperimentReport) -> ExperimentSummary:

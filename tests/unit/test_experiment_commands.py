@@ -102,6 +102,7 @@ def test_an_experiment_starts_is_shown_stops_and_is_removed(deployment: Deployme
     assert "taste stopped" in deployment.run("stop", "taste", "--reason", "enough")
     shown = deployment.run("show", "taste")
     assert "stopped: enough" in shown
+    assert "The verdict is that of the end" in shown
     assert deployment.run("list").split()[7:10] == ["taste", "stopped", "split"]
     deployment.run("remove", "taste")
     assert "no experiments" in deployment.run("list")
