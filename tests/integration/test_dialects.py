@@ -57,6 +57,7 @@ def test_only_tansu_is_searched_from_the_beginning_for_a_time(
     broker: KafkaBroker, where: TopicPartition
 ) -> None:
     later_ms = 2**62
+    assert broker.offsets_since([where], -1) == {where: 0}, "before all records"
     assert broker.offsets_since([where], later_ms) == {where: 5 if IN_CONTAINERS else 0}
 
 

@@ -192,6 +192,7 @@ def _operate(its: Settings) -> None:
         "items remove i3 --wait",
         "scenarios put home '{}' --wait",
         "scenarios list",
+        "experiments stop rights --wait",
         "experiments start taste --variant 'b,novelty=0.5' --wait",
         "experiments list",
         "status --json",

@@ -141,7 +141,8 @@ class KafkaBroker:
         self, partitions: Iterable[TopicPartition], time_ms: int
     ) -> dict[TopicPartition, int]:
         """See `Broker.offsets_since`."""
-        return self._dialect.offsets_since(self, list(partitions), time_ms)
+        # To Kafka, negative numbers are no times before 1970 but names of offsets.
+        return self._dialect.offsets_since(self, list(partitions), max(time_ms, 0))
 
     def list_offsets(
         self, partitions: Iterable[TopicPartition], at: Any, **options: Any
