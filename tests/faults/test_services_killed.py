@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from tests.faults.deployment import Service
     from tests.faults.oracle import Oracle
 
-# A group that the embedded broker has lost track of is joined again by the stall detector after half a
-# minute, and on a busy machine that may take several tries.
-CRASH_TIMEOUT_S = 300.0
+CRASH_TIMEOUT_S = 120.0
 
 
 @pytest.mark.timeout(1_200)
