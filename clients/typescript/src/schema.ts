@@ -872,7 +872,7 @@ export interface components {
             ended_at_ms: number | null;
             /** @description Why it was promoted, rolled back or stopped. */
             reason: string;
-            /** @description How its likes a list differ from those of the current model, relative to these; while it runs, the estimate so far. None if it is unknown. */
+            /** @description How its likes differ from those of the current model, relative to these; while it runs, the estimate so far. None if it is unknown. */
             effect: number | null;
             /** @description The lower bound of the interval of `effect`. */
             low: number | null;
@@ -966,19 +966,9 @@ export interface components {
         Experiment: {
             /** @description By default, the key of the record. */
             name?: string;
-            /** @enum {string} */
-            kind: "split" | "interleaved";
+            kind: components["schemas"]["ExperimentKind"];
             /** @description The first is the control. An interleaved experiment has two. */
-            variants: {
-                name: string;
-                /** @description Its part of the users, relative to the other variants; 1 by default. */
-                share?: number;
-                /** @description The model version that answers; by default, the current one. */
-                model?: string;
-                /** @description The ranker that answers, one of `indexer.alternatives`. */
-                ranker?: string;
-                defaults?: components["schemas"]["Options"];
-            }[];
+            variants: components["schemas"]["ExperimentVariant"][];
             /** @description What users are divided by; by default, the name. */
             seed?: string;
             started_at_ms: number;
@@ -995,13 +985,20 @@ export interface components {
             /** @description Whether the indexer started it, to judge a new model. */
             canary?: boolean;
             stopped_at_ms?: number;
-            outcome?: {
-                /** @enum {string} */
-                decision: "promoted" | "rolled_back" | "stopped";
-                reason?: string;
-                verdict?: Record<string, never>;
-            };
+            outcome?: components["schemas"]["ExperimentOutcome"];
             version?: components["schemas"]["Version"];
+        };
+        /** @enum {string} */
+        ExperimentDecision: "promoted" | "rolled_back" | "stopped";
+        /**
+         * @description Each user gets one variant, or two variants share each list.
+         * @enum {string}
+         */
+        ExperimentKind: "split" | "interleaved";
+        ExperimentOutcome: {
+            decision: components["schemas"]["ExperimentDecision"];
+            reason?: string;
+            verdict?: components["schemas"]["ExperimentVerdict"];
         };
         /** @description A page of experiments. */
         ExperimentPage: {
@@ -1044,6 +1041,18 @@ export interface components {
                 };
             };
         };
+        ExperimentVariant: {
+            name: string;
+            /** @description Its part of the users, relative to the other variants; 1 by default. */
+            share?: number;
+            /** @description The model version that answers; by default, the current one. */
+            model?: string;
+            /** @description The ranker that answers, one of `indexer.alternatives`. */
+            ranker?: string;
+            defaults?: components["schemas"]["Options"];
+        };
+        /** @description The evidence of the end, as `likewise experiments show --json` has it. */
+        ExperimentVerdict: Record<string, never>;
         /** @description A catalogue field, or the name of a label. */
         FieldName: string;
         /** @description One file of a version: its size and its checksum. */
@@ -1283,19 +1292,9 @@ export interface components {
         };
         /** @description An experiment to start. A split one, unless `kind` says otherwise. */
         NewExperiment: {
-            /** @enum {string} */
-            kind?: "split" | "interleaved";
+            kind?: components["schemas"]["ExperimentKind"];
             /** @description The first is the control. An interleaved experiment has two. */
-            variants: {
-                name: string;
-                /** @description Its part of the users, relative to the other variants; 1 by default. */
-                share?: number;
-                /** @description The model version that answers; by default, the current one. */
-                model?: string;
-                /** @description The ranker that answers, one of `indexer.alternatives`. */
-                ranker?: string;
-                defaults?: components["schemas"]["Options"];
-            }[];
+            variants: components["schemas"]["ExperimentVariant"][];
             /** @description What users are divided by; by default, the name. */
             seed?: string;
             /** @description The share of the users who take part; 1 by default. */
