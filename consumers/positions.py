@@ -12,11 +12,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from consumers.batches import by_partition
+from consumers.commits import Commits
 from consumers.epochs import Epochs, truncated
 from consumers.resume_points import recreated, resume_points
 from likewise.errors import PositionMovedError, TransientError, UndeliverableError
 from likewise.log.port import partition_label
-from likewise.service.logs import get_logger
 from likewise.store.port import Advance
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ class Positions:
         self._rebalances = 0
         # Redis holds the same, or refuses our batch.
         self._applied: dict[TopicPartition, int] = {}
-        # One commit serves many batches, since it waits for the broker.
-        self._uncommitted: dict[TopicPartition, int] = {}
-        self._next_commit_s = 0.0
+        self._commits = Commits(source, every_s=COMMIT_EVERY_S)
         self._check_log_every_s = check_log_every_s
         self._next_log_check_s = time.monotonic() + check_log_every_s
 
@@ -108,7 +106,8 @@ class Positions:
         self._epochs.forget(points)
         for partition, point in points.items():
             self._source.seek(partition, point.offset)
-            self._applied[partition] = self._uncommitted[partition] = point.offset
+            self._applied[partition] = point.offset
+            self._commits.note({partition: point.offset})
         return points
 
     def doubt_truncated(self, batch: Batch) -> bool:
@@ -131,7 +130,7 @@ class Positions:
     def move(self, reached: Mapping[TopicPartition, int]) -> None:
         """Note that everything up to `reached` is applied."""
         self._applied.update(reached)
-        self._uncommitted.update(reached)
+        self._commits.note(reached)
 
     def doubt(self, partitions: Iterable[TopicPartition]) -> None:
         """Drop the partitions' positions: Redis and the log decide where to resume."""
@@ -165,19 +164,11 @@ class Positions:
     @property
     def commit_is_due(self) -> bool:
         """Whether the last commit is so long ago that the next one should not wait."""
-        return time.monotonic() >= self._next_commit_s
+        return self._commits.is_due
 
     def commit(self) -> None:
         """Commit to Kafka what is applied, for monitoring; a failure is left to the next commit."""
-        if not self._uncommitted:
-            return
-        self._next_commit_s = time.monotonic() + COMMIT_EVERY_S
-        try:
-            self._source.commit(self._uncommitted)
-        except TransientError as error:
-            get_logger().warning("offsets were not committed", reason=str(error))
-        else:
-            self._uncommitted = {}
+        self._commits.commit()
 
     def lag(self) -> dict[str, int]:
         """Return the offsets left in each partition, by the end that the last poll reported.

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from consumers.attribution.runs import start_ms
+from consumers.commits import Commits
 from likewise.errors import PositionMovedError, TransientError, UndeliverableError
 from likewise.experiments.window import LATENESS_MS
 from likewise.log.port import partition_label
@@ -43,8 +44,7 @@ class AttributionPositions:
         self._rebalances = 0
         self._at: dict[TopicPartition, Reached] = {}
         self._all: list[TopicPartition] = []
-        self._uncommitted: dict[TopicPartition, int] = {}
-        self._next_commit_s = 0.0
+        self._commits = Commits(source, every_s=_COMMIT_EVERY_S)
         self._next_refresh_s = 0.0
 
     def follow_assignment(self) -> None:
@@ -114,7 +114,7 @@ class AttributionPositions:
         """Note that these steps are applied."""
         for partition, step in steps.items():
             self._at[partition] = step.next
-            self._uncommitted[partition] = step.next.offset
+            self._commits.note({partition: step.next.offset})
 
     def read_to_ms(self, stored: Mapping[TopicPartition, Reached]) -> int:
         """Return the time up to which all partitions of both topics are read; 0 if it is not known."""
@@ -124,15 +124,8 @@ class AttributionPositions:
 
     def commit(self) -> None:
         """Commit to Kafka what is applied, for monitoring, once a second at most."""
-        if not self._uncommitted or time.monotonic() < self._next_commit_s:
-            return
-        self._next_commit_s = time.monotonic() + _COMMIT_EVERY_S
-        try:
-            self._source.commit(self._uncommitted)
-        except TransientError as error:
-            get_logger().warning("offsets were not committed", reason=str(error))
-        else:
-            self._uncommitted = {}
+        if self._commits.is_due:
+            self._commits.commit()
 
     def lag(self) -> dict[str, int]:
         """Return the offsets left in each partition, by `topic/number`."""
