@@ -12,14 +12,13 @@ from likewise.evaluation.contenders import Bench
 from likewise.evaluation.errors import EvaluationError
 from likewise.evaluation.likes.held_out import hold_out
 from likewise.evaluation.likes.table import Split
-from likewise.evaluation.metrics.bootstrap import intervals, resampled_means
+from likewise.evaluation.metrics.bootstrap import Benefit, benefit_of, intervals, resampled_means
 from likewise.evaluation.metrics.lists import METRICS, coverage, per_user
 from likewise.evaluation.ranking import rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
-    from typing import Literal
 
     from numpy.typing import NDArray
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from likewise.evaluation.metrics.summaries import Interval
     from likewise.messages.ids import SignalKind, UserId
     from likewise.ranking.recipe import Recipe
-
-    Verdict = Literal["helps", "harms", "no clear difference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +49,9 @@ class ExclusionEffect:
     """By metric but coverage: the interval of what the exclusion adds, paired by user."""
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Benefit:
         """What the interval of nDCG says of the exclusion."""
-        low, high = self.difference["ndcg"]
-        return "helps" if low > 0 else "harms" if high < 0 else "no clear difference"
+        return benefit_of(self.difference["ndcg"])
 
 
 def without_users(likes: LikeTable, excluded: AbstractSet[UserId]) -> LikeTable:

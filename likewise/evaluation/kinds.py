@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from likewise.evaluation.contenders import Bench
 from likewise.evaluation.likes.held_out import hold_out
 from likewise.evaluation.likes.table import Split
-from likewise.evaluation.metrics.bootstrap import intervals, resampled_means
+from likewise.evaluation.metrics.bootstrap import Benefit, benefit_of, intervals, resampled_means
 from likewise.evaluation.metrics.lists import METRICS, per_user
 from likewise.evaluation.ranking import rank
 from likewise.messages.ids import DISLIKE, HIDE
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from likewise.ranking.model import Model
     from likewise.ranking.recipe import Recipe
 
-Verdict = Literal["helps", "harms", "no clear difference"]
 USUAL_WEIGHT = 0.5
 """The weight of a kind that settings give none; of a dislike, its negative."""
 _SHOWN = METRICS[:2]
@@ -51,10 +50,9 @@ class KindEffect:
     """By metric, the interval of what the kind adds, paired by user."""
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Benefit:
         """What the interval of nDCG says: the kind helps or harms if it excludes zero."""
-        low, high = self.difference["ndcg"]
-        return "helps" if low > 0 else "harms" if high < 0 else "no clear difference"
+        return benefit_of(self.difference["ndcg"])
 
 
 def effects_of_kinds(

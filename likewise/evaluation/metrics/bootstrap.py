@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 RESAMPLES = 1_000
 CONFIDENCE = 0.95
+
+Benefit = Literal["helps", "harms", "no clear difference"]
 
 
 def resampled_means(
@@ -34,3 +36,9 @@ def intervals(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the percentile interval of each column, [2, columns]: low and high."""
     tail = (1 - CONFIDENCE) / 2
     return np.quantile(means, [tail, 1 - tail], axis=0)
+
+
+def benefit_of(difference: tuple[float, float]) -> Benefit:
+    """Return what an interval of a difference says: it helps or harms if the interval excludes zero."""
+    low, high = difference
+    return "helps" if low > 0 else "harms" if high < 0 else "no clear difference"
