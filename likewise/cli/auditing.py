@@ -10,7 +10,7 @@ import typer
 
 from likewise.cli.build_progress import build_progress
 from likewise.cli.context import command_line
-from likewise.cli.options import Json
+from likewise.cli.options import Json, LikesFile
 from likewise.cli.output import note, plain, print_json, stdout, table
 from likewise.cli.reading_likes import complain_of, read_likes
 from likewise.cli.reading_options import with_reading_options, with_signal_kinds
@@ -38,13 +38,7 @@ def _group() -> None:
 def likes(
     context: typer.Context,
     reading: ReadOptions,
-    file: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[FILE]",
-            help="Delimited text, JSON lines or Parquet, as for `import`; `-` is standard input.",
-        ),
-    ] = None,
+    file: LikesFile = None,
     from_topic: Annotated[
         bool, typer.Option("--from-topic", help="Examine the likes topic, with its times.")
     ] = False,

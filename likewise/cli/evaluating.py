@@ -14,7 +14,7 @@ from likewise.cli.build_progress import build_progress
 from likewise.cli.context import command_line
 from likewise.cli.evaluation_tables import print_evaluation
 from likewise.cli.excluding import effect_on_others, read_excluded, remaining
-from likewise.cli.options import Json
+from likewise.cli.options import Json, LikesFile
 from likewise.cli.output import print_json
 from likewise.cli.reading_likes import complain_of, read_likes
 from likewise.cli.reading_options import with_reading_options, with_signal_kinds
@@ -36,13 +36,7 @@ if TYPE_CHECKING:
 def evaluate(
     context: typer.Context,
     reading: ReadOptions,
-    file: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[FILE]",
-            help="Delimited text, JSON lines or Parquet, as for `import`; `-` is standard input.",
-        ),
-    ] = None,
+    file: LikesFile = None,
     from_redis: Annotated[
         bool, typer.Option("--from-redis", help="Use the current likes in Redis.")
     ] = False,
