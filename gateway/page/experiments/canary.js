@@ -1,6 +1,5 @@
 // How a model version did on a share of the users, before it was promoted or rolled back.
 
-import { pathOf } from "../api.js";
 import { h } from "../dom.js";
 import { ago, roundPercent, signed } from "../ops/format.js";
 import { marked } from "../ops/marked.js";
@@ -34,18 +33,4 @@ export function canaryEvidence(canary) {
       effect !== null && intervals([{ variant: "this version", effect, low, high, decision: DECISIONS[state] ?? "undecided", label: STATES[state] }], { about: "relative to the model before it" }),
       h("p", { class: "faint" }, "The evidence is the experiment ", h("a", { href: `/experiments#${experiment}` }, experiment), ".")),
   ];
-}
-
-/** Add the estimate so far to the versions that are canaries now. */
-export function withEstimates(api, versions) {
-  return Promise.all(versions.map(async (row) => (row.canary?.state === "running" ? { ...row, canary: { ...row.canary, ...(await estimate(api, row.canary)) } } : row)));
-}
-
-async function estimate(api, { experiment }) {
-  try {
-    const { verdict } = await api.get(pathOf("v1", "experiments", experiment), null, { quiet: true });
-    return verdict?.comparisons[0] ?? {};
-  } catch {
-    return {}; // it has just ended
-  }
 }

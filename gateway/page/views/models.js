@@ -2,7 +2,7 @@
 
 import { confirmed } from "../dialog.js";
 import { h, stylesheet } from "../dom.js";
-import { canaryEvidence, canaryTag, withEstimates } from "../experiments/canary.js";
+import { canaryEvidence, canaryTag } from "../experiments/canary.js";
 import { asAdmin } from "../ops/admin.js";
 import { candidates } from "../ops/candidates.js";
 import { comparison } from "../ops/comparison.js";
@@ -20,7 +20,7 @@ export async function show(root, params, context) {
   let versions = [];
 
   async function load() {
-    versions = await withEstimates(api, (await api.get("/v1/models")).versions);
+    ({ versions } = await api.get("/v1/models"));
     list.replaceChildren(versions.length ? table() : nothing());
     detail.hidden = compare.hidden = !versions.length;
     compare.hidden ||= versions.length < 2;
