@@ -1,7 +1,7 @@
 """The loop of attribution: poll, decode, fold, apply, commit.
 
 Positions, counts and what is kept of users change together in Redis, so a record counts once whatever
-fails. The loop is of a thread of its own: likes are applied whatever happens here.
+fails. The loop has its own thread: likes are applied whatever happens here.
 """
 
 from __future__ import annotations
