@@ -46,7 +46,8 @@ def test_an_answer_counts_the_like_whose_position_it_carries(
         undone = client.delete(f"/v1/users/ann/likes/{liked}?wait=applied")
         assert undone.status_code == 200
         assert liked in {one["item_id"] for one in client.get(path).json()["items"]}
-        assert client.get("/readyz").text == "ready\n"
+        # It is looked at twice a second.
+        wait_until(lambda: client.get("/readyz").text == "ready\n", "the gateway is ready")
 
 
 def test_a_stop_under_load_loses_no_confirmed_like(
