@@ -99,7 +99,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 
 lock: $(VENV)/installed ## pin the dependencies again after a change to pyproject.toml (UPGRADE=1: the newest of each)
 	$(LOCK) --all-extras --group dev --output-file requirements.lock
-	$(LOCK) --extra server --extra gateway --extra otel --extra files --extra evaluation --constraint requirements.lock \
+	$(LOCK) --extra server --extra gateway --extra otel --extra files --extra evaluation \
+		--extra cluster --extra s3 --extra search --constraint requirements.lock \
 		--output-file requirements-image.lock
 	$(subst pyproject.toml,tests/clients/requirements.in,$(LOCK)) --output-file tests/clients/requirements.lock
 
