@@ -13,8 +13,9 @@ from likewise.models.canaries import CANARY, CURRENT, canary_name, relative_effe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from likewise.experiments.comparison import Comparison
     from likewise.experiments.tally import ExperimentTally
-    from likewise.experiments.verdict import Comparison, Verdict
+    from likewise.experiments.verdict import Verdict
     from likewise.messages.ids import UserId
     from likewise.settings import ModelSettings
 

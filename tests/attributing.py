@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from likewise.experiments.assignment import assigned
 from likewise.experiments.attribution import Memory, fold
+from likewise.experiments.kept import Liked
 from likewise.experiments.runs import run_of
 from likewise.experiments.tally import Fields, to_fields
-from likewise.experiments.window import Liked
 from likewise.messages.events import Like, encode_event
 from likewise.messages.experiments import Experiment, Variant, encode_experiment
 from likewise.messages.exposures import Exposure, decode_exposure, encode_exposure

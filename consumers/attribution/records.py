@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError
-from likewise.experiments.window import Liked
+from likewise.experiments.kept import Liked
 from likewise.messages.dead_letters import DeadLetter
 from likewise.messages.exposures import decode_exposure
 from likewise.messages.likes import decode_like

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from likewise.experiments.counting import RunChange, Totals, change_counts
-from likewise.experiments.window import Liked, Shown, Window, shown_of
+from likewise.experiments.kept import Liked, Shown, shown_of
+from likewise.experiments.window import Window
 from likewise.messages.exposures import Exposure
 from likewise.messages.ids import UserId
 

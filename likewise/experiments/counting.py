@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from likewise.experiments.tally import PLACES, ExperimentTally, VariantTally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from likewise.experiments.kept import Credited, Shown
     from likewise.experiments.runs import Run
-    from likewise.experiments.window import Shown
     from likewise.messages.ids import ItemId
 
 Totals = dict[str, dict[str, tuple[int, int]]]
 """Lists and credited pairs of one user in one run: by scenario, empty for all requests, and variant."""
-
-
-class Credited(NamedTuple):
-    """A list, and the places of its items that likes are credited to, in order."""
-
-    shown: Shown
-    places: tuple[int, ...]
 
 
 @dataclass(slots=True)

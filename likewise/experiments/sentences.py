@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from likewise.experiments.comparison import Comparison
     from likewise.experiments.guardrails import Guardrail
     from likewise.experiments.tally import ExperimentTally
-    from likewise.experiments.verdict import Comparison
     from likewise.messages.experiments import Experiment
 
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from likewise.experiments.counting import Credited
-from likewise.experiments.tally import latency_place
-from likewise.messages.ids import ItemId
+from likewise.experiments.kept import Credited, Liked, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from likewise.experiments.runs import Run
-    from likewise.messages.exposures import Exposure
+    from likewise.messages.ids import ItemId
 
 LATENESS_MS: Final = 3_600_000
 """How much later a record may follow in its topic than records of a later time."""
@@ -23,27 +21,6 @@ MAX_LISTS: Final = 500
 MAX_LIKES: Final = 1_000
 
 T = TypeVar("T")
-
-
-class Shown(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """What is kept of an exposure. `latency` is its place in `VariantTally.latency`."""
-
-    shown_at_ms: int
-    recommendation_id: str
-    items: tuple[ItemId, ...]
-    variant: str = ""
-    scenario: str = ""
-    placed_by: tuple[int, ...] = ()
-    latency: int = 0
-    popular: int = 0
-
-
-class Liked(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """A like; `recommendation_id` is empty if it names no list."""
-
-    at_ms: int
-    item_id: ItemId
-    recommendation_id: str = ""
 
 
 class Window(msgspec.Struct, array_like=True):
@@ -94,20 +71,6 @@ class Window(msgspec.Struct, array_like=True):
             shown.recommendation_id: Credited(shown, _credited_places(shown, likes, run))
             for shown in self.lists
         }
-
-
-def shown_of(exposure: Exposure) -> Shown:
-    """Return what is kept of an exposure."""
-    return Shown(
-        shown_at_ms=exposure.shown_at_ms,
-        recommendation_id=exposure.recommendation_id,
-        items=exposure.items,
-        variant=exposure.variant or "",
-        scenario=exposure.scenario or "",
-        placed_by=exposure.placed_by,
-        latency=latency_place(exposure.latency_ms),
-        popular=exposure.popular,
-    )
 
 
 def kept_for_ms(run: Run) -> int:

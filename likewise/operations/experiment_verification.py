@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 from likewise.errors import InvalidInputError, LikewiseError, TransientError
 from likewise.experiments.assignment import assigned
 from likewise.experiments.attribution import Memory, fold
+from likewise.experiments.kept import Liked
 from likewise.experiments.runs import Run, run_of
 from likewise.experiments.tally import ExperimentTally, Fields, add_fields, from_fields, to_fields
-from likewise.experiments.window import LATENESS_MS, Liked
+from likewise.experiments.window import LATENESS_MS
 from likewise.log.ranges import read_between
 from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import ForgetUser, Like, MergeUsers

@@ -18,9 +18,10 @@ from likewise.experiments.attribution import (
     encode_windows,
     fold,
 )
+from likewise.experiments.kept import Liked, shown_of
 from likewise.experiments.runs import OUTSIDE, Run, outside_experiments, run_of
 from likewise.experiments.tally import Fields, add_fields, latency_place, to_fields
-from likewise.experiments.window import LATENESS_MS, Liked
+from likewise.experiments.window import LATENESS_MS
 from likewise.messages.experiments import Experiment, Variant
 from likewise.messages.exposures import Exposure
 from likewise.messages.ids import ItemId, UserId
@@ -107,7 +108,7 @@ def defined(run: Run, history: Iterable[Record]) -> Fields:
         if isinstance(record, Exposure) and run.counts(record):
             known = shown.setdefault((user, record.recommendation_id), record)
             key = (user, record.recommendation_id)
-            shown[key] = min(known, record, key=bounds.shown_of)
+            shown[key] = min(known, record, key=shown_of)
     fields: Fields = {}
     for scenario in {"", *(one.scenario or "" for one in shown.values())}:
         sums: dict[tuple[UserId, str], list[int]] = defaultdict(lambda: [0, 0])

@@ -7,9 +7,10 @@ from msgspec import structs
 
 from indexer.canary import Evidence, canary_of, decide
 from likewise.experiments.assignment import assigned
+from likewise.experiments.comparison import Comparison
 from likewise.experiments.guardrails import Guardrail
 from likewise.experiments.tally import empty_tally
-from likewise.experiments.verdict import Comparison, Verdict
+from likewise.experiments.verdict import Verdict
 from likewise.messages.experiments import Experiment, decode_stored_experiment, encode_experiment
 from likewise.messages.ids import UserId
 from likewise.settings import ModelSettings

@@ -23,9 +23,9 @@ from benchmarks.experiments import (
     t_test,
 )
 from likewise.experiments.attribution import Memory, fold
+from likewise.experiments.kept import Liked
 from likewise.experiments.runs import run_of
 from likewise.experiments.tally import Fields, add_fields, from_fields, to_fields
-from likewise.experiments.window import Liked
 from likewise.messages.exposures import Exposure
 from likewise.messages.ids import ItemId, UserId
 

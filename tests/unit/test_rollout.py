@@ -15,8 +15,9 @@ from indexer.rollout import Rollout
 from indexer.service import building, run_indexer
 from indexer.worker import Indexer, IndexerStats
 from likewise.errors import TransientError, UndeliverableError
+from likewise.experiments.comparison import Comparison
 from likewise.experiments.tally import empty_tally
-from likewise.experiments.verdict import Comparison, Verdict
+from likewise.experiments.verdict import Verdict
 from likewise.log.topics import Topics
 from likewise.messages.experiments import Experiment, decode_experiment, experiment_document
 from likewise.messages.ids import ItemId, UserId
