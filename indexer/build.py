@@ -11,12 +11,13 @@ import numpy as np
 from scipy import sparse
 
 from indexer.factors import Factors, factorise
+from indexer.rows import rows_of
 from indexer.steps import Steps
 from indexer.warm_start import WarmStart
 from likewise.ranking import neighbours
 from likewise.ranking.array_types import empty_matrix
 from likewise.ranking.candidates import indexed_dimensions
-from likewise.ranking.degrees import item_degrees, power
+from likewise.ranking.degrees import power
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
 
@@ -63,7 +64,8 @@ def assemble(
     item index is empty and the model supports only the exact scan.
     """
     user_items = interactions.user_items
-    degrees = item_degrees(user_items)
+    rows = rows_of(user_items)
+    degrees = rows.item_degrees()
     spectrum, tail = filtered(factors.eigenvalues[: recipe.rank], recipe)
     vectors = np.ascontiguousarray(factors.vectors[:, : recipe.rank])
     query_weights = power(degrees, -recipe.query_exponent)
@@ -81,7 +83,7 @@ def assemble(
     return Model(
         recipe=recipe,
         item_ids=interactions.item_ids,
-        item_counts=np.bincount(user_items.indices, minlength=len(degrees)).astype(np.int32),
+        item_counts=rows.item_counts().astype(np.int32),
         user_items=user_items,
         item_factors=vectors,
         spectrum=spectrum,

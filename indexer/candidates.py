@@ -8,9 +8,10 @@ import numpy as np
 from msgspec import structs
 
 from indexer.recipes import DEFAULTS, with_given
+from indexer.rows import rows_of
 
 if TYPE_CHECKING:
-    from likewise.ranking.array_types import CsrMatrix
+    from indexer.rows import Matrix
     from likewise.ranking.recipe import Recipe
     from likewise.settings import ModelSettings
 
@@ -35,7 +36,7 @@ _REGRESSIONS = ((0.5, 0.15, 0.05), (0.0, 0.15, 0.05), (0.5, 0.35, 0.1), (0.0, 0.
 _MORE_LINKS = 400
 
 
-def candidates(settings: ModelSettings, user_items: CsrMatrix) -> list[Recipe]:
+def candidates(settings: ModelSettings, user_items: Matrix) -> list[Recipe]:
     """Return the recipes to try for this matrix, the default first; all of them use the values in the settings.
 
     All share the exponents and the largest rank of the default, so that one factorisation serves them. Of the
@@ -86,5 +87,5 @@ def _with(recipe: Recipe, ridge: float, g: float, q: float, c: float) -> Recipe:
     )
 
 
-def _pairs(user_items: CsrMatrix) -> float:
-    return float(np.square(np.diff(user_items.indptr), dtype=np.float64).sum())
+def _pairs(user_items: Matrix) -> float:
+    return float(np.square(rows_of(user_items).lengths(), dtype=np.float64).sum())

@@ -7,7 +7,7 @@ returns any mixture of their vectors. So each component is factorised alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
     from likewise.ranking.array_types import CsrMatrix, FloatArray
 
 
-class Component(NamedTuple):
+M_co = TypeVar("M_co", covariant=True)
+
+
+class Component(NamedTuple, Generic[M_co]):
     """Users and items connected by likes, without likes to or from any others."""
 
-    matrix: CsrMatrix
-    """CSR, its part of R."""
+    matrix: M_co
+    """Its part of R."""
     items: NDArray[np.intp]
     """Its columns of R, ascending."""
     bound: float
     """No eigenvalue of its R'R is larger."""
 
 
-def components(matrix: CsrMatrix) -> Iterator[Component]:
+def components(matrix: CsrMatrix) -> Iterator[Component[CsrMatrix]]:
     """Yield the components of a matrix without negative entries, CSR [m, n], by falling bound.
 
     Users and items without a like belong to none. A matrix of one component that leaves nothing out

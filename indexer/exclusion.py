@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from indexer.interactions import interactions_of, replace_users
 from likewise.errors import SettingsError
 from likewise.operations.files.errors import LikeFileError
 from likewise.operations.files.user_lists import read_user_list
@@ -51,12 +50,10 @@ class Exclusion:
                 reason=str(error),
                 users=len(self._users),
             )
-        present = self._users.intersection(snapshot.interactions.user_ids)
+        rest, present = snapshot.interactions.without(self._users)
         if present:
-            rest = replace_users(snapshot.interactions, present, interactions_of([]))
-            snapshot = replace(snapshot, interactions=rest)
-            get_logger().info("users are left out of the model", users=len(present))
-        return replace(snapshot, excluded=len(present))
+            get_logger().info("users are left out of the model", users=present)
+        return replace(snapshot, interactions=rest, excluded=present)
 
     def _read(self, path: Path) -> None:
         status = path.stat()

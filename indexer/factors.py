@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from indexer.cooccurrence import cooccurrence, no_links, residual
 from indexer.regression import regression
-from indexer.svd import normalise, truncated_svd
-from likewise.ranking.sampling import bounded
+from indexer.rows import LocalRows, rows_of
+from indexer.svd import truncated_svd
 
 if TYPE_CHECKING:
-    from indexer.cooccurrence import SparsePart
+    from indexer.links import SparsePart
+    from indexer.rows import Matrix
     from indexer.steps import Steps
     from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.recipe import Recipe
@@ -36,7 +37,7 @@ class SharedFactors:
 
     def __init__(
         self,
-        user_items: CsrMatrix,
+        user_items: Matrix,
         recipe: Recipe,
         *,
         seed: int,
@@ -46,7 +47,7 @@ class SharedFactors:
         """Factorise R under the recipe. `start` [n, k] are item vectors close to those of R; they speed it up."""
         self._steps = steps
         with steps("svd"):
-            self._normalised = matrix_of(user_items, recipe)
+            self._normalised = rows_of(user_items).normalised(recipe)
             values, self.vectors = truncated_svd(
                 self._normalised, recipe.rank, seed=seed, start=start
             )
@@ -68,7 +69,7 @@ class SharedFactors:
 
 
 def factorise(
-    user_items: CsrMatrix,
+    user_items: Matrix,
     recipe: Recipe,
     *,
     seed: int,
@@ -81,12 +82,11 @@ def factorise(
 
 def matrix_of(user_items: CsrMatrix, recipe: Recipe) -> CsrMatrix:
     """Return R under the recipe, CSR float32 [m, n], with a sample of the likes of users with too many."""
-    likes = bounded(user_items, recipe.max_likes_per_user)
-    return normalise(likes, recipe.user_exponent, recipe.item_exponent)
+    return LocalRows(user_items).normalised(recipe)
 
 
 def sparse_part(
-    normalised: CsrMatrix, eigenvalues: FloatArray, vectors: FloatArray, recipe: Recipe
+    normalised: Matrix, eigenvalues: FloatArray, vectors: FloatArray, recipe: Recipe
 ) -> SparsePart:
     """Return the sparse part that goes with these vectors under the recipe's kind of ranker."""
     if recipe.ranker == "cooccurrence":

@@ -11,8 +11,9 @@ from threadpoolctl import threadpool_limits
 
 from indexer.build import doubled, filtered
 from indexer.gram import cores
-from likewise.ranking.degrees import item_degrees, power
-from likewise.ranking.ridge import filters, relative_ridges, tails, typical_likes
+from indexer.rows import rows_of
+from likewise.ranking.degrees import power
+from likewise.ranking.ridge import filters, relative_ridges, tails, typical_length
 from likewise.ranking.sampling import bounded
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from indexer.factors import Factors
     from indexer.leave_out import LeftOut
+    from indexer.rows import Matrix
     from likewise.ranking.array_types import CsrMatrix, FloatArray
     from likewise.ranking.degrees import Degrees
     from likewise.ranking.recipe import Recipe
@@ -39,14 +41,15 @@ class Gains:
     """
 
     def __init__(
-        self, left_out: LeftOut, factors_of: Callable[[Recipe], Factors], most_likes: int
+        self, left_out: LeftOut[Matrix], factors_of: Callable[[Recipe], Factors], most_likes: int
     ) -> None:
         """Prepare to rank with factors of the rest, with at most so many likes of each user."""
         self._left_out = left_out
         self._factors_of = factors_of
-        self._degrees = item_degrees(left_out.rest)
-        self._typical = typical_likes(left_out.rest)
-        self._queries = left_out.rest[left_out.users]
+        rest = rows_of(left_out.rest)
+        self._degrees = rest.item_degrees()
+        self._typical = typical_length(rest.lengths())
+        self._queries = rest.take(left_out.users)
         self._asked = bounded(self._queries, most_likes)
 
     def of(self, recipes: Sequence[Recipe], likes: range) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -21,6 +21,17 @@ _LIKES_PER_PART = 250_000
 _VECTORS_AT_ONCE = 64
 
 
+class SymmetricMap(Protocol):
+    """A symmetric positive semidefinite matrix as a linear map on blocks of vectors."""
+
+    @property
+    def size(self) -> int:
+        """The number n of its rows and columns."""
+
+    def __matmul__(self, block: FloatArray, /) -> FloatArray:
+        """Return its product with a block, float32 [n, b]."""
+
+
 class Gram:
     """``X -> R'(R X)`` for a sparse R, CSR float32 [m, n]. Equal input gives equal output.
 
@@ -30,14 +41,16 @@ class Gram:
     alone and are added in order, so that the number of threads makes no difference.
     """
 
-    def __init__(self, matrix: CsrMatrix) -> None:
+    def __init__(self, matrix: CsrMatrix, threads: int | None = None) -> None:
+        """Multiply by this matrix on so many threads; None: one for each core."""
         self.size: int = matrix.shape[1]
         self._parts = row_parts(matrix)
+        self._threads = threads
 
     def __matmul__(self, block: FloatArray) -> FloatArray:
         """Return ``S X``, float32 [n, b], for X float32 [n, b]."""
         image = np.zeros(block.shape, np.float32)
-        with ThreadPoolExecutor(cores()) as threads:
+        with ThreadPoolExecutor(self._threads or cores()) as threads:
             for start in range(0, block.shape[1], _VECTORS_AT_ONCE):
                 some = slice(start, start + _VECTORS_AT_ONCE)
                 vectors = np.ascontiguousarray(block[:, some])

@@ -52,6 +52,13 @@ class Interactions:
         """The number of pairs of a user and an item with a weight: with likes alone, of likes."""
         return int(self.user_items.nnz)
 
+    def without(self, users: Collection[UserId]) -> tuple[Interactions, int]:
+        """Return the interactions of all other users, and how many of these users there were."""
+        present = frozenset(users).intersection(self.user_ids)
+        if not present:
+            return self, 0
+        return replace_users(self, present, interactions_of([])), len(present)
+
 
 def interactions_of(chunks: Iterable[UserLikes]) -> Interactions:
     """Return the interactions of all these users; each user may come only once.

@@ -19,7 +19,7 @@ from scipy import linalg
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from indexer.gram import Gram
+    from indexer.gram import SymmetricMap
     from likewise.ranking.array_types import FloatArray
 
     Doubles = NDArray[np.float64]
@@ -65,7 +65,7 @@ class Ritz(NamedTuple):
 
 
 def largest_eigenpairs(
-    gram: Gram, rank: int, *, tolerance: float, seed: int, start: FloatArray | None = None
+    gram: SymmetricMap, rank: int, *, tolerance: float, seed: int, start: FloatArray | None = None
 ) -> Eigenpairs:
     """Return the `rank` largest eigenpairs of S, each with ``|S v - e v| <= tolerance e``.
 
@@ -85,7 +85,9 @@ def dimensions_needed(rank: int) -> int:
     return _ROOM * (rank + BLOCK)
 
 
-def _first_block(gram: Gram, start: FloatArray | None, rng: np.random.Generator) -> FloatArray:
+def _first_block(
+    gram: SymmetricMap, start: FloatArray | None, rng: np.random.Generator
+) -> FloatArray:
     """Return the first block [n, b]: random vectors, or random mixtures of the start vectors.
 
     Mixtures lie almost entirely in the wanted space, so the basis covers it first. Starting with all
@@ -121,7 +123,7 @@ def _solve(space: KrylovSpace, tolerance: float) -> Eigenpairs:
     )
 
 
-def _random(gram: Gram, rng: np.random.Generator) -> FloatArray:
+def _random(gram: SymmetricMap, rng: np.random.Generator) -> FloatArray:
     return rng.standard_normal((gram.size, BLOCK), dtype=np.float32)
 
 
@@ -131,7 +133,9 @@ class KrylovSpace:
     Vectors are rows here, so that the basis grows in place.
     """
 
-    def __init__(self, gram: Gram, first: FloatArray, rank: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, gram: SymmetricMap, first: FloatArray, rank: int, rng: np.random.Generator
+    ) -> None:
         """Take the span of `first` [n, k] as the first block; multiply nothing yet."""
         self.rank = rank
         self.size = 0

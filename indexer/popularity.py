@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.rows import rows_of
 from likewise.errors import ModelFileError
 from likewise.models.files import read_model
 from likewise.models.versions import list_versions
@@ -45,7 +46,7 @@ def popularity_of(snapshot: Snapshot, directory: Path, half_life_s: float) -> Fl
             passed_s / half_life_s,
             reweighted=manifest.weights != snapshot.weights,
         )
-    counts: FloatArray = item_degrees(snapshot.interactions.user_items).astype(np.float32)
+    counts: FloatArray = rows_of(snapshot.interactions.user_items).item_degrees().astype(np.float32)
     return counts
 
 
@@ -65,7 +66,7 @@ def decayed(
     had, popularity = np.zeros(len(places)), np.zeros(len(places))
     had[known] = item_degrees(before.user_items)[places[known]]
     popularity[known] = before.popularity[places[known]]
-    counts = item_degrees(now.user_items)
+    counts = rows_of(now.user_items).item_degrees()
     if reweighted:
         popularity[known] *= counts[known] / had[known]
         had[known] = counts[known]

@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import lapack
 
-from indexer.cooccurrence import ROWS_AT_ONCE, Row, SparsePart, collected, residual
+from indexer.cooccurrence import residual
+from indexer.links import ROWS_AT_ONCE, Row, SparsePart, collected, gram_of
+from indexer.rows import rows_of
 from likewise.ranking.top import largest_places
 
 if TYPE_CHECKING:
-    from likewise.ranking.array_types import CsrMatrix, FloatArray
+    from indexer.rows import Matrix, Rows
+    from likewise.ranking.array_types import FloatArray
 
 LARGEST_INVERSE = 20_000
 """The inverse of this size takes 1.6 GB. With more users and more items, or a ridge too weak to invert, links are
@@ -32,7 +35,7 @@ _TINY = np.finfo(np.float32).tiny
 
 
 def regression(
-    normalised: CsrMatrix,
+    normalised: Matrix,
     eigenvalues: FloatArray,
     vectors: FloatArray,
     *,
@@ -41,7 +44,7 @@ def regression(
 ) -> SparsePart:
     """Return what the factors leave of M off its diagonal, the `keep` largest entries of each row.
 
-    Divided by t, the slope of a blend's line: models multiply links by it. `normalised` is R, CSR [m, n];
+    Divided by t, the slope of a blend's line: models multiply links by it. `normalised` is R, [m, n];
     `eigenvalues` [d] and `vectors` [n, d] are the largest of R'R. Takes the memory of the inverse, of the
     smaller of both dimensions.
     """
@@ -51,7 +54,7 @@ def regression(
         return residual(normalised, eigenvalues, vectors, keep=keep)
     ridge = max(ridge, _LEAST_RIDGE)
     try:
-        whole = _Regression(normalised, ridge)
+        whole = _Regression(rows_of(normalised), ridge)
     except np.linalg.LinAlgError:  # the ridge is too weak for single precision
         return residual(normalised, eigenvalues, vectors, keep=keep)
     held = vectors * (eigenvalues / (eigenvalues + ridge))
@@ -75,12 +78,16 @@ def regression(
 class _Regression:
     """The rows of M, computed from the inverse when they are asked for."""
 
-    def __init__(self, normalised: CsrMatrix, ridge: float) -> None:
-        self._normalised = normalised
-        self._by_item = normalised.T.tocsr()
+    def __init__(self, normalised: Rows, ridge: float) -> None:
         self._ridge = np.float32(ridge)
         self._of_items = normalised.shape[1] <= normalised.shape[0]
-        self._inverse = _inverse(self._by_item if self._of_items else normalised, ridge)
+        if self._of_items:
+            gram = normalised.item_gram()
+        else:
+            by_user = normalised.gathered()
+            self._by_item = by_user.T.tocsr()
+            gram = gram_of(by_user)
+        self._inverse = _inverse(gram, ridge)
 
     def rows(self, first: int, end: int) -> FloatArray:
         """Return these rows of M, float32 [end - first, n]."""
@@ -92,18 +99,12 @@ class _Regression:
         return np.ascontiguousarray((self._by_item @ by_user.T).T)
 
 
-def _inverse(rows: CsrMatrix, ridge: float) -> FloatArray:
-    """Return ``(X X' + ridge I)^-1`` of X, CSR [k, l], float32 [k, k]: by Cholesky, in one array.
+def _inverse(gram: FloatArray, ridge: float) -> FloatArray:
+    """Return ``(X X' + ridge I)^-1`` from X X', float32 [k, k], by Cholesky, in the same array.
 
     Entries between rows that nothing connects are exactly 0, as those of X X' are.
     """
-    size = rows.shape[0]
-    gram = np.empty((size, size), np.float32)
-    columns = rows.T.tocsr()
-    for first in range(0, size, ROWS_AT_ONCE):
-        gram[first : first + ROWS_AT_ONCE] = (
-            rows[first : first + ROWS_AT_ONCE] @ columns
-        ).toarray()
+    size = len(gram)
     gram[np.diag_indices(size)] += np.float32(ridge)
     # Symmetric, so that the transposed view is the same matrix in the order of LAPACK.
     factor, failed = lapack.spotrf(gram.T, lower=1, overwrite_a=1, clean=0)

@@ -8,15 +8,16 @@ import numpy as np
 from scipy import linalg
 from threadpoolctl import threadpool_limits
 
-from indexer.components import components
-from indexer.gram import Gram
 from indexer.lanczos import dimensions_needed, largest_eigenpairs
-from likewise.ranking.degrees import is_binary, item_degrees, power, user_degrees
+from indexer.links import gram_of
+from indexer.normalising import normalise as normalise
+from indexer.rows import rows_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from likewise.ranking.array_types import CsrMatrix, FloatArray
+    from indexer.rows import Matrix
+    from likewise.ranking.array_types import FloatArray
 
 # The exact decomposition of the smaller Gram matrix takes less CPU time than Lanczos up to a size that
 # grows with the rank: the first costs the cube of the size, whatever the rank. On one core they break even
@@ -31,22 +32,8 @@ _ROUNDING = 4 * np.finfo(np.float32).eps
 _TOLERANCE = 1e-2
 
 
-def normalise(user_items: CsrMatrix, user_exponent: float, item_exponent: float) -> CsrMatrix:
-    """Return ``D_u^-a W D_i^-b`` as CSR float32 [m, n]; empty rows and columns stay empty.
-
-    `user_items` is W, CSR [m, n] with the weight of each pair; the degrees are its sums.
-    """
-    users = power(user_degrees(user_items), -user_exponent)
-    items = power(item_degrees(user_items), -item_exponent)
-    scaled = user_items.astype(np.float32, copy=True)
-    scaled.data = np.repeat(users, np.diff(scaled.indptr)) * items[scaled.indices]
-    if not is_binary(user_items):
-        scaled.data *= user_items.data
-    return scaled
-
-
 def truncated_svd(
-    matrix: CsrMatrix, rank: int, *, seed: int, start: FloatArray | None = None
+    matrix: Matrix, rank: int, *, seed: int, start: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Return the singular values [d], in descending order, and the right singular vectors [n, d].
 
@@ -59,7 +46,7 @@ def truncated_svd(
     rank = min(rank, *matrix.shape)
     found: list[tuple[FloatArray, FloatArray, NDArray[np.intp]]] = []
     values = np.zeros(0, np.float32)
-    for part in components(matrix) if rank else ():
+    for part in rows_of(matrix).components() if rank else ():
         if len(values) >= rank and part.bound <= values[rank - 1] ** 2:
             break  # nor does any that follows hold one of the largest values
         begin = None if start is None else start[part.items]
@@ -89,7 +76,7 @@ def _joined(
 
 
 def _of_component(
-    matrix: CsrMatrix, rank: int, *, seed: int, start: FloatArray | None
+    matrix: Matrix, rank: int, *, seed: int, start: FloatArray | None
 ) -> tuple[FloatArray, FloatArray]:
     """Return what `truncated_svd` does, of a matrix that is one component."""
     rank = min(rank, *matrix.shape)
@@ -98,7 +85,8 @@ def _of_component(
     with threadpool_limits(1, "blas"):
         if min(matrix.shape) <= _largest_dense_size(rank):
             return _by_gram_matrix(matrix, rank)
-        found = largest_eigenpairs(Gram(matrix), rank, tolerance=_TOLERANCE, seed=seed, start=start)
+        gram = rows_of(matrix).gram()
+        found = largest_eigenpairs(gram, rank, tolerance=_TOLERANCE, seed=seed, start=start)
     return np.sqrt(found.values), found.vectors
 
 
@@ -106,18 +94,19 @@ def _largest_dense_size(rank: int) -> int:
     return max(_DENSE_LIMIT, _DENSE_SIZE_PER_VECTOR * rank, dimensions_needed(rank))
 
 
-def _by_gram_matrix(matrix: CsrMatrix, rank: int) -> tuple[FloatArray, FloatArray]:
+def _by_gram_matrix(matrix: Matrix, rank: int) -> tuple[FloatArray, FloatArray]:
     """Return the leading singular values and right singular vectors through ``R R'`` or ``R'R``.
 
     Directions that are only rounding error are left out: their vectors would be arbitrary.
     """
     wide = matrix.shape[0] <= matrix.shape[1]
-    gram = (matrix @ matrix.T if wide else matrix.T @ matrix).toarray()
+    rows = rows_of(matrix)
+    gram = gram_of(rows.gathered()) if wide else rows.item_gram()
     size = len(gram)
     squares, vectors = linalg.eigh(gram, subset_by_index=(size - rank, size - 1), overwrite_a=True)
     real = squares > _ROUNDING * np.sqrt(size) * squares[-1]
     squares, vectors = squares[real][::-1], vectors[:, real][:, ::-1]
     values = np.sqrt(squares, dtype=np.float32)
     if wide:
-        vectors = (matrix.T @ vectors) / values
+        vectors = (rows.gathered().T @ vectors) / values
     return values, np.ascontiguousarray(vectors, np.float32)

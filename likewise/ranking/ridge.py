@@ -29,7 +29,11 @@ _TINY = np.finfo(np.float32).tiny
 
 def typical_likes(user_items: CsrMatrix) -> float:
     """Return the geometric mean of how many items a user likes; 1 if nobody likes any."""
-    lengths = np.diff(user_items.indptr)
+    return typical_length(np.diff(user_items.indptr))
+
+
+def typical_length(lengths: NDArray[np.integer]) -> float:
+    """Return the geometric mean of the numbers of items that users like, [m]; 1 if nobody likes any."""
     lengths = lengths[lengths > 0]
     return float(np.exp(np.log(lengths).mean())) if len(lengths) else 1.0
 

@@ -12,8 +12,7 @@ from msgspec import structs
 from scipy import sparse
 
 from benchmarks.synthetic import item_ids, synthetic_likes, user_ids
-from indexer import cooccurrence as links
-from indexer import gains
+from indexer import gains, links, rows
 from indexer.build import build_model
 from indexer.factors import factorise
 from indexer.gains import Gains
@@ -54,13 +53,13 @@ class Work:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.products = 0
-        original = links._cut_rows
+        original = links.cut_rows
 
         def counting(normalised: Any, cut: links.Cut, keep: int) -> links.SparsePart:
             self.products += int(np.square(np.diff(normalised.indptr).astype(np.int64)).sum())
             return original(normalised, cut, keep)
 
-        monkeypatch.setattr(links, "_cut_rows", counting)
+        monkeypatch.setattr(rows, "cut_rows", counting)
 
 
 @pytest.mark.parametrize("ranker", ["blend", "cooccurrence"])

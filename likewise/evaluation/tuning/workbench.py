@@ -23,7 +23,7 @@ from likewise.evaluation.ranking import rank
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from indexer.cooccurrence import SparsePart
+    from indexer.links import SparsePart
     from likewise.evaluation.likes.held_out import HeldOut
     from likewise.ranking.recipe import Recipe
 
