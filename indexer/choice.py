@@ -19,8 +19,11 @@ from indexer.gains import Gains
 from indexer.leave_out import MANY, leave_out
 from indexer.racing import of_users, race, standard_errors
 from indexer.warm_start import WarmStart
+from likewise.models.versions import proved_versions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from indexer.interactions import Interactions
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 # if there are so many users.
 _BETTER = 1.0
 _FEW_USERS = 200
-# To replace what the last build of this process chose: the same likes, held out differently, change no choice.
+# To replace what the last build chose: the same likes, held out differently, change no choice.
 _BETTER_THAN_LAST = 2.6
 
 
@@ -75,6 +78,15 @@ def build_best(
             del gains
             factors = SharedFactors(interactions.user_items, tried[0], seed=seed, steps=steps)
     return assemble(interactions, factors.of(recipe), recipe, seed=seed, steps=steps)
+
+
+def last_choice(directory: Path) -> Recipe | None:
+    """Return the recipe of the newest model in a directory, if `ranker=auto` chose it.
+
+    Canaries that were not promoted do not count.
+    """
+    newest = next(iter(proved_versions(directory)), None)
+    return newest.recipe if newest and newest.build.get("choice") else None
 
 
 class Choice(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from indexer.alternatives import Alternatives
 from indexer.build import build_model
-from indexer.choice import build_best
+from indexer.choice import build_best, last_choice
 from indexer.cycle import Built, Cycle
 from indexer.exclusion import Exclusion
 from indexer.progress import Progress, Unwatched
@@ -30,6 +30,7 @@ from likewise.settings import ModelSettings
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+    from pathlib import Path
 
     from indexer.cycle import Build, Finished
     from indexer.interactions import Interactions
@@ -70,7 +71,7 @@ def run_indexer(
         indexer = Indexer(
             settings.indexer,
             publisher,
-            building(settings.model),
+            building(settings.model, last=settings.model.directory),
             stop=stop,
             rollout=rollout,
             alternatives=_alternatives(settings),
@@ -120,7 +121,7 @@ def index_once(
 
     with closing(_sink(settings, broker)) as sink:
         publisher = _publisher(settings, store, sink)
-        build = building(settings.model)
+        build = building(settings.model, last=settings.model.directory)
         half_life_s = settings.model.popular_half_life_s
         cycle = Cycle(publisher.directory, build, watched, stop, now_ms, half_life_s)
         release = publisher.announce_unless_overtaken if announce else _announce_nothing
@@ -138,13 +139,19 @@ def _announce_nothing(_finished: Finished) -> None:
     """Leave the current model as it is."""
 
 
-def building(settings: ModelSettings) -> Build:
-    """Return a function that builds a model with the settings, starting from the last factors."""
+def building(settings: ModelSettings, *, last: Path | None = None) -> Build:
+    """Return a function that builds a model with the settings, starting from the last factors.
+
+    With `ranker=auto` the first build starts from what the newest model in the directory `last` chose, so
+    that a restart alone changes no choice.
+    """
     warm = WarmStart()
 
     def build(interactions: Interactions, on_step: Callable[[str], None]) -> Built:
         steps = Steps(on_step=on_step)
         if settings.ranker == "auto":
+            if warm.recipe is None and last is not None:
+                warm.recipe = last_choice(last)
             model = build_best(interactions, settings, steps=steps, warm=warm)
         else:
             recipe = recipe_of(settings)

@@ -19,7 +19,8 @@ class WarmStart:
     """Remembers the item vectors of the last factorisation, and hands them to the next one.
 
     They make it quicker and change nothing else: it stops at the same tolerance. It is held in memory
-    by a process that builds repeatedly, so that its first build is a cold one.
+    by a process that builds repeatedly, so its first build is a cold one. Only the choice of `ranker=auto`
+    outlasts a restart (`indexer.choice.last_choice`).
     """
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 from scipy import sparse
 
-from indexer.build import assemble
+from indexer.build import assemble, build_model
 from indexer.candidates import candidates
 from indexer.choice import build_best, chosen
 from indexer.factors import SharedFactors
@@ -18,9 +18,12 @@ from indexer.interactions import Interactions, UserLikes, interactions_of
 from indexer.leave_out import leave_out
 from indexer.racing import Race, of_users, race
 from indexer.recipes import DEFAULTS
+from indexer.service import building
 from indexer.steps import Steps
 from indexer.warm_start import WarmStart
 from likewise.messages.ids import ItemId, UserId
+from likewise.models.files import write_model
+from likewise.models.versions import new_version
 from likewise.ranking.array_types import empty_matrix
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
@@ -28,6 +31,7 @@ from likewise.settings import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from likewise.ranking.array_types import FloatArray
     from likewise.ranking.recipe import Recipe
@@ -147,6 +151,22 @@ def test_the_next_build_compares_with_what_the_last_one_chose() -> None:
     assert steps.report.choice["compared_with"] == 4
     assert warm.recipe == second.recipe
     assert first.recipe in candidates(ModelSettings(), likes_of_many().user_items)
+
+
+@pytest.mark.parametrize(
+    ("choice", "compared_with"), [({"chosen": 4}, 4), (None, 0)], ids=["auto", "a fixed ranker"]
+)
+def test_a_restarted_indexer_compares_with_the_choice_of_the_newest_model(
+    tmp_path: Path, choice: dict[str, int] | None, compared_with: int
+) -> None:
+    likes = likes_of_many()
+    recipe = candidates(ModelSettings(), likes.user_items)[4]
+    before = build_model(likes, recipe)
+    report = {"seconds": {}, "choice": choice}
+    write_model(tmp_path, new_version(0), before, snapshot_at_ms=0, build=report)
+    built = building(ModelSettings(), last=tmp_path)(likes, lambda _step: None)
+    assert built.report.choice is not None
+    assert built.report.choice["compared_with"] == compared_with
 
 
 @pytest.mark.parametrize(
