@@ -20,6 +20,7 @@ from likewise.ranking.candidates import indexed_dimensions
 from likewise.ranking.degrees import power
 from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
+from likewise.ranking.ridge import typical_length
 
 if TYPE_CHECKING:
     from indexer.interactions import Interactions
@@ -84,6 +85,9 @@ def assemble(
         recipe=recipe,
         item_ids=interactions.item_ids,
         item_counts=rows.item_counts().astype(np.int32),
+        n_users=rows.shape[0],
+        n_likes=rows.nnz,
+        typical_likes=typical_length(rows.lengths()),
         user_items=user_items,
         item_factors=vectors,
         spectrum=spectrum,
@@ -94,6 +98,7 @@ def assemble(
         doubled=doubled(factors.eigenvalues, tail, recipe),
         item_index=item_index,
         user_index=user_index,
+        item_weights=None if degrees.dtype.kind == "i" else degrees.astype(np.float64),
     )
 
 

@@ -17,7 +17,6 @@ from indexer.rows import rows_of
 from likewise.errors import ModelFileError
 from likewise.models.files import read_model
 from likewise.models.versions import list_versions
-from likewise.ranking.degrees import item_degrees
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +63,7 @@ def decayed(
     places = np.array([rows.get(item_id, -1) for item_id in now.item_ids], np.intp)
     known = places >= 0
     had, popularity = np.zeros(len(places)), np.zeros(len(places))
-    had[known] = item_degrees(before.user_items)[places[known]]
+    had[known] = before.degrees[places[known]]
     popularity[known] = before.popularity[places[known]]
     counts = rows_of(now.user_items).item_degrees()
     if reweighted:

@@ -130,7 +130,7 @@ class Sampler:
             served = self._gateway.models.current()
             version, at_ms = served.version, served.snapshot_at_ms
             ranker = served.model.recipe.ranker
-            users, items = served.model.user_items.shape
+            users, items = served.model.n_users, len(served.model.item_ids)
         return LiveModel(version, max(now_ms - at_ms, 0) / 1000, ranker, items, users)
 
 

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from likewise.messages.ids import SignalKind
     from likewise.ranking.model import Model
 
-FORMAT = 3
+FORMAT = 4
 """Grows when a reader of today could not read the files any more."""
+_READABLE = (3, FORMAT)
+# 3 had the likes of all users in every model: `likewise.models.user_tables`.
 
 # It names a dozen files, and a dozen recipes that were tried.
 _MOST_MANIFEST_BYTES = 1024 * 1024
@@ -101,9 +103,9 @@ def read_manifest(directory: Path, version: str) -> Manifest:
     try:
         raw = read_regular(path, at_most=_MOST_MANIFEST_BYTES)
         format_ = msgspec.json.decode(raw, type=dict)["format"]
-        if format_ != FORMAT:
+        if format_ not in _READABLE:
             raise ModelFileError(
-                f"model {version} has format {format_}, this likewise reads {FORMAT}; "
+                f"model {version} has format {format_}, this likewise reads {_READABLE[0]} to {FORMAT}; "
                 "upgrade it, or build a new model with `likewise index --once`"
             )
         manifest = msgspec.json.decode(raw, type=Manifest)
@@ -129,9 +131,10 @@ def _manifest(
         format=FORMAT,
         version=version,
         snapshot_at_ms=snapshot_at_ms,
-        users=model.user_items.shape[0],
+        users=model.n_users,
         items=len(model.item_ids),
-        likes=int(model.user_items.nnz),
+        likes=model.n_likes,
+        typical_likes=model.typical_likes,
         rank=model.item_factors.shape[1],
         indexed_dimensions=model.item_index.dimensions,
         recipe=model.recipe,

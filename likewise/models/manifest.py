@@ -31,6 +31,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     items: Count
     likes: Count
     """Entries of the interaction matrix: likes, and other pairs with a weighted signal."""
+    typical_likes: Annotated[float, Meta(gt=0, le=2.0**62)] | None = None
+    """The geometric mean of how many items a user likes; None in format 3, where it follows from the likes."""
     rank: Count
     """Dimensions of the item vectors: at most the recipe's, fewer on a tiny store."""
     indexed_dimensions: Count

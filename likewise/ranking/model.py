@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from likewise.messages.ids import ItemId, ItemRow, UserId
 from likewise.ranking import ridge
-from likewise.ranking.degrees import is_binary, item_degrees
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +31,17 @@ class Model:
     item_ids: list[ItemId]
     item_counts: IntArray
     """[n] how many users like the item, or have a weighted signal for it."""
+    n_users: int
+    """Users of the snapshot: m."""
+    n_likes: int
+    """Entries of the interaction matrix."""
+    typical_likes: float
+    """The geometric mean of how many items a user likes; 1 if nobody likes any."""
     user_items: CsrMatrix
-    """CSR [m, n] float32, who likes what in the snapshot: ones, or the weights of each pair's signals."""
+    """CSR [m, n] float32, who likes what in the snapshot: ones, or the weights of each pair's signals.
+
+    [0, n] in a model from disk unless its ranker is `neighbours` or it has user ids: nothing else reads it.
+    """
     item_factors: FloatArray
     """[n, d] right singular vectors V of the normalised matrix."""
     spectrum: FloatArray
@@ -57,6 +65,8 @@ class Model:
     """Over the m user vectors, metric angular; only where the ranker is `neighbours`."""
     decayed_counts: FloatArray | None = None
     """[n] weights by item, older ones counting less; None where `model.popular_half_life_s` is."""
+    item_weights: NDArray[np.float64] | None = None
+    """[n] the sum of each item's weights; None with likes alone, where `item_counts` is that."""
     user_ids: list[UserId] | None = None
     """[m] the users of the rows of `user_items`; None unless `model.user_ids` is set."""
 
@@ -73,11 +83,6 @@ class Model:
         return user_norms(self.user_items, self.query_weights, self.item_factors)
 
     @cached_property
-    def typical_likes(self) -> float:
-        """The geometric mean of how many items a user likes."""
-        return ridge.typical_likes(self.user_items)
-
-    @cached_property
     def largest_score_weight(self) -> float:
         """The largest of `score_weights`; 0 without items."""
         return float(self.score_weights.max(initial=0))
@@ -91,9 +96,12 @@ class Model:
         """[n] what popular items are ordered by: the sum of weights, older ones counting less if so set."""
         if self.decayed_counts is not None:
             return self.decayed_counts
-        if is_binary(self.user_items):
-            return self.item_counts
-        return item_degrees(self.user_items).astype("float32")
+        return self.item_counts if self.item_weights is None else self.degrees.astype("float32")
+
+    @property
+    def degrees(self) -> IntArray | NDArray[np.float64]:
+        """[n] the sums of the columns of the interaction matrix."""
+        return self.item_counts if self.item_weights is None else self.item_weights
 
     @cached_property
     def most_popular(self) -> frozenset[ItemId]:

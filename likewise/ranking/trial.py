@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 _USERS = 4
 _LIKES = 50
+_ITEMS = 5
 _COUNT = 10
 
 
 def try_out(model: Model) -> None:
-    """Return if the model answers for some of its own users and for a stranger, by scan and by search.
+    """Return if the model answers for a few sets of likes and for a stranger, by scan and by search.
 
     Raises:
         ModelFileError: it fails, or gives scores that are no numbers.
@@ -39,13 +40,25 @@ def try_out(model: Model) -> None:
 
 
 def _questions(model: Model) -> list[Query]:
-    """Return a question of a stranger, and for users from all over the table one with each option."""
+    """Return a question of a stranger, and for likes from all over the catalogue one with each option."""
     queries = [Query((), (), _COUNT)]
-    having = np.flatnonzero(np.diff(model.user_items.indptr))
-    for place in np.linspace(0, len(having) - 1, _USERS).astype(int) if len(having) else ():
-        start, end = model.user_items.indptr[having[place] : having[place] + 2]
-        rows = model.user_items.indices[start : min(end, start + _LIKES)]
-        liked = [model.item_ids[row] for row in rows.tolist()]
+    for rows in _likes(model):
+        liked = [model.item_ids[row] for row in rows]
         queries.append(Query(liked, liked, _COUNT, explain=3))
         queries.append(Query(liked, liked, _COUNT, diversity=0.5, novelty=0.5))
     return queries
+
+
+def _likes(model: Model) -> list[list[int]]:
+    """Return the items of a few of its users, or if it holds none, an item each with the items next to it."""
+    likes = model.user_items
+    having = np.flatnonzero(np.diff(likes.indptr))
+    if len(having):
+        users = having[np.linspace(0, len(having) - 1, _USERS).astype(int)]
+        bounds = [likes.indptr[user : user + 2] for user in users]
+        return [likes.indices[start:end][:_LIKES].tolist() for start, end in bounds]
+    n_items = len(model.item_ids)
+    if not n_items:
+        return []
+    starts = np.linspace(0, n_items - 1, _USERS).astype(int).tolist()
+    return [list(range(start, min(start + _ITEMS, n_items))) for start in starts]

@@ -37,7 +37,9 @@ CRASH_POINTS = [
         "likewise.store.redis:RedisStore.take_changed",
         False,
     ),
-    CrashPoint("between two of a model's files", "indexer", "likewise.models.tables:_save", False),
+    CrashPoint(
+        "between two of a model's files", "indexer", "likewise.models.tables:save_array", False
+    ),
     CrashPoint("before a model is durable", "indexer", "likewise.models.files:fsync", True),
     CrashPoint(
         "between a model's rename and its announcement",

@@ -154,7 +154,7 @@ def test_a_model_is_announced_in_redis_and_on_the_topic_when_its_files_are_there
     assert world.on_topic() == [(TOPIC_KEY, announced)]
     model = read_model(world.publisher.directory, announced.version)
     assert model.item_ids == ["x", "y", "z"]
-    assert model.user_items.toarray().tolist() == [[1, 1, 0], [0, 1, 1]]
+    assert model.item_counts.tolist() == [1, 2, 1]
     assert world.indexer.stats.current == announced
     assert world.indexer.stats.builds == 1
     assert set(world.indexer.stats.seconds) == {"snapshot", "build", "write", "announce"}

@@ -36,19 +36,24 @@ from likewise.ranking.recommend import recommend
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from indexer.interactions import Interactions
     from likewise.ranking.model import Model
     from likewise.ranking.recipe import RankerName
 
 VERSION = new_version(1_795_377_503_417)
+LATER = new_version(1_795_377_503_418)
 
 
-def small_model(ranker: RankerName = "blend", users: int = 30) -> Model:
+def small_likes(users: int) -> Interactions:
     likes = {
         UserId(f"u{user}"): {ItemId(f"i{(user + step) % 12}") for step in range(4)}
         for user in range(users)
     }
-    interactions = interactions_of([UserLikes(list(likes), list(likes.values()))])
-    return build_model(interactions, DEFAULTS[ranker])
+    return interactions_of([UserLikes(list(likes), list(likes.values()))])
+
+
+def small_model(ranker: RankerName = "blend", users: int = 30) -> Model:
+    return build_model(small_likes(users), DEFAULTS[ranker])
 
 
 @pytest.fixture
@@ -75,10 +80,9 @@ def test_user_ids_are_written_only_where_a_model_has_them(tmp_path: Path) -> Non
     model = small_model()
     assert "user_ids.json" not in write_model(tmp_path, VERSION, model, snapshot_at_ms=1).files
     assert read_model(tmp_path, VERSION).user_ids is None
-    later = new_version(1_795_377_503_418)
     users = [UserId(f"u{row}") for row in range(30)]
-    write_model(tmp_path, later, replace(model, user_ids=users), snapshot_at_ms=2)
-    assert read_model(tmp_path, later).user_ids == users
+    write_model(tmp_path, LATER, replace(model, user_ids=users), snapshot_at_ms=2)
+    assert read_model(tmp_path, LATER).user_ids == users
 
 
 def test_a_new_directory_is_its_owners_alone_and_one_that_is_there_stays_as_it_is(
@@ -91,8 +95,57 @@ def test_a_new_directory_is_its_owners_alone_and_one_that_is_there_stays_as_it_i
     assert [stat.S_IMODE(one.stat().st_mode) for one in (ours, shared)] == [0o700, 0o755]
 
 
-def test_servers_share_the_tables_of_a_model_for_they_stay_in_its_files(written: Path) -> None:
-    model = read_model(written, VERSION)
+def test_a_model_of_items_holds_no_likes_and_ranks_users_with_few_and_many_likes_the_same(
+    tmp_path: Path,
+) -> None:
+    few, many = (small_model(users=users) for users in (30, 300))
+    sizes = []
+    for version, model in ((VERSION, few), (LATER, many)):
+        manifest = write_model(tmp_path, version, model, snapshot_at_ms=17)
+        assert not [name for name in manifest.files if "user" in name]
+        sizes.append(sum(entry.bytes for entry in manifest.files.values()))
+        read = read_model(tmp_path, version)
+        assert read.user_items.shape == (0, 12)
+        assert (read.n_users, read.n_likes) == (model.n_users, model.n_likes)
+        assert read.typical_likes == model.typical_likes
+    assert sizes[1] < 1.2 * sizes[0]
+
+
+def in_format_3(directory: Path, model: Model) -> None:
+    """Write a version as earlier releases did: with the likes of all users, and nothing computed of them."""
+    with_likes = replace(model, user_ids=[UserId(f"u{row}") for row in range(model.n_users)])
+    manifest = write_model(directory, VERSION, with_likes, snapshot_at_ms=17)
+    later = ("user_ids.json", "item_weights.npy")
+    content = msgspec.to_builtins(manifest) | {"format": 3}
+    content["files"] = {name: it for name, it in content["files"].items() if name not in later}
+    del content["typical_likes"]
+    for name in later:
+        (directory / VERSION / name).unlink(missing_ok=True)
+    (directory / VERSION / "manifest.json").write_bytes(msgspec.json.encode(content))
+
+
+@pytest.mark.parametrize("ranker", ["blend", "spectral", "cooccurrence", "neighbours"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_version_of_an_earlier_release_answers_as_before(
+    tmp_path: Path, ranker: RankerName, weighted: bool
+) -> None:
+    likes = small_likes(users=30)
+    if weighted:
+        likes.user_items.data[::3] = 0.5
+    model = build_model(likes, DEFAULTS[ranker])
+    in_format_3(tmp_path, model)
+    read = read_model(tmp_path, VERSION)
+    assert read.typical_likes == pytest.approx(model.typical_likes)
+    assert read.popularity.tolist() == model.popularity.tolist()
+    assert read.user_items.shape[0] == (30 if ranker == "neighbours" else 0)
+    queries = [Query({ItemId("i3"), ItemId("i4")}, {ItemId("i3")}, 5, explain=2)]
+    assert recommend(read, queries) == recommend(model, queries)
+
+
+def test_servers_share_the_tables_of_a_model_for_they_stay_in_its_files(tmp_path: Path) -> None:
+    users = [UserId(f"u{row}") for row in range(30)]
+    write_model(tmp_path, VERSION, replace(small_model(), user_ids=users), snapshot_at_ms=17)
+    model = read_model(tmp_path, VERSION)
     links, likes = model.cooccurrence, model.user_items
     tables = [model.item_factors, links.data, links.indices, links.indptr]
     tables += [likes.indices, likes.indptr]
@@ -134,7 +187,6 @@ def every_file() -> list[str]:
                 f"{name}.npy"
                 for name in ("query_weights", "score_weights", "plain_rows", "doubled")
             ),
-            *(f"user_items.{name}.npy" for name in ("indptr", "indices")),
             *(f"cooccurrence.{name}.npy" for name in ("indptr", "indices", "values")),
         ]
     )
@@ -209,14 +261,16 @@ def test_any_flipped_bit_gives_a_model_error_or_a_model_that_answers(
 @pytest.mark.parametrize("field", ["users", "items", "likes", "rank", "indexed_dimensions"])
 @pytest.mark.parametrize("difference", [-4, -1, 1, 2, 1_000])
 def test_a_number_in_the_manifest_that_the_files_belie_is_found_out(
-    written: Path, field: str, difference: int
+    tmp_path: Path, field: str, difference: int
 ) -> None:
-    path = written / VERSION / "manifest.json"
+    users = [UserId(f"u{row}") for row in range(30)]  # without, their number is not in the files
+    write_model(tmp_path, VERSION, replace(small_model(), user_ids=users), snapshot_at_ms=17)
+    path = tmp_path / VERSION / "manifest.json"
     content = msgspec.json.decode(path.read_bytes())
     content[field] = max(0, content[field] + difference)
     path.write_bytes(msgspec.json.encode(content))
     with pytest.raises(ModelFileError):
-        read_model(written, VERSION)
+        read_model(tmp_path, VERSION)
 
 
 def test_a_model_of_a_newer_format_is_refused_with_the_mend(written: Path) -> None:

@@ -167,18 +167,28 @@ def test_a_model_with_weights_read_back_ranks_as_the_one_written(tmp_path: Path)
 
 
 def test_a_model_of_likes_alone_writes_no_weights(tmp_path: Path) -> None:
-    model = build_model(blocks(None), DEFAULTS["blend"])
+    model = with_user_ids(blocks(None))
     manifest = write_model(tmp_path, VERSION, model, snapshot_at_ms=1)
-    assert "user_items.values.npy" not in manifest.files
+    assert {"user_items.values.npy", "item_weights.npy"}.isdisjoint(manifest.files)
     data = read_model(tmp_path, VERSION).user_items.data
     assert (data.strides, manifest.weights) == ((0,), {})
 
 
+def with_user_ids(table: Interactions) -> Model:
+    return replace(build_model(table, DEFAULTS["blend"]), user_ids=table.user_ids)
+
+
+def test_popularity_by_weights_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    model = build_model(blocks(0.5), DEFAULTS["blend"])
+    write_model(tmp_path, VERSION, model, snapshot_at_ms=1)
+    again = read_model(tmp_path, VERSION)
+    assert again.popularity.tolist() == model.popularity.tolist()
+    assert again.degrees.tolist() == model.degrees.tolist()
+
+
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
 def test_weights_that_no_model_has_are_refused(tmp_path: Path, wrong: float) -> None:
-    manifest = write_model(
-        tmp_path, VERSION, build_model(blocks(0.5), DEFAULTS["blend"]), snapshot_at_ms=1
-    )
+    manifest = write_model(tmp_path, VERSION, with_user_ids(blocks(0.5)), snapshot_at_ms=1)
     table = tmp_path / VERSION / "user_items.values.npy"
     weights = np.load(table)
     weights[3] = wrong
