@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
 
+    from consumers.attribution.runs import Runs
     from consumers.prequential.sampler import Sampler
     from likewise.log.port import Broker
     from likewise.settings import Settings
@@ -57,8 +58,8 @@ def run_consumer(
         return ConsumerWorker(settings, broker, store, stop, stats=stats, sampler=sampler)
 
     with (
-        attributing(settings, broker, store, stats.attribution),
-        _sampling(settings, store, stats) as sampler,
+        attributing(settings, broker, store, stats.attribution) as runs,
+        _sampling(settings, store, stats, runs) as sampler,
     ):
         try:
             worker = retry(lambda: start(sampler), stop=stop, on_failure=log_retry)
@@ -71,7 +72,7 @@ def run_consumer(
 
 @contextmanager
 def _sampling(
-    settings: Settings, store: LikeStore, stats: ConsumerStats
+    settings: Settings, store: LikeStore, stats: ConsumerStats, runs: Runs
 ) -> Iterator[Sampler | None]:
     """Yield the sampler for the length of a `with` block; None if quality is not measured."""
     samples_per_s = settings.consumer.quality_samples_per_s
@@ -82,7 +83,9 @@ def _sampling(
     from consumers.prequential.evaluator import evaluating
 
     stats.quality = QualityStats()
-    with evaluating(settings.model.directory, store, samples_per_s, stats.quality) as sampler:
+    with evaluating(
+        settings.model.directory, store, samples_per_s, stats.quality, canary=lambda: runs.canary
+    ) as sampler:
         yield sampler
 
 

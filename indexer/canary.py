@@ -1,4 +1,7 @@
-"""A canary: a new model that ranks for a share of the users until it has proved not to be worse. Pure."""
+"""A canary: a new model that is tried until it has proved not to be worse. Pure.
+
+It ranks for a share of the users, or only predicts their likes.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 _SEEDS: Final = 32
 _SAMPLE: Final = 10_000
 _NEARLY: Final = 0.8
+_NOT_SAMPLED: Final = (
+    "no likes were sampled; check that likes arrive, that consumers have consumer.quality_samples_per_s, "
+    "and that they read model.directory"
+)
 
 
 class Evidence(NamedTuple):
@@ -29,6 +36,11 @@ class Evidence(NamedTuple):
 
     verdict: Verdict
     tally: ExperimentTally
+
+
+def tries(settings: ModelSettings) -> bool:
+    """Return whether new models are tried before everybody gets them."""
+    return settings.canary_share > 0 or settings.canary_kind == "prequential"
 
 
 class Decided(NamedTuple):
@@ -50,30 +62,30 @@ def canary_of(
     """Return the experiment that compares a new version with the current one, starting now.
 
     At most `canary_share` of these `users` see lists of the new version, as far as a hash allows that: the
-    seed is chosen so. In a split canary everybody else is the control, which needs the least time.
+    seed is chosen so. In a split canary everybody else is the control, which needs the least time. In a
+    prequential one, nobody sees the new version.
     """
     share = settings.canary_share
     split = settings.canary_kind == "split"
     if split:
         share = min(share, 0.5)  # the largest control that a larger share leaves needs more time
-    return _with_seed(
-        Experiment(
-            name=canary_name(version),
-            kind=settings.canary_kind,
-            variants=(
-                Variant(name=CURRENT, model=current, share=1 - share if split else 1.0),
-                Variant(name=CANARY, model=version, share=share if split else 1.0),
-            ),
-            seed=version,
-            started_at_ms=now_ms,
-            share=1.0 if split else share,
-            window_s=window_s,
-            margin=settings.canary_margin,
-            canary=True,
+    experiment = Experiment(
+        name=canary_name(version),
+        kind=settings.canary_kind,
+        variants=(
+            Variant(name=CURRENT, model=current, share=1 - share if split else 1.0),
+            Variant(name=CANARY, model=version, share=share if split else 1.0),
         ),
-        share,
-        users,
+        seed=version,
+        started_at_ms=now_ms,
+        share=share if settings.canary_kind == "interleaved" else 1.0,
+        window_s=window_s,
+        margin=settings.canary_margin,
+        canary=True,
     )
+    if settings.canary_kind == "prequential":
+        return experiment
+    return _with_seed(experiment, share, users)
 
 
 def decide(
@@ -99,6 +111,8 @@ def _decide_late(experiment: Experiment, evidence: Evidence, compared: Compariso
     """Return how a canary ends that has had all its time."""
     current, canary = (evidence.tally.variants[name].lists for name in (CURRENT, CANARY))
     if not current and not canary:
+        if experiment.kind == "prequential":
+            return Decided("rolled_back", _NOT_SAMPLED)
         return Decided("promoted", "no lists were shown")
     if not canary:
         return Decided("rolled_back", f"none of {current:,} lists was of the new model")

@@ -1,4 +1,4 @@
-"""Makes a new model current: at once, or once it has proved itself on a share of the users.
+"""Makes a new model current: at once, or once it has proved itself as a canary.
 
 The experiment is in the log, and next to the model's files. So the next leader continues what a leader began
 that died.
@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from indexer.canary import Decided, Evidence, canary_of, decide
+from indexer.canary import Decided, Evidence, canary_of, decide, tries
 from likewise.errors import InvalidInputError, ModelFileError
 from likewise.experiments.verdict import verdict_json, verdict_of
 from likewise.messages.experiments import decode_stored_experiment
@@ -108,8 +108,8 @@ class Rollout:
     def release(self, finished: Finished) -> None:
         """Announce the model, or begin its canary: then it is `running`.
 
-        Ends a canary that runs. Announces at once without `canary_share`, and if there is no current
-        model on disk with any likes to compare with.
+        Ends a canary that runs. Announces at once if the settings ask for no canary, and if there is no
+        current model on disk with any likes to compare with.
 
         Raises:
             ModelFileError: the canary cannot be written next to the model.
@@ -183,7 +183,7 @@ class Rollout:
 
     def _comparable(self) -> str | None:
         """Return the current version if a canary can be compared with it."""
-        if not self._settings.canary_share:
+        if not tries(self._settings):
             return None
         current = self._publisher.announced()
         if current is None or not current.likes:

@@ -20,6 +20,7 @@ from indexer.steps import Steps
 from indexer.warm_start import WarmStart
 from indexer.weighing import reader, weights_of
 from indexer.worker import Indexer, IndexerStats
+from likewise.errors import SettingsError
 from likewise.log.topics import Topics
 from likewise.retry import StoppedError, retry
 from likewise.service.clock import now_ms
@@ -57,10 +58,11 @@ def run_indexer(
     broker and the store: they belong to the caller.
 
     Raises:
-        SettingsError: a server refuses our credentials, or a topic is missing and must not be
-            created.
+        SettingsError: a server refuses our credentials, a topic is missing and must not be created, or
+            nothing would measure prequential canaries.
         UndeliverableError: there is no models topic.
     """
+    _require_sampler(settings)
     try:
         sink = retry(lambda: _sink(settings, broker), stop=stop, on_failure=log_retry)
     except StoppedError:
@@ -133,6 +135,15 @@ def index_once(
     if is_current:
         _alternatives(settings).build(finished, lambda: not stop.is_set())
     return finished.manifest, is_current
+
+
+def _require_sampler(settings: Settings) -> None:
+    if settings.model.canary_kind == "prequential" and not settings.consumer.quality_samples_per_s:
+        raise SettingsError(
+            "model.canary_kind (LIKEWISE_MODEL_CANARY_KIND) is prequential, so consumers have to sample likes, "
+            "but consumer.quality_samples_per_s (LIKEWISE_CONSUMER_QUALITY_SAMPLES_PER_S) is 0; set it "
+            "for the consumers and the indexer, for example to 10"
+        )
 
 
 def _announce_nothing(_finished: Finished) -> None:

@@ -113,6 +113,8 @@ class CatalogueReader:
     def experiments(self) -> tuple[Experiment, ...]:
         """Return the running experiments that can be read, in the order in which they take requests.
 
+        Prequential canaries are left out: they take none.
+
         Raises:
             TransientError: the store cannot be reached.
         """
@@ -124,7 +126,7 @@ class CatalogueReader:
             except InvalidInputError as error:
                 event = "a stored experiment cannot be read"
                 self._note_unreadable(event, str(error), experiment=name)
-        return tuple(in_order(found))
+        return tuple(one for one in in_order(found) if one.kind != "prequential")
 
     def _stored_items(self) -> Iterator[bytes]:
         for chunk in self._store.catalogue_items():

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from likewise.experiments.runs import Run
+    from likewise.messages.experiments import Experiment
     from likewise.settings.experiments import ExperimentSettings
     from likewise.store.port import LikeStore
 
@@ -28,6 +29,8 @@ class Runs:
         self._store = store
         self._outside = [outside_experiments(settings.window_s)] if settings.lists == "all" else []
         self._decoded: dict[bytes, Run | None] = {}
+        self.canary: Experiment | None = None
+        """The prequential canary that runs, as of the last look. Any thread may read it."""
         self._missing: dict[str, tuple[Run, float]] = {}
         """Runs by key, and since when they have been missing."""
 
@@ -41,9 +44,11 @@ class Runs:
         before, self._decoded = self._decoded, {raw: self._run(raw) for raw in stored.values()}
         known = [run for run in self._decoded.values() if run is not None]
         self._erase_removed([run for run in before.values() if run is not None], known)
-        stopped = any(_stopped_at_ms(run) is not None for run in known)
+        self.canary = _prequential(known)
+        shown = [run for run in known if run.shows_lists]
+        stopped = any(_stopped_at_ms(run) is not None for run in shown)
         closed = self._store.closed_runs() if stopped else frozenset()
-        return [*(run for run in known if run.key not in closed), *self._outside]
+        return [*(run for run in shown if run.key not in closed), *self._outside]
 
     def _run(self, raw: bytes) -> Run | None:
         if raw in self._decoded:
@@ -84,6 +89,16 @@ def closed(runs: Iterable[Run], read_to_ms: int) -> list[str]:
         if (stopped_at_ms := _stopped_at_ms(run)) is not None
         and read_to_ms >= stopped_at_ms + run.window_ms + LATENESS_MS
     ]
+
+
+def _prequential(runs: Iterable[Run]) -> Experiment | None:
+    """Return the latest prequential canary that runs; usually there is none or one."""
+    running = [
+        run.experiment
+        for run in runs
+        if run.experiment and not run.shows_lists and run.experiment.stopped_at_ms is None
+    ]
+    return max(running, key=lambda one: one.started_at_ms, default=None)
 
 
 def _stopped_at_ms(run: Run) -> int | None:

@@ -31,8 +31,11 @@ _LONGEST_STOP_S = 10.0
 @contextmanager
 def attributing(
     settings: Settings, broker: Broker, store: LikeStore, stats: AttributionStats
-) -> Iterator[None]:
-    """Count for experiments for the length of a `with` block. Errors are logged, and affect nothing else."""
+) -> Iterator[Runs]:
+    """Count for experiments for the length of a `with` block. Errors are logged, and affect nothing else.
+
+    Yields the experiments that it follows.
+    """
     stop = threading.Event()
     attribution = Attribution(settings, broker, store, stop, stats)
     # The copied context has the service's name for the log.
@@ -41,7 +44,7 @@ def attributing(
     )
     thread.start()
     try:
-        yield
+        yield attribution.runs
     finally:
         stop.set()
         thread.join(_LONGEST_STOP_S)
@@ -65,7 +68,7 @@ class Attribution:
         self._store = store
         self._stop = stop
         self._stats = stats
-        self._runs = Runs(store, settings.experiments)
+        self.runs = Runs(store, settings.experiments)
         self._log = get_logger()
         self._missing: list[str] = []
 
@@ -87,7 +90,7 @@ class Attribution:
                 self._stop.wait(_AGAIN_AFTER_S)
 
     def _is_needed(self) -> bool:
-        if not self._runs.to_count():
+        if not self.runs.to_count():
             return False
         topics = self._topics.exposures, self._topics.likes
         missing = [name for name in topics if not self._broker.partitions(name)]
@@ -105,6 +108,6 @@ class Attribution:
             self._broker,
             self._store,
             self._stop,
-            runs=self._runs,
+            runs=self.runs,
             stats=self._stats,
         ).run()

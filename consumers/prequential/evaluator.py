@@ -11,6 +11,7 @@ from math import ceil, inf
 from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
+from consumers.prequential.contender import Contender
 from consumers.prequential.limits import RateLimit
 from consumers.prequential.sampler import Sampler
 from consumers.prequential.scoring import CUTOFF, score
@@ -21,11 +22,12 @@ from likewise.retry import StoppedError
 from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from consumers.prequential.probes import Probe
     from consumers.prequential.stats import QualityStats
+    from likewise.messages.experiments import Experiment
     from likewise.messages.ids import ItemId
     from likewise.models.holder import ServedModel
     from likewise.store.port import LikeStore
@@ -41,16 +43,21 @@ _NOTE_INTERVAL_S = 5.0
 
 @contextmanager
 def evaluating(
-    directory: Path, store: LikeStore, samples_per_s: float, stats: QualityStats
+    directory: Path,
+    store: LikeStore,
+    samples_per_s: float,
+    stats: QualityStats,
+    *,
+    canary: Callable[[], Experiment | None] = lambda: None,
 ) -> Iterator[Sampler]:
     """Score probes for the length of a `with` block; yields the sampler that takes them.
 
-    No probes are taken before there is a model in `directory`. Errors are logged, and affect
+    `canary` returns the prequential canary that runs, without I/O: both its models are scored. No probes are taken before there is a model in `directory`. Errors are logged, and affect
     nothing else.
     """
     queue: Queue[Probe] = Queue(ceil(samples_per_s * _LONGEST_RANKING_S))
     stop = threading.Event()
-    evaluator = PrequentialEvaluator(directory, store, queue, stats, stop=stop)
+    evaluator = PrequentialEvaluator(directory, store, queue, stats, stop=stop, canary=canary)
     # The copied context has the service's name for the log.
     thread = threading.Thread(
         target=copy_context().run, args=[evaluator.run], name="evaluator", daemon=True
@@ -74,8 +81,10 @@ class PrequentialEvaluator:
         stats: QualityStats,
         *,
         stop: threading.Event,
+        canary: Callable[[], Experiment | None] = lambda: None,
     ) -> None:
         """Read nothing yet; `stop` ends `run`."""
+        self._contender = Contender(directory, store, canary)
         self._directory = directory
         self._store = store
         self._queue = queue
@@ -95,7 +104,7 @@ class PrequentialEvaluator:
         """Wait for a model, then score probes until told to stop. Raises nothing."""
         try:
             first = wait_for_first_model(self._directory, self._store, self._stop)
-            with closing(ModelHolder(self._directory, first)) as models:
+            with closing(ModelHolder(self._directory, first)) as models, closing(self._contender):
                 while not self._stop.is_set():
                     self._run_once(models)
         except StoppedError:
@@ -122,6 +131,7 @@ class PrequentialEvaluator:
             return
         self._next_refresh_s = now_s + _REFRESH_INTERVAL_S
         with suppress(TransientError):  # the consumer reports it; what is known is good enough
+            self._contender.follow(models.current())
             lookup = self._store.lookup([], [])
             models.follow(lookup.model_announcement)
             if lookup.retired_version != self._retired_version:
@@ -162,6 +172,7 @@ class PrequentialEvaluator:
                 self._log.exception("quality cannot be measured", model=current.version)
             return
         self._stats.count(outcomes)
+        self._contender.compare(current, probes, outcomes, self._retired)
 
     def _note_rates(self) -> None:
         """Keep the hit rates in the store for others, at most every five seconds."""

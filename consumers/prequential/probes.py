@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, NamedTuple
 
+from likewise.experiments.probing import group_of
 from likewise.messages.events import ForgetUser, Like, Unlike
 
 if TYPE_CHECKING:
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 class Probe(NamedTuple):
     """A new like to predict from the likes before it: is the item among the recommendations?
 
-    It does not name the user. `at_ms` is the timestamp of the like's record.
+    It does not name the user, whose group `group_of` returns. `at_ms` is the timestamp of the like's record.
     """
 
     item_id: ItemId
     liked: frozenset[ItemId]
     at_ms: int
+    group: int = 0
 
 
 def sample(events: Sequence[Event], limit: int, *, seed: int) -> dict[int, Like]:
@@ -57,7 +59,9 @@ def probes_of(
             case Like(user_id, item_id):
                 liked = likes[user_id]
                 if index in sampled and item_id not in liked:
-                    probes.append(Probe(item_id, frozenset(liked), timestamps_ms[index]))
+                    probes.append(
+                        Probe(item_id, frozenset(liked), timestamps_ms[index], group_of(user_id))
+                    )
                 liked.add(item_id)
             case Unlike(user_id, item_id):
                 likes[user_id].discard(item_id)

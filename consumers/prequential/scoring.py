@@ -25,12 +25,12 @@ def score(model: Model, probes: Sequence[Probe], retired: Collection[ItemId]) ->
     The popular list is that of the same model without the user's likes and retired items, as a
     server gives it to an unknown user.
     """
-    personal = [Query(liked=probe.liked, banned=probe.liked, count=CUTOFF) for probe in probes]
+    personal = _personal(probes)
     popular = [Query(liked=(), banned=probe.liked, count=CUTOFF) for probe in probes]
     answers = recommend(model, personal + popular, retired)
     lists = [{item.item_id for item in answer.items} for answer in answers]
     outcomes = []
-    for number, (item_id, _, _) in enumerate(probes):
+    for number, item_id in enumerate(probe.item_id for probe in probes):
         is_popular = item_id in lists[number + len(probes)]
         if item_id in lists[number]:
             outcome = Outcome("hit", is_popular)
@@ -40,3 +40,16 @@ def score(model: Model, probes: Sequence[Probe], retired: Collection[ItemId]) ->
             outcome = Outcome("unknown_item", popular=False)
         outcomes.append(outcome)
     return outcomes
+
+
+def predicted(model: Model, probes: Sequence[Probe], retired: Collection[ItemId]) -> list[bool]:
+    """Return of each probe whether it is a hit."""
+    answers = recommend(model, _personal(probes), retired)
+    return [
+        any(item.item_id == probe.item_id for item in answer.items)
+        for probe, answer in zip(probes, answers, strict=True)
+    ]
+
+
+def _personal(probes: Sequence[Probe]) -> list[Query]:
+    return [Query(liked=probe.liked, banned=probe.liked, count=CUTOFF) for probe in probes]

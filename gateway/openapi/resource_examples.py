@@ -26,6 +26,7 @@ _MODEL = {
     "sound": None,
     "canary": {
         "state": "promoted",
+        "kind": "split",
         "experiment": "canary-20260101t120000-000z",
         "share": 0.1,
         "started_at_ms": _SNAPSHOT_AT_MS,

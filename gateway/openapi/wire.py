@@ -130,6 +130,8 @@ def _new_experiment(shared: Schema) -> Schema:
     """Return the schema of an experiment that has not started: the gateway sets its times."""
     later = {"name", "started_at_ms", "canary", "stopped_at_ms", "outcome", "version"}
     properties = {name: part for name, part in shared["properties"].items() if name not in later}
+    # Only the indexer starts a prequential one.
+    properties["kind"] = {"type": "string", "enum": ["split", "interleaved"]}
     properties["variants"] = {**properties["variants"], "minItems": 1}
     return {
         **shared,

@@ -27,6 +27,11 @@ _DECISIONS = {
     "not_worse": "[green]not worse[/]",
     "undecided": "undecided",
 }
+_MEASURED = {
+    "split": "likes a list",
+    "interleaved": "lead in likes",
+    "prequential": "predicted likes",
+}
 _SHOWN_USERS = 5
 
 
@@ -49,7 +54,9 @@ def print_report(experiment: Experiment, report: ExperimentReport) -> None:
     for line in _definition(experiment):
         out.print(line, markup=False)
     out.print()
-    out.print(_variants(experiment, report))
+    out.print(
+        _predictions(report) if experiment.kind == "prequential" else _variants(experiment, report)
+    )
     verdict = report.verdict
     if compared := [one for one in verdict["comparisons"] if one["effect"] is not None]:
         out.print()
@@ -59,7 +66,7 @@ def print_report(experiment: Experiment, report: ExperimentReport) -> None:
         out.print(line)
     if (outcome := experiment.outcome) is not None and outcome.reason:
         out.print(f"{state_of(experiment).replace('_', ' ')}: {outcome.reason}", markup=False)
-    if outcome is not None and outcome.verdict is not None:
+    if outcome is not None and outcome.verdict is not None and experiment.kind != "prequential":
         out.print(
             "The verdict is that of the end; likes of earlier lists still count in the table."
         )
@@ -68,6 +75,8 @@ def print_report(experiment: Experiment, report: ExperimentReport) -> None:
 
 def parts_of(experiment: Experiment) -> str:
     """Return which part of the users gets each variant: "control 50%, ridge 50% of 20% of the users"."""
+    if experiment.kind == "prequential":
+        return "consumers test both models with new likes; nobody gets lists of the new one"
     whole = "all users" if experiment.share >= 1 else f"{_percent(experiment.share)} of the users"
     if experiment.kind == "interleaved":
         names = " and ".join(one.name for one in experiment.variants)
@@ -106,8 +115,11 @@ def _definition(experiment: Experiment) -> Iterator[str]:
         some = ", ".join(experiment.exclude[:_SHOWN_USERS])
         more = f" and {excluded - _SHOWN_USERS:,} more" if excluded > _SHOWN_USERS else ""
         yield f"  without the users {some}{more}"
-    margin = f", margin {_percent(experiment.margin)}" if experiment.margin else ""
-    yield f"  a like counts for {duration(experiment.window_s)} after a list{margin}; seed {experiment.seed}"
+    if experiment.kind == "prequential":
+        yield f"  margin {_percent(experiment.margin)}"
+    else:
+        margin = f", margin {_percent(experiment.margin)}" if experiment.margin else ""
+        yield f"  a like counts for {duration(experiment.window_s)} after a list{margin}; seed {experiment.seed}"
     for variant in experiment.variants:
         yield f"  {variant.name}: {_answers(variant)}"
 
@@ -151,6 +163,14 @@ def _variants(experiment: Experiment, report: ExperimentReport) -> Table:
     return rows
 
 
+def _predictions(report: ExperimentReport) -> Table:
+    rows = table("variant", "#sampled likes", "#predicted", "#hit rate")
+    for name, tally in report.tally.variants.items():
+        rate = _rate(tally.hits, tally.lists)
+        rows.add_row(plain(name), f"{tally.lists:,}", f"{tally.hits:,}", rate)
+    return rows
+
+
 def _rates_by_place(tally: VariantTally) -> list[float]:
     """Return the likes of each place by the items shown there, up to the last place in use."""
     used = max((place for place, shown in enumerate(tally.shown_at, 1) if shown), default=0)
@@ -164,7 +184,7 @@ def _comparisons(experiment: Experiment, compared: Sequence[dict[str, Any]]) -> 
     largest = max([*ends, experiment.margin, 0.01])
     gap = BAR_WIDTH // 2 - 1
     axis = f"{f'-{largest:.1%}':<{gap}} 0 {f'+{largest:.1%}':>{gap}}" if bounded else ""
-    what = "likes a list" if experiment.kind == "split" else "lead in likes"
+    what = _MEASURED[experiment.kind]
     rows = table(f"against {experiment.variants[0].name}", what, axis, "")
     rows.columns[2].no_wrap = True
     for one in compared:

@@ -160,7 +160,13 @@ def _canary(canary: CanaryRow | None) -> str:
     if canary is None:
         return ""
     running = canary.state == "running"
-    state = f"{100 * canary.share:.3g}% of users" if running else canary.state.replace("_", " ")
+    state = canary.state.replace("_", " ")
+    if running:
+        state = (
+            "tested with likes"
+            if canary.kind == "prequential"
+            else f"{100 * canary.share:.3g}% of users"
+        )
     if canary.effect is None:
         return state
     if canary.low is None or canary.high is None:

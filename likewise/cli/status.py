@@ -99,4 +99,6 @@ def _add_redis(rows: Table, redis: RedisStatus, now_s: float) -> None:
 
 def _experiment(found: ExperimentSummary) -> str:
     counts = f"{found.lists:,} lists, {found.likes:,} likes"
+    if found.kind == "prequential":
+        counts = f"{found.lists:,} likes sampled"
     return plain(f"{found.name}: {counts}. {found.sentence}")

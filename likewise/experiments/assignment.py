@@ -29,9 +29,9 @@ def assigned(experiment: Experiment, user_id: UserId) -> Assignment | None:
     """Return the user's part in this experiment; None without one.
 
     Users below `share` take part. The same number divides them among the variants, in their order, in
-    proportion to their shares.
+    proportion to their shares. Nobody takes part in a prequential canary.
     """
-    if user_id in experiment.exclude:
+    if user_id in experiment.exclude or experiment.kind == "prequential":
         return None
     unit = unit_of(experiment.seed, user_id)
     if unit >= experiment.share:

@@ -27,7 +27,8 @@ class Comparison(msgspec.Struct, frozen=True):
 
     variant: str
     effect: float | None = None
-    """Split: the relative difference of likes a list. Interleaved: the difference of likes over their sum."""
+    """Split: the relative difference of likes a list; prequential: of predicted likes. Interleaved: the difference
+    of likes over their sum."""
     low: float | None = None
     high: float | None = None
     """The confidence sequence at this look. None without enough users; `high` also if nothing bounds it."""
@@ -67,7 +68,7 @@ def compare(
     found = _split(control, variant) if split else _interleaved(control, variant, tally.cross)
     if found is None:
         return Comparison(name)
-    effect = found.relative if split else _difference_of_sum
+    effect = _difference_of_sum if experiment.kind == "interleaved" else found.relative
     if not found.enough:
         return Comparison(name, effect(found.share))
     variance = found.expected * (1 - found.expected)
@@ -131,7 +132,10 @@ def _residuals(tally: VariantTally) -> float:
 
 
 def _interleaved(control: VariantTally, variant: VariantTally, cross: int) -> _Evidence | None:
-    """Return the evidence of shared lists; None without likes. Each user is compared with himself or herself."""
+    """Return the evidence of shared lists or of sampled likes; None without likes.
+
+    Each user, or group of users, is compared with himself or herself.
+    """
     likes = control.likes + variant.likes
     if not likes:
         return None

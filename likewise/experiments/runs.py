@@ -29,6 +29,11 @@ class Run(NamedTuple):
         return self.experiment is not None and self.experiment.kind == "interleaved"
 
     @property
+    def shows_lists(self) -> bool:
+        """Whether lists and likes count; a prequential canary shows none."""
+        return self.experiment is None or self.experiment.kind != "prequential"
+
+    @property
     def since_ms(self) -> int:
         """The time before which nothing counts."""
         return 0 if self.experiment is None else self.experiment.started_at_ms

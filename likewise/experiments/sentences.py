@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,31 @@ if TYPE_CHECKING:
     from likewise.experiments.comparison import Comparison
     from likewise.experiments.guardrails import Guardrail
     from likewise.experiments.tally import ExperimentTally
-    from likewise.messages.experiments import Experiment
+    from likewise.messages.experiments import Experiment, Kind
+
+
+class _Words(NamedTuple):
+    """What is compared, in words."""
+
+    nothing: str
+    no_likes: str
+    verb: str
+    likes: str
+
+
+_LISTS: Final = _Words(
+    "No list has been shown yet.", "No list has been liked yet.", "gets", "likes a list"
+)
+_WORDS: Final[dict[Kind, _Words]] = {
+    "split": _LISTS,
+    "interleaved": _LISTS,
+    "prequential": _Words(
+        "No like has been sampled yet.",
+        "Neither model has predicted a like yet.",
+        "predicts",
+        "likes",
+    ),
+}
 
 
 def sentence_of(
@@ -33,13 +57,14 @@ def _sentences(
     *,
     ratio_ok: bool,
 ) -> Iterator[str]:
+    words = _WORDS[experiment.kind]
     if not any(variant.lists for variant in tally.variants.values()):
-        yield "No list has been shown yet."
+        yield words.nothing
         return
     if not ratio_ok:
         yield "The users are not divided as the shares demand. Nothing follows before you know why."
     elif not any(variant.likes for variant in tally.variants.values()):
-        yield "No list has been liked yet."
+        yield words.no_likes
     else:
         for comparison in comparisons:
             yield _comparison(experiment, tally, comparison)
@@ -55,9 +80,11 @@ def _comparison(experiment: Experiment, tally: ExperimentTally, found: Compariso
             return f"`{name}` has shown no list yet."
     if found.low is None:
         return f"Too few users yet to compare `{found.variant}` with `{control}`."
-    split = experiment.kind == "split"
+    shared = experiment.kind == "interleaved"
     if found.decision in {"better", "worse"}:
-        return _difference(control, found) if split else _shared(control, found)
+        if shared:
+            return _shared(control, found)
+        return _difference(control, found, _WORDS[experiment.kind])
     if found.decision == "not_worse":
         return (
             f"`{found.variant}` is at most {-found.low:.1%} worse than `{control}`; the margin is "
@@ -65,24 +92,24 @@ def _comparison(experiment: Experiment, tally: ExperimentTally, found: Compariso
         )
     if found.reach is None:
         shown = "more likes are needed"
-    elif split:
-        shown = f"an effect above {found.reach:.1%} would have shown"
-    else:
+    elif shared:
         shown = f"more than {_share(found.reach)} of the likes would have shown"
+    else:
+        shown = f"an effect above {found.reach:.1%} would have shown"
     return f"No difference between `{found.variant}` and `{control}` found yet; {shown}."
 
 
-def _difference(control: str, found: Comparison) -> str:
-    """Return the sentence on likes a list. A bound that does not exist is left out."""
+def _difference(control: str, found: Comparison, words: _Words) -> str:
+    """Return the sentence on the relative difference. A bound that does not exist is left out."""
     name = f"`{found.variant}`"
     if found.decision == "worse":
         least, most = found.high or 0.0, found.low or 0.0
         effect = found.effect or 0.0
-        return f"{name} gets {-effect:.1%} fewer likes a list than `{control}` ({-least:.1%} to {-most:.1%})."
+        return f"{name} {words.verb} {-effect:.1%} fewer {words.likes} than `{control}` ({-least:.1%} to {-most:.1%})."
     low = found.low or 0.0
     if found.effect is None or found.high is None:
-        return f"{name} gets at least {low:.1%} more likes a list than `{control}`."
-    return f"{name} gets {found.effect:.1%} more likes a list than `{control}` ({low:.1%} to {found.high:.1%})."
+        return f"{name} {words.verb} at least {low:.1%} more {words.likes} than `{control}`."
+    return f"{name} {words.verb} {found.effect:.1%} more {words.likes} than `{control}` ({low:.1%} to {found.high:.1%})."
 
 
 def _shared(control: str, found: Comparison) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast, get_args
 
 import msgspec
 from msgspec import Meta
@@ -26,8 +26,10 @@ MAX_VARIANTS: Final = 10
 MAX_EXCLUDED: Final = 10_000
 DEFAULT_WINDOW_S: Final = 86_400.0
 
-Kind = Literal["split", "interleaved"]
-"""`split`: each user gets one variant. `interleaved`: two variants share each list (team draft)."""
+Kind = Literal["split", "interleaved", "prequential"]
+"""`split`: each user gets one variant. `interleaved`: two variants share each list (team draft).
+`prequential`: nobody gets the second one; consumers test both models with likes before these are applied. Canaries
+only."""
 Decision = Literal["promoted", "rolled_back", "stopped"]
 """How an experiment ended; a canary is promoted or rolled back, others are stopped."""
 
@@ -185,7 +187,7 @@ def _decode(raw: bytes, key: bytes | None) -> Experiment:
     _check(body, variants)
     return Experiment(
         name=name,
-        kind="interleaved" if body.kind == "interleaved" else "split",
+        kind=cast("Kind", body.kind),
         variants=variants,
         seed=name if body.seed is None else body.seed,
         started_at_ms=body.started_at_ms,
@@ -206,6 +208,12 @@ def _check(body: _Body, variants: Sequence[Variant]) -> None:
         raise _invalid("two variants have the same name")
     if body.kind == "interleaved" and len(variants) != 2:  # two rankings share a list
         raise _invalid("an interleaved experiment has two variants")
+    if body.kind == "prequential" and not (
+        body.canary and len(variants) == 2 and all(variant.model for variant in variants)
+    ):
+        raise _invalid(
+            "a prequential experiment is a canary, and its two variants name their models"
+        )
     if body.stopped_at_ms is not None and body.stopped_at_ms < (body.started_at_ms or 0):
         raise _invalid("`stopped_at_ms` is before `started_at_ms`")
 

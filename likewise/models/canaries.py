@@ -82,7 +82,7 @@ def relative_effect(experiment: Experiment, effect: float | None) -> float | Non
 
     An interleaved experiment has it relative to the likes of both. None if it is unknown or has no bound.
     """
-    if effect is None or experiment.kind == "split":
+    if effect is None or experiment.kind != "interleaved":
         return effect
     return 2 * effect / (1 - effect) if effect < 1 else None
 

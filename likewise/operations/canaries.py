@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from likewise.experiments.verdict import verdict_json, verdict_of
+from likewise.messages.experiments import Kind
 from likewise.models.canaries import CANARY, is_running, relative_effect
 from likewise.operations.tallies import tally_of
 
@@ -23,17 +24,21 @@ class CanaryRow(msgspec.Struct, frozen=True, kw_only=True):
     """How a model version was tried on a share of the users."""
 
     state: State
+    kind: Kind
+    """How it was tried: on some users (`split`), in lists that both models share (`interleaved`), or by
+    predicting likes, without answering anybody (`prequential`)."""
     experiment: str
     """Its name, for `likewise experiments show`."""
     share: float
-    """The share of the users whose lists the version ranks, or takes part in if they are interleaved."""
+    """The share of the users whose lists the version ranks, or takes part in if they are interleaved; 0 if
+    it answers nobody."""
     started_at_ms: int
     ended_at_ms: int | None = None
     reason: str = ""
     """Why it was promoted, rolled back or stopped."""
     effect: float | None = None
-    """How its likes differ from those of the current model, relative to these; while it runs, the estimate
-    so far. None if it is unknown."""
+    """How its likes, or those that it predicted, differ from those of the current model, relative to these; while
+    it runs, the estimate so far. None if it is unknown."""
     low: float | None = None
     """The lower bound of the interval of `effect`."""
     high: float | None = None
@@ -55,6 +60,7 @@ def canary_row(experiment: Experiment, store: LikeStore | None = None) -> Canary
     compared = _comparison(verdict)
     return CanaryRow(
         state=state,
+        kind=experiment.kind,
         experiment=experiment.name,
         share=share_of(experiment),
         started_at_ms=experiment.started_at_ms,
@@ -68,6 +74,8 @@ def canary_row(experiment: Experiment, store: LikeStore | None = None) -> Canary
 
 def share_of(experiment: Experiment) -> float:
     """Return the share of the users who see lists of the new model, in whole or in part."""
+    if experiment.kind == "prequential":
+        return 0.0
     if experiment.kind == "interleaved":
         return experiment.share
     shares = {variant.name: variant.share for variant in experiment.variants}

@@ -101,7 +101,9 @@ def _is_built(settings: Settings, ranker: str) -> bool:
 
 
 def _meet(one: Experiment, other: Experiment) -> bool:
-    """Whether a request can match the scenarios of both."""
+    """Whether a request can take part in both."""
+    if other.kind == "prequential":
+        return False
     return one.scenario is None or other.scenario is None or one.scenario == other.scenario
 
 

@@ -38,9 +38,9 @@ class ExperimentSummary(msgspec.Struct, frozen=True, kw_only=True):
     canary: bool
     started_at_ms: int
     lists: int
-    """Lists shown so far; an interleaved list counts once."""
+    """Lists shown so far; an interleaved list counts once. Of a prequential canary, the sampled likes."""
     likes: int
-    """Likes of the lists' items so far."""
+    """Likes of the lists' items so far; of a prequential canary, likes that a model had predicted, by each."""
     sentence: str
     """The verdict in words."""
 
@@ -83,7 +83,7 @@ def summary_of(experiment: Experiment, report: ExperimentReport) -> ExperimentSu
         kind=experiment.kind,
         canary=experiment.canary,
         started_at_ms=experiment.started_at_ms,
-        lists=max(lists) if experiment.kind == "interleaved" else sum(lists),
+        lists=sum(lists) if experiment.kind == "split" else max(lists),
         likes=sum(variant.likes for variant in variants),
         sentence=report.verdict["sentence"],
     )

@@ -90,7 +90,7 @@ class ExperimentVerifier:
         """Read the experiment's definition from the topic.
 
         Raises:
-            LikewiseError: the topic has no such experiment.
+            LikewiseError: the topic has no such experiment, or it cannot be computed from the topics.
             TransientError: a server cannot be reached.
         """
         self._broker = broker
@@ -228,7 +228,11 @@ class ExperimentVerifier:
 
 
 def _definition(broker: Broker, topic: str, name: str) -> Experiment:
-    """Return the newest definition of the experiment in the topic."""
+    """Return the newest definition of the experiment in the topic.
+
+    Raises:
+        LikewiseError: there is none, or it is a prequential canary.
+    """
     partitions = broker.partitions(topic)
     start, end = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
     newest: Experiment | None = None
@@ -242,6 +246,11 @@ def _definition(broker: Broker, topic: str, name: str) -> Experiment:
                 newest = found if isinstance(found, Experiment) else None
     if newest is None:
         raise LikewiseError(f"the topic {topic} has no experiment {name[:64]!r}")
+    if newest.kind == "prequential":
+        raise LikewiseError(
+            f"{name!r} is a prequential canary: consumers have drawn the likes that it counts at random, so the "
+            "topics cannot show which"
+        )
     return newest
 
 

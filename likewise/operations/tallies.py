@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from likewise.experiments.probing import tally_of_pairs
 from likewise.experiments.runs import OUTSIDE, run_of
 from likewise.experiments.tally import ExperimentTally, from_fields
 
@@ -15,11 +16,15 @@ if TYPE_CHECKING:
 def tally_of(store: AttributionStore, experiment: Experiment) -> ExperimentTally:
     """Return what the experiment has counted since it was started; zeros before the first list.
 
+    Of a prequential canary, lists are sampled likes; see `tally_of_pairs`.
+
     Raises:
         TransientError: the store cannot be reached.
     """
     run = run_of(experiment)
     stored = store.tally(run.key, run.variants)
+    if experiment.kind == "prequential":
+        return tally_of_pairs(stored.fields, run.variants)
     return from_fields(stored.fields, run.variants, stored.items)
 
 

@@ -236,11 +236,13 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     canary_share: Share = 0.0
     """Share of the users who get a new model first, until it has proved not to be worse; 0: everybody
     gets it at once. docs/experiments.md."""
-    canary_kind: Literal["split", "interleaved"] = "split"
+    canary_kind: Literal["split", "interleaved", "prequential"] = "split"
     """`split`: these users get lists of the new model. `interleaved`: lists that both models share, which
-    needs fewer users."""
+    needs fewer users. `prequential`: nobody gets them; consumers test both models with new likes, whatever
+    `canary_share` is, which needs `consumer.quality_samples_per_s`."""
     canary_margin: Annotated[float, Meta(gt=0, lt=1)] = 0.05
-    """How much worse than the current model a new one may be, relative to its likes a list."""
+    """How much worse than the current model a new one may be, relative to its likes a list, or to the likes
+    that it predicts."""
     canary_max_s: Seconds = 86_400.0
     """After this long without a verdict, the new model is promoted if its estimate is within the margin,
     and rolled back otherwise."""

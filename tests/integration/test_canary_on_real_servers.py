@@ -1,6 +1,6 @@
-"""New models are tried on a tenth of the users: a bad one is rolled back, a good one promoted, by likes alone.
+"""New models are tried first: a bad one is rolled back, a good one promoted, by likes alone.
 
-Users are simulated with plain requests and likes. Each has one taste, and likes half of what is shown of it.
+A tenth of the users sees it, or nobody. Users are simulated with plain requests and likes. Each has one taste, and likes half of what is shown of it.
 """
 
 from __future__ import annotations
@@ -146,11 +146,20 @@ class World:
         indexer.build_now()
         return wait_until(lambda: indexer.stats.canary.version, "the canary")
 
-    def outcome(self, version: str) -> CanaryRow:
-        """Let the users ask until the canary has ended; return how."""
+    def like_by_taste(self) -> None:
+        """Every user likes an item of his or her taste, whatever is recommended."""
+        self.like(
+            [
+                Like(user, item(taste(user), self._rng.randrange(ITEMS_OF_A_TASTE)))
+                for user in self.users
+            ]
+        )
+
+    def outcome(self, version: str, act: Callable[[], None]) -> CanaryRow:
+        """Let the users act until the canary has ended; return how."""
 
         def ended() -> CanaryRow | None:
-            self.ask_and_like()
+            act()
             rows = model_rows(self.settings.model.directory, None, store=self.app.store)
             found = next(row.canary for row in rows if row.version == version)
             assert found is not None
@@ -203,7 +212,7 @@ def test_a_shuffled_model_is_rolled_back_and_a_good_one_promoted_by_the_likes(
         current = current_version(world.app.store)
         world.shuffled = True
         bad = world.try_a_new_model()
-        outcome = world.outcome(bad)
+        outcome = world.outcome(bad, world.ask_and_like)
         assert outcome.state == "rolled_back", outcome
         assert outcome.effect is not None
         assert outcome.high is not None
@@ -217,6 +226,34 @@ def test_a_shuffled_model_is_rolled_back_and_a_good_one_promoted_by_the_likes(
 
         world.shuffled = False
         good = world.try_a_new_model()
-        outcome = world.outcome(good)
+        outcome = world.outcome(good, world.ask_and_like)
         assert outcome.state == "promoted", outcome
         assert current_version(world.app.store) == good
+
+
+@pytest.mark.timeout(400)
+def test_models_that_answer_nobody_are_rolled_back_or_promoted_by_the_likes_that_they_predict(
+    settings: Settings,
+) -> None:
+    settings = structs.replace(
+        settings,
+        consumer=ConsumerSettings(poll_timeout_ms=50, quality_samples_per_s=1_000.0),
+        model=structs.replace(settings.model, canary_share=0.0, canary_kind="prequential"),
+    )
+    with running(settings) as world:
+        current = current_version(world.app.store)
+        world.shuffled = True
+        bad = world.try_a_new_model()
+        world.ask_and_like()
+        outcome = world.outcome(bad, world.like_by_taste)
+        assert outcome.state == "rolled_back", outcome
+        assert outcome.high is not None
+        assert outcome.high < 0
+        assert {reply["model"]["version"] for reply in world.answered} == {current}
+
+        world.shuffled = False
+        good = world.try_a_new_model()
+        outcome = world.outcome(good, world.like_by_taste)
+        assert outcome.state == "promoted", outcome
+        assert current_version(world.app.store) == good
+        assert world.exposures() == [], "nobody took part"

@@ -24,6 +24,7 @@ from consumers.service import run_consumer
 from consumers.stats import ConsumerStats
 from consumers.worker import ConsumerWorker
 from likewise.errors import ForeignDataError, SettingsError, TransientError
+from likewise.experiments.probing import group_of
 from likewise.log.topics import Topics
 from likewise.messages.events import (
     Event,
@@ -90,7 +91,7 @@ def test_a_probe_holds_exactly_the_likes_right_before_the_like(
     for place, event in sampled.items():
         likes = outcome_of(history[: 40 + place])[event.user_id]
         if event.item_id not in likes:
-            expected.append(Probe(event.item_id, frozenset(likes), place))
+            expected.append(Probe(event.item_id, frozenset(likes), place, group_of(event.user_id)))
     assert probes == expected
     assert all(probe.item_id not in probe.liked for probe in probes)
 
@@ -98,8 +99,8 @@ def test_a_probe_holds_exactly_the_likes_right_before_the_like(
 def test_a_like_after_an_unlike_is_a_new_one_and_a_repeated_like_is_none() -> None:
     events: list[Event] = [Like(ANN, A), Like(ANN, A), Unlike(ANN, A), Like(ANN, A)]
     assert probes_in(events, {ANN: {B}}) == [
-        Probe(A, frozenset({B}), 0),
-        Probe(A, frozenset({B}), 3),
+        Probe(A, frozenset({B}), 0, group_of(ANN)),
+        Probe(A, frozenset({B}), 3, group_of(ANN)),
     ]
 
 
@@ -109,12 +110,12 @@ def test_a_like_of_what_is_liked_already_gives_no_probe() -> None:
 
 def test_a_user_who_was_forgotten_starts_again() -> None:
     events: list[Event] = [ForgetUser(ANN), Like(ANN, A)]
-    assert probes_in(events, {ANN: {A, B}}) == [Probe(A, frozenset(), 1)]
+    assert probes_in(events, {ANN: {A, B}}) == [Probe(A, frozenset(), 1, group_of(ANN))]
 
 
 def test_the_likes_of_one_user_are_not_those_of_another() -> None:
     events: list[Event] = [Like(BOB, B), RetireItem(B), Like(ANN, A), RestoreItem(B)]
-    assert probes_in(events, {ANN: set(), BOB: set()})[1] == Probe(A, frozenset(), 2)
+    assert probes_in(events, {ANN: set(), BOB: set()})[1] == Probe(A, frozenset(), 2, group_of(ANN))
 
 
 def test_the_likes_read_from_the_store_are_not_changed() -> None:
@@ -206,7 +207,10 @@ def test_the_likes_of_all_sampled_users_are_read_at_once() -> None:
     like(store, ANN, [B])
     sampler, _ = sampler_over(store)
     asked = sampler.probes([Like(ANN, A), Like(BOB, A)], [7, 8], seed=0)
-    assert asked == [Probe(A, frozenset({B}), 7), Probe(A, frozenset(), 8)]
+    assert asked == [
+        Probe(A, frozenset({B}), 7, group_of(ANN)),
+        Probe(A, frozenset(), 8, group_of(BOB)),
+    ]
     assert store.reads == 1
 
 

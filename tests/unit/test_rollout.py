@@ -232,6 +232,24 @@ def test_without_lists_the_model_is_promoted_when_the_time_is_over(world: World)
     assert (world.outcome(new), world.current()) == ("promoted", new)
 
 
+def test_a_prequential_canary_needs_no_share_and_ends_as_others_do(world: World) -> None:
+    prequential = structs.replace(MODEL, canary_kind="prequential", canary_share=0.0)
+    world.indexer = world.another_indexer(prequential)
+    world.now_s += 60
+    _, new = world.with_canary()
+    (started,) = world.published()
+    assert (started.kind, started.share) == ("prequential", 1.0)
+    world.find("better", 0.2)
+    world.run()
+    assert (world.outcome(new), world.current()) == ("promoted", new)
+    world.comparison, world.lists = Comparison(CANARY), (0, 0)
+    world.build()
+    newest = list_versions(world.directory)[0].version
+    world.now_s += 3_600
+    world.run()
+    assert (world.outcome(newest), world.current()) == ("rolled_back", new), "nobody measured it"
+
+
 def test_the_next_leader_continues_the_canary(world: World) -> None:
     current, new = world.with_canary()
     world.now_s += 60  # the lease expires

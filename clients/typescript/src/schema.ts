@@ -864,15 +864,20 @@ export interface components {
         CanaryRow: {
             /** @enum {unknown} */
             state: "promoted" | "rolled_back" | "running" | "stopped";
+            /**
+             * @description How it was tried: on some users (`split`), in lists that both models share (`interleaved`), or by predicting likes, without answering anybody (`prequential`).
+             * @enum {unknown}
+             */
+            kind: "interleaved" | "prequential" | "split";
             /** @description Its name, for `likewise experiments show`. */
             experiment: string;
-            /** @description The share of the users whose lists the version ranks, or takes part in if they are interleaved. */
+            /** @description The share of the users whose lists the version ranks, or takes part in if they are interleaved; 0 if it answers nobody. */
             share: number;
             started_at_ms: number;
             ended_at_ms: number | null;
             /** @description Why it was promoted, rolled back or stopped. */
             reason: string;
-            /** @description How its likes differ from those of the current model, relative to these; while it runs, the estimate so far. None if it is unknown. */
+            /** @description How its likes, or those that it predicted, differ from those of the current model, relative to these; while it runs, the estimate so far. None if it is unknown. */
             effect: number | null;
             /** @description The lower bound of the interval of `effect`. */
             low: number | null;
@@ -991,10 +996,11 @@ export interface components {
         /** @enum {string} */
         ExperimentDecision: "promoted" | "rolled_back" | "stopped";
         /**
-         * @description Each user gets one variant, or two variants share each list.
+         * @description Each user gets one variant, two variants share each list, or consumers test two models with new likes and nobody
+         *     gets lists of the second one. The last is for canaries only.
          * @enum {string}
          */
-        ExperimentKind: "split" | "interleaved";
+        ExperimentKind: "split" | "interleaved" | "prequential";
         ExperimentOutcome: {
             decision: components["schemas"]["ExperimentDecision"];
             reason?: string;
@@ -1012,12 +1018,12 @@ export interface components {
             /** @enum {unknown} */
             state: "promoted" | "rolled_back" | "running" | "stopped";
             /** @enum {unknown} */
-            kind: "interleaved" | "split";
+            kind: "interleaved" | "prequential" | "split";
             canary: boolean;
             started_at_ms: number;
-            /** @description Lists shown so far; an interleaved list counts once. */
+            /** @description Lists shown so far; an interleaved list counts once. Of a prequential canary, the sampled likes. */
             lists: number;
-            /** @description Likes of the lists' items so far. */
+            /** @description Likes of the lists' items so far; of a prequential canary, likes that a model had predicted, by each. */
             likes: number;
             /** @description The verdict in words. */
             sentence: string;
@@ -1292,7 +1298,8 @@ export interface components {
         };
         /** @description An experiment to start. A split one, unless `kind` says otherwise. */
         NewExperiment: {
-            kind?: components["schemas"]["ExperimentKind"];
+            /** @enum {string} */
+            kind?: "split" | "interleaved";
             /** @description The first is the control. An interleaved experiment has two. */
             variants: components["schemas"]["ExperimentVariant"][];
             /** @description What users are divided by; by default, the name. */
@@ -5974,6 +5981,7 @@ export interface operations {
                      *           "sound": null,
                      *           "canary": {
                      *             "state": "promoted",
+                     *             "kind": "split",
                      *             "experiment": "canary-20260101t120000-000z",
                      *             "share": 0.1,
                      *             "started_at_ms": 1767268800000,

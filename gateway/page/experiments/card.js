@@ -20,18 +20,20 @@ export function card(name, { action = null, announce = () => null } = {}) {
   const table = h("div", {});
   const checks = h("div", {});
   const past = narrowing(name);
+  const verify = recomputed(name);
   let decided = null;
   const id = `experiment-${name}`;
   const root = h("section", { class: "card panel experiment", "aria-labelledby": id, "data-name": name },
     h("header", {},
       h("div", {}, h("h2", { id }, h("bdi", {}, name)), tags),
       action),
-    who, sentence, chart, table, checks, past.root, recomputed(name));
+    who, sentence, chart, table, checks, past.root, verify);
 
   function show({ experiment, tally, verdict }) {
     const state = stateOf(experiment);
     root.dataset.state = state;
     tags.replaceChildren(tag(state, state === "running"), tag(experiment.kind), ...(experiment.canary ? [tag("canary")] : []));
+    verify.hidden = experiment.kind === "prequential"; // a random sample of the likes
     who.textContent = `${whoTakesPart(experiment)}.`;
     sentence.replaceChildren(...marked(verdictOf(experiment, verdict)));
     const comparisons = verdict?.comparisons ?? [];

@@ -5,17 +5,34 @@ import { count, percent, ratio } from "../ops/format.js";
 import { whatAnswers } from "./words.js";
 
 const HEADS = ["Variant", "Users", "Lists", "Likes", "Likes a list", "Hit rate", "Likes by place"];
+const PREDICTIONS = ["Variant", "Sampled likes", "Predicted", "Hit rate"];
 
 /** Return the table of the variants of an experiment; `tally` is by the variant's name. */
 export function variantTable({ name, kind, variants }, tally) {
   const rows = variants.map((variant) => ({ variant, sums: tally[variant.name] ?? NOTHING }));
   const most = Math.max(1e-9, ...rows.flatMap(({ sums }) => places(sums).map(({ rate }) => rate)));
+  const predicts = kind === "prequential";
   return h("table", { class: "ops-table ops-cards variants", role: "table" },
     h("caption", { class: "visually-hidden" }, `The variants of ${name}`),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" },
-      HEADS.map((head, at) => h("th", { scope: "col", role: "columnheader", class: at > 0 && at < 6 ? "ops-number" : null }, head)))),
-    h("tbody", { role: "rowgroup" }, rows.map(({ variant, sums }, at) => line(variant, sums, at, most, kind))));
+      (predicts ? PREDICTIONS : HEADS).map((head, at) => h("th", { scope: "col", role: "columnheader", class: at > 0 && at < 6 ? "ops-number" : null }, head)))),
+    h("tbody", { role: "rowgroup" }, rows.map(({ variant, sums }, at) => (predicts ? predictions(variant, sums, at) : line(variant, sums, at, most, kind)))));
 }
+
+/** What a model of a prequential canary has predicted. */
+function predictions(variant, { lists: sampled, hits }, at) {
+  const cell = (place, text) => h("td", { role: "cell", "data-label": PREDICTIONS[place], class: "ops-number" }, text);
+  return h("tr", { role: "row" },
+    heading(variant, at),
+    cell(1, count(sampled)),
+    cell(2, count(hits)),
+    cell(3, sampled ? percent(hits / sampled) : "–"));
+}
+
+const heading = (variant, at, share = false) =>
+  h("th", { scope: "row", role: "rowheader" },
+    h("span", { class: "variant-name" }, h("bdi", {}, variant.name), at === 0 && variant.name !== "control" && h("span", { class: "tag" }, "control")),
+    h("span", { class: "variant-answers" }, whatAnswers(variant), share && `, share ${variant.share}`));
 
 const NOTHING = { users: 0, lists: 0, likes: 0, hits: 0, shown_at: [], likes_at: [] };
 
@@ -23,9 +40,7 @@ function line(variant, sums, at, most, kind) {
   const cell = (place, text) => h("td", { role: "cell", "data-label": HEADS[place], class: "ops-number" }, text);
   const share = (part, format) => (sums.lists ? format(part / sums.lists) : "–");
   return h("tr", { role: "row" },
-    h("th", { scope: "row", role: "rowheader" },
-      h("span", { class: "variant-name" }, h("bdi", {}, variant.name), at === 0 && variant.name !== "control" && h("span", { class: "tag" }, "control")),
-      h("span", { class: "variant-answers" }, whatAnswers(variant), kind === "split" && (variant.share ?? 1) !== 1 && `, share ${variant.share}`)),
+    heading(variant, at, kind === "split" && (variant.share ?? 1) !== 1),
     cell(1, count(sums.users)),
     cell(2, count(sums.lists)),
     cell(3, count(sums.likes)),
