@@ -23,7 +23,7 @@ ANNOY_BUILD := $(if $(filter Linux,$(shell uname -s)),ANNOY_COMPILER_ARGS='$(ANN
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-containers test-faults test-clients coverage fuzz lint check dist format docs bench bench-quick lock audit image clean
+.PHONY: help install demo test test-containers test-faults test-clients test-helm coverage fuzz lint check dist format docs bench bench-quick lock audit image clean
 
 help: ## show what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,9 @@ install: $(VENV)/installed ## make .venv with the locked dependencies and likewi
 demo: $(VENV)/installed ## run the whole path on embedded servers: real likes in, recommendations out
 	$(BIN)/likewise demo
 
-test: $(VENV)/installed browser ## run all suites but security, faults and clients, on embedded servers (Tansu and Redis)
-	$(BIN)/pytest --ignore tests/security --ignore tests/faults --ignore tests/clients $(PYTEST_ARGS)
+test: $(VENV)/installed browser ## run all suites but security, faults, clients and helm, on embedded servers (Tansu and Redis)
+	$(BIN)/pytest --ignore tests/security --ignore tests/faults --ignore tests/clients \
+		--ignore tests/helm $(PYTEST_ARGS)
 
 .PHONY: browser
 browser:
@@ -59,6 +60,9 @@ test-faults: $(VENV)/installed ## kill, cut off, poison and starve everything, t
 # What is built for it is kept in .clients and in the caches of Go, Maven and npm.
 test-clients: $(VENV)/installed ## try Kafka clients of other languages, README's examples and asyncapi.yaml (needs Go, Node, Maven, a JDK)
 	$(BIN)/pytest tests/clients $(PYTEST_ARGS)
+
+test-helm: $(VENV)/installed ## render the Helm chart and validate what it creates (needs Go)
+	$(BIN)/pytest tests/helm $(PYTEST_ARGS)
 
 fuzz: $(VENV)/installed ## feed the decoders mutated messages for half a minute (FUZZ_SECONDS); Linux on x86-64
 	$(BIN)/python tests/fuzz/fuzz_decoders.py -max_total_time=$(FUZZ_SECONDS)
@@ -103,6 +107,7 @@ lock: $(VENV)/installed ## pin the dependencies again after a change to pyprojec
 		--extra cluster --extra s3 --extra search --constraint requirements.lock \
 		--output-file requirements-image.lock
 	$(subst pyproject.toml,tests/clients/requirements.in,$(LOCK)) --output-file tests/clients/requirements.lock
+	$(subst pyproject.toml,tests/helm/requirements.in,$(LOCK)) --output-file tests/helm/requirements.lock
 
 # Compares the pins with the advisories of PyPI, which has to be PyPI itself: mirrors often lack the document
 # of each release. AUDIT="--vulnerability-service osv" asks OSV. Installs nothing.

@@ -30,6 +30,7 @@ from likewise.cli import (
     services,
     signals,
     status,
+    topics,
     up,
     verify,
 )
@@ -202,6 +203,7 @@ app.command(rich_help_panel=_SERVICES)(services.serve)
 app.command(rich_help_panel=_SERVICES)(services.gateway)
 
 app.command(rich_help_panel=_OPERATORS)(status.status)
+app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATORS)
 app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)
 app.add_typer(experiments.app, name="experiments", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(evaluating.evaluate)

@@ -134,6 +134,17 @@ def test_a_like_and_an_unlike_reach_redis(deployed: Deployed) -> None:
     assert deployed.likes("u1") == [{"x"}]
 
 
+def test_topics_are_created_once_and_stay_as_they_are(deployed: Deployed) -> None:
+    before = deployed.run_json("topics", "create")
+    assert before.keys() == {spec.name for spec in deployed.topics.specs(1)}
+    fewer = msgspec.structs.replace(deployed.settings.kafka, partitions=1)
+    settings = msgspec.structs.replace(deployed.settings, kafka=fewer)
+    assert deployed._replace(settings=settings).run_json("topics", "create") == before
+    other = msgspec.structs.replace(fewer, topic_prefix=f"{deployed.topics.prefix}2.")
+    elsewhere = deployed._replace(settings=msgspec.structs.replace(settings, kafka=other))
+    assert set(elsewhere.run_json("topics", "create").values()) == {1}
+
+
 def test_a_forgotten_user_has_nothing(deployed: Deployed) -> None:
     deployed.run("like", "u2", "x")
     deployed.run("forget", "u2", "--yes")
