@@ -9,18 +9,19 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from consumers.changed_items import likes_of, unliked_items
+from consumers.model_items import ModelItems
 from likewise.errors import ModelFileError
 from likewise.messages.announcements import valid_announcement
-from likewise.models.known_items import KnownItems
 from likewise.service.logs import get_logger
 from likewise.store.recent_port import NewItemChanges
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     from consumers.stats import ConsumerStats
     from likewise.messages.ids import ItemId
+    from likewise.models.known_items import KnownItems
+    from likewise.models.place import Place
     from likewise.store.port import Changes, LikeStore
 
 # Enough for 10 batches a second: the stream has room for 10,000.
@@ -35,13 +36,14 @@ class NewItems:
     Finds none before there is a first model: its build has them all.
     """
 
-    def __init__(self, directory: Path, store: LikeStore, stats: ConsumerStats) -> None:
-        self._directory = directory
+    def __init__(self, place: Place, store: LikeStore, stats: ConsumerStats) -> None:
+        self._items = ModelItems(place)
         self._store = store
         self._stats = stats
         self._log = get_logger()
         self._announcement: bytes | None = None
         self._known: KnownItems | None = None
+        self._wanted: str | None = None
         self._seen: set[ItemId] = set()
         self._warned = False
 
@@ -52,17 +54,20 @@ class NewItems:
             TransientError: the store cannot be reached.
         """
         announcement = self._store.model_announcement()
-        if announcement == self._announcement:
-            return
-        self._announcement = announcement
-        self._seen.clear()
-        if (announced := valid_announcement(announcement)) is None:
+        if announcement != self._announcement:
+            self._announcement = announcement
+            self._seen.clear()
+            announced = valid_announcement(announcement)
             self._known = None
-            return
+            self._wanted = None if announced is None else announced.version
+        if self._wanted is not None:
+            self._read(self._wanted)
+
+    def _read(self, version: str) -> None:
         try:
-            self._known = KnownItems.read(self._directory, announced.version)
+            self._known = self._items.read(version)
         except ModelFileError as error:
-            self._known = None
+            self._wanted = None
             if not self._warned:  # this deployment may have no shared directory, and want none
                 self._warned = True
                 self._log.warning(
@@ -70,6 +75,9 @@ class NewItems:
                     reason=str(error),
                     fix="share the indexer's directory (model.directory) with the consumers",
                 )
+        else:
+            if self._known is not None:
+                self._wanted = None
 
     def note(self, changes: Changes, liked: Collection[ItemId]) -> None:
         """Add to the changes which likes and unlikes are of new items: up to 1,000 of each.

@@ -11,6 +11,7 @@ from consumers.changed_items import liked_items
 from consumers.new_items import NewItems
 from consumers.trending import Trending
 from likewise.errors import TransientError
+from likewise.models.place import models_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Recent:
     def __init__(self, settings: Settings, store: LikeStore, stats: ConsumerStats) -> None:
         """Read nothing yet."""
         wants_new = settings.serving.new_item_likes > 0
-        self._new_items = NewItems(settings.model.directory, store, stats) if wants_new else None
+        self._new_items = NewItems(models_place(settings), store, stats) if wants_new else None
         half_life_s = settings.trending.half_life_s
         self._trending = Trending(store, half_life_s) if half_life_s else None
         self._liked: Counter[ItemId] = Counter()

@@ -13,6 +13,7 @@ from consumers.stats import ConsumerStats
 from consumers.worker import ConsumerWorker
 from likewise.errors import SettingsError
 from likewise.log.topics import Topics
+from likewise.models.place import models_place, stats_of
 from likewise.retry import StoppedError, retry
 from likewise.service.loop import log_retry
 from likewise.service.topic_creation import create_topics
@@ -46,6 +47,7 @@ def run_consumer(
         ForeignDataError: a key of ours holds data that likewise did not write.
     """
     stats = stats or ConsumerStats()
+    stats.model_store = stats_of(models_place(settings))
     topics = Topics(settings.kafka.topic_prefix)
 
     def start(sampler: Sampler | None) -> ConsumerWorker:
@@ -84,7 +86,7 @@ def _sampling(
 
     stats.quality = QualityStats()
     with evaluating(
-        settings.model.directory, store, samples_per_s, stats.quality, canary=lambda: runs.canary
+        models_place(settings), store, samples_per_s, stats.quality, canary=lambda: runs.canary
     ) as sampler:
         yield sampler
 

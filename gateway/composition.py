@@ -19,6 +19,7 @@ from gateway.ranking import Answers, RankingPorts
 from gateway.security.guard import Guard
 from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics
+from likewise.models.place import models_place
 from likewise.service.clock import now_ms
 from likewise.service.monitoring.pages import pages
 from serving.alternatives import Alternatives
@@ -63,7 +64,7 @@ def gateway_of(
     """
     topics = Topics(settings.kafka.topic_prefix)
     ports = _ranking_ports(settings, broker, store, models, catalogue, stats)
-    alternatives = Alternatives(settings.model.directory)
+    alternatives = Alternatives(models_place(settings))
     with (
         # The threads that rank share a batch. Those of BLAS would spin, waiting for each other.
         threadpool_limits(1, "blas"),
@@ -146,5 +147,5 @@ def _ranking_ports(
         Impressions(store, settings.impressions, stats),
         NewItems(store, models, settings.serving.new_item_likes, stats),
         catalogue,
-        VariantModels(settings.model.directory, catalogue, models),
+        VariantModels(models_place(settings), catalogue, models),
     )

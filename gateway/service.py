@@ -9,6 +9,7 @@ from gateway.http_server import bind, serve
 from gateway.security.guard import Guard
 from gateway.stats import GatewayStats
 from likewise.log.topics import Topics
+from likewise.models.place import models_place, stats_of
 from likewise.retry import StoppedError, retry
 from likewise.service.logs import get_logger
 from likewise.service.loop import log_retry
@@ -71,9 +72,10 @@ def _answer(
     from gateway.composition import gateway_of
     from likewise.models.holder import ModelHolder, wait_for_first_model
 
-    directory = settings.model.directory
+    place = models_place(settings)
+    stats.model_store = stats_of(place)
     catalogue = CatalogueFollower(store, stop, stats.catalogue)
-    models = ModelHolder(directory, wait_for_first_model(directory, store, stop))
+    models = ModelHolder(place, wait_for_first_model(place, store, stop))
     with closing(models):
         catalogue.load()
         with (

@@ -10,18 +10,21 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.cycle import write_built
+from likewise.errors import ModelStoreError
 from likewise.models.layout import alternatives_in
+from likewise.models.place import local, publish
 from likewise.models.versions import remove_old_versions
 from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from indexer.cycle import Build, Finished
+    from likewise.models.place import Place
     from likewise.settings.types import Ranker
 
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 class Alternatives:
     """Builds further rankers after a model, and removes their older versions."""
 
-    directory: Path
+    place: Place
     """That of the models."""
     builds: Mapping[Ranker, Build]
     clock_ms: Callable[[], int]
@@ -44,7 +47,7 @@ class Alternatives:
 
         A failure is logged and counted, and leaves the ranker's last version in place. Never raises.
         """
-        with suppress(OSError):
+        with suppress(OSError, ModelStoreError):
             self._remove_unnamed()
         for ranker, build in self.builds.items():
             if not goes_on():
@@ -59,14 +62,15 @@ class Alternatives:
 
     def _build(self, ranker: Ranker, build: Build, finished: Finished) -> None:
         began_s = time.perf_counter()
-        directory = alternatives_in(self.directory) / ranker
+        place = alternatives_in(self.place) / ranker
         # Its permissions do not matter: those of the models' directory above it apply.
-        directory.mkdir(parents=True, exist_ok=True)
+        local(place).mkdir(parents=True, exist_ok=True)
         snapshot = finished.snapshot
         built = build(snapshot.interactions, lambda _step: None)
         built = built._replace(model=replace(built.model, decayed_counts=finished.popularity))
-        manifest = write_built(directory, self.clock_ms(), snapshot, built, {})
-        remove_old_versions(directory, keep=1, in_use={manifest.version})
+        manifest = write_built(local(place), self.clock_ms(), snapshot, built, {})
+        publish(place, manifest)
+        remove_old_versions(place, keep=1, in_use={manifest.version})
         self.seconds[ranker] = round(time.perf_counter() - began_s, 3)
         get_logger().info(
             "alternative built",
@@ -77,9 +81,14 @@ class Alternatives:
 
     def _remove_unnamed(self) -> None:
         """Remove the rankers that the settings no longer name: their likes would never be updated."""
-        directory = alternatives_in(self.directory)
-        if not directory.is_dir():
+        place = alternatives_in(self.place)
+        if not isinstance(place, Path):
+            for name in place.folders():
+                if name not in self.builds:
+                    place.remove(name)
             return
-        for path in directory.iterdir():
+        if not place.is_dir():
+            return
+        for path in place.iterdir():
             if path.name not in self.builds:
                 shutil.rmtree(path, ignore_errors=True)

@@ -22,13 +22,12 @@ from indexer.warm_start import WarmStart
 from likewise.models.versions import proved_versions
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from indexer.interactions import Interactions
     from indexer.racing import Race
     from indexer.steps import Steps
+    from likewise.models.place import Place
     from likewise.ranking.array_types import FloatArray
     from likewise.ranking.model import Model
     from likewise.ranking.recipe import Recipe
@@ -80,12 +79,12 @@ def build_best(
     return assemble(interactions, factors.of(recipe), recipe, seed=seed, steps=steps)
 
 
-def last_choice(directory: Path) -> Recipe | None:
+def last_choice(place: Place) -> Recipe | None:
     """Return the recipe of the newest model in a directory, if `ranker=auto` chose it.
 
     Canaries that were not promoted do not count.
     """
-    newest = next(iter(proved_versions(directory)), None)
+    newest = next(iter(proved_versions(place)), None)
     return newest.recipe if newest and newest.build.get("choice") else None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from indexer.popularity import popularity_of
 from likewise.models.files import write_model
+from likewise.models.place import local, publish
 from likewise.models.versions import new_version
 from likewise.retry import StoppedError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from indexer.snapshot import Snapshot
     from indexer.steps import BuildReport
     from likewise.models.manifest import Manifest
+    from likewise.models.place import Place
     from likewise.ranking.array_types import FloatArray
     from likewise.ranking.model import Model
 
@@ -40,8 +42,18 @@ class Build(Protocol):
     def __call__(self, interactions: Interactions, on_step: Callable[[str], None]) -> Built: ...
 
 
+class Persist(Protocol):
+    """Calls a function, and perhaps again if it raises `TransientError`; returns what it returns."""
+
+    def __call__(self, attempt: Callable[[], T], /) -> T: ...
+
+
+def _once(attempt: Callable[[], T], /) -> T:
+    return attempt()
+
+
 class Finished(NamedTuple):
-    """A model that is on disk, and what it was built from."""
+    """A model whose files are durable, and what it was built from."""
 
     manifest: Manifest
     snapshot: Snapshot
@@ -56,7 +68,7 @@ class Cycle:
     Checks `stop` between steps; a step can't be interrupted.
     """
 
-    directory: Path
+    place: Place
     build: Build
     progress: Progress
     stop: threading.Event
@@ -64,6 +76,8 @@ class Cycle:
     """Wall-clock time in ms since the epoch."""
     popular_half_life_s: float | None = None
     """The half-life of a like's weight in popularity; None: no decay."""
+    persist: Persist = _once
+    """Makes the calls on the models: a model store may not answer at first."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step of the last run took."""
 
@@ -86,12 +100,15 @@ class Cycle:
         built = self.build(snapshot.interactions, self.progress.step)
         if self.popular_half_life_s is None:
             return built
-        popularity = popularity_of(snapshot, self.directory, self.popular_half_life_s)
+        half_life_s = self.popular_half_life_s
+        popularity = self.persist(lambda: popularity_of(snapshot, self.place, half_life_s))
         return built._replace(model=replace(built.model, decayed_counts=popularity))
 
     def _write(self, snapshot: Snapshot, built: Built) -> Manifest:
         seconds = {"snapshot": self.seconds["snapshot"]}
-        return write_built(self.directory, self.clock_ms(), snapshot, built, seconds)
+        manifest = write_built(local(self.place), self.clock_ms(), snapshot, built, seconds)
+        self.persist(lambda: publish(self.place, manifest))
+        return manifest
 
     def _step(self, name: str, work: Callable[[], T]) -> T:
         if self.stop.is_set():

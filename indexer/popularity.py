@@ -19,22 +19,21 @@ from likewise.models.files import read_model
 from likewise.models.versions import list_versions
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from indexer.interactions import Interactions
     from indexer.snapshot import Snapshot
+    from likewise.models.place import Place
     from likewise.ranking.array_types import FloatArray
     from likewise.ranking.model import Model
 
 
-def popularity_of(snapshot: Snapshot, directory: Path, half_life_s: float) -> FloatArray:
+def popularity_of(snapshot: Snapshot, place: Place, half_life_s: float) -> FloatArray:
     """Return the popularity [n] of the snapshot's items, based on that of the newest model on disk.
 
     All likes of the first snapshot count in full.
     """
-    for manifest in list_versions(directory):
+    for manifest in list_versions(place):
         try:
-            before = read_model(directory, manifest.version)
+            before = read_model(place, manifest.version)
         except ModelFileError:
             continue
         # A clock that went backwards lets no time pass.

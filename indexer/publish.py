@@ -11,14 +11,13 @@ from likewise.models.versions import newest_sound_version, remove_old_versions
 from likewise.operations.models import announce, is_sound, versions_in_use
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from indexer.cycle import Finished
     from likewise.log.port import Sink
     from likewise.log.topics import Topics
     from likewise.messages.announcements import Announcement
     from likewise.messages.experiments import Experiment
     from likewise.models.manifest import Manifest
+    from likewise.models.place import Place
     from likewise.store.port import LikeStore
 
 _SEND_TIMEOUT_S = 10.0
@@ -26,13 +25,13 @@ _SEND_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Sets and reads which version in `directory` is the current one.
+    """Sets and reads which version in `place` is the current one.
 
-    Every method raises `TransientError` when Redis or Kafka cannot be reached; calling it again
+    Every method raises `TransientError` when Redis, Kafka or the model store cannot be reached; calling it again
     is safe.
     """
 
-    directory: Path
+    place: Place
     store: LikeStore
     sink: Sink
     topics: Topics
@@ -64,14 +63,14 @@ class Publisher:
         return valid_announcement(self.store.model_announcement())
 
     def restore(self) -> Manifest | None:
-        """Announce the newest valid version if the announced one is not on disk; return it if so.
+        """Announce the newest valid version if the announced one is not there; return it if so.
 
         Redis may have lost the announcement, or the disk the version.
         """
         current = self.announced()
-        if current is not None and is_sound(self.directory, current.version):
+        if current is not None and is_sound(self.place, current.version):
             return None
-        newest = newest_sound_version(self.directory)
+        newest = newest_sound_version(self.place)
         if newest is not None:
             self.announce(newest.announcement())
         return newest
@@ -79,4 +78,4 @@ class Publisher:
     def prune(self, keep: int) -> list[str]:
         """Remove all versions but the newest `keep` and those in use; return those removed."""
         in_use = versions_in_use(self.store)
-        return remove_old_versions(self.directory, keep=keep, in_use=in_use)
+        return remove_old_versions(self.place, keep=keep, in_use=in_use)

@@ -90,7 +90,7 @@ class Rollout:
         self.stats = CanaryStats()
         self._publisher = publisher
         self._store = publisher.store
-        self._directory = publisher.directory
+        self._place = publisher.place
         self._settings = settings or ModelSettings()
         self._window_s = window_s
         self._evidence = evidence
@@ -129,7 +129,7 @@ class Rollout:
             users=finished.snapshot.interactions.user_ids,
             now_ms=self._clock_ms(),
         )
-        write_canary(self._directory, announcement.version, experiment)
+        write_canary(self._place, announcement.version, experiment)
         self._publisher.publish_experiment(experiment)
         self._begin(Running(announcement.version, current, experiment))
 
@@ -189,7 +189,7 @@ class Rollout:
         if current is None or not current.likes:
             return None
         with suppress(ModelFileError):
-            return read_manifest(self._directory, current.version).version
+            return read_manifest(self._place, current.version).version
         return None
 
     def _lost(self, running: Running, stored: Experiment | None) -> Decided | None:
@@ -197,7 +197,7 @@ class Rollout:
         if self._applied and stored is None:
             return Decided("stopped", "the experiment was removed")
         try:
-            read_manifest(self._directory, running.version)
+            read_manifest(self._place, running.version)
         except ModelFileError as error:
             return Decided("stopped", str(error))
         return None
@@ -220,8 +220,8 @@ class Rollout:
 
     def _unfinished(self) -> Iterator[Running]:
         """Yield the canaries whose files say that they run, newest first; usually none or one."""
-        for manifest in list_versions(self._directory):
-            experiment = read_canary(self._directory, manifest.version)
+        for manifest in list_versions(self._place):
+            experiment = read_canary(self._place, manifest.version)
             if experiment is not None and is_running(experiment):
                 current = experiment.variants[0].model or ""
                 yield Running(manifest.version, current, experiment)
@@ -251,7 +251,7 @@ class Rollout:
         After a crash in between, the next leader finds the canary running, and comes here again.
         """
         if decided.decision == "promoted":
-            manifest = read_manifest(self._directory, running.version)
+            manifest = read_manifest(self._place, running.version)
             self._publisher.announce(manifest.announcement())
         ended = stopped(
             running.experiment,
@@ -269,7 +269,7 @@ class Rollout:
         if ended.outcome is not None:
             decision, reason = ended.outcome.decision, ended.outcome.reason
         try:
-            write_canary(self._directory, running.version, ended)
+            write_canary(self._place, running.version, ended)
         except ModelFileError as error:
             # Kafka has it. A full disk must not end the indexer.
             self._log.warning("the end of a canary was not recorded", reason=str(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,9 @@ from indexer.steps import Steps
 from indexer.warm_start import WarmStart
 from indexer.weighing import reader, weights_of
 from indexer.worker import Indexer, IndexerStats
-from likewise.errors import SettingsError
+from likewise.errors import ModelStoreError, SettingsError
 from likewise.log.topics import Topics
+from likewise.models.place import models_place, stats_of
 from likewise.retry import StoppedError, retry
 from likewise.service.clock import now_ms
 from likewise.service.loop import log_retry
@@ -31,12 +32,12 @@ from likewise.settings import ModelSettings
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
-    from pathlib import Path
 
     from indexer.cycle import Build, Finished
     from indexer.interactions import Interactions
     from likewise.log.port import Broker, Sink
     from likewise.models.manifest import Manifest
+    from likewise.models.place import Place
     from likewise.settings import Settings
     from likewise.store.port import LikeStore
 
@@ -73,7 +74,7 @@ def run_indexer(
         indexer = Indexer(
             settings.indexer,
             publisher,
-            building(settings.model, last=settings.model.directory),
+            building(settings.model, last=models_place(settings)),
             stop=stop,
             rollout=rollout,
             alternatives=_alternatives(settings),
@@ -82,6 +83,7 @@ def run_indexer(
             popular_half_life_s=settings.model.popular_half_life_s,
             weights=weights_of(settings),
         )
+        indexer.stats.model_store = stats_of(publisher.place)
         on_start(indexer)
         indexer.run()
 
@@ -123,9 +125,9 @@ def index_once(
 
     with closing(_sink(settings, broker)) as sink:
         publisher = _publisher(settings, store, sink)
-        build = building(settings.model, last=settings.model.directory)
+        build = building(settings.model, last=models_place(settings))
         half_life_s = settings.model.popular_half_life_s
-        cycle = Cycle(publisher.directory, build, watched, stop, now_ms, half_life_s)
+        cycle = Cycle(publisher.place, build, watched, stop, now_ms, half_life_s)
         release = publisher.announce_unless_overtaken if announce else _announce_nothing
         finished = cycle.run(take, release)
         version = finished.manifest.version
@@ -150,10 +152,10 @@ def _announce_nothing(_finished: Finished) -> None:
     """Leave the current model as it is."""
 
 
-def building(settings: ModelSettings, *, last: Path | None = None) -> Build:
+def building(settings: ModelSettings, *, last: Place | None = None) -> Build:
     """Return a function that builds a model with the settings, starting from the last factors.
 
-    With `ranker=auto` the first build starts from what the newest model in the directory `last` chose, so
+    With `ranker=auto` the first build starts from what the newest model in `last` chose, so
     that a restart alone changes no choice.
     """
     warm = WarmStart()
@@ -162,7 +164,8 @@ def building(settings: ModelSettings, *, last: Path | None = None) -> Build:
         steps = Steps(on_step=on_step)
         if settings.ranker == "auto":
             if warm.recipe is None and last is not None:
-                warm.recipe = last_choice(last)
+                with suppress(ModelStoreError):  # an outage is no reason to wait here
+                    warm.recipe = last_choice(last)
             model = build_best(interactions, settings, steps=steps, warm=warm)
         else:
             recipe = recipe_of(settings)
@@ -187,7 +190,7 @@ def _alternatives(settings: Settings) -> Alternatives:
         )
         for ranker in settings.indexer.alternatives
     }
-    return Alternatives(model.directory, builds, now_ms)
+    return Alternatives(models_place(settings), builds, now_ms)
 
 
 def _sink(settings: Settings, broker: Broker) -> Sink:
@@ -199,4 +202,4 @@ def _sink(settings: Settings, broker: Broker) -> Sink:
 
 def _publisher(settings: Settings, store: LikeStore, sink: Sink) -> Publisher:
     topics = Topics(settings.kafka.topic_prefix)
-    return Publisher(settings.model.directory, store, sink, topics)
+    return Publisher(models_place(settings), store, sink, topics)

@@ -107,9 +107,15 @@ class Indexer:
             weights=weights,
         )
         self._cycle = Cycle(
-            publisher.directory, build, self._progress, stop, clock_ms, popular_half_life_s
+            publisher.place,
+            build,
+            self._progress,
+            stop,
+            clock_ms,
+            popular_half_life_s,
+            self._retry,
         )
-        self._alternatives = alternatives or Alternatives(publisher.directory, {}, clock_ms)
+        self._alternatives = alternatives or Alternatives(publisher.place, {}, clock_ms)
         self.stats.alternative_seconds = self._alternatives.seconds
         self.stats.alternative_failures = self._alternatives.failures
         self._term: int | None = None

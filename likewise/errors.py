@@ -5,6 +5,7 @@ branch                     the caller
 =========================  =====================================================
 `InvalidInputError`        dead-letters the record, or answers with the error
 `TransientError`           retries with backoff; nothing was lost
+`ModelStoreError`          keeps the model it has, and retries with backoff
 `PositionMovedError`       reads the log again from the position Redis names
 `ForeignDataError`         exits with the message
 `ModelFileError`           keeps the model it has
@@ -50,6 +51,10 @@ class TransientError(LikewiseError):
         """Return this error, with the server at fault."""
         self.server = server
         return self
+
+
+class ModelStoreError(TransientError):
+    """The model store (`model.store`) could not be reached, or refused."""
 
 
 class UndeliverableError(LikewiseError):

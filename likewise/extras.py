@@ -8,6 +8,7 @@ _OURS = frozenset({"likewise", "consumers", "indexer", "serving", "gateway"})
 _OPTIONAL = {
     "pandas": ("reading and writing files of likes", "files"),
     "pyarrow": ("reading and writing files of likes", "files"),
+    **dict.fromkeys(("fsspec", "s3fs"), ("model files in object storage", "s3")),
     "sklearn": ("evaluation", "evaluation"),
     **dict.fromkeys(("starlette", "uvicorn", "httptools", "uvloop"), ("the gateway", "gateway")),
 }

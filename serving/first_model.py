@@ -11,15 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from likewise.errors import TransientError
+from likewise.models.place import is_here
 from likewise.retry import StoppedError
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
-    from pathlib import Path
 
     from likewise.log.port import Source
     from likewise.models.holder import ModelHolder
+    from likewise.models.place import Place
     from likewise.store.port import LikeStore
     from serving.catalogue_follower import CatalogueFollower
 
@@ -30,7 +31,7 @@ _HEAD_START_STEP_S = 0.005
 
 def join_with_model(
     join: Callable[[], Source],
-    directory: Path,
+    place: Place,
     store: LikeStore,
     catalogue: CatalogueFollower,
     stop: threading.Event,
@@ -47,17 +48,17 @@ def join_with_model(
         SettingsError: the store refuses our credentials.
     """
     holder = None
-    if next(directory.glob("*/manifest.json"), None) is not None:
+    if is_here(place):
         source = join()
         try:
-            holder = _load_while_joining(source, directory, store, catalogue, stop)
+            holder = _load_while_joining(source, place, store, catalogue, stop)
         except BaseException:
             source.close()
             raise
         if holder is not None and catalogue.loaded:
             return source, holder
         source.close()
-    holder = holder or _wait_for_model(directory, store, stop)
+    holder = holder or _wait_for_model(place, store, stop)
     try:
         catalogue.load()
         return join(), holder
@@ -68,7 +69,7 @@ def join_with_model(
 
 def _load_while_joining(
     source: Source,
-    directory: Path,
+    place: Place,
     store: LikeStore,
     catalogue: CatalogueFollower,
     stop: threading.Event,
@@ -83,7 +84,7 @@ def _load_while_joining(
     while time.monotonic() < deadline_s:
         keep_alive(_HEAD_START_STEP_S)
     with ThreadPoolExecutor(1, thread_name_prefix="first-model") as loader:
-        loading = loader.submit(_find_model, directory, store, catalogue)
+        loading = loader.submit(_find_model, place, store, catalogue)
         while not loading.done():
             keep_alive(_KEEP_ALIVE_EVERY_S)
         return loading.result()
@@ -92,20 +93,18 @@ def _load_while_joining(
 # NumPy is imported with these, and not while the member asks to join.
 
 
-def _find_model(
-    directory: Path, store: LikeStore, catalogue: CatalogueFollower
-) -> ModelHolder | None:
+def _find_model(place: Place, store: LikeStore, catalogue: CatalogueFollower) -> ModelHolder | None:
     from likewise.models.holder import ModelHolder, find_model
 
     try:
-        found = find_model(directory, store.model_announcement())
+        found = find_model(place, store.model_announcement())
         catalogue.load_if_small()
     except TransientError:
         return None
-    return None if found is None else ModelHolder(directory, found)
+    return None if found is None else ModelHolder(place, found)
 
 
-def _wait_for_model(directory: Path, store: LikeStore, stop: threading.Event) -> ModelHolder:
+def _wait_for_model(place: Place, store: LikeStore, stop: threading.Event) -> ModelHolder:
     from likewise.models.holder import ModelHolder, wait_for_first_model
 
-    return ModelHolder(directory, wait_for_first_model(directory, store, stop))
+    return ModelHolder(place, wait_for_first_model(place, store, stop))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from likewise.log.topic_listing import TopicListing
 from likewise.log.topics import Topics
+from likewise.models.place import models_place, stats_of
 from likewise.retry import StoppedError, retry
 from likewise.service.loop import GroupMember, log_retry
 from likewise.service.stall_detector import StallDetector
@@ -77,17 +78,17 @@ def run_server(
         if settings.kafka.create_topics:
             persist(lambda: create_topics(broker, topics, settings.kafka.partitions))
         catalogue = CatalogueFollower(store, stop, stats.catalogue)
-        source, models = join_with_model(join, settings.model.directory, store, catalogue, stop)
+        place = models_place(settings)
+        stats.model_store = stats_of(place)
+        source, models = join_with_model(join, place, store, catalogue, stop)
         with (
             closing(source),
             closing(models),
             closing(persist(broker.sink, source.keep_alive)) as sink,
         ):
-            detector = _stall_detector(settings, broker, topics)
-            watch = StoreWatch(store, stats.keeping)
             ports = Ports(
                 source,
-                GroupMember(source, detector, watch, stats, stop, longest_retry_s=LONGEST_RETRY_S),
+                _member(settings, broker, store, source, stats, stop),
                 sink,
                 StoreView(store, listing, topics.likes, kinds_that_count(settings.signals.weights)),
                 models,
@@ -103,13 +104,26 @@ def run_server(
         return
 
 
+def _member(
+    settings: Settings,
+    broker: Broker,
+    store: LikeStore,
+    source: Source,
+    stats: ServingStats,
+    stop: threading.Event,
+) -> GroupMember:
+    detector = _stall_detector(settings, broker, Topics(settings.kafka.topic_prefix))
+    watch = StoreWatch(store, stats.keeping)
+    return GroupMember(source, detector, watch, stats, stop, longest_retry_s=LONGEST_RETRY_S)
+
+
 def _variant_models(
     settings: Settings, catalogue: CatalogueFollower, models: ModelHolder
 ) -> VariantModels:
     # Imported only now: it imports NumPy, which was imported while the group was joined.
     from serving.variant_models import VariantModels
 
-    return VariantModels(settings.model.directory, catalogue, models)
+    return VariantModels(models_place(settings), catalogue, models)
 
 
 def _run_worker(

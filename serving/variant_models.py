@@ -10,17 +10,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
-from likewise.errors import ModelFileError
+from likewise.errors import ModelFileError, ModelStoreError
 from likewise.models.holder import load_model
 from likewise.service.logs import get_logger
 from serving.alternatives import Alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from likewise.messages.experiments import Experiment, Variant
     from likewise.models.holder import ModelHolder, ServedModel
+    from likewise.models.place import Place
 
 LOOK_EVERY_S = 0.5
 RETRY_EVERY_S = 10.0
@@ -52,18 +52,18 @@ class VariantModels:
 
     def __init__(
         self,
-        directory: Path,
+        place: Place,
         running: Running,
         models: ModelHolder,
         *,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read nothing yet. `directory` is that of the models."""
-        self._directory = directory
+        """Read nothing yet. `place` is that of the models."""
+        self._place = place
         self._running = running
         self._models = models
         self._clock_s = clock_s
-        self._alternatives = Alternatives(directory, clock_s=clock_s)
+        self._alternatives = Alternatives(place, clock_s=clock_s)
         self._loaded: dict[_Named, ServedModel] = {}
         # Names of models that cannot be loaded, and when to try again.
         self._missing: dict[_Named, float] = {}
@@ -124,8 +124,8 @@ class VariantModels:
         if self._clock_s() < self._missing.get(named, 0.0):
             return None
         try:
-            return load_model(self._directory, named.version)
-        except ModelFileError as error:
+            return load_model(self._place, named.version)
+        except (ModelFileError, ModelStoreError) as error:
             self._note_missing(named, str(error))
             return None
 

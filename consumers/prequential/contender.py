@@ -15,13 +15,13 @@ from likewise.store.attribution_port import AttributionUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-    from pathlib import Path
 
     from consumers.prequential.probes import Probe
     from consumers.prequential.stats import Outcome
     from likewise.messages.experiments import Experiment
     from likewise.messages.ids import ItemId
     from likewise.models.holder import ServedModel
+    from likewise.models.place import Place
     from likewise.store.port import LikeStore
 
 
@@ -29,10 +29,10 @@ class Contender:
     """Loads the new model while a prequential canary runs, and counts what both models predict. Not thread-safe."""
 
     def __init__(
-        self, directory: Path, store: LikeStore, canary: Callable[[], Experiment | None]
+        self, place: Place, store: LikeStore, canary: Callable[[], Experiment | None]
     ) -> None:
         """Load nothing yet; `canary` returns the one that runs, without I/O."""
-        self._directory = directory
+        self._place = place
         self._store = store
         self._canary = canary
         self._experiment: Experiment | None = None
@@ -49,7 +49,7 @@ class Contender:
         if experiment is None:
             return
         if self._models is None:
-            self._models = ModelHolder(self._directory, current)
+            self._models = ModelHolder(self._place, current)
         self._models.follow(_announcement(experiment.variants[1].model or ""))
 
     def compare(

@@ -23,13 +23,13 @@ from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-    from pathlib import Path
 
     from consumers.prequential.probes import Probe
     from consumers.prequential.stats import QualityStats
     from likewise.messages.experiments import Experiment
     from likewise.messages.ids import ItemId
     from likewise.models.holder import ServedModel
+    from likewise.models.place import Place
     from likewise.store.port import LikeStore
 
 # Probes are collected for this long: scoring ten at once costs hardly more than one.
@@ -43,7 +43,7 @@ _NOTE_INTERVAL_S = 5.0
 
 @contextmanager
 def evaluating(
-    directory: Path,
+    place: Place,
     store: LikeStore,
     samples_per_s: float,
     stats: QualityStats,
@@ -52,12 +52,12 @@ def evaluating(
 ) -> Iterator[Sampler]:
     """Score probes for the length of a `with` block; yields the sampler that takes them.
 
-    `canary` returns the prequential canary that runs, without I/O: both its models are scored. No probes are taken before there is a model in `directory`. Errors are logged, and affect
+    `canary` returns the prequential canary that runs, without I/O: both its models are scored. No probes are taken before there is a model in `place`. Errors are logged, and affect
     nothing else.
     """
     queue: Queue[Probe] = Queue(ceil(samples_per_s * _LONGEST_RANKING_S))
     stop = threading.Event()
-    evaluator = PrequentialEvaluator(directory, store, queue, stats, stop=stop, canary=canary)
+    evaluator = PrequentialEvaluator(place, store, queue, stats, stop=stop, canary=canary)
     # The copied context has the service's name for the log.
     thread = threading.Thread(
         target=copy_context().run, args=[evaluator.run], name="evaluator", daemon=True
@@ -75,7 +75,7 @@ class PrequentialEvaluator:
 
     def __init__(
         self,
-        directory: Path,
+        place: Place,
         store: LikeStore,
         queue: Queue[Probe],
         stats: QualityStats,
@@ -84,8 +84,8 @@ class PrequentialEvaluator:
         canary: Callable[[], Experiment | None] = lambda: None,
     ) -> None:
         """Read nothing yet; `stop` ends `run`."""
-        self._contender = Contender(directory, store, canary)
-        self._directory = directory
+        self._contender = Contender(place, store, canary)
+        self._place = place
         self._store = store
         self._queue = queue
         self._stats = stats
@@ -103,8 +103,8 @@ class PrequentialEvaluator:
     def run(self) -> None:
         """Wait for a model, then score probes until told to stop. Raises nothing."""
         try:
-            first = wait_for_first_model(self._directory, self._store, self._stop)
-            with closing(ModelHolder(self._directory, first)) as models, closing(self._contender):
+            first = wait_for_first_model(self._place, self._store, self._stop)
+            with closing(ModelHolder(self._place, first)) as models, closing(self._contender):
                 while not self._stop.is_set():
                     self._run_once(models)
         except StoppedError:

@@ -18,6 +18,7 @@ from gateway.problem import Problem
 from likewise.errors import ModelFileError
 from likewise.messages.ids import ItemId, UserId
 from likewise.models.holder import load_model
+from likewise.models.place import models_place
 from likewise.operations.models import find_version
 
 if TYPE_CHECKING:
@@ -86,16 +87,16 @@ def _comparison(gateway: Gateway, asked: Comparing) -> ModelComparison:
 
 def _loaded(gateway: Gateway, name: str) -> ServedModel:
     """Return the named version, from memory if it is the current one."""
-    directory = gateway.settings.model.directory
+    place = models_place(gateway.settings)
     try:
-        version = find_version(name, directory, gateway.store)
+        version = find_version(name, place, gateway.store)
     except ModelFileError as error:
         raise unknown_version(name) from error
     served = gateway.models.current()
     if served.version == version:
         return served
     try:
-        return load_model(directory, version)
+        return load_model(place, version)
     except ModelFileError as error:
         raise Problem("broken_version", str(error)) from error
 

@@ -16,6 +16,7 @@ from likewise.errors import ModelFileError
 from likewise.messages.announcements import Announcement
 from likewise.models.files import read_manifest
 from likewise.models.manifest import FileEntry
+from likewise.models.place import models_place
 from likewise.operations.models import (
     ModelRow,
     current_version,
@@ -80,7 +81,7 @@ async def _models(call: Call) -> Response:
 
     def rows() -> list[ModelRow]:
         current = current_version(gateway.store)
-        return model_rows(gateway.settings.model.directory, current, store=gateway.store)
+        return model_rows(models_place(gateway.settings), current, store=gateway.store)
 
     found = [row for row in await gateway.run(rows) if before is None or row.version < before]
     page = found[: query.limit]
@@ -94,7 +95,7 @@ async def _model(call: Call) -> Response:
 
 def _details(gateway: Gateway, version: str) -> ModelDetails:
     try:
-        manifest = read_manifest(gateway.settings.model.directory, version)
+        manifest = read_manifest(models_place(gateway.settings), version)
     except ModelFileError as error:
         raise unknown_version(version) from error
     return ModelDetails(
@@ -117,14 +118,14 @@ async def _use(call: Call) -> Response:
 
 
 def _used(gateway: Gateway, version: str) -> Announcement:
-    directory = gateway.settings.model.directory
+    place = models_place(gateway.settings)
     try:
-        read_manifest(directory, version)
+        read_manifest(place, version)
     except ModelFileError as error:
         raise unknown_version(version) from error
     with closing(gateway.broker.sink()) as sink:
         try:
-            return use_version(directory, gateway.store, sink, gateway.topics, version)
+            return use_version(place, gateway.store, sink, gateway.topics, version)
         except ModelFileError as error:
             raise Problem("broken_version", str(error)) from error
 
@@ -140,7 +141,7 @@ ENDPOINTS = (
         path="/v1/models",
         handler=_models,
         summary="List the model versions, newest first.",
-        description="Those in the model directory of the gateway.",
+        description="Those in the model directory of the gateway, or in the model store.",
         tag="models",
         query=ModelsQuery,
         answer=ModelPage,

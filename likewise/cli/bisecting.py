@@ -86,6 +86,7 @@ def bisect(
     from indexer.recipes import recipe_of
     from likewise.evaluation.bisect.run import Options
     from likewise.evaluation.bisect.run import bisect as search
+    from likewise.models.place import models_place
 
     if resume and directory is None:
         raise typer.BadParameter("--resume needs --directory")
@@ -105,7 +106,7 @@ def bisect(
             outcome = search(
                 broker,
                 cli.topics.likes,
-                model.directory,
+                models_place(cli.settings),
                 recipe_of(model),
                 options,
                 progress,

@@ -40,16 +40,17 @@ def compare(
     from likewise.evaluation.shadow.comparison import compare as compare_answers
     from likewise.evaluation.shadow.replay import replay
     from likewise.models.holder import load_model
+    from likewise.models.place import models_place
     from likewise.operations.models import find_version
 
     cli = command_line(context)
-    directory = cli.settings.model.directory
+    place = models_place(cli.settings)
     with cli.broker() as broker, cli.store() as store, build_progress() as progress:
-        one, other = (find_version(name, directory, store) for name in (a, b))
+        one, other = (find_version(name, place, store) for name in (a, b))
         if one == other:
             raise typer.BadParameter(f"A and B are both {one}; give two different versions")
         progress.step("loading models")
-        models = (load_model(directory, one), load_model(directory, other))
+        models = (load_model(place, one), load_model(place, other))
         played = replay(broker, store, cli.topics, models, limit=requests, progress=progress)
         if not played.shadowed:
             raise LikewiseError("none of the last requests can be answered by either model")

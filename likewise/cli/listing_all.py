@@ -67,18 +67,19 @@ def _version(cli: CommandLine, store: LikeStore, path: Path) -> str:
     """Return the version of the model of the interrupted run if it is still there, else the current one."""
     from likewise.errors import ModelFileError
     from likewise.models.holder import find_model, load_model
+    from likewise.models.place import models_place
     from likewise.operations.files.lists import unfinished_job
 
-    directory = cli.settings.model.directory
+    place = models_place(cli.settings)
     if (job := unfinished_job(path)) is not None:
         try:
-            return load_model(directory, str(job.get("model"))).version
+            return load_model(place, str(job.get("model"))).version
         except ModelFileError:
             note("the model of the interrupted run is gone; beginning again with the current one")
-    served = find_model(directory, store.model_announcement())
+    served = find_model(place, store.model_announcement())
     if served is None:
         raise ModelFileError(
-            f"there is no model in {directory}; set model.directory (--models) to the indexer's "
+            f"there is no model in {place}; set model.directory (--models) to the indexer's "
             "directory"
         )
     return served.version

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from likewise.cli.all_lists import Lister
 from likewise.messages.request_decoding import decode_request
 from likewise.models.holder import load_model
+from likewise.models.place import models_place
 from likewise.operations.files.lists import write_part
 from likewise.store.redis import RedisStore
 from serving.catalogue_reading import CatalogueReader
@@ -82,7 +83,7 @@ class _PartWriter:
     def __init__(self, job: ListJob) -> None:
         settings, request = job.settings, decode_request(job.request)
         store = RedisStore(settings.redis)
-        served = load_model(settings.model.directory, job.model_version)
+        served = load_model(models_place(settings), job.model_version)
         self._path = job.path
         self._lister = Lister(
             store,

@@ -38,17 +38,17 @@ def list_models(
     likewise models list --verify --json
     ```
     """
+    from likewise.models.place import models_place
+
     cli = command_line(context)
-    directory = cli.settings.model.directory
+    place = models_place(cli.settings)
     rows = _rows(cli, verify=verify)
     if as_json:
         print_json(rows)
     elif rows:
         _print_table(rows)
     else:
-        stdout().print(
-            f"no models in {directory}; `likewise index --once` builds one", markup=False
-        )
+        stdout().print(f"no models in {place}; `likewise index --once` builds one", markup=False)
 
 
 @app.command()
@@ -68,13 +68,14 @@ def use(
     """
     from contextlib import closing
 
+    from likewise.models.place import models_place
     from likewise.operations.models import use_version
 
     cli = command_line(context)
     with cli.broker() as broker, cli.store() as store:
         broker.ensure_topics(cli.topics.core_specs(cli.settings.kafka.partitions))
         with closing(broker.sink()) as sink:
-            use_version(cli.settings.model.directory, store, sink, cli.topics, version)
+            use_version(models_place(cli.settings), store, sink, cli.topics, version)
     stdout().print(f"{version} is the current model")
 
 
@@ -98,17 +99,18 @@ def prune(
     likewise models prune --keep 2 --dry-run
     ```
     """
+    from likewise.models.place import models_place
     from likewise.models.versions import removable_versions, remove_old_versions
     from likewise.operations.models import versions_in_use
 
     cli = command_line(context)
-    directory = cli.settings.model.directory
+    place = models_place(cli.settings)
     kept = cli.settings.indexer.keep_versions if keep is None else keep
     # Without Redis it is unknown which versions are in use.
     with cli.store() as store:
         in_use = versions_in_use(store)
     remove = removable_versions if dry_run else remove_old_versions
-    removed = remove(directory, keep=kept, in_use=in_use)
+    removed = remove(place, keep=kept, in_use=in_use)
     if as_json:
         print_json(removed)
         return
@@ -123,15 +125,16 @@ app.command()(compare)
 
 def _rows(cli: CommandLine, *, verify: bool) -> list[ModelRow]:
     """Return the versions; none is current, with a warning, if Redis cannot be reached."""
+    from likewise.models.place import models_place
     from likewise.operations.models import current_version, model_rows
 
-    directory = cli.settings.model.directory
+    place = models_place(cli.settings)
     try:
         with cli.store() as store:
-            return model_rows(directory, current_version(store), store=store, verify=verify)
+            return model_rows(place, current_version(store), store=store, verify=verify)
     except TransientError as error:
         complain(f"the current version is unknown: {error}")
-        return model_rows(directory, None, verify=verify)
+        return model_rows(place, None, verify=verify)
 
 
 def _print_table(rows: list[ModelRow]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from likewise.errors import InvalidInputError, ModelFileError
@@ -20,9 +21,8 @@ from likewise.models.layout import VERSION, fsync
 from likewise.models.regular_files import read_regular
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from likewise.messages.experiments import Experiment
+    from likewise.models.place import Place
 
 _FILE = "canary.json"
 CURRENT: Final = "current"
@@ -36,13 +36,19 @@ def canary_name(version: str) -> str:
     return f"canary-{version.lower().replace('.', '-')}"
 
 
-def write_canary(directory: Path, version: str, experiment: Experiment) -> None:
+def write_canary(place: Place, version: str, experiment: Experiment) -> None:
     """Store the experiment next to the version, durably, in place of an earlier one.
 
     Raises:
         ModelFileError: the version is not there, or its directory cannot be written to.
+        ModelStoreError: the model store cannot be used.
     """
-    path = directory / version / _FILE
+    if not isinstance(place, Path):
+        if version not in place.names():
+            raise ModelFileError(f"model {version} is not in {place}, so it cannot be a canary")
+        place.write(version, _FILE, encode_experiment(experiment))
+        return
+    path = place / version / _FILE
     aside = path.with_suffix(".aside")
     try:
         aside.write_bytes(encode_experiment(experiment))
@@ -51,24 +57,31 @@ def write_canary(directory: Path, version: str, experiment: Experiment) -> None:
         fsync(path.parent)
     except OSError as error:
         raise ModelFileError(
-            f"the canary of model {version} cannot be written to {directory} (model.directory): "
+            f"the canary of model {version} cannot be written to {place} (model.directory): "
             f"{error.strerror}"
         ) from error
 
 
-def read_canary(directory: Path, version: str) -> Experiment | None:
-    """Return the experiment of the version; None if it was not tried, or the file cannot be read."""
+def read_canary(place: Place, version: str) -> Experiment | None:
+    """Return the experiment of the version; None if it was not tried, or the file cannot be read.
+
+    Raises:
+        ModelStoreError: the model store cannot be used.
+    """
     if not VERSION.fullmatch(version):
         return None
     with suppress(OSError, InvalidInputError):
-        path = directory / version / _FILE
-        return decode_stored_experiment(read_regular(path, at_most=MAX_EXPERIMENT_BYTES))
+        if isinstance(place, Path):
+            raw = read_regular(place / version / _FILE, at_most=MAX_EXPERIMENT_BYTES)
+        else:
+            raw = place.read(version, _FILE, at_most=MAX_EXPERIMENT_BYTES)
+        return decode_stored_experiment(raw)
     return None
 
 
-def is_unproved(directory: Path, version: str) -> bool:
+def is_unproved(place: Place, version: str) -> bool:
     """Whether the version was tried and not promoted: it becomes current only if someone names it."""
-    tried = read_canary(directory, version)
+    tried = read_canary(place, version)
     return tried is not None and (tried.outcome is None or tried.outcome.decision != "promoted")
 
 

@@ -1,4 +1,4 @@
-"""Model versions on disk: one directory each, written aside and renamed, read only when sound.
+"""Model versions: one directory each, written aside and renamed, read only when sound.
 
 A version is `manifest.json` (what is in it, and a SHA-256 of every file), tables as `.npy` and
 `.json`, and Annoy indexes. Nothing in it is code: no pickle is ever written or read.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,24 +18,21 @@ from likewise.errors import ModelFileError
 from likewise.models.checksums import entry_of, verify_checksums
 from likewise.models.layout import ASIDE, MANIFEST, VERSION, fsync, locked
 from likewise.models.manifest import Manifest
-from likewise.models.regular_files import read_regular
+from likewise.models.place import local, raw_manifest
 from likewise.models.tables import read_tables, write_tables
 from likewise.ranking.trial import try_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from likewise.messages.ids import SignalKind
+    from likewise.models.place import Place
     from likewise.ranking.model import Model
 
 FORMAT = 4
 """Grows when a reader of today could not read the files any more."""
 _READABLE = (3, FORMAT)
 # 3 had the likes of all users in every model: `likewise.models.user_tables`.
-
-# It names a dozen files, and a dozen recipes that were tried.
-_MOST_MANIFEST_BYTES = 1024 * 1024
 
 
 def write_model(
@@ -72,36 +71,41 @@ def write_model(
     return manifest
 
 
-def read_model(directory: Path, version: str) -> Model:
+def read_model(place: Place, version: str) -> Model:
     """Return a version, its files verified and mapped into memory, its tables checked and tried out.
+
+    From a model store it is fetched first, unless the cache has it. There it stays as long as the model lives.
 
     Raises:
         ModelFileError: it is missing, incomplete, corrupt, of a newer format, or does not rank.
+        ModelStoreError: the model store cannot be used.
     """
-    manifest = read_manifest(directory, version)
-    verify_checksums(directory, manifest)
+    manifest = read_manifest(place, version)
+    if isinstance(place, Path):
+        verify_checksums(place, manifest)
+        return _mapped(place, manifest)
+    hold = place.fetch(manifest)
     try:
-        model = read_tables(directory / version, manifest)
-        try_out(model)
-    except ModelFileError as error:
-        raise ModelFileError(f"model {version} can't be used: {error}") from error
-    except (OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
-        raise ModelFileError(f"model {version} can't be read: {error}") from error
+        model = _mapped(local(place), manifest)
+    except BaseException:
+        hold.release()
+        raise
+    weakref.finalize(model, hold.release)
     return model
 
 
-def read_manifest(directory: Path, version: str) -> Manifest:
+def read_manifest(place: Place, version: str) -> Manifest:
     """Return the manifest of a version, without looking at its other files.
 
     Raises:
         ModelFileError: there is none, or it can't be read, or it is of a newer format.
+        ModelStoreError: the model store cannot be used.
     """
     if not VERSION.fullmatch(version):
         # A version comes from Redis: it must never become a path to anywhere else.
         raise ModelFileError(f"{version[:64]!r} is not a model version")
-    path = directory / version / MANIFEST
     try:
-        raw = read_regular(path, at_most=_MOST_MANIFEST_BYTES)
+        raw = raw_manifest(place, version)
         format_ = msgspec.json.decode(raw, type=dict)["format"]
         if format_ not in _READABLE:
             raise ModelFileError(
@@ -110,12 +114,24 @@ def read_manifest(directory: Path, version: str) -> Manifest:
             )
         manifest = msgspec.json.decode(raw, type=Manifest)
     except OSError as error:
-        raise ModelFileError(f"model {version} is not in {directory}: {error.strerror}") from error
+        raise ModelFileError(f"model {version} is not in {place}: {error.strerror}") from error
     except (msgspec.MsgspecError, KeyError, UnicodeDecodeError, RecursionError) as error:
         raise ModelFileError(f"the manifest of model {version} can't be read: {error}") from error
     if manifest.version != version:
         raise ModelFileError(f"the manifest in {version} is that of {manifest.version}")
     return manifest
+
+
+def _mapped(directory: Path, manifest: Manifest) -> Model:
+    version = manifest.version
+    try:
+        model = read_tables(directory / version, manifest)
+        try_out(model)
+    except ModelFileError as error:
+        raise ModelFileError(f"model {version} can't be used: {error}") from error
+    except (OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
+        raise ModelFileError(f"model {version} can't be read: {error}") from error
+    return model
 
 
 def _manifest(

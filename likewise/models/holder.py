@@ -7,9 +7,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from likewise.errors import ModelFileError
+from likewise.errors import ModelFileError, ModelStoreError
 from likewise.messages.announcements import decode_announcement
 from likewise.models.files import read_manifest, read_model
 from likewise.models.versions import proved_versions
@@ -20,17 +21,18 @@ from likewise.service.loop import log_retry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
-    from pathlib import Path
 
+    from likewise.models.place import Place
     from likewise.ranking.model import Model
     from likewise.store.port import LikeStore
 
 FIRST_MODEL_CHECK_S = 0.25
+_FIRST_REMOTE_CHECK_S = 2.0
 _LONGEST_CHECK_S = 5.0
 _LONGEST_RETRY_S = 30.0
 _FIX = (
-    "share the indexer's directory (model.directory) with this process; `likewise models list` "
-    "shows what is in it, and `likewise models use VERSION` selects another version"
+    "share the indexer's directory (model.directory) with this process, or use a model store (model.store); "
+    "`likewise models list` shows what is in it, and `likewise models use VERSION` selects another version"
 )
 
 
@@ -43,42 +45,44 @@ class ServedModel:
     model: Model
 
 
-def load_model(directory: Path, version: str) -> ServedModel:
-    """Return a verified version from disk. Its first batch is as fast as later ones.
+def load_model(place: Place, version: str) -> ServedModel:
+    """Return a verified version. Its first batch is as fast as later ones.
 
     Raises:
         ModelFileError: it is missing, incomplete, corrupt or of a newer format.
+        ModelStoreError: the model store cannot be used.
     """
-    manifest = read_manifest(directory, version)
-    model = read_model(directory, version)
+    manifest = read_manifest(place, version)
+    model = read_model(place, version)
     # Both are computed on first use. Do that now, and not when a request needs them.
     _ = model.item_rows, model.popular_rows
     return ServedModel(version, manifest.snapshot_at_ms, model)
 
 
-def find_model(directory: Path, announcement: bytes | None) -> ServedModel | None:
-    """Return the announced model, or else the newest valid one on disk; None if there is none."""
-    return _Search(directory).find(announcement)
+def find_model(place: Place, announcement: bytes | None) -> ServedModel | None:
+    """Return the announced model, or else the newest valid one; None if there is none."""
+    return _Search(place).find(announcement)
 
 
-def wait_for_first_model(directory: Path, store: LikeStore, stop: threading.Event) -> ServedModel:
-    """Return the announced model, or else the newest valid one on disk. Blocks until there is one.
+def wait_for_first_model(place: Place, store: LikeStore, stop: threading.Event) -> ServedModel:
+    """Return the announced model, or else the newest valid one. Blocks until there is one.
 
     Raises:
         StoppedError: `stop` was set before.
         SettingsError: the store refuses our credentials.
     """
     log = get_logger()
-    search = _Search(directory)
-    log.info("looking for the first model", directory=str(directory))
+    search = _Search(place)
+    log.info("looking for the first model", directory=str(place))
 
+    check_s = FIRST_MODEL_CHECK_S if isinstance(place, Path) else _FIRST_REMOTE_CHECK_S
     waits_s = delays_s(random.Random(), longest_s=_LONGEST_CHECK_S)
     while not stop.is_set():
         announcement = retry(store.model_announcement, stop=stop, on_failure=log_retry)
         if (found := search.find(announcement)) is not None:
             return found
-        # Broken files are costly to verify, so they are verified less and less often.
-        stop.wait(next(waits_s) if search.found_broken else FIRST_MODEL_CHECK_S)
+        # Broken files are costly to verify, and a store may be down: both are tried less and less often.
+        stop.wait(next(waits_s) if search.failed else check_s)
     raise StoppedError
 
 
@@ -91,12 +95,12 @@ class ModelHolder:
 
     def __init__(
         self,
-        directory: Path,
+        place: Place,
         first: ServedModel,
         *,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._directory = directory
+        self._place = place
         self._current = first
         self._clock_s = clock_s
         self._log = get_logger()
@@ -127,7 +131,7 @@ class ModelHolder:
             if self._wanted in (None, self._current.version) or self._loading is not None:
                 return
             if self._clock_s() >= self._next_try_s:
-                self._loading = self._loader.submit(load_model, self._directory, self._wanted)
+                self._loading = self._loader.submit(load_model, self._place, self._wanted)
 
     def close(self) -> None:
         """Start no further load. Blocks until a running one has ended."""
@@ -139,6 +143,8 @@ class ModelHolder:
         except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the current one stays
             wait_s = next(self._retries_s)
             self._next_try_s = self._clock_s() + wait_s
+            if isinstance(error, ModelStoreError):
+                return  # its outage is in the log already
             self._log.error(
                 "the announced model cannot be loaded; the current one stays in use",
                 reason=str(error),
@@ -166,22 +172,22 @@ class ModelHolder:
 class _Search:
     """Looks for a first model. Logs each broken version once."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._logged: set[str] = set()
-
-    @property
-    def found_broken(self) -> bool:
-        """Whether any version could not be loaded."""
-        return bool(self._logged)
+        self.failed = False
+        """Whether any version could not be loaded, or the model store not be used."""
 
     def find(self, announcement: bytes | None) -> ServedModel | None:
-        """Return the announced model, or else the newest valid one on disk; None if there is none."""
-        for version in self._candidates(announcement):
-            try:
-                return load_model(self._directory, version)
-            except ModelFileError as error:
-                self._log_once(str(error))
+        """Return the announced model, or else the newest valid one; None if there is none."""
+        try:
+            for version in self._candidates(announcement):
+                try:
+                    return load_model(self._place, version)
+                except ModelFileError as error:
+                    self._log_once(str(error))
+        except ModelStoreError:
+            self.failed = True  # its outage is in the log already
         return None
 
     def _candidates(self, announcement: bytes | None) -> Iterator[str]:
@@ -190,10 +196,11 @@ class _Search:
                 yield decode_announcement(announcement).version
             except ModelFileError as error:
                 self._log_once(str(error))
-        for manifest in proved_versions(self._directory):
+        for manifest in proved_versions(self._place):
             yield manifest.version
 
     def _log_once(self, reason: str) -> None:
+        self.failed = True
         if reason not in self._logged:
             self._logged.add(reason)
             get_logger().error("a model cannot be loaded", reason=reason, fix=_FIX)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -13,7 +14,7 @@ from likewise.models.layout import ITEM_IDS, VERSION
 from likewise.models.regular_files import read_regular
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from likewise.models.place import Place
 
 _MOST_BYTES = 4 * 1024**3
 _decoder = msgspec.json.Decoder(list[ItemId])
@@ -38,18 +39,21 @@ class KnownItems:
             hashes[place] = hashed or 1
 
     @classmethod
-    def read(cls, directory: Path, version: str) -> Self:
-        """Return the items of a version on disk. Its checksum is not verified.
+    def read(cls, place: Place, version: str) -> Self:
+        """Return the items of a version. Its checksum is not verified.
 
         Raises:
             ModelFileError: the version is not there, or its list of items cannot be read.
+            ModelStoreError: the model store cannot be used.
         """
         if not VERSION.fullmatch(version):  # it becomes a path
             raise ModelFileError(f"{version[:64]!r} is not a model version")
         try:
-            return cls(
-                _decoder.decode(read_regular(directory / version / ITEM_IDS, at_most=_MOST_BYTES))
-            )
+            if isinstance(place, Path):
+                raw = read_regular(place / version / ITEM_IDS, at_most=_MOST_BYTES)
+            else:
+                raw = place.read(version, ITEM_IDS, at_most=_MOST_BYTES)
+            return cls(_decoder.decode(raw))
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ModelFileError(f"the items of model {version} cannot be read: {error}") from error
 

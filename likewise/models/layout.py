@@ -6,23 +6,34 @@ import fcntl
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+
+class _Divisible(Protocol):
+    """A directory, or a folder of a model store."""
+
+    def __truediv__(self, name: str) -> Self: ...
+
+
+P = TypeVar("P", bound=_Divisible)
+
 MANIFEST = "manifest.json"
 ITEM_IDS = "item_ids.json"
+# It names a dozen files, and a dozen recipes that were tried.
+MOST_MANIFEST_BYTES = 1024 * 1024
 VERSION = re.compile(r"\d{8}T\d{6}\.\d{3}Z(-[0-9a-f]{4})?")
 ASIDE = ".aside-"
 """How the directory of a version begins while it is being written."""
 _ALTERNATIVES = "alternatives"
 
 
-def alternatives_in(directory: Path) -> Path:
-    """Return where the alternatives to the models in a directory are: one directory for each ranker."""
-    return directory / _ALTERNATIVES
+def alternatives_in(place: P) -> P:
+    """Return where the alternatives to the models in a place are: one folder for each ranker."""
+    return place / _ALTERNATIVES
 
 
 @contextmanager

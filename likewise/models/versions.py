@@ -1,22 +1,25 @@
-"""The versions in a model directory: their names, their order, and which of them can be used."""
+"""The versions in a place: their names, their order, and which of them can be used."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from likewise.errors import ModelFileError
 from likewise.models.canaries import is_running, is_unproved, read_canary, versions_of
 from likewise.models.files import read_manifest, read_model
-from likewise.models.layout import ASIDE, MANIFEST, VERSION, locked
+from likewise.models.layout import ASIDE, MANIFEST, locked
+from likewise.models.place import version_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     from likewise.models.manifest import Manifest
+    from likewise.models.place import Place
+    from likewise.models.remote import RemoteModels
 
 
 def new_version(now_ms: int) -> str:
@@ -26,71 +29,85 @@ def new_version(now_ms: int) -> str:
     return f"{stamp}.{milliseconds:03d}Z"
 
 
-def list_versions(directory: Path) -> list[Manifest]:
-    """Return the manifests of all versions whose manifest can be read, newest first."""
+def list_versions(place: Place) -> list[Manifest]:
+    """Return the manifests of all versions whose manifest can be read, newest first.
+
+    Raises:
+        ModelStoreError: the model store cannot be used.
+    """
     found = []
-    for name in _version_names(directory):
+    for name in version_names(place):
         try:
-            found.append(read_manifest(directory, name))
+            found.append(read_manifest(place, name))
         except ModelFileError:
             continue  # `read_model` reports what is wrong with it when it is requested
     return found
 
 
-def proved_versions(directory: Path) -> list[Manifest]:
+def proved_versions(place: Place) -> list[Manifest]:
     """Return those of `list_versions` that may become current without being named.
 
     Left out are versions that are tried on a share of the users, and those that were not promoted then.
     """
-    found = list_versions(directory)
-    return [manifest for manifest in found if not is_unproved(directory, manifest.version)]
+    found = list_versions(place)
+    return [manifest for manifest in found if not is_unproved(place, manifest.version)]
 
 
-def newest_sound_version(directory: Path) -> Manifest | None:
+def newest_sound_version(place: Place) -> Manifest | None:
     """Return the newest of `proved_versions` that `read_model` takes, or None."""
-    for manifest in proved_versions(directory):
+    for manifest in proved_versions(place):
         try:
-            read_model(directory, manifest.version)
+            read_model(place, manifest.version)
         except ModelFileError:
             continue
         return manifest
     return None
 
 
-def remove_old_versions(directory: Path, *, keep: int, in_use: Collection[str]) -> list[str]:
+def remove_old_versions(place: Place, *, keep: int, in_use: Collection[str]) -> list[str]:
     """Remove all but the newest `keep` versions and those in use; return the removed ones.
 
-    Also removes what a crashed build has left aside. A server that has a version mapped keeps it: the
-    files exist until it unmaps them.
+    Also removes what a crashed build has left. A server that has a version mapped keeps it: the files
+    exist until it unmaps them, and with a model store they are in its cache.
+
+    Raises:
+        ModelStoreError: the model store cannot be used.
     """
-    for left in directory.glob(f"{ASIDE}*"):
+    removed = removable_versions(place, keep=keep, in_use=in_use)
+    if not isinstance(place, Path):
+        _remove_remote(place, removed, keep)
+        return removed
+    for left in place.glob(f"{ASIDE}*"):
         # A process that still writes to it holds its lock, which a crash releases.
         with suppress(OSError), locked(left):
             shutil.rmtree(left, ignore_errors=True)
-    removed = removable_versions(directory, keep=keep, in_use=in_use)
     for name in removed:
         # The manifest goes first: a half-removed version is no version any more.
-        (directory / name / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(directory / name, ignore_errors=True)
+        (place / name / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(place / name, ignore_errors=True)
     return removed
 
 
-def removable_versions(directory: Path, *, keep: int, in_use: Collection[str]) -> list[str]:
+def removable_versions(place: Place, *, keep: int, in_use: Collection[str]) -> list[str]:
     """Return what `remove_old_versions` would remove, newest first.
 
     The versions of a canary that runs are in use, too.
     """
-    names = _version_names(directory)
+    names = version_names(place)
     kept = {*names[:keep], *in_use}
     for name in names:
-        tried = read_canary(directory, name)
+        tried = read_canary(place, name)
         if tried is not None and is_running(tried):
             kept |= versions_of(tried)
     return [name for name in names if name not in kept]
 
 
-def _version_names(directory: Path) -> list[str]:
-    if not directory.is_dir():
-        return []
-    names = (path.name for path in directory.iterdir() if path.is_dir())
-    return sorted((name for name in names if VERSION.fullmatch(name)), reverse=True)
+def _remove_remote(place: RemoteModels, removed: list[str], keep: int) -> None:
+    """Remove versions from a model store, and uploads that were never finished."""
+    for name in removed:
+        place.remove(name)
+    newest = place.names()[:keep]
+    for name in place.unfinished():
+        # A younger one may still be uploaded.
+        if len(newest) == keep and name < newest[-1]:
+            place.remove(name)

@@ -10,6 +10,7 @@ import msgspec
 from likewise.errors import InvalidInputError
 from likewise.experiments.assignment import in_order
 from likewise.models.layout import alternatives_in
+from likewise.models.place import models_place
 from likewise.models.versions import list_versions
 from likewise.operations.documents import experiment_of_json
 from likewise.operations.models import find_version
@@ -77,7 +78,7 @@ def notes_on(
 def _resolved(store: LikeStore, settings: Settings, variant: Variant) -> Variant:
     """Return the variant with the version of its model; check its ranker."""
     if variant.model is not None:
-        version = find_version(variant.model, settings.model.directory, store)
+        version = find_version(variant.model, models_place(settings), store)
         return msgspec.structs.replace(variant, model=version)
     if variant.ranker is not None:
         _check_ranker(settings, variant, variant.ranker)
@@ -96,8 +97,8 @@ def _check_ranker(settings: Settings, variant: Variant, ranker: str) -> None:
 
 def _is_built(settings: Settings, ranker: str) -> bool:
     # A name from a request must not lead out of the directory.
-    directory = alternatives_in(settings.model.directory)
-    return ranker.isidentifier() and bool(list_versions(directory / ranker))
+    alternatives = alternatives_in(models_place(settings))
+    return ranker.isidentifier() and bool(list_versions(alternatives / ranker))
 
 
 def _meet(one: Experiment, other: Experiment) -> bool:

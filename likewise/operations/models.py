@@ -1,4 +1,4 @@
-"""The model versions on disk: which there are, which is current, and making another one current."""
+"""The model versions: which there are, which is current, and making another one current."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from likewise.messages.announcements import TOPIC_KEY, encode_announcement, vali
 from likewise.messages.experiments import decode_stored_experiment
 from likewise.models.canaries import is_running, is_unproved, read_canary, versions_of
 from likewise.models.files import read_manifest, read_model
+from likewise.models.place import version_names
 from likewise.models.versions import list_versions
 from likewise.operations.canaries import CanaryRow, canary_row
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from likewise.log.port import Sink
     from likewise.log.topics import Topics
     from likewise.messages.announcements import Announcement
     from likewise.models.manifest import Manifest
+    from likewise.models.place import Place
     from likewise.store.port import LikeStore
 
 _SEND_TIMEOUT_S = 10.0
@@ -47,7 +47,7 @@ class ModelRow(msgspec.Struct, frozen=True):
 
 
 def model_rows(
-    directory: Path,
+    place: Place,
     current: str | None,
     *,
     store: LikeStore | None = None,
@@ -61,8 +61,8 @@ def model_rows(
     Raises:
         TransientError: a canary runs, and Redis cannot be reached.
     """
-    manifests = list_versions(directory)
-    return [_row(directory, manifest, current, store, verify) for manifest in manifests]
+    manifests = list_versions(place)
+    return [_row(place, manifest, current, store, verify) for manifest in manifests]
 
 
 def current_version(store: LikeStore) -> str | None:
@@ -98,7 +98,7 @@ def _versions_named(raw: bytes) -> set[str]:
     return versions_of(experiment) if is_running(experiment) else set()
 
 
-def find_version(name: str, directory: Path, store: LikeStore) -> str:
+def find_version(name: str, place: Place, store: LikeStore) -> str:
     """Return the version on disk with this name, or that `current` or `previous` refers to.
 
     `current` is the version announced in Redis, `previous` the newest older one on disk that was
@@ -108,8 +108,8 @@ def find_version(name: str, directory: Path, store: LikeStore) -> str:
         ModelFileError: there is none; the message lists the versions on disk.
         TransientError: Redis can't be reached.
     """
-    versions = [manifest.version for manifest in list_versions(directory)]
-    known = f"{directory} has {', '.join(versions) if versions else 'no models'}"
+    versions = [manifest.version for manifest in list_versions(place)]
+    known = f"{place} has {', '.join(versions) if versions else 'no models'}"
     if name not in ("current", "previous"):
         if name not in versions:
             raise ModelFileError(f"there is no model {name[:64]!r}: {known}")
@@ -122,7 +122,7 @@ def find_version(name: str, directory: Path, store: LikeStore) -> str:
             raise ModelFileError(f"the current model {current} is not on this disk: {known}")
         return current
     older = [
-        version for version in versions if version < current and not is_unproved(directory, version)
+        version for version in versions if version < current and not is_unproved(place, version)
     ]
     if not older:
         raise ModelFileError(f"no model is older than the current one, {current}: {known}")
@@ -130,7 +130,7 @@ def find_version(name: str, directory: Path, store: LikeStore) -> str:
 
 
 def use_version(
-    directory: Path, store: LikeStore, sink: Sink, topics: Topics, version: str
+    place: Place, store: LikeStore, sink: Sink, topics: Topics, version: str
 ) -> Announcement:
     """Make a version on disk the current one, once it is verified; return its announcement.
 
@@ -142,8 +142,9 @@ def use_version(
             rank; nothing was announced.
         TransientError: Redis or Kafka cannot be reached.
     """
-    read_model(directory, version)
-    announcement = read_manifest(directory, version).announcement()
+    _check_there(place, version)
+    read_model(place, version)
+    announcement = read_manifest(place, version).announcement()
     announce(store, sink, topics, announcement)
     return announcement
 
@@ -162,23 +163,34 @@ def announce(store: LikeStore, sink: Sink, topics: Topics, announcement: Announc
     sink.send(topics.models, encoded, key=TOPIC_KEY).result(_SEND_TIMEOUT_S)
 
 
-def is_sound(directory: Path, version: str) -> bool:
-    """Whether the version can be used: its files are there and match the manifest. Reads all of them."""
+def is_sound(place: Place, version: str) -> bool:
+    """Whether the version can be used: its files are there and match the manifest. Reads all of them.
+
+    Raises:
+        ModelStoreError: the model store cannot be used.
+    """
     try:
-        read_model(directory, version)
+        _check_there(place, version)
+        read_model(place, version)
     except ModelFileError:
         return False
     return True
 
 
+def _check_there(place: Place, version: str) -> None:
+    """Refuse a version that only the cache of this host still has: others could not load it."""
+    if version not in version_names(place):
+        raise ModelFileError(f"model {version[:64]} is not in {place}")
+
+
 def _row(
-    directory: Path,
+    place: Place,
     manifest: Manifest,
     current: str | None,
     store: LikeStore | None,
     verify: bool,
 ) -> ModelRow:
-    tried = read_canary(directory, manifest.version)
+    tried = read_canary(place, manifest.version)
     return ModelRow(
         version=manifest.version,
         current=manifest.version == current,
@@ -188,6 +200,6 @@ def _row(
         items=manifest.items,
         likes=manifest.likes,
         bytes=sum(file.bytes for file in manifest.files.values()),
-        sound=is_sound(directory, manifest.version) if verify else None,
+        sound=is_sound(place, manifest.version) if verify else None,
         canary=None if tried is None else canary_row(tried, store),
     )

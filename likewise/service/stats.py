@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+@dataclass(slots=True)
+class ModelStoreStats:
+    """How the calls to a model store (`model.store`) go. Any thread may read."""
+
+    errors: int = 0
+    """Calls that failed. Each is retried, with backoff."""
+    failing_since_s: float | None = None
+    """When the outage began, on the monotonic clock; None if the last call succeeded."""
+
+
 @dataclass(slots=True, kw_only=True)
 class WorkerStats:
     """What every worker has done so far. Only the worker writes; any thread may read."""
@@ -23,6 +33,8 @@ class WorkerStats:
     """The same calls by the server at fault: `kafka`, `redis`, `other`."""
     keeping: StoreKeeping = field(default_factory=StoreKeeping)
     """Whether Redis removes data to make room."""
+    model_store: ModelStoreStats | None = None
+    """How the calls to the model store go; None without one."""
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     """When the loop last ran, and whether the worker is ready."""
 

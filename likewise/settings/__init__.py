@@ -199,6 +199,12 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     directory: Path = Path("models")
     """Directory of the model versions. The indexer writes it, the servers read it."""
+    store: str = ""
+    """URL of object storage for the model versions, in place of `directory`: `s3://bucket/prefix` (extra `s3`),
+    `gs://…`, `file:///…`. Each host keeps copies in a cache."""
+    cache_directory: Path | None = None
+    """Where a host keeps its copies of versions in `store`. Default: `likewise/models` in `$XDG_CACHE_HOME`, or in
+    `~/.cache`."""
     ranker: Ranker = "auto"
     """`auto`: each build compares a few recipes on held-out likes and keeps the best. `neighbours` is
     the original algorithm: binary matrix, 40 dimensions, nearest users."""

@@ -49,6 +49,18 @@ def test_importing_the_package_alone_brings_no_library() -> None:
     assert modules_after("import likewise") & (HEAVY | {"kafka", "httpx", "msgspec"}) == set()
 
 
+@pytest.mark.parametrize("service", ["consumers", "indexer", "serving", "gateway"])
+def test_no_service_gets_fsspec_without_a_model_store(service: str) -> None:
+    modules = modules_after(
+        f"import {service}.service, likewise.models.holder, likewise.operations.models\n"
+        "from likewise.models.place import models_place, version_names\n"
+        "from likewise.settings import Settings\n"
+        "version_names(models_place(Settings()))"
+    )
+    assert "msgspec" in modules
+    assert modules & {"fsspec", "s3fs", "aiobotocore", "botocore", "boto3"} == set()
+
+
 def test_a_consumer_that_measures_no_quality_gets_no_numerical_library() -> None:
     modules = modules_after(
         "import consumers.service, consumers.worker, likewise.service.runtime\n"

@@ -87,6 +87,7 @@ class World:
         self.broker = MemoryBroker()
         self.broker.ensure_topics(TOPICS.specs(partitions=1))
         self.sink = self.broker.sink()
+        self.directory = directory
         self.publisher = Publisher(directory, self.store, self.sink, TOPICS)
         self.stop = threading.Event()
         self.time_of_day_ms = count(1_800_000_000_000)
@@ -123,7 +124,7 @@ class World:
         ]
 
     def versions(self) -> list[str]:
-        return [manifest.version for manifest in list_versions(self.publisher.directory)]
+        return [manifest.version for manifest in list_versions(self.directory)]
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def current(world: World) -> Announcement:
 def test_an_empty_store_gives_an_empty_model_at_once(world: World) -> None:
     world.indexer.run_once()
     assert (current(world).users, current(world).items, current(world).likes) == (0, 0, 0)
-    assert read_model(world.publisher.directory, current(world).version).item_ids == []
+    assert read_model(world.directory, current(world).version).item_ids == []
 
 
 def test_a_model_is_announced_in_redis_and_on_the_topic_when_its_files_are_there(
@@ -152,7 +153,7 @@ def test_a_model_is_announced_in_redis_and_on_the_topic_when_its_files_are_there
     announced = current(world)
     assert (announced.users, announced.items, announced.likes) == (2, 3, 4)
     assert world.on_topic() == [(TOPIC_KEY, announced)]
-    model = read_model(world.publisher.directory, announced.version)
+    model = read_model(world.directory, announced.version)
     assert model.item_ids == ["x", "y", "z"]
     assert model.item_counts.tolist() == [1, 2, 1]
     assert world.indexer.stats.current == announced
@@ -282,10 +283,10 @@ def test_a_store_out_of_reach_is_waited_for_until_the_stop(world: World) -> None
 
 def test_a_disk_that_takes_no_model_is_waited_out(world: World) -> None:
     world.like(ANN, "x")
-    world.publisher.directory.write_text("a file where the directory should be")
+    world.directory.write_text("a file where the directory should be")
     world.indexer.run_once()
     assert (world.indexer.stats.builds, world.indexer.stats.failures) == (0, 1)
-    world.publisher.directory.unlink()
+    world.directory.unlink()
     world.indexer.run_once()
     assert world.in_redis() is None, "the next try is after the interval"
     world.clock.now_s += 60
@@ -304,9 +305,7 @@ def test_a_bug_ends_the_indexer_and_gives_the_lead_to_others(world: World) -> No
 
 
 def test_a_missing_topic_ends_the_indexer(world: World) -> None:
-    publisher = Publisher(
-        world.publisher.directory, world.store, world.sink, Topics(prefix="elsewhere.")
-    )
+    publisher = Publisher(world.directory, world.store, world.sink, Topics(prefix="elsewhere."))
     indexer = Indexer(INDEXER, publisher, building(ModelSettings()), stop=world.stop)
     with pytest.raises(UndeliverableError):
         indexer.run()
@@ -344,7 +343,7 @@ def test_a_new_leader_announces_the_newest_sound_version_before_it_builds(
         world.indexer.build_now()
         world.indexer.run_once()
     newest, older = world.versions()
-    (world.publisher.directory / newest / "item_ids.json").write_text("[]")
+    (world.directory / newest / "item_ids.json").write_text("[]")
     if announcement is not None:  # else the broken version is the announced one
         world.store.announce_model(announcement)
     world.clock.now_s += INDEXER.lease_ms / 1000
@@ -360,7 +359,7 @@ def test_a_new_leader_leaves_a_version_that_is_here_announced(world: World) -> N
         world.indexer.build_now()
         world.indexer.run_once()
     _, older = world.versions()
-    use_version(world.publisher.directory, world.store, world.sink, TOPICS, older)
+    use_version(world.directory, world.store, world.sink, TOPICS, older)
     assert world.publisher.restore() is None
     assert current(world).version == older
 
@@ -391,7 +390,7 @@ def test_old_versions_go_but_the_announced_one_stays(world: World) -> None:
     assert len(world.versions()) == INDEXER.keep_versions
     assert oldest not in world.versions()
     oldest = world.versions()[-1]
-    use_version(world.publisher.directory, world.store, world.sink, TOPICS, oldest)
+    use_version(world.directory, world.store, world.sink, TOPICS, oldest)
     world.publisher.prune(keep=1)
     assert oldest in world.versions()
 
@@ -401,7 +400,7 @@ def test_a_version_that_was_chosen_stays_current_until_the_next_build(world: Wor
         world.indexer.build_now()
         world.indexer.run_once()
     newest, older = world.versions()
-    chosen = use_version(world.publisher.directory, world.store, world.sink, TOPICS, older)
+    chosen = use_version(world.directory, world.store, world.sink, TOPICS, older)
     assert chosen.version == older
     assert world.on_topic()[-1] == (TOPIC_KEY, chosen)
     world.clock.now_s += 20
@@ -419,8 +418,8 @@ def test_a_version_that_is_not_sound_is_never_announced(world: World, damage: st
     world.indexer.build_now()
     world.indexer.run_once()
     broken = current(world).version
-    use_version(world.publisher.directory, world.store, world.sink, TOPICS, announced.version)
-    table = world.publisher.directory / broken / "item_factors.npy"
+    use_version(world.directory, world.store, world.sink, TOPICS, announced.version)
+    table = world.directory / broken / "item_factors.npy"
     match damage:
         case "missing":
             table.unlink()
@@ -429,13 +428,13 @@ def test_a_version_that_is_not_sound_is_never_announced(world: World, damage: st
         case _:
             broken = "../models"
     with pytest.raises(ModelFileError):
-        use_version(world.publisher.directory, world.store, world.sink, TOPICS, broken)
+        use_version(world.directory, world.store, world.sink, TOPICS, broken)
     assert current(world) == announced
 
 
 def test_a_single_build_leaves_the_marks_to_the_leader(world: World) -> None:
     world.like(ANN, "x")
-    settings = Settings(model=ModelSettings(directory=world.publisher.directory))
+    settings = Settings(model=ModelSettings(directory=world.directory))
     manifest, is_current = index_once(settings, world.broker, world.store, world.stop)
     assert is_current
     assert current(world) == manifest.announcement()
@@ -445,7 +444,7 @@ def test_a_single_build_leaves_the_marks_to_the_leader(world: World) -> None:
 def test_a_single_build_gives_way_to_a_model_of_a_later_snapshot(world: World) -> None:
     world.time_of_day_ms = count(9_000_000_000_000)
     world.like(ANN, "x")
-    settings = Settings(model=ModelSettings(directory=world.publisher.directory))
+    settings = Settings(model=ModelSettings(directory=world.directory))
     world.store.while_read = once(world.indexer.run_once)  # the leader is quicker
     manifest, is_current = index_once(settings, world.broker, world.store, world.stop)
     assert not is_current

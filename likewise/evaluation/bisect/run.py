@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from likewise.log.port import Broker
     from likewise.messages.ids import UserId
     from likewise.models.manifest import Manifest
+    from likewise.models.place import Place
     from likewise.ranking.recipe import Recipe
 
 _STEPS = 64
@@ -61,7 +62,7 @@ class Outcome(NamedTuple):
 def bisect(
     broker: Broker,
     topic: str,
-    models: Path,
+    models: Place,
     recipe: Recipe,
     options: Options,
     progress: Progress,
@@ -139,7 +140,7 @@ def _measurements(plan: Plan, directory: Path | None, resume: bool) -> Measureme
 
 
 def _on_disk(
-    events: Sequence[LoggedEvent], models: Path, options: Options
+    events: Sequence[LoggedEvent], models: Place, options: Options
 ) -> tuple[list[Build], Recipe]:
     """Return the versions between the two times as builds, in order, and the recipe of the last."""
     versions = list_versions(models)[::-1]
@@ -156,7 +157,7 @@ def _on_disk(
     return [_version(models, one, events) for one in chosen], chosen[-1].recipe
 
 
-def _version(models: Path, manifest: Manifest, events: Sequence[LoggedEvent]) -> Build:
+def _version(models: Place, manifest: Manifest, events: Sequence[LoggedEvent]) -> Build:
     version = manifest.version
     known = events_until(events, manifest.snapshot_at_ms)
     return Build(version, known, lambda: read_model(models, version))

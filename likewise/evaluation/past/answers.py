@@ -18,6 +18,7 @@ from likewise.messages.dead_letters import DeadLetter
 from likewise.messages.replies import ErrorReply, Recommendations
 from likewise.messages.reply_routes import ReplyRoute
 from likewise.models.holder import load_model
+from likewise.models.place import models_place
 from likewise.records import Unsent
 from serving.answering import answer
 from serving.catalogue_reading import CatalogueReader
@@ -98,7 +99,7 @@ def answer_then(
     if asks_for_catalogue(asked.request) or asked.request.fields:
         replay_documents(broker, topics, topics.items, moment, past, progress)
     progress.step("loading the model")
-    served = load_model(settings.model.directory, model.version)
+    served = load_model(models_place(settings), model.version)
     kinds = kinds_that_count(settings.signals.weights)
     view = StoreView(past.store, TopicListing(broker.topic_sizes), topics.likes, kinds)
     body = _ranked(view, settings, asked, served, past)
@@ -122,7 +123,7 @@ def _model_then(
     progress.step("finding the model")
     chunks = read_until(broker, broker.partitions(topics.models), Moment(moment.time_ms), progress)
     announcements = [record for records in chunks for record in records]
-    return model_then(settings.model.directory, announcements, moment)
+    return model_then(models_place(settings), announcements, moment)
 
 
 def _with_scenario(asked: OpenRequest, past: Past) -> OpenRequest:

@@ -15,9 +15,9 @@ from likewise.models.versions import list_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from likewise.evaluation.past.moments import Moment
+    from likewise.models.place import Place
     from likewise.records import Record
 
 _STAMP = "%Y%m%dT%H%M%S.%f"
@@ -42,17 +42,17 @@ def built_at_ms(version: str) -> int:
     return int(stamp.timestamp() * 1000)
 
 
-def _current_from_ms(directory: Path, version: str) -> float:
+def _current_from_ms(place: Place, version: str) -> float:
     """Return when the version can have become current: a canary when it was promoted, or never."""
-    canary = read_canary(directory, version)
+    canary = read_canary(place, version)
     if canary is None:
         return built_at_ms(version)
-    if is_unproved(directory, version) or canary.stopped_at_ms is None:
+    if is_unproved(place, version) or canary.stopped_at_ms is None:
         return math.inf
     return canary.stopped_at_ms
 
 
-def model_then(directory: Path, announcements: Iterable[Record], moment: Moment) -> ModelThen:
+def model_then(place: Place, announcements: Iterable[Record], moment: Moment) -> ModelThen:
     """Return the version to answer with; `announcements` are those of the topic up to the moment.
 
     The topic is compacted, so it may have lost the announcement that counted. The newest version that
@@ -61,14 +61,14 @@ def model_then(directory: Path, announcements: Iterable[Record], moment: Moment)
     Raises:
         ModelFileError: no version on disk is old enough.
     """
-    versions = [manifest.version for manifest in list_versions(directory)]
+    versions = [manifest.version for manifest in list_versions(place)]
     announced = None
     for record in announcements:
         if (found := valid_announcement(record.value)) is not None:
             announced = found.version
     if announced in versions and announced is not None:
         return ModelThen(announced, True, None, f"the models topic names {announced}")
-    written = [name for name in versions if _current_from_ms(directory, name) <= moment.time_ms]
+    written = [name for name in versions if _current_from_ms(place, name) <= moment.time_ms]
     if not written:
         oldest = f"the oldest is {versions[-1]}" if versions else "there are none"
         raise ModelFileError(

@@ -87,6 +87,17 @@ EVERY_SERVICE: tuple[Measure[WorkerStats], ...] = (
         label="server",
     ),
     Measure(
+        "model_store_errors",
+        "Calls to the model store that failed and are retried; only with `model.store`.",
+        lambda s: None if s.model_store is None else s.model_store.errors,
+    ),
+    Measure(
+        "model_store_reachable",
+        "1 while the last call to the model store succeeded; only with `model.store`.",
+        lambda s: None if s.model_store is None else s.model_store.failing_since_s is None,
+        counts=False,
+    ),
+    Measure(
         "redis_evicts",
         "1 while Redis is configured to evict keys, or has evicted any.",
         lambda s: not s.keeping.sound,
