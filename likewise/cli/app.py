@@ -26,6 +26,7 @@ from likewise.cli import (
     items,
     keys,
     models,
+    planning,
     scenarios,
     services,
     signals,
@@ -203,6 +204,7 @@ app.command(rich_help_panel=_SERVICES)(services.serve)
 app.command(rich_help_panel=_SERVICES)(services.gateway)
 
 app.command(rich_help_panel=_OPERATORS)(status.status)
+app.command(rich_help_panel=_OPERATORS)(planning.plan)
 app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATORS)
 app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)
 app.add_typer(experiments.app, name="experiments", rich_help_panel=_OPERATORS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +16,9 @@ from likewise.cli.output import complain, ignoring_closed_pipe, print_json, prog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.progress import Progress
+
+    from likewise.messages.ids import UserId
     from likewise.store.port import LikeStore
 
     Pair = tuple[str, str]
@@ -77,9 +81,9 @@ def _write_all(
 
     Warns of ids with line breaks in text: `import` reads them as unclosed quotes.
     """
-    users = sorted({user for chunk in store.scan_users(_USERS_AT_ONCE) for user in chunk})
     likes = broken = 0
     with progress() as bars:
+        users = _users_in_order(store, bars)
         bar = bars.add_task("exporting", total=len(users))
         for start in range(0, len(users), _USERS_AT_ONCE):
             chunk = users[start : start + _USERS_AT_ONCE]
@@ -96,3 +100,15 @@ def _write_all(
     if broken and not lossless:
         complain(f"{broken:,} ids contain line breaks, which `import` reads from Parquet only")
     return len(users), likes
+
+
+def _users_in_order(store: LikeStore, bars: Progress) -> list[UserId]:
+    """Return all users, sorted. Takes memory for their ids."""
+    bar = bars.add_task("finding users", total=None)
+    found: list[UserId] = []
+    for chunk in store.scan_users(_USERS_AT_ONCE):
+        found += chunk
+        bars.update(bar, completed=len(found))
+    bars.update(bar, total=len(found))
+    found.sort()
+    return [user for user, _ in groupby(found)]  # a scan may name a user twice

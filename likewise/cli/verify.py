@@ -84,8 +84,12 @@ def verify(
 
 def _run(verifier: Verifier) -> Verification:
     with progress() as bars:
-        bar = bars.add_task("replaying the log", total=None)
-        return verifier.run(lambda read, total: bars.update(bar, completed=read, total=total))
+        replayed = bars.add_task("replaying the log", total=None)
+        compared = bars.add_task("comparing users", total=None)
+        return verifier.run(
+            lambda read, total: bars.update(replayed, completed=read, total=total),
+            lambda users, total: bars.update(compared, completed=users, total=total),
+        )
 
 
 def _repair(verifier: Verifier | DocumentVerifier) -> int:

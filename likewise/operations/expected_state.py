@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from likewise.messages.events import MergeUsers, RestoreItem, RetireItem, users_of
+from likewise.operations.compact_sets import CompactSets
 from likewise.operations.merging import Merged
 from likewise.operations.moved_users import MovedUsers
 from likewise.operations.things import change_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
     from likewise.messages.events import Event
@@ -40,7 +42,7 @@ class Difference(NamedTuple):
 
 
 class ExpectedState:
-    """The state after the events so far. Takes memory for one set per user; ids are shared.
+    """The state after the events so far. Takes memory for each like; item ids are shared.
 
     `whole` means that the log still has its first event, so that it proves everything. Users with
     events in several partitions are `unmerged` until `merge` has seen all their events, from the start
@@ -48,7 +50,7 @@ class ExpectedState:
     """
 
     def __init__(self, *, whole: bool) -> None:
-        self.likes: dict[UserId, set[Thing]] = {}
+        self.likes = CompactSets()
         self.merged: dict[UserId, Merged] = {}
         self.moved = MovedUsers()
         self.unmerged: set[UserId] = set()
@@ -58,15 +60,21 @@ class ExpectedState:
         self._whole = whole
         # Removed likes are kept only if the log has lost its start. They prove that a stored like is
         # wrong even though the log does not have the event that added it.
-        self._unlikes: dict[UserId, set[Thing]] = {}
+        self._unlikes = CompactSets()
         self._forgotten: set[UserId] = set()
         self._partitions: dict[UserId, int] = {}
         self._moving: set[UserId] = set()
 
-    @property
-    def users(self) -> set[UserId]:
-        """The users who may have something."""
-        return self.likes.keys() | self.merged.keys() | self._moving
+    def users(self) -> Iterator[UserId]:
+        """Yield each user who may have something once."""
+        yield from self.likes.users()
+        yield from (user for user in self.merged if user not in self.likes.users())
+        others = self._moving - self.likes.users() - self.merged.keys()
+        yield from others
+
+    def knows(self, user_id: UserId) -> bool:
+        """Whether the user is one of `users`."""
+        return user_id in self.likes.users() or user_id in self.merged or user_id in self._moving
 
     def apply(self, event: Event, record: Record) -> None:
         """Apply the next event of a partition."""
@@ -94,7 +102,7 @@ class ExpectedState:
     def end_merge(self) -> None:
         """Record that all events so far are merged."""
         for user_id in self.unmerged:
-            self.likes.pop(user_id, None)
+            self.likes.forget(user_id)
             if user_id in self._moving:
                 self.merged.pop(user_id, None)
         self.unmerged.clear()
@@ -108,11 +116,11 @@ class ExpectedState:
             return Difference(frozenset(expected - stored), frozenset(stored - expected))
         if user_id in self.merged:
             return self._merged_difference(self.merged[user_id], stored)
-        likes = self.likes.get(user_id, set())
+        likes = self.likes.of(user_id)
         missing, surplus = likes - stored, stored - likes
         extra = surplus
         if not self._whole and user_id not in self._forgotten:
-            extra = surplus & self._unlikes.get(user_id, set())
+            extra = surplus & self._unlikes.of(user_id)
         return Difference(frozenset(missing), frozenset(extra), frozenset(surplus - extra))
 
     def retired_difference(self, stored: AbstractSet[Thing]) -> Difference:
@@ -145,19 +153,17 @@ class ExpectedState:
             self._set(user_id, *change)
 
     def _set(self, user_id: UserId, thing: Thing, holds: bool) -> None:
-        likes = self.likes.setdefault(user_id, set())
         if holds:
-            likes.add(thing)
+            self.likes.add(user_id, thing)
         else:
-            likes.discard(thing)
+            self.likes.discard(user_id, thing)
         if not self._whole:
-            unlikes = self._unlikes.setdefault(user_id, set())
             if holds:
-                unlikes.discard(thing)
+                self._unlikes.discard(user_id, thing)
             else:
-                unlikes.add(thing)
+                self._unlikes.add(user_id, thing)
 
     def _forget(self, user_id: UserId) -> None:
-        self.likes.pop(user_id, None)
-        self._unlikes.pop(user_id, None)
+        self.likes.forget(user_id)
+        self._unlikes.forget(user_id)
         self._forgotten.add(user_id)

@@ -16,11 +16,13 @@ from likewise.messages.events import (
     Unsignal,
 )
 from likewise.messages.ids import ItemId, SignalKind
+from likewise.store.port import UserChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from likewise.messages.events import Event
+    from likewise.operations.expected_state import Difference
     from likewise.store.signals_port import SignalsOfUser
 
 
@@ -66,3 +68,13 @@ def liked(found: Iterable[Thing]) -> set[ItemId]:
 def signalled(found: Iterable[Thing]) -> list[Signalled]:
     """Return the signals."""
     return [one for one in found if isinstance(one, Signalled)]
+
+
+def repairing(difference: Difference) -> UserChange:
+    """Return the change that makes the stored sets right."""
+    change = UserChange(add=liked(difference.missing), remove=liked(difference.extra))
+    for kind, item_id in signalled(difference.missing):
+        change.signal(kind).add.add(item_id)
+    for kind, item_id in signalled(difference.extra):
+        change.signal(kind).remove.add(item_id)
+    return change

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from likewise.errors import InvalidInputError
@@ -17,10 +18,10 @@ from likewise.messages.event_decoding import decode_event
 from likewise.messages.events import RestoreItem, RetireItem, Signal, Unsignal, users_of
 from likewise.messages.ids import SignalKind
 from likewise.operations.expected_state import Difference, ExpectedState
-from likewise.operations.things import liked, signalled, things
+from likewise.operations.things import liked, repairing, things
 from likewise.records import TopicPartition
 from likewise.settings.signals import SignalSettings
-from likewise.store.port import Advance, Changes, History, UserChange
+from likewise.store.port import Advance, Changes, History
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 1_000  # users read or written at once
 _ROUNDS = 20
+
+
+def _ignore(_done: int, _total: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -110,23 +114,22 @@ class Verifier:
         self._unread_cuts = set(self.result.beginnings)
         self._expected = ExpectedState(whole=self.result.whole)
 
-    def run(self, on_progress: OnProgress) -> Verification:
+    def run(self, on_progress: OnProgress, on_compared: OnProgress = _ignore) -> Verification:
         """Return how the store differs from the log.
 
-        Calls `on_progress` with the events read and their total.
+        Calls `on_progress` with the events read and their total, then `on_compared` with the users compared and
+        theirs. Takes memory for each like of the log, and for each user.
 
         Raises:
             TransientError: a server can't be reached, or the log can't be read to the end.
         """
         self._advance(on_progress)
-        stored_users = {user for users in self._store.scan_users(_CHUNK) for user in users}
-        for kind in self._store.kinds():
-            for users in self._store.scan_users_of(kind, _CHUNK):
-                stored_users.update(users)
-        suspects = stored_users | self._expected.users
-        self.result.users = len(suspects)
+        unexpected = self._unexpected_users()
+        suspects: Iterable[UserId] = chain(self._expected.users(), unexpected)
+        self.result.users = sum(1 for _ in self._expected.users()) + len(unexpected)
         for _ in range(_ROUNDS):
-            found = self._differences(suspects)
+            found = self._differences(suspects, on_compared)
+            on_compared = _ignore
             retired = self._expected.retired_difference(self._store.retired()[1])
             users_touched, items_touched = self._advance()
             self.result.differences |= {user: found[user] for user in found.keys() - users_touched}
@@ -135,7 +138,7 @@ class Verifier:
                 self.result.retired = retired
             if not suspects and not items_touched:
                 break
-        self.result.unsettled = suspects
+        self.result.unsettled = set(suspects)
         self.result.scattered = len(self._expected.merged)
         return self.result
 
@@ -156,7 +159,7 @@ class Verifier:
         self._mark([user for user in wrong if user in self._expected.merged])
         for start in range(0, len(wrong), _CHUNK):
             users = {
-                user: _repairing(self.result.differences[user])
+                user: repairing(self.result.differences[user])
                 for user in wrong[start : start + _CHUNK]
             }
             kinds = {kind for change in users.values() for kind in change.signals or ()}
@@ -181,9 +184,7 @@ class Verifier:
                 }
             )
 
-    def _advance(
-        self, on_progress: OnProgress = lambda _read, _total: None
-    ) -> tuple[set[UserId], bool]:
+    def _advance(self, on_progress: OnProgress = _ignore) -> tuple[set[UserId], bool]:
         """Replay the log to the store's current positions; return the users and whether items changed."""
         targets = self._targets()
         total = sum(targets.values()) - sum(self._at.values())
@@ -258,17 +259,32 @@ class Verifier:
                 self._unread_cuts.discard(partition)
                 self._expected.cut_ms = max(self._expected.cut_ms, record.timestamp)
 
-    def _differences(self, users: Iterable[UserId]) -> dict[UserId, Difference]:
-        listed = list(users)
-        found = {}
+    def _unexpected_users(self) -> set[UserId]:
+        """Return the users in the store who should have nothing."""
         kinds = self._store.kinds()
-        for start in range(0, len(listed), _CHUNK):
-            chunk = listed[start : start + _CHUNK]
+        scans = [self._store.scan_users_of(kind, _CHUNK) for kind in kinds]
+        return {
+            user
+            for users in chain(self._store.scan_users(_CHUNK), *scans)
+            for user in users
+            if not self._expected.knows(user)
+        }
+
+    def _differences(
+        self, users: Iterable[UserId], on_compared: OnProgress
+    ) -> dict[UserId, Difference]:
+        remaining = iter(users)
+        found = {}
+        compared = 0
+        kinds = self._store.kinds()
+        while chunk := list(islice(remaining, _CHUNK)):
             likes, signals = self._store.likes(chunk), self._store.signals(chunk, kinds)
             for user, own_likes, own_signals in zip(chunk, likes, signals, strict=True):
                 difference = self._expected.difference(user, things(own_likes, own_signals))
                 if any(difference):
                     found[user] = difference
+            compared += len(chunk)
+            on_compared(compared, self.result.users)
         return found if self.result.whole else found | self._doubtful(found)
 
     def _doubtful(self, found: Mapping[UserId, Difference]) -> dict[UserId, Difference]:
@@ -281,12 +297,3 @@ class Verifier:
             for user, mark in zip(alone, marks, strict=True)
             if mark is not None
         }
-
-
-def _repairing(difference: Difference) -> UserChange:
-    change = UserChange(add=liked(difference.missing), remove=liked(difference.extra))
-    for kind, item_id in signalled(difference.missing):
-        change.signal(kind).add.add(item_id)
-    for kind, item_id in signalled(difference.extra):
-        change.signal(kind).remove.add(item_id)
-    return change

@@ -1,0 +1,1 @@
+"""Estimates of what a load needs, from measured coefficients."""
