@@ -16,16 +16,18 @@ from indexer.steps import Steps
 from indexer.warm_start import WarmStart
 from likewise.ranking import neighbours
 from likewise.ranking.array_types import empty_matrix
-from likewise.ranking.candidates import indexed_dimensions
 from likewise.ranking.degrees import power
 from likewise.ranking.index import AnnoyVectors
+from likewise.ranking.item_index import build_item_index, kind_for
 from likewise.ranking.model import Model
 from likewise.ranking.ridge import typical_length
 
 if TYPE_CHECKING:
     from indexer.interactions import Interactions
     from likewise.ranking.array_types import CsrMatrix, FloatArray
+    from likewise.ranking.item_index import ItemIndex
     from likewise.ranking.recipe import Recipe
+    from likewise.settings.types import IndexChoice
 
 
 def build_model(
@@ -35,6 +37,7 @@ def build_model(
     seed: int = 0,
     steps: Steps | None = None,
     warm: WarmStart | None = None,
+    index: IndexChoice = "auto",
 ) -> Model:
     """Return the model of these interactions; the same input gives the same model.
 
@@ -46,7 +49,7 @@ def build_model(
     start = warm.vectors(interactions.item_ids, recipe)
     factors = factorise(interactions.user_items, recipe, seed=seed, steps=steps, start=start)
     warm.remember(interactions.item_ids, recipe, factors.vectors)
-    return assemble(interactions, factors, recipe, seed=seed, steps=steps)
+    return assemble(interactions, factors, recipe, seed=seed, steps=steps, index=index)
 
 
 def assemble(
@@ -56,13 +59,13 @@ def assemble(
     *,
     seed: int,
     steps: Steps,
-    indexed: bool = True,
+    index: IndexChoice | None = "auto",
 ) -> Model:
     """Return the model that the factors give under the recipe.
 
     The factors may have more vectors than the recipe's rank if it uses no sparse part; the first ones
-    are used then. A sparse part is the remainder for exactly these vectors. If `indexed` is false, the
-    item index is empty and the model supports only the exact scan.
+    are used then. A sparse part is the remainder for exactly these vectors. Without an `index`, every
+    item is scanned.
     """
     user_items = interactions.user_items
     rows = rows_of(user_items)
@@ -73,10 +76,13 @@ def assemble(
     score_weights = power(degrees, recipe.score_exponent)
     linked = weighted(factors.sparse_part.links, tail, query_weights, score_weights)
     with steps("annoy"):
-        item_index = _NO_INDEX
-        if indexed:
-            items = (vectors * score_weights[:, None])[:, : indexed_dimensions(recipe.rank, linked)]
-            item_index = AnnoyVectors.build(items, metric="dot", trees=recipe.trees, seed=seed)
+        item_index: ItemIndex | None = None
+        if index is not None:
+            kind = kind_for(index, len(vectors)) if spectrum.any() else "annoy"
+            linked_too, trees = bool(linked.nnz), recipe.trees
+            item_index = build_item_index(
+                vectors, score_weights, kind, linked=linked_too, trees=trees, seed=seed
+            )
         user_index = None
         if recipe.ranker == "neighbours":
             users = neighbours.user_vectors(user_items, query_weights, vectors)
@@ -116,7 +122,6 @@ def filtered(eigenvalues: FloatArray, recipe: Recipe) -> tuple[FloatArray, float
 
 
 _TINY = np.finfo(np.float32).tiny
-_NO_INDEX = AnnoyVectors(None, dimensions=1, metric="dot")
 
 
 def doubled(eigenvalues: FloatArray, tail: float, recipe: Recipe) -> FloatArray:

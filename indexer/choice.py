@@ -76,7 +76,9 @@ def build_best(
         if interactions.user_items.nnz < MANY:
             del gains
             factors = SharedFactors(interactions.user_items, tried[0], seed=seed, steps=steps)
-    return assemble(interactions, factors.of(recipe), recipe, seed=seed, steps=steps)
+    return assemble(
+        interactions, factors.of(recipe), recipe, seed=seed, steps=steps, index=settings.index
+    )
 
 
 def last_choice(place: Place) -> Recipe | None:

@@ -21,8 +21,10 @@ from indexer.warm_start import WarmStart
 from indexer.weighing import reader, weights_of
 from indexer.worker import Indexer, IndexerStats
 from likewise.errors import ModelStoreError, SettingsError
+from likewise.extras import extra_of
 from likewise.log.topics import Topics
 from likewise.models.place import models_place, stats_of
+from likewise.ranking.item_index import faiss_is_installed
 from likewise.retry import StoppedError, retry
 from likewise.service.clock import now_ms
 from likewise.service.loop import log_retry
@@ -157,7 +159,12 @@ def building(settings: ModelSettings, *, last: Place | None = None) -> Build:
 
     With `ranker=auto` the first build starts from what the newest model in `last` chose, so
     that a restart alone changes no choice.
+
+    Raises:
+        MissingExtraError: `model.index` is `faiss`, which is not installed.
     """
+    if settings.index == "faiss" and not faiss_is_installed():
+        raise extra_of("faiss")
     warm = WarmStart()
 
     def build(interactions: Interactions, on_step: Callable[[str], None]) -> Built:
@@ -169,7 +176,14 @@ def building(settings: ModelSettings, *, last: Place | None = None) -> Build:
             model = build_best(interactions, settings, steps=steps, warm=warm)
         else:
             recipe = recipe_of(settings)
-            model = build_model(interactions, recipe, seed=settings.seed, steps=steps, warm=warm)
+            model = build_model(
+                interactions,
+                recipe,
+                seed=settings.seed,
+                steps=steps,
+                warm=warm,
+                index=settings.index,
+            )
         if settings.user_ids:
             model = replace(model, user_ids=interactions.user_ids)
         return Built(model, steps.report)

@@ -14,7 +14,6 @@ from scipy import sparse
 
 from likewise.messages.ids import ItemId
 from likewise.ranking.diversity import PoolVectors, pool_size
-from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
 from likewise.ranking.recipe import Recipe
 
@@ -48,7 +47,7 @@ def exact_model(seed: int = 0) -> Model:
         cooccurrence=sparse.csr_array(links.astype(np.float32)),
         plain_rows=np.ones(ITEMS, np.bool_),
         doubled=np.zeros(1, np.float32),
-        item_index=AnnoyVectors(None, dimensions=1, metric="dot"),
+        item_index=None,
         user_index=None,
     )
 

@@ -10,9 +10,10 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from likewise.ranking.index import AnnoyVectors
+from likewise.ranking.item_index import EXACT_ITEMS_LIMIT
 from likewise.ranking.neighbours import user_vectors
 from likewise.ranking.queries import NO_ROWS, RowQuery
-from likewise.ranking.recommend import EXACT_ITEMS_LIMIT, recommend_rows
+from likewise.ranking.recommend import recommend_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -43,9 +43,14 @@ def load_structure(
 
 
 def load_array(
-    path: Path, name: str, dtype: DTypeLike | tuple[np.dtype[Any], ...], shape: tuple[int, ...]
+    path: Path,
+    name: str,
+    dtype: DTypeLike | tuple[np.dtype[Any], ...],
+    shape: tuple[int | None, ...],
 ) -> Any:
     """Return the table, mapped, if it is of this type (or of one of these) and shape.
+
+    A dimension that is None may be of any length.
 
     Raises:
         ModelFileError: it is not.
@@ -54,16 +59,22 @@ def load_array(
     allowed = dtype if isinstance(dtype, tuple) else (np.dtype(dtype),)
     with open_regular(path / f"{name}.npy") as file:
         found, by_columns, found_dtype = _header(file, name)
-        if found != shape or by_columns or found_dtype not in allowed:
+        if not _fits(found, shape) or by_columns or found_dtype not in allowed:
             wanted = " or ".join(map(str, allowed))
             raise ModelFileError(
                 f"{name} is {found_dtype} {found}, not {wanted} {shape} as its manifest says"
             )
         begin = file.tell()
-        table = np.memmap(file, found_dtype, "r", begin, shape)
+        table = np.memmap(file, found_dtype, "r", begin, found)
         if size_of(file) != begin + table.nbytes:
             raise ModelFileError(f"{name}.npy has another length than its header says")
-    return table
+    return np.asarray(table)  # which costs less than a memmap, every time that it is used
+
+
+def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    return len(found) == len(shape) and all(
+        wanted is None or length == wanted for length, wanted in zip(found, shape, strict=True)
+    )
 
 
 def _header(file: FileIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

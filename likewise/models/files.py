@@ -152,7 +152,7 @@ def _manifest(
         likes=model.n_likes,
         typical_likes=model.typical_likes,
         rank=model.item_factors.shape[1],
-        indexed_dimensions=model.item_index.dimensions,
+        indexed_dimensions=1 if model.item_index is None else model.item_index.dimensions,
         recipe=model.recipe,
         build=dict(build),
         weights={str(kind): weight for kind, weight in weights.items()},

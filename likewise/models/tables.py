@@ -23,10 +23,9 @@ from likewise.models.arrays import (
     save_structure,
 )
 from likewise.models.ids import load_ids
+from likewise.models.item_index import index_files, read_annoy, read_item_index
 from likewise.models.layout import ITEM_IDS
-from likewise.models.regular_files import open_regular
 from likewise.models.user_tables import read_user_tables, required_files, write_user_tables
-from likewise.ranking.index import AnnoyVectors
 from likewise.ranking.model import Model
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from likewise.models.manifest import Manifest
-    from likewise.ranking.index_files import Metric
 
-_ITEM_INDEX = "items.ann"
 _USER_INDEX = "users.ann"
 _LINKS = "cooccurrence"
 _VECTORS: Mapping[str, DTypeLike] = {
@@ -55,7 +52,6 @@ _OPTIONAL: Mapping[str, DTypeLike] = {"decayed_counts": np.float32, "item_weight
 _REQUIRED = frozenset(
     [
         ITEM_IDS,
-        _ITEM_INDEX,
         *(f"{name}.npy" for name in _VECTORS),
         *(f"{_LINKS}.{table}.npy" for table in ("indptr", "indices", "values")),
     ]
@@ -68,6 +64,7 @@ def write_tables(path: Path, model: Model) -> None:
     """Write the tables of the model into an empty directory.
 
     Raises:
+        ModelFileError: the model has no item index.
         OSError: the disk does not take them.
     """
     (path / ITEM_IDS).write_bytes(msgspec.json.encode(model.item_ids))
@@ -79,7 +76,9 @@ def write_tables(path: Path, model: Model) -> None:
     save_structure(path, _LINKS, model.cooccurrence)
     save_array(path, f"{_LINKS}.values", model.cooccurrence.data)
     write_user_tables(path, model)
-    model.item_index.save(path / _ITEM_INDEX)
+    if model.item_index is None:
+        raise ModelFileError("a model without an item index cannot be written")
+    model.item_index.save(path)
     if model.user_index is not None:
         model.user_index.save(path / _USER_INDEX)
 
@@ -117,9 +116,9 @@ def read_tables(path: Path, manifest: Manifest) -> Model:
         user_items=users.user_items,
         typical_likes=users.typical_likes,
         cooccurrence=sparse.csr_array((values, *near), shape=(n_items, n_items)),
-        item_index=_load_index(path / _ITEM_INDEX, n_items, manifest.indexed_dimensions, "dot"),
+        item_index=read_item_index(path, manifest),
         user_index=(
-            _load_index(path / _USER_INDEX, manifest.users, max(rank, 1), "angular")
+            read_annoy(path / _USER_INDEX, manifest.users, max(rank, 1), "angular")
             if _USER_INDEX in manifest.files
             else None
         ),
@@ -128,7 +127,7 @@ def read_tables(path: Path, manifest: Manifest) -> Model:
 
 def _check_names(manifest: Manifest) -> None:
     """Refuse a manifest that has no checksum for a file that is read."""
-    required = _REQUIRED | required_files(manifest)
+    required = _REQUIRED | required_files(manifest) | index_files(manifest)
     if manifest.recipe.ranker == "neighbours":
         required |= {_USER_INDEX}
     if missing := sorted(required - manifest.files.keys()):
@@ -157,13 +156,3 @@ def _load_optional(path: Path, name: str, manifest: Manifest) -> Any:
     table = load_array(path, name, _OPTIONAL[name], (manifest.items,))
     check_within(name, table, 0)
     return table
-
-
-def _load_index(path: Path, rows: int, dimensions: int, metric: Metric) -> AnnoyVectors:
-    """Return an index that has as many rows as the manifest says."""
-    with open_regular(path):
-        pass  # Annoy opens it by name
-    index = AnnoyVectors.load(path, dimensions=dimensions, metric=metric, rows=rows)
-    if len(index) != rows:
-        raise ModelFileError(f"{path.name} has {len(index)} rows, its manifest says {rows}")
-    return index

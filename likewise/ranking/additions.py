@@ -72,7 +72,7 @@ class Additions:
         tails = tails_of(model, like_counts(likes))[:, None]
         scored: FloatArray = (likes @ self.links).toarray() * tails
         if self.vectors.shape[1]:
-            folded = spectral.projected(model, likes, model.query_weights)
+            folded = spectral.projected(model, likes, spectral.weights_of(model, likes))
             folded *= filters(model.spectrum, ratios) - tails * model.doubled
             scored += folded @ self.vectors.T
         return scored

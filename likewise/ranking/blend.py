@@ -62,9 +62,11 @@ def scores_of(model: Model, likes: CsrMatrix, items: NDArray[np.intp]) -> FloatA
 
 def fold_in(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the vectors [B, d] of the spectral part of each query's scores; `likes` is CSR [B, n]."""
-    folded = spectral.fold_in(model, likes)
-    if model.doubled.any():
-        held = spectral.projected(model, likes, model.query_weights * model.plain_rows)
+    weights = spectral.weights_of(model, likes)
+    folded = spectral.filtered(model, likes, weights)
+    plain = model.plain_rows[likes.indices]
+    if plain.any() and model.doubled.any():
+        held = spectral.projected(model, likes, weights * plain)
         held *= model.doubled
         held *= cooccurrence.tails_of(model, like_counts(likes))[:, None]
         folded -= held

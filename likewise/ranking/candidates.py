@@ -1,21 +1,22 @@
 """Large catalogues: score the items that can be among the best, instead of every item.
 
-Items in the rows of the co-occurrence matrix that the likes name are scored in full, with the spectral
-part: on real likes they include .98 of the exact 20 best. Annoy over the item vectors (maximum
-inner product) gives those of the spectral part that share no row with the likes. The cost of neither
-depends on the number of items. `neighbours` has the items of the nearest users in place of both.
+A score is a spectral part plus what links add. An item of a high score has a lot of one of them at least, so the
+candidates are the items that the links add most to, and those that an index finds near the query's vector (Fagin,
+"Combining Fuzzy Information from Multiple Systems", 1999). They are scored exactly. `neighbours` has the items of
+the nearest users in place of both.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from likewise.ranking import blend, cooccurrence, neighbours
 from likewise.ranking.factors import adjust, factors_of
 from likewise.ranking.found import Found
+from likewise.ranking.near_items import NearItems
 from likewise.ranking.queries import NO_ROWS
 from likewise.ranking.top import best_columns
 
@@ -28,61 +29,36 @@ if TYPE_CHECKING:
     from likewise.ranking.model import Model
     from likewise.ranking.queries import RowQuery
 
-# Of the item vectors: the first have most of a score's energy, and cost a quarter of 256.
+# Of the items linked with the likes, those that are scored.
+_LINKED = 128
+# So many where the index finds too few of the others, or where factors change the order.
+_MORE_LINKED = 2048
+# They are chosen by these dimensions of the item vectors: the first have most of a score's energy.
 _LEADING = 64
-# Of the items linked with the likes, those that are scored whole.
-_LINKED = 2048
-# Of the items that Annoy finds near: few, where links give most of the best.
-_NEAR = 128
 # Boosted items that are scored whole, wherever they are.
 _BOOSTED = 20_000
-# Vectors that Annoy compares, with and without a co-occurrence matrix: docs/ranking.md.
-_EFFORT = 2_000
-_EFFORT_ALONE = 32_000
-# Times as many where a mask leaves fewer links to rely on.
-_EFFORT_FILTERED = 8
-# A mask that leaves fewer is not searched: `likewise.ranking.best_items`.
-_LEAST_SHARE = 0.01
 
 
-class _Links(NamedTuple):
-    """What the sparse part gives the items that it links with the likes: CSR, a row a query."""
+class _Batch(NamedTuple):
+    """What the candidates of several queries are found with."""
 
-    matrix: CsrMatrix
-
-    def of(self, query: int) -> tuple[NDArray[np.int32], FloatArray]:
-        start, end = self.matrix.indptr[query : query + 2]
-        return self.matrix.indices[start:end], self.matrix.data[start:end]
-
-
-class _Scratch(NamedTuple):
-    """Tables of all items, so that sets of rows are joined and subtracted without sorting them.
-
-    Each query writes to a few places and clears them again: filling the tables for each would cost
-    time in proportion to the number of items.
-    """
-
-    left_out: NDArray[np.bool_]
-    found: NDArray[np.bool_]
+    model: Model
+    links: CsrMatrix
+    """[B, n] what the links of each query add; an item may be in a row several times."""
+    vectors: FloatArray | None
+    """[B, d] the queries in the directions of the factors; None if there is no spectral part."""
+    near: NearItems | None
     added: FloatArray
-    share: float
-    """Of all items, those that are not left out for every query."""
+    """[n] the links of one query added up, `-inf` for what it bans, and 0 again after it."""
+    outside: NDArray[np.bool_] | None
+    """[n] what no query may return."""
 
-    @classmethod
-    def without(
-        cls, retired: NDArray[np.intp], allowed: NDArray[np.bool_] | None, n_items: int
-    ) -> Self:
-        left_out = np.zeros(n_items, np.bool_) if allowed is None else ~allowed
-        left_out[retired] = True
-        share = 1.0 if allowed is None else 1 - np.count_nonzero(left_out) / n_items
-        return cls(
-            left_out, np.zeros(n_items, np.bool_), np.zeros(n_items, np.float32), float(share)
-        )
-
-
-def indexed_dimensions(rank: int, linked: CsrMatrix) -> int:
-    """Return how many dimensions of the item vectors to index: all, if no links help to search."""
-    return min(rank, _LEADING) if linked.nnz else rank
+    def within(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return those of the rows that the query at hand may return."""
+        if self.outside is not None:
+            rows = rows[~self.outside[rows]]
+        within: NDArray[np.intp] = rows[self.added[rows] > -np.inf]
+        return within
 
 
 def searched(
@@ -100,14 +76,10 @@ def searched(
     equal ones are ordered by row. An item is evidence if its score is above the query's entry in
     `least` [B].
     """
-    links, vectors = _parts(model, likes)
-    scratch = _Scratch.without(retired, allowed, len(model.item_ids))
+    batch = _batch(model, likes, queries, max(needed, default=0), _outside(model, retired, allowed))
     found = []
     for number, query in enumerate(queries):
-        vector = None if vectors is None else vectors[number]
-        rows, scores = _evident(
-            model, query, links.of(number), vector, scratch, needed[number], float(least[number])
-        )
+        rows, scores = _best(batch, number, query, needed[number], float(least[number]))
         one = Found(rows, scores, needed[number])
         if query.rules is not None and query.rules.max_per is not None:
             more = partial(_more, model, likes[[number]], query, retired, least[[number]], allowed)
@@ -131,74 +103,98 @@ def _more(
     return found
 
 
-def _evident(
+def _outside(
+    model: Model, retired: NDArray[np.intp], allowed: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    """Return what no query may return, [n]; None for nothing."""
+    if allowed is None and not len(retired):
+        return None
+    outside = np.zeros(len(model.item_ids), np.bool_) if allowed is None else ~allowed
+    outside[retired] = True
+    return outside
+
+
+def _batch(
     model: Model,
-    query: RowQuery,
-    links: tuple[NDArray[np.int32], FloatArray],
-    vector: FloatArray | None,
-    scratch: _Scratch,
+    likes: CsrMatrix,
+    queries: Sequence[RowQuery],
     count: int,
-    floor: float,
+    outside: NDArray[np.bool_] | None,
+) -> _Batch:
+    vectors = near = None
+    if model.recipe.ranker == "neighbours":
+        links = neighbours.sparse_scores(model, likes)
+    else:
+        links = cooccurrence.links(model, likes)
+        if model.spectrum.any():
+            vectors = blend.fold_in(model, likes)
+            longest = max(len(query.banned) for query in queries)
+            near = NearItems.of(model, vectors, count, longest, outside)
+    added = np.zeros(len(model.item_ids), np.float32)
+    return _Batch(model, links, vectors, near, added, outside)
+
+
+def _best(
+    batch: _Batch, number: int, query: RowQuery, count: int, floor: float
 ) -> tuple[NDArray[np.intp], FloatArray]:
     """Return the rows and scores of the best items of one query that are evidence."""
-    ours = query.banned[~scratch.left_out[query.banned]]
-    scratch.left_out[ours] = True
-    rows, values = links
-    scratch.added[rows] = values
-    found = rows[~scratch.left_out[rows]].astype(np.intp)
-    if vector is not None:
-        found = _promising(model, query, vector, found, scratch, max(_LINKED, 4 * count))
-        near = _near(model, vector, scratch, max(_NEAR, 4 * count))
-        found = _joined(found, near, scratch)
-        if query.rules is not None and query.rules.boost is not None:
-            found = _joined(found, _boosted(query.rules.boost, scratch), scratch)
-    found.sort()
-    scores = scratch.added[found]
-    if vector is not None:
-        scores += _spectral(model, vector, found)
-    scratch.added[rows] = 0.0
-    scratch.left_out[ours] = False
-    factors = factors_of(model, query, found)
+    start, end = batch.links.indptr[number : number + 2]
+    linked = batch.links.indices[start:end]
+    np.add.at(batch.added, linked, batch.links.data[start:end])
+    batch.added[query.banned] = -np.inf
+    rows = _candidates(batch, number, query, batch.within(_distinct(linked)), count)
+    scores = batch.added[rows]
+    if batch.vectors is not None:
+        scores += _spectral(batch.model, batch.vectors[number], rows)
+    batch.added[linked] = 0.0
+    batch.added[query.banned] = 0.0
+    factors = factors_of(batch.model, query, rows)
     if factors is not None:
         adjust(scores, factors, floor)
     places = best_columns(scores, count)
     if factors is None:
         places = places[scores[places] > floor]
-    return found[places], scores[places]
+    return rows[places], scores[places]
 
 
-def _boosted(boost: FloatArray, scratch: _Scratch) -> NDArray[np.intp]:
-    """Return the items that are boosted, if they are few: links and Annoy know nothing of factors."""
-    more = boost > 1
-    more &= ~scratch.left_out
-    return np.flatnonzero(more) if np.count_nonzero(more) <= _BOOSTED else NO_ROWS
-
-
-def _parts(model: Model, likes: CsrMatrix) -> tuple[_Links, FloatArray | None]:
-    """Return the sparse part of the scores, and the query vectors of the spectral part, if any."""
-    if model.recipe.ranker == "neighbours":
-        return _Links(neighbours.sparse_scores(model, likes)), None
-    links = _Links(cooccurrence.sparse_scores(model, likes))
-    return links, blend.fold_in(model, likes) if model.spectrum.any() else None
-
-
-def _promising(
-    model: Model,
-    query: RowQuery,
-    vector: FloatArray,
-    rows: NDArray[np.intp],
-    scratch: _Scratch,
-    wanted: int,
+def _candidates(
+    batch: _Batch, number: int, query: RowQuery, linked: NDArray[np.intp], count: int
 ) -> NDArray[np.intp]:
-    """Return the `wanted` rows of the highest scores, as the leading dimensions estimate them."""
+    """Return the items to score, sorted: of those that are linked, of those that are near, and boosted ones."""
+    if batch.vectors is None or batch.near is None:
+        return linked
+    ruled = query.novelty or query.rules is not None
+    factors = factors_of(batch.model, query, linked) if ruled else None
+    if batch.near.precise and factors is None:
+        values, wanted = batch.added[linked], _LINKED
+    else:
+        values, wanted = batch.added[linked], _MORE_LINKED
+        if len(linked) > wanted:
+            values += _spectral(batch.model, batch.vectors[number, :_LEADING], linked)
+        if factors is not None:
+            values *= factors
+    some = [
+        _highest(linked, values, max(wanted, 4 * count)),
+        batch.near.of_query(number, batch.within),
+    ]
+    if query.rules is not None and query.rules.boost is not None:
+        some.append(batch.within(_boosted(query.rules.boost, batch.outside)))
+    return _distinct(np.concatenate(some))
+
+
+def _highest(rows: NDArray[np.intp], values: FloatArray, wanted: int) -> NDArray[np.intp]:
+    """Return the `wanted` rows of the highest values."""
     if len(rows) <= wanted:
         return rows
-    estimates = scratch.added[rows]
-    estimates += _spectral(model, vector[:_LEADING], rows)
-    factors = factors_of(model, query, rows)
-    if factors is not None:
-        estimates *= factors
-    return rows[np.argpartition(-estimates, wanted - 1)[:wanted]]
+    return rows[np.argpartition(-values, wanted - 1)[:wanted]]
+
+
+def _boosted(boost: FloatArray, outside: NDArray[np.bool_] | None) -> NDArray[np.intp]:
+    """Return the items that are boosted, if they are few: links and index know nothing of factors."""
+    more = boost > 1
+    if outside is not None:
+        more &= ~outside
+    return np.flatnonzero(more) if np.count_nonzero(more) <= _BOOSTED else NO_ROWS
 
 
 def _spectral(model: Model, vector: FloatArray, rows: NDArray[np.intp]) -> FloatArray:
@@ -208,32 +204,9 @@ def _spectral(model: Model, vector: FloatArray, rows: NDArray[np.intp]) -> Float
     return scores
 
 
-def _near(model: Model, vector: FloatArray, scratch: _Scratch, wanted: int) -> NDArray[np.intp]:
-    """Return about `wanted` rows whose spectral score is high, and that are not left out.
-
-    Searches further if most of what is near is left out, in the end among all items. If few items
-    are not left out, returns all of them.
-    """
-    searched = vector[: model.item_index.dimensions]
-    effort = _EFFORT if model.cooccurrence.nnz else _EFFORT_ALONE
-    asked = wanted
-    if scratch.share < 1:
-        share = max(scratch.share, _LEAST_SHARE)
-        asked, effort = int(asked / share), int(_EFFORT_FILTERED * effort / share)
-    while True:
-        near, _ = model.item_index.nearest(searched, asked, effort=effort)
-        kept = near[~scratch.left_out[near]]
-        if len(kept) >= wanted // 2 or asked >= len(scratch.left_out):
-            return kept
-        free = np.flatnonzero(~scratch.left_out)
-        if len(free) <= _LINKED:
-            return free
-        asked, effort = 4 * asked, -1
-
-
-def _joined(found: NDArray[np.intp], near: NDArray[np.intp], scratch: _Scratch) -> NDArray[np.intp]:
-    """Return the rows of both, none twice."""
-    scratch.found[found] = True
-    joined = np.concatenate([found, near[~scratch.found[near]]])
-    scratch.found[found] = False
-    return joined
+def _distinct(rows: NDArray[np.signedinteger[Any]]) -> NDArray[np.intp]:
+    """Return the rows sorted, each once: `np.unique`, which hashes them, takes several times as long."""
+    rows = np.sort(rows)
+    first = np.ones(len(rows), np.bool_)
+    np.not_equal(rows[1:], rows[:-1], out=first[1:])
+    return rows[first].astype(np.intp, copy=False)

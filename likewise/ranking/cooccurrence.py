@@ -79,9 +79,12 @@ def scores_of(model: Model, likes: CsrMatrix, items: NDArray[np.intp]) -> FloatA
     return scored
 
 
-def sparse_scores(model: Model, likes: CsrMatrix) -> CsrMatrix:
-    """Return the scores as CSR [B, n], which names the items linked with the likes alone."""
-    found = (likes @ model.cooccurrence).tocsr()
+def links(model: Model, likes: CsrMatrix) -> CsrMatrix:
+    """Return what each like adds to the items that it links, CSR [B, n].
+
+    An item appears once for each like that links it: its score is the sum.
+    """
+    found = _links(model, likes.indices, likes.data, likes.indptr)
     found.data *= np.repeat(tails_of(model, like_counts(likes)), np.diff(found.indptr))
     return found
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from likewise.ranking.array_types import CsrMatrix, FloatArray, IntArray
     from likewise.ranking.index import AnnoyVectors
+    from likewise.ranking.item_index import ItemIndex
     from likewise.ranking.recipe import Recipe
 
 
@@ -59,8 +60,8 @@ class Model:
     """[n] which of its rows hold what the factors hold, too: `likewise.ranking.blend`."""
     doubled: FloatArray
     """[d] how much of each direction these rows hold, for a user of `typical_likes`."""
-    item_index: AnnoyVectors
-    """Over the item vectors times the score weights, metric dot: the first dimensions of them."""
+    item_index: ItemIndex | None
+    """Over the item vectors times the score weights; without it every item is scanned."""
     user_index: AnnoyVectors | None
     """Over the m user vectors, metric angular; only where the ranker is `neighbours`."""
     decayed_counts: FloatArray | None = None

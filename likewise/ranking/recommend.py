@@ -17,6 +17,7 @@ from likewise.ranking.blocks import THIS_THREAD, blocks_of
 from likewise.ranking.explaining import because
 from likewise.ranking.filling import filled_up
 from likewise.ranking.found import NO_SCORES, RankedRows
+from likewise.ranking.item_index import EXACT_ITEMS_LIMIT
 from likewise.ranking.pins import inserted, set_aside
 from likewise.ranking.queries import NO_ROWS, in_rows, ranked_by_model, rows_of_each
 
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from likewise.ranking.explaining import Because
     from likewise.ranking.model import Model
     from likewise.ranking.queries import Query, RowQuery
-
-# Up to here scoring every item costs no more than the search for candidates: docs/ranking.md.
-EXACT_ITEMS_LIMIT = 200_000
 
 
 class RankedItem(NamedTuple):
@@ -111,14 +109,14 @@ def recommend_rows(
     threads: Threads = THIS_THREAD,
 ) -> list[RankedRows]:
     """Return what `recommend` does, rows in and rows out, without pins; `retired` is sorted, too."""
-    exact = len(model.item_ids) <= exact_items_limit
+    exact = model.item_index is None or len(model.item_ids) <= exact_items_limit
     answers = [RankedRows(NO_ROWS, NO_SCORES, 0)] * len(queries)
     known = [number for number, query in enumerate(queries) if ranked_by_model(query)]
 
     def best(block: list[int]) -> list[RankedRows]:
         return [*best_of_each(model, [queries[number] for number in block], retired, exact=exact)]
 
-    widest = min(len(model.item_ids), exact_items_limit)
+    widest = len(model.item_ids) if exact else min(len(model.item_ids), exact_items_limit)
     blocks = [*blocks_of(known, widest, threads.at_once)]
     # A single block has nothing to share, and does not wait for a thread.
     found_in_each = threads.each(best, blocks) if len(blocks) > 1 else map(best, blocks)

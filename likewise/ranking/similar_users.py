@@ -15,7 +15,7 @@ from likewise.ranking import cooccurrence
 from likewise.ranking.queries import as_csr, rows_of_each
 from likewise.ranking.sampling import sampled
 from likewise.ranking.scan import score_some
-from likewise.ranking.spectral import projected
+from likewise.ranking.spectral import projected, weights_of
 from likewise.ranking.top import best_columns
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def users_like(model: Model, liked: Collection[ItemId], count: int) -> Candidate
     if not query.nnz:
         return Candidates(np.zeros(0, np.intp), np.zeros(0, np.float32))
     if _has_vectors(model):
-        (vector,) = projected(model, query, model.query_weights)
+        (vector,) = projected(model, query, weights_of(model, query))
         weights = model.item_factors @ vector
         length = float(np.linalg.norm(vector))
     else:
@@ -89,7 +89,7 @@ def _pull(model: Model, item: ItemRow) -> FloatArray:
     """
     if model.recipe.ranker == "neighbours":  # a neighbour's cosine, summed over who likes the item
         likers = model.user_items[_entries(model.user_items, item)[0]]
-        towards = projected(model, likers, model.query_weights).sum(axis=0)
+        towards = projected(model, likers, weights_of(model, likers)).sum(axis=0)
         return np.asarray(model.item_factors @ towards * model.query_weights, np.float32)
     filtered = model.spectrum * model.item_factors[item]
     pull = model.item_factors @ filtered

@@ -29,15 +29,27 @@ if TYPE_CHECKING:
 
 def fold_in(model: Model, likes: CsrMatrix) -> FloatArray:
     """Return the filtered query vectors [B, d] of the weighted likes, CSR [B, n]."""
-    folded = projected(model, likes, model.query_weights)
+    return filtered(model, likes, weights_of(model, likes))
+
+
+def weights_of(model: Model, likes: CsrMatrix) -> FloatArray:
+    """Return what each of the likes, CSR [B, n], weighs in a query's vector, [nnz]."""
+    weights: FloatArray = likes.data * model.query_weights[likes.indices]
+    return weights
+
+
+def filtered(model: Model, likes: CsrMatrix, weights: FloatArray) -> FloatArray:
+    """Return the query vectors [B, d] of the likes, CSR [B, n], with these weights [nnz]."""
+    folded = projected(model, likes, weights)
     folded *= filters(model.spectrum, model.relative_ridges(like_counts(likes)))
     return folded
 
 
 def projected(model: Model, likes: CsrMatrix, weights: FloatArray) -> FloatArray:
-    """Return the likes, CSR [B, n], weighted by item [n], in the directions of the factors, [B, d]."""
-    values = likes.data * weights[likes.indices]
-    weighted = sparse.csr_array((values, likes.indices, likes.indptr), shape=likes.shape)
+    """Return the likes, CSR [B, n], with these weights [nnz], in the directions of the factors, [B, d]."""
+    weighted: CsrMatrix = sparse.csr_array(
+        (weights, likes.indices, likes.indptr), shape=likes.shape
+    )
     directions: FloatArray = weighted @ model.item_factors
     return directions
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from likewise.errors import ModelFileError
+from likewise.ranking.item_index import EXACT_ITEMS_LIMIT
 from likewise.ranking.queries import Query
-from likewise.ranking.recommend import EXACT_ITEMS_LIMIT, recommend
+from likewise.ranking.recommend import recommend
 
 if TYPE_CHECKING:
     from likewise.ranking.model import Model

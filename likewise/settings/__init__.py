@@ -18,7 +18,7 @@ from likewise.settings.experiments import ExperimentSettings as ExperimentSettin
 from likewise.settings.gateway import GatewaySettings as GatewaySettings
 from likewise.settings.indexer import IndexerSettings as IndexerSettings
 from likewise.settings.signals import SignalSettings
-from likewise.settings.types import Count, Effort, Milliseconds, Ranker, Seconds, Share
+from likewise.settings.types import Count, Effort, IndexChoice, Milliseconds, Ranker, Seconds, Share
 from likewise.settings.types import Secret as Secret
 
 Partitioner = Literal["murmur2", "crc32", "fnv1a"]
@@ -236,6 +236,10 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Number of nearest users that the ranker `neighbours` uses."""
     trees: Count | None = None
     """Number of Annoy trees."""
+    index: IndexChoice = "auto"
+    """Index that a catalogue of more than 200,000 items is searched with. `auto`: `faiss` for such a catalogue if the
+    extra `search` is installed where models are built, otherwise `annoy`. Servers need the extra, too: without it they
+    score every item of a model that has an index of faiss. `faiss` also indexes smaller catalogues, from 1,024 items."""
     popular_half_life_s: Seconds | None = None
     """Age at which a like counts half towards an item's popularity. Not set: all likes count the same.
     Users without likes get the most popular items."""

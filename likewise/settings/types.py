@@ -12,6 +12,7 @@ Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Ranker = Literal["auto", "blend", "ridge", "spectral", "cooccurrence", "neighbours"]
 Effort = Literal["fast", "balanced", "best"]
+IndexChoice = Literal["auto", "annoy", "faiss"]
 
 
 class Secret(str):

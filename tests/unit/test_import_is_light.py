@@ -79,6 +79,15 @@ def test_a_server_gets_its_other_libraries_while_it_joins_and_not_before() -> No
     assert modules & slow == set()
 
 
+def test_faiss_is_imported_only_for_a_model_that_has_its_index() -> None:
+    modules = modules_after(
+        "import indexer.service, serving.service, serving.worker, gateway.service\n"
+        "import likewise.models.files, likewise.ranking.recommend, indexer.choice"
+    )
+    assert "annoy" in modules
+    assert "faiss" not in modules
+
+
 def test_the_command_serve_gets_no_rich_before_it_prints() -> None:
     modules = modules_after("import likewise.cli.app")
     assert "typer" in modules

@@ -286,7 +286,7 @@ def test_links_that_are_added_one_by_one_come_to_the_product_of_the_matrices(
 ) -> None:
     model = model_of(block_likes(), DEFAULTS[ranker])
     likes = csr_array(model.user_items[[3, 5, 3, 40] * 10])
-    product = cooccurrence.sparse_scores(model, likes).toarray()
+    product = cooccurrence.links(model, likes).toarray()
     assert np.abs(product).max() > 0
     parts = [*cooccurrence.scores_in_parts(model, likes)]
     assert len(parts) > 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from likewise.evaluation.likes.table import Split
 from likewise.evaluation.metrics.bootstrap import CONFIDENCE, RESAMPLES
-from likewise.ranking.recommend import EXACT_ITEMS_LIMIT
+from likewise.ranking.item_index import EXACT_ITEMS_LIMIT
 
 if TYPE_CHECKING:
     from typing import Any

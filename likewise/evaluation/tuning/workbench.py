@@ -74,7 +74,7 @@ class Workbench:
             recipe,
             seed=self._seed,
             steps=Steps(),
-            indexed=False,
+            index=None,
         )
         lists = rank(
             model,
