@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Within = Callable[[NDArray[np.intp]], NDArray[np.intp]]
 
 # Items to find, next to the likes, which are near themselves; of these, so many are searched past at once.
-_NEAR = 128
+_NEAR = 256
 _BANNED = 512
 # If no more may be shown, all of them are near.
 _FEW = 2048

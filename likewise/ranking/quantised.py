@@ -29,8 +29,8 @@ _TRAINED_PER_LIST = 32
 _LEAST_TRAINED = 8_192
 _ROUNDS = 8
 # A search scans one list in so many, at least so many lists, and more of them without links.
-_SCANNED = 32
-_LEAST_SCANNED = 16
+_SCANNED = 24
+_LEAST_SCANNED = 64
 _TIMES_ALONE = 4
 # The lists scanned hold so many times the vectors wanted.
 _HELD = 8
