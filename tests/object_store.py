@@ -40,20 +40,23 @@ class ObjectStore:
     def stop(self) -> None:
         """Refuse connections from now on; what is stored stays."""
         self._server.stop()
+        listening = self._server._server
+        assert listening is not None
+        listening.server_close()  # moto only stops to accept, and clients would hang
 
     def start(self) -> None:
         """Answer again, on the same port."""
         self._server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
         self._server.start()
 
-    def keys(self) -> set[str]:
+    def names(self) -> set[str]:
         """Return the names of all objects."""
         found = self.client.list_objects_v2(Bucket=BUCKET).get("Contents", ())
         return {entry["Key"] for entry in found}
 
     def clear(self) -> None:
         """Remove all objects."""
-        for key in self.keys():
+        for key in self.names():
             self.client.delete_object(Bucket=BUCKET, Key=key)
 
 

@@ -244,5 +244,6 @@ RESOURCE_ANSWERS: dict[str, Any] = {
             },
         },
         "unreachable": [],
+        "model_store": {"url": "s3://bucket/models", "versions": 3, "has_current": True},
     },
 }

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from likewise.operations.experiment_reports import ExperimentSummary
-    from likewise.operations.status import KafkaStatus, Lag, RedisStatus, Status
+    from likewise.operations.status import KafkaStatus, Lag, ModelStoreStatus, RedisStatus, Status
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show lag, users, likes, dead letters, running experiments and the current model.
 
-    The exit code is 4 if Kafka or Redis cannot be reached.
+    The exit code is 4 if Kafka, Redis or the model store cannot be reached.
 
     ```
     likewise status
@@ -55,6 +55,8 @@ def _table(found: Status, gateway: str | None, *, now_s: float) -> Table:
         _add_kafka(rows, found.kafka)
     if found.redis is not None:
         _add_redis(rows, found.redis, now_s)
+    if found.model_store is not None:
+        rows.add_row("models in", _model_store(found.model_store))
     return rows
 
 
@@ -95,6 +97,11 @@ def _add_redis(rows: Table, redis: RedisStatus, now_s: float) -> None:
         rows.add_row("ranker", redis.model.ranker)
         rows.add_row("items", f"{redis.model.items:,}")
     rows.add_row("changed since", f"{redis.changed_users:,} users")
+
+
+def _model_store(found: ModelStoreStatus) -> str:
+    lacks = ", without the current model" if found.has_current is False else ""
+    return plain(f"{found.url}: {found.versions:,} versions{lacks}")
 
 
 def _experiment(found: ExperimentSummary) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from likewise.errors import TransientError
 from likewise.log.topics import Topics
 from likewise.messages.announcements import Announcement, valid_announcement
+from likewise.models.place import models_place, version_names
 from likewise.operations.experiment_reports import ExperimentSummary, report_on, summary_of
 from likewise.operations.experiments import list_experiments
 
@@ -71,12 +72,24 @@ class RedisStatus(msgspec.Struct, frozen=True):
     """The current model; None before the first build."""
 
 
+class ModelStoreStatus(msgspec.Struct, frozen=True):
+    """The state of the model store (`model.store`)."""
+
+    url: str
+    versions: int
+    """Complete versions in it."""
+    has_current: bool | None
+    """Whether the current model is one of them; None if there is none, or Redis can't be reached."""
+
+
 class Status(msgspec.Struct, frozen=True):
-    """The state of both servers. It is None for one that can't be reached; `unreachable` has the reasons."""
+    """The state of the servers. It is None for one that can't be reached; `unreachable` has the reasons."""
 
     kafka: KafkaStatus | None
     redis: RedisStatus | None
     unreachable: list[str]
+    model_store: ModelStoreStatus | None
+    """None without one, too."""
 
 
 def status_of(
@@ -97,7 +110,12 @@ def status_of(
         kafka = kafka_status(settings, broker, None if redis is None else store)
     except TransientError as error:
         unreachable.append(str(error))
-    return Status(kafka, redis, unreachable)
+    models = None
+    try:
+        models = _model_store(settings, None if redis is None else redis.model)
+    except TransientError as error:
+        unreachable.append(str(error))
+    return Status(kafka, redis, unreachable, models)
 
 
 def kafka_status(settings: Settings, broker: Broker, store: LikeStore | None) -> KafkaStatus:
@@ -141,6 +159,20 @@ def redis_status(store: LikeStore, *, chunk: int, counts: bool = True) -> RedisS
         changed_users=store.changed_count(),
         model=valid_announcement(store.model_announcement()),
     )
+
+
+def _model_store(settings: Settings, current: Announcement | None) -> ModelStoreStatus | None:
+    """Return the state of the model store; None without one.
+
+    Raises:
+        ModelStoreError: it can't be reached, or refuses.
+    """
+    if not settings.model.store:
+        return None
+    place = models_place(settings)
+    names = version_names(place)
+    has_current = None if current is None else current.version in names
+    return ModelStoreStatus(str(place), len(names), has_current)
 
 
 def _running(store: LikeStore) -> list[ExperimentSummary]:

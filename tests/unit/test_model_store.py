@@ -10,6 +10,7 @@ import threading
 from contextlib import closing
 from functools import partial
 from mmap import mmap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,21 +19,21 @@ from structlog.testing import capture_logs
 
 from consumers.model_items import ModelItems
 from likewise.errors import MissingExtraError, ModelFileError, ModelStoreError, SettingsError
+from likewise.log.topics import Topics
 from likewise.messages.ids import ItemId
 from likewise.models.files import read_manifest, read_model
 from likewise.models.holder import ModelHolder, find_model, load_model, wait_for_first_model
 from likewise.models.objects import Objects
 from likewise.models.place import models_place, publish, stats_of
 from likewise.models.versions import list_versions, remove_old_versions
+from likewise.operations.status import ModelStoreStatus, status_of
 from likewise.settings import IndexerSettings, ModelSettings, Settings
-from likewise.testing import MemoryStore
+from likewise.testing import MemoryBroker, MemoryStore
 from tests.model_hosts import host
 from tests.serving_rig import write_block_model
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from likewise.models.remote import RemoteModels
 
 A, B, C, D = (f"2026010{day}T000000.000Z" for day in range(1, 5))
@@ -363,6 +364,26 @@ def test_a_store_that_cannot_be_used_is_refused_at_once(
     with pytest.raises(SettingsError, match=reason) as refused:
         models_place(settings_with(tmp_path, url))
     assert "key:secret" not in str(refused.value)
+
+
+def test_the_status_names_the_store_and_whether_it_has_the_current_model(
+    hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, broker, store = settings_with(tmp_path, hosts.url), MemoryBroker(), MemoryStore()
+    broker.ensure_topics(Topics().specs(1))
+    store.announce_model(hosts.write(A))
+    found = status_of(settings, broker, store)
+    assert found.model_store == ModelStoreStatus(hosts.url, 1, True)
+    store.announce_model(hosts.build(B))
+    found = status_of(settings, broker, store)
+    assert found.model_store == ModelStoreStatus(hosts.url, 1, False)
+    place = models_place(settings)
+    assert not isinstance(place, Path)
+    Outage(place, monkeypatch)
+    found = status_of(settings, broker, store)
+    assert found.model_store is None
+    assert "nobody answers" in found.unreachable[0]
+    assert status_of(Settings(), broker, store).model_store is None
 
 
 def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

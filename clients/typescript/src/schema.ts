@@ -444,7 +444,7 @@ export interface paths {
         };
         /**
          * List the model versions, newest first.
-         * @description Those in the model directory of the gateway.
+         * @description Those in the model directory of the gateway, or in the model store.
          */
         get: operations["get-models"];
         put?: never;
@@ -1291,6 +1291,14 @@ export interface components {
             version: string;
             age_s: number;
         };
+        /** @description The state of the model store (`model.store`). */
+        ModelStoreStatus: {
+            url: string;
+            /** @description Complete versions in it. */
+            versions: number;
+            /** @description Whether the current model is one of them; None if there is none, or Redis can't be reached. */
+            has_current: boolean | null;
+        };
         /** @description A scenario: its name, and the defaults of its requests. */
         NamedScenario: {
             name: string;
@@ -1708,11 +1716,13 @@ export interface components {
             /** @description What its operator should know, such as another experiment with the same users. */
             notes: string[];
         };
-        /** @description The state of both servers. It is None for one that can't be reached; `unreachable` has the reasons. */
+        /** @description The state of the servers. It is None for one that can't be reached; `unreachable` has the reasons. */
         Status: {
             kafka: components["schemas"]["KafkaStatus"] | null;
             redis: components["schemas"]["RedisStatus"] | null;
             unreachable: string[];
+            /** @description None without one, too. */
+            model_store: components["schemas"]["ModelStoreStatus"] | null;
         };
         /** @description `event: tick`. What is not known at the moment is null, and `problems` has the reason. */
         Tick: {
@@ -7657,7 +7667,12 @@ export interface operations {
                      *           "ranker": "blend"
                      *         }
                      *       },
-                     *       "unreachable": []
+                     *       "unreachable": [],
+                     *       "model_store": {
+                     *         "url": "s3://bucket/models",
+                     *         "versions": 3,
+                     *         "has_current": true
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Status"];
