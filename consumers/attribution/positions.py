@@ -34,13 +34,22 @@ class AttributionPositions:
     """The positions of the assigned partitions, and the time up to which everybody has read."""
 
     def __init__(
-        self, broker: Broker, store: LikeStore, source: Source, topics: Sequence[str]
+        self,
+        broker: Broker,
+        store: LikeStore,
+        source: Source,
+        topics: Sequence[str],
+        experiments: str,
     ) -> None:
-        """Know no position yet; `source` must seek before it reads a partition."""
+        """Know no position yet; `source` must seek before it reads a partition.
+
+        `topics` are those of exposures and of likes; `experiments` is that of experiments.
+        """
         self._broker = broker
         self._store = store
         self._source = source
         self._topics = topics
+        self._experiments = experiments
         self._rebalances = 0
         self._at: dict[TopicPartition, Reached] = {}
         self._all: list[TopicPartition] = []
@@ -58,6 +67,23 @@ class AttributionPositions:
         """Drop the partitions' positions: Redis and the log decide where to resume."""
         for partition in [*partitions]:
             self._at.pop(partition, None)
+
+    def may_resume(self) -> bool:
+        """Return whether the store has every experiment, if a partition is without a position.
+
+        Redis that has lost writes gets its experiments back one by one. Whoever counts before it has all
+        of them passes the records of those that are missing.
+
+        Raises:
+            TransientError: a server cannot be reached.
+        """
+        if self._source.assignment() <= self._at.keys():
+            return True
+        partitions = self._broker.partitions(self._experiments)
+        beginnings = self._broker.beginning_offsets(partitions)
+        ends = self._broker.end_offsets(partitions)
+        applied = zip(partitions, self._store.positions(partitions), strict=True)
+        return all((beginnings[one] if at is None else at) >= ends[one] for one, at in applied)
 
     def resume_unknown(self, runs: Sequence[Run]) -> dict[TopicPartition, int]:
         """Seek the partitions without a position, and return where they resume.
@@ -158,12 +184,7 @@ class AttributionPositions:
         stored = self._store.attribution_positions()
         beginnings = self._broker.beginning_offsets(unknown)
         ends = self._broker.end_offsets(unknown)
-        since_ms = start_ms(runs)
-        first = (
-            ends
-            if since_ms is None
-            else self._broker.offsets_since(unknown, since_ms - LATENESS_MS)
-        )
+        first = self._first_that_count(unknown, runs)
         counts_all = any(run.experiment is None for run in runs)
         points = {}
         for one in unknown:
@@ -183,6 +204,22 @@ class AttributionPositions:
                 point = at._replace(offset=max(offset, beginnings[one]))
             points[one] = at, point
         return points
+
+    def _first_that_count(
+        self, unknown: Sequence[TopicPartition], runs: Sequence[Run]
+    ) -> dict[TopicPartition, int]:
+        """Return the offsets before which nothing counts: the ends, if no list was ever shown."""
+        exposures = self._broker.partitions(self._topics[0])
+        beginnings, ends = (
+            self._broker.beginning_offsets(exposures),
+            self._broker.end_offsets(exposures),
+        )
+        if beginnings == ends:
+            runs = [run for run in runs if run.experiment is not None]
+        since_ms = start_ms(runs, time.time_ns() // 1_000_000)
+        if since_ms is None:
+            return self._broker.end_offsets(unknown)
+        return self._broker.offsets_since(unknown, since_ms - LATENESS_MS)
 
 
 def _partition_of(record: Record) -> TopicPartition:

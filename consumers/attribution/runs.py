@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from likewise.errors import InvalidInputError
 from likewise.experiments.runs import outside_experiments, run_of
 from likewise.experiments.window import LATENESS_MS
+from likewise.log.topics import EXPOSURES_KEPT_MS
 from likewise.messages.experiments import decode_stored_experiment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from likewise.experiments.runs import Run
     from likewise.messages.experiments import Experiment
@@ -76,9 +77,15 @@ class Runs:
                 del self._missing[key]
 
 
-def start_ms(runs: Sequence[Run]) -> int | None:
-    """Return the time from which records can count for an experiment; None without experiments."""
-    return min((run.experiment.started_at_ms for run in runs if run.experiment), default=None)
+def start_ms(runs: Iterable[Run], now_ms: int) -> int | None:
+    """Return the time from which records can count; None without runs.
+
+    Outside experiments, every list counts that Kafka keeps.
+    """
+    starts = [
+        now_ms - EXPOSURES_KEPT_MS if run.experiment is None else run.since_ms for run in runs
+    ]
+    return min(starts, default=None)
 
 
 def closed(runs: Iterable[Run], read_to_ms: int) -> list[str]:

@@ -87,7 +87,9 @@ class AttributionWorker:
         watch = StoreWatch(store, stats.keeping)
         self._member = GroupMember(self._source, detector, watch, stats, stop)
         self._retry = self._member.retry
-        self._positions = AttributionPositions(broker, store, self._source, read)
+        self._positions = AttributionPositions(
+            broker, store, self._source, read, topics.experiments
+        )
         self._dead_letters = DeadLetters(
             broker, group, topics.dead_letters, self._retry, while_reading=self._source.keep_alive
         )
@@ -111,12 +113,13 @@ class AttributionWorker:
     def _run_once(self) -> bool:
         """Count what the next poll returns; return whether there is more to count."""
         polled = self._retry(lambda: self._source.poll(self._poll_timeout_ms))
-        # Read after the records: whoever wrote them knew their experiments from the store.
-        runs = self._retry(self._runs.to_count)
-        if not runs:
-            return False
         self._positions.follow_assignment()
         records, steps = self._positions.unread(polled)
+        may_resume = self._retry(self._positions.may_resume)
+        # Read after the records: whoever wrote them knew their experiments from the store.
+        runs = self._retry(self._runs.to_count)
+        if not runs or not may_resume:
+            return bool(runs)
         starts = self._retry(lambda: self._positions.resume_unknown(runs))
         if starts:
             self._dead_letters.start(starts)

@@ -19,6 +19,8 @@ _NAMES = (
     *(_EXPERIMENTS, _EXPOSURES),
 )
 _DAY_MS = 86_400_000
+EXPOSURES_KEPT_MS = 30 * _DAY_MS
+"""For how long Kafka keeps lists that were shown, if likewise creates the topic."""
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
@@ -119,7 +121,7 @@ class Topics(NamedTuple):
 
     def exposures_spec(self, partitions: int) -> TopicSpec:
         """Return the specification of the topic of exposures."""
-        return TopicSpec(self.exposures, partitions, {"retention.ms": str(30 * _DAY_MS)})
+        return TopicSpec(self.exposures, partitions, {"retention.ms": str(EXPOSURES_KEPT_MS)})
 
     def document_specs(self) -> list[TopicSpec]:
         """Return the specifications of the compacted topics that consumers apply."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from likewise.embedded import EmbeddedRedis
+
+_AOF = "appendonlydir"
 
 
 @contextmanager
@@ -31,6 +34,20 @@ def stopped(server: EmbeddedRedis) -> Iterator[None]:
     try:
         yield
     finally:
+        server.start()
+
+
+@contextmanager
+def restored(server: EmbeddedRedis) -> Iterator[None]:
+    """Copy its data; later kill it, and restart it with that copy: data and positions go back."""
+    data, copy = server.directory / _AOF, server.directory / "copy"
+    shutil.copytree(data, copy)
+    try:
+        yield
+    finally:
+        server.kill()
+        shutil.rmtree(data)
+        copy.rename(data)
         server.start()
 
 

@@ -70,6 +70,7 @@ def test_a_redis_that_fails_in_every_way_loses_nothing(
         faults |= {
             "Redis killed, restarted with AOF": lambda _: redis_faults.killed(server),
             "Redis restarted with AOF": lambda _: redis_faults.stopped(server),
+            "Redis restored from a copy": lambda _: redis_faults.restored(server),
             "Redis emptied": lambda _: redis_faults.emptied(server),
             "Redis out of memory": lambda _: redis_faults.out_of_memory(server),
             "Redis read-only": lambda _: redis_faults.read_only(server),
@@ -84,7 +85,7 @@ def test_a_redis_that_fails_in_every_way_loses_nothing(
                 direct.redis, url=f"redis://:{server.password}@127.0.0.1:{proxy.port}/0"
             ),
         )
-        with scene_of(services, tmp_path, effort.seed, observing=direct) as scene:
+        with scene_of(services, tmp_path, effort.seed, observing=direct, experiments=True) as scene:
             with scene.flowing():
                 for name, fault, for_s in in_turn(effort, faults):
                     with fault(for_s):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import random
 import socket
 import threading
 from contextlib import closing, contextmanager, suppress
@@ -14,7 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumers.attribution.runs import Runs
+from consumers.attribution.stats import AttributionStats
+from consumers.attribution.worker import AttributionWorker
 from consumers.fold import fold
+from likewise.experiments.runs import run_of
 from likewise.log.topics import Topics, TopicSpec
 from likewise.messages.events import (
     ForgetUser,
@@ -25,24 +30,30 @@ from likewise.messages.events import (
     Unsignal,
     encode_event,
 )
+from likewise.messages.experiments import decode_stored_experiment, experiment_document
 from likewise.messages.ids import DISLIKE, ItemId, SignalKind, UserId
 from likewise.messages.positions import Position
+from likewise.records import TopicPartition
+from likewise.service.clock import now_ms
+from likewise.settings import ConsumerSettings, Settings
+from likewise.settings.experiments import ExperimentSettings
+from likewise.store.attribution_port import AttributionUpdate, Step
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.store.signals_port import SetChange
 from likewise.testing import MemoryBroker, MemoryStore
 from likewise.testing.memory_log import MemoryRecord
-from tests.faults.audit import Figures, audit
+from tests.faults import experiment
+from tests.faults.audit import Figures, audit, audit_experiment
 from tests.faults.crash_points import CRASH_POINTS, CrashPoint
 from tests.faults.deployment import SERVICES
 from tests.faults.ledger import Ask, Ledger
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import proxy_for
+from tests.faults.traffic import ITEMS
 from tests.ordering import Log, outcome_of_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from likewise.records import TopicPartition
 
 TOPICS = Topics()
 ANN, A, B = UserId("ann"), ItemId("a"), ItemId("b")
@@ -129,6 +140,81 @@ def test_an_answer_with_a_liked_item_is_noticed() -> None:
     world.ledger.asks[b"1"] = Ask("ann", Position(0, 1), confirmed=True, answers=[["a"]])
     with pytest.raises(AssertionError, match="liked since"):
         world.audit()
+
+
+class Tasting:
+    """An experiment with lists and likes in the log, all counted."""
+
+    def __init__(self) -> None:
+        self.broker, self.store = MemoryBroker(clock_ms=now_ms), MemoryStore()
+        self.broker.ensure_topics(TOPICS.specs(2))
+        sink, rng = self.broker.sink(), random.Random(7)
+        began = {"started_at_ms": now_ms() - 10_000}
+        definition = json.dumps(json.loads(experiment.definition([])) | began).encode()
+        sink.send(TOPICS.experiments, definition, key=experiment.NAME.encode())
+        [record] = self.broker.records(TOPICS.experiments)
+        name, document = experiment_document(record)
+        applied = {TopicPartition(record.topic, record.partition): Advance(None, 1)}
+        self.store.apply(Changes(experiments={name: document}), applied)
+        for number in range(60):
+            user = rng.choice(experiment.TASTERS)
+            for is_list, body in experiment.records_of(rng, user, ITEMS, number):
+                topic = TOPICS.exposures if is_list else TOPICS.likes
+                sink.send(topic, json.dumps(body).encode(), key=user.encode())
+        self.run = run_of(decode_stored_experiment(document or b""))
+        stop = threading.Event()
+        runs = Runs(self.store, ExperimentSettings())
+        settings = Settings(consumer=ConsumerSettings(poll_timeout_ms=1))
+        counting = threading.Thread(
+            target=AttributionWorker(
+                settings, TOPICS, self.broker, self.store, stop, runs=runs, stats=AttributionStats()
+            ).run
+        )
+        counting.start()
+        try:
+            self.audit()
+        finally:
+            stop.set()
+            counting.join(10.0)
+
+    def audit(self) -> None:
+        audit_experiment(self.broker, self.store, TOPICS, Figures())
+
+
+@pytest.fixture(scope="module")
+def tasting() -> Tasting:
+    return Tasting()
+
+
+@pytest.mark.parametrize("change", [1, -1])
+@pytest.mark.parametrize("count", ["lists", "shown", "likes", "hits", "users", "n2", "ny", "y2"])
+def test_a_count_of_an_experiment_that_is_wrong_by_one_is_noticed(
+    tasting: Tasting, count: str, change: int
+) -> None:
+    damage = {f"/wide/{count}": change}
+    tasting.store.apply_attribution(AttributionUpdate(counts={tasting.run.key: damage}))
+    with pytest.raises(AssertionError, match=f"counts that differ.*wide/{count}"):
+        tasting.audit()
+    repair = {f"/wide/{count}": -change}
+    tasting.store.apply_attribution(AttributionUpdate(counts={tasting.run.key: repair}))
+    tasting.audit()
+
+
+def test_a_list_that_was_passed_without_being_counted_is_noticed() -> None:
+    tasting = Tasting()
+    body = next(
+        body
+        for is_list, body in experiment.records_of(random.Random(1), "taster 0", ITEMS, 10_000)
+        if is_list
+    )
+    sent = tasting.broker.sink().send(TOPICS.exposures, json.dumps(body).encode(), key=b"taster 0")
+    partition, offset = sent.result(1.0)
+    passed = TopicPartition(TOPICS.exposures, partition)
+    at = tasting.store.attribution_positions()[passed]
+    step = Step(at, at._replace(offset=offset + 1))
+    tasting.store.apply_attribution(AttributionUpdate(steps={passed: step}))
+    with pytest.raises(AssertionError, match="counts that differ"):
+        tasting.audit()
 
 
 @given(logs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,13 +23,13 @@ from likewise.experiments.window import LATENESS_MS
 from likewise.log.topics import Topics
 from likewise.messages.dead_letters import decode_dead_letter
 from likewise.messages.events import Like, encode_event
-from likewise.messages.experiments import Outcome
+from likewise.messages.experiments import Outcome, encode_experiment
 from likewise.messages.exposures import encode_exposure
 from likewise.messages.ids import ItemId
 from likewise.operations.tallies import tally_of, tally_outside_experiments
 from likewise.settings import ConsumerSettings, Settings
 from likewise.settings.experiments import ExperimentSettings
-from likewise.store.port import Changes, UserChange
+from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
 from tests.attributing import USERS, counted_in, experiment, exposure, put, send_traffic
 from tests.waiting import wait_until
@@ -238,6 +239,29 @@ def test_a_running_worker_notices_that_redis_was_lost(
     assert_counts_match(broker, store)
 
 
+def test_nothing_is_counted_before_redis_has_all_its_experiments_again(
+    broker: MemoryBroker, store: MemoryStore
+) -> None:
+    older = experiment("older", started_at_ms=NOW_MS - 60_000)
+    for one in (WIDE, older):
+        document = encode_experiment(one)
+        broker.sink().send(TOPICS.experiments, document, key=one.name.encode())
+        send(broker, one=one, seed=len(one.name))
+    documents = broker.partitions(TOPICS.experiments)
+    ends_of = broker.end_offsets(documents)
+    put(store, WIDE)  # the consumer has applied one of the two
+    looks = count()
+    worker(broker, store, until=lambda: next(looks) > 20).run()
+    assert store.attribution_positions() == {}
+    store.apply(
+        Changes(experiments={older.name: encode_experiment(older)}),
+        {one: Advance(None, end) for one, end in ends_of.items()},
+    )
+    worker(broker, store).run()
+    assert_counts_match(broker, store, WIDE)
+    assert_counts_match(broker, store, older)
+
+
 def test_records_before_the_experiment_are_not_read(store: MemoryStore) -> None:
     now_ms = NOW_MS - 2 * LATENESS_MS
     broker = MemoryBroker(clock_ms=lambda: now_ms)
@@ -305,7 +329,7 @@ def test_an_experiment_that_stopped_with_a_verdict_is_followed(store: MemoryStor
     assert runs.to_count() == []
 
 
-def test_with_all_lists_those_outside_experiments_are_counted_from_now_on(
+def test_with_all_lists_those_outside_experiments_are_counted_and_again_after_a_loss(
     broker: MemoryBroker, store: MemoryStore
 ) -> None:
     send(broker)
@@ -321,6 +345,19 @@ def test_with_all_lists_those_outside_experiments_are_counted_from_now_on(
     assert (tally.variants[""].lists, tally.variants[""].likes) == (1, 1)
     assert tally.by_scenario["home"][""].hits == 1
     assert tally.items == {"": 1}
+    store.flush()
+    worker(broker, store, settings=EVERY_LIST).run()
+    assert tally_outside_experiments(store) == tally
+
+
+def test_without_any_list_in_the_log_no_like_of_the_past_is_read(
+    broker: MemoryBroker, store: MemoryStore
+) -> None:
+    user = USERS[0]
+    like = encode_event(Like(user, ItemId("a")))
+    broker.sink().send(TOPICS.likes, like, key=user.encode()).result(1.0)
+    worker(broker, store, settings=EVERY_LIST).run()
+    assert store.attribution_state([user], []).windows == [None]
 
 
 def test_a_forgotten_user_is_counted_on(broker: MemoryBroker, store: MemoryStore) -> None:
