@@ -37,6 +37,16 @@ _MODEL = {
         "high": 0.044,
     },
 }
+_LISTS = {
+    "lists": 1_204,
+    "shown": 2_408,
+    "likes": 163,
+    "hit_rate": 0.121,
+    "places": [
+        {"place": 1, "shown": 1_204, "likes": 102},
+        {"place": 2, "shown": 1_204, "likes": 61},
+    ],
+}
 _RECIPE = {
     "ranker": "blend",
     "rank": 256,
@@ -235,6 +245,10 @@ RESOURCE_ANSWERS: dict[str, Any] = {
                     "an effect above 21.4% would have shown.",
                 }
             ],
+            "outside_experiments": {
+                "total": {"scenario": None, **_LISTS},
+                "scenarios": [{"scenario": "home", **_LISTS}],
+            },
             "changed_users": 42,
             "model": {
                 "version": _VERSION,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import typer
 
+from likewise.cli.bars import columns
 from likewise.cli.context import command_line
 from likewise.cli.exit_codes import OUT_OF_REACH
 from likewise.cli.options import Json
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from likewise.operations.experiment_reports import ExperimentSummary
+    from likewise.operations.list_counts import ListCounts, OutsideExperiments, PlaceCounts
     from likewise.operations.status import KafkaStatus, Lag, ModelStoreStatus, RedisStatus, Status
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show lag, users, likes, dead letters, running experiments and the current model.
+    """Show lag, users, likes, dead letters, running experiments, lists and the current model.
+
+    With `experiments.lists = "all"`, the lists outside experiments are counted, too: likes by scenario and by
+    place.
 
     The exit code is 4 if Kafka, Redis or the model store cannot be reached.
 
@@ -91,6 +96,7 @@ def _add_redis(rows: Table, redis: RedisStatus, now_s: float) -> None:
         rows.add_row("catalogue", f"{redis.items:,} items, {redis.scenarios:,} scenarios")
     for one in redis.experiments:
         rows.add_row(f"[bold]{'canary' if one.canary else 'experiment'}[/]", _experiment(one))
+    _add_lists(rows, redis.outside_experiments)
     rows.add_row("[bold]model[/]", redis.model.version if redis.model else "none yet")
     if redis.model is not None:
         rows.add_row("age", duration(now_s - redis.model.snapshot_at_ms / 1000))
@@ -102,6 +108,33 @@ def _add_redis(rows: Table, redis: RedisStatus, now_s: float) -> None:
 def _model_store(found: ModelStoreStatus) -> str:
     lacks = ", without the current model" if found.has_current is False else ""
     return plain(f"{found.url}: {found.versions:,} versions{lacks}")
+
+
+def _add_lists(rows: Table, found: OutsideExperiments | None) -> None:
+    """Add the lists outside experiments, in total and by scenario, each with its places as columns."""
+    if found is None:
+        rows.add_row("[bold]lists[/]", 'not counted; experiments.lists = "all" counts them')
+        return
+    every = [found.total, *found.scenarios]
+    largest = max((_rate(place) for one in every for place in one.places), default=0.0)
+    for one in every:
+        name = "[bold]lists[/]" if one.scenario is None else plain(f"scenario {one.scenario}")
+        rows.add_row(name, _lists(one, largest))
+
+
+def _lists(one: ListCounts, largest: float) -> str:
+    if not one.lists:
+        return "none yet outside experiments"
+    places = columns([_rate(place) for place in one.places], largest=largest or 1.0)
+    where = " outside experiments" if one.scenario is None else ""
+    return (
+        f"{one.lists:,}{where}, {one.hit_rate or 0.0:.1%} with a like; "
+        f"{one.likes:,} likes of {one.shown:,} items, by place {places.rstrip()}"
+    )
+
+
+def _rate(place: PlaceCounts) -> float:
+    return place.likes / place.shown if place.shown else 0.0
 
 
 def _experiment(found: ExperimentSummary) -> str:

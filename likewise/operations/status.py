@@ -13,6 +13,7 @@ from likewise.messages.announcements import Announcement, valid_announcement
 from likewise.models.place import models_place, version_names
 from likewise.operations.experiment_reports import ExperimentSummary, report_on, summary_of
 from likewise.operations.experiments import list_experiments
+from likewise.operations.list_counts import OutsideExperiments, outside_experiments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,8 @@ class RedisStatus(msgspec.Struct, frozen=True):
     scenarios: int
     experiments: list[ExperimentSummary]
     """Those that run, in the order in which they take requests; canaries are among them."""
+    outside_experiments: OutsideExperiments | None
+    """The lists outside experiments; None unless `experiments.lists` is `all`."""
     changed_users: int
     """Users whose likes have changed since the indexer last read them."""
     model: Announcement | None
@@ -103,7 +106,12 @@ def status_of(
     unreachable = []
     redis = kafka = None
     try:
-        redis = redis_status(store, chunk=settings.indexer.scan_chunk, counts=counts)
+        redis = redis_status(
+            store,
+            chunk=settings.indexer.scan_chunk,
+            counts=counts,
+            all_lists=settings.experiments.lists == "all",
+        )
     except TransientError as error:
         unreachable.append(str(error))
     try:
@@ -140,7 +148,9 @@ def kafka_status(settings: Settings, broker: Broker, store: LikeStore | None) ->
     )
 
 
-def redis_status(store: LikeStore, *, chunk: int, counts: bool = True) -> RedisStatus:
+def redis_status(
+    store: LikeStore, *, chunk: int, counts: bool = True, all_lists: bool = False
+) -> RedisStatus:
     """Return the state of the store; see `status_of`.
 
     Raises:
@@ -156,6 +166,7 @@ def redis_status(store: LikeStore, *, chunk: int, counts: bool = True) -> RedisS
         items=catalogue.items,
         scenarios=catalogue.scenarios,
         experiments=_running(store) if catalogue.experiments else [],
+        outside_experiments=outside_experiments(store) if all_lists else None,
         changed_users=store.changed_count(),
         model=valid_announcement(store.model_announcement()),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from likewise.errors import TransientError
-from likewise.experiments.runs import run_key
+from likewise.experiments.runs import OUTSIDE, run_key
 from likewise.log.topics import Topics
 from likewise.messages.announcements import Announcement, encode_announcement
 from likewise.messages.events import Like, encode_event, event_key
@@ -17,6 +17,7 @@ from likewise.messages.ids import ItemId, UserId
 from likewise.operations.status import status_of
 from likewise.records import TopicPartition
 from likewise.settings import Settings
+from likewise.settings.experiments import ExperimentSettings
 from likewise.store.attribution_port import AttributionUpdate
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
@@ -167,3 +168,40 @@ def test_without_experiments_their_counts_are_not_read(monkeypatch: pytest.Monke
     found = status_of(SETTINGS, MemoryBroker(), store).redis
     assert found is not None
     assert found.experiments == []
+
+
+EVERY_LIST = replace(SETTINGS, experiments=ExperimentSettings(lists="all"))
+
+
+def test_lists_outside_experiments_are_counted_by_scenario_and_place_if_the_settings_ask() -> None:
+    store = MemoryStore()
+    counts = {
+        "//lists": 5, "//shown": 10, "//likes": 3, "//hits": 2,
+        "//shown_at/0": 5, "//shown_at/1": 5, "//likes_at/0": 2, "//likes_at/1": 1,
+        "home//lists": 4, "home//shown": 8, "home//shown_at/0": 4, "home//shown_at/1": 4, "home//hits": 1,
+        "cart//lists": 1, "cart//shown": 1, "cart//shown_at/0": 1,
+    }  # fmt: skip
+    store.apply_attribution(AttributionUpdate(counts={OUTSIDE: counts}))
+    without = status_of(SETTINGS, MemoryBroker(), store).redis
+    assert without is not None
+    assert without.outside_experiments is None
+    found = status_of(EVERY_LIST, MemoryBroker(), store).redis
+    assert found is not None
+    assert found.outside_experiments is not None
+    total = found.outside_experiments.total
+    assert (total.lists, total.shown, total.likes, total.hit_rate) == (5, 10, 3, 0.4)
+    assert [(one.place, one.shown, one.likes) for one in total.places] == [(1, 5, 2), (2, 5, 1)]
+    scenarios = found.outside_experiments.scenarios
+    assert [(one.scenario, one.lists, one.hit_rate) for one in scenarios] == [
+        ("home", 4, 0.25),
+        ("cart", 1, 0.0),
+    ]
+
+
+def test_without_any_list_there_is_no_rate() -> None:
+    found = status_of(EVERY_LIST, MemoryBroker(), MemoryStore()).redis
+    assert found is not None
+    assert found.outside_experiments is not None
+    total = found.outside_experiments.total
+    assert (total.lists, total.hit_rate, total.places) == (0, None, [])
+    assert found.outside_experiments.scenarios == []

@@ -1186,6 +1186,20 @@ export interface components {
             /** @description For the next page; null on the last one. */
             cursor: string | null;
         };
+        /** @description Lists and the likes that followed them. */
+        ListCounts: {
+            /** @description None: the lists of all requests, with a scenario and without one. */
+            scenario: string | null;
+            lists: number;
+            /** @description Items shown. */
+            shown: number;
+            /** @description Likes of the lists' items; a pair of a list and an item counts once. */
+            likes: number;
+            /** @description The share of the lists with at least one like; None without lists. */
+            hit_rate: number | null;
+            /** @description By place from the top, up to the last one in use. */
+            places: components["schemas"]["PlaceCounts"][];
+        };
         /** @description An item of a list. */
         ListedItem: {
             item_id: string;
@@ -1383,6 +1397,12 @@ export interface components {
             /** @description How long the answer is useful, counted from the timestamp of the request. After that the reply is an error. */
             deadline_ms?: number;
         };
+        /** @description The lists of users outside experiments. */
+        OutsideExperiments: {
+            total: components["schemas"]["ListCounts"];
+            /** @description By scenario, the one with the most lists first. */
+            scenarios: components["schemas"]["ListCounts"][];
+        };
         /** @description How many events of a partition of the likes topic are not applied yet. */
         PartitionLag: {
             partition: number;
@@ -1392,6 +1412,13 @@ export interface components {
             item_id: components["schemas"]["ItemId"];
             /** @description From 1 to `count`. */
             place: number;
+        };
+        /** @description The items that were shown at one place. */
+        PlaceCounts: {
+            /** @description 1 is the top; 20 has all later places, too. */
+            place: number;
+            shown: number;
+            likes: number;
         };
         /** @description Problem details, RFC 9457. */
         Problem: {
@@ -1591,6 +1618,8 @@ export interface components {
             scenarios: number;
             /** @description Those that run, in the order in which they take requests; canaries are among them. */
             experiments: components["schemas"]["ExperimentSummary"][];
+            /** @description The lists outside experiments; None unless `experiments.lists` is `all`. */
+            outside_experiments: components["schemas"]["OutsideExperiments"] | null;
             /** @description Users whose likes have changed since the indexer last read them. */
             changed_users: number;
             /** @description The current model; None before the first build. */
@@ -7657,6 +7686,48 @@ export interface operations {
                      *             "sentence": "No difference between `ridge` and `control` found yet; an effect above 21.4% would have shown."
                      *           }
                      *         ],
+                     *         "outside_experiments": {
+                     *           "total": {
+                     *             "scenario": null,
+                     *             "lists": 1204,
+                     *             "shown": 2408,
+                     *             "likes": 163,
+                     *             "hit_rate": 0.121,
+                     *             "places": [
+                     *               {
+                     *                 "place": 1,
+                     *                 "shown": 1204,
+                     *                 "likes": 102
+                     *               },
+                     *               {
+                     *                 "place": 2,
+                     *                 "shown": 1204,
+                     *                 "likes": 61
+                     *               }
+                     *             ]
+                     *           },
+                     *           "scenarios": [
+                     *             {
+                     *               "scenario": "home",
+                     *               "lists": 1204,
+                     *               "shown": 2408,
+                     *               "likes": 163,
+                     *               "hit_rate": 0.121,
+                     *               "places": [
+                     *                 {
+                     *                   "place": 1,
+                     *                   "shown": 1204,
+                     *                   "likes": 102
+                     *                 },
+                     *                 {
+                     *                   "place": 2,
+                     *                   "shown": 1204,
+                     *                   "likes": 61
+                     *                 }
+                     *               ]
+                     *             }
+                     *           ]
+                     *         },
                      *         "changed_users": 42,
                      *         "model": {
                      *           "version": "20260101T120000.000Z",

@@ -10,7 +10,7 @@ const PREDICTIONS = ["Variant", "Sampled likes", "Predicted", "Hit rate"];
 /** Return the table of the variants of an experiment; `tally` is by the variant's name. */
 export function variantTable({ name, kind, variants }, tally) {
   const rows = variants.map((variant) => ({ variant, sums: tally[variant.name] ?? NOTHING }));
-  const most = Math.max(1e-9, ...rows.flatMap(({ sums }) => places(sums).map(({ rate }) => rate)));
+  const most = highestRate(rows.map(({ sums }) => sums));
   const predicts = kind === "prequential";
   return h("table", { class: "ops-table ops-cards variants", role: "table" },
     h("caption", { class: "visually-hidden" }, `The variants of ${name}`),
@@ -55,7 +55,11 @@ function places({ shown_at: shown = [], likes_at: likes = [] }) {
   return shown.slice(0, last + 1).map((items, at) => ({ items, likes: likes[at] ?? 0, rate: items ? (likes[at] ?? 0) / items : 0 }));
 }
 
-function bars(sums, most) {
+/** The highest share of liked items at any place of these, for `bars`. */
+export const highestRate = (all) => Math.max(1e-9, ...all.flatMap((sums) => places(sums).map(({ rate }) => rate)));
+
+/** The places of `{shown_at, likes_at}` as bars; "–" without any. */
+export function bars(sums, most) {
   const rates = places(sums);
   if (!rates.length) return "–";
   const inWords = rates.slice(0, 3).map(({ rate }, at) => `place ${at + 1}: ${percent(rate)}`).join(", ");

@@ -6,6 +6,7 @@ import { h, stylesheet } from "../dom.js";
 import { card } from "../experiments/card.js";
 import { ended } from "../experiments/ended.js";
 import { startForm } from "../experiments/form.js";
+import { outside } from "../experiments/outside.js";
 import { asAdmin } from "../ops/admin.js";
 import { waited } from "../waiting.js";
 
@@ -14,6 +15,7 @@ export const title = "Experiments";
 const POLL_MS = 4_000;
 const POLL_SOON_MS = 400;
 const SOON_MS = 15_000;
+const OUTSIDE_MS = 20_000;
 
 export async function show(root, params, context) {
   await stylesheet("ops");
@@ -29,13 +31,15 @@ class Experiments {
     this.place = h("div", { class: "experiment-form-place" });
     this.running = h("div", { class: "experiments" });
     this.empty = this.#nothing();
+    this.outside = outside();
     this.ended = ended(context);
-    root.append(h("header", { class: "ops-head" }, h("h1", {}, title), this.opener), this.place, this.empty, this.running, this.ended.root);
+    root.append(h("header", { class: "ops-head" }, h("h1", {}, title), this.opener), this.place, this.empty, this.running, this.outside.root, this.ended.root);
   }
 
   async start() {
     await this.load();
     if (!this.cards.size) await this.ended.load();
+    await this.#countOutside();
     this.#showNamed();
     this.#poll();
   }
@@ -59,6 +63,13 @@ class Experiments {
     for (const report of running) this.cards.get(report.experiment.name).show(report);
     if (changed) await this.ended.load(); // what starts may replace one that has ended
     this.#showEmpty();
+  }
+
+  /** The counts of all other lists; without Redis, those that are shown stay. */
+  async #countOutside() {
+    this.outsideAt = Date.now();
+    const { redis } = await this.context.api.get("/v1/status", null, { quiet: true, signal: this.stopped.signal }).catch(() => ({ redis: null }));
+    if (redis) this.outside.show(redis.outside_experiments);
   }
 
   /** The numbers of an experiment, or null if it has just been removed. */
@@ -125,6 +136,7 @@ class Experiments {
       this.wake = new AbortController();
       await waited(Date.now() < this.soonUntil ? POLL_SOON_MS : POLL_MS, AbortSignal.any([signal, this.wake.signal]));
       if (signal.aborted || document.hidden) continue;
+      if (Date.now() - this.outsideAt >= OUTSIDE_MS) await this.#countOutside();
       await this.load().catch(() => null); // what is shown stays; the next attempt may succeed
     }
   }
