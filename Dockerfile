@@ -38,12 +38,12 @@ LABEL org.opencontainers.image.title="likewise" \
     org.opencontainers.image.description="An open event-driven recommender: likes in over Kafka, recommendations out, live" \
     org.opencontainers.image.licenses="Apache-2.0"
 
-# The directories written to: models by the indexer, keys by `likewise keys`. A volume mounted there starts
+# The directories written to: models by the indexer, keys by `likewise keys`, shards by Dask workers. A volume mounted there starts
 # with this owner.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin likewise \
     && install -d -o likewise -g likewise /var/lib/likewise/models \
-    && install -d -o likewise -g likewise -m 700 /var/lib/likewise/keys
+    && install -d -o likewise -g likewise -m 700 /var/lib/likewise/keys /var/lib/likewise/shards
 COPY --from=builder /opt/likewise /opt/likewise
 
 # Bytecode was written by pip; with a read-only root nothing could be added to it.

@@ -67,8 +67,8 @@ def assemble(
     are used then. A sparse part is the remainder for exactly these vectors. Without an `index`, every
     item is scanned.
     """
-    user_items = interactions.user_items
-    rows = rows_of(user_items)
+    rows = rows_of(interactions.user_items)
+    user_items = rows.gathered() if recipe.ranker == "neighbours" else rows.resident()
     degrees = rows.item_degrees()
     spectrum, tail = filtered(factors.eigenvalues[: recipe.rank], recipe)
     vectors = np.ascontiguousarray(factors.vectors[:, : recipe.rank])

@@ -96,6 +96,9 @@ class Rows(Protocol):
     def gathered(self) -> CsrMatrix:
         """Return the whole matrix in this process."""
 
+    def resident(self) -> CsrMatrix:
+        """Return the matrix if it is in this process; otherwise one without rows, CSR [0, n]."""
+
 
 def rows_of(matrix: Matrix) -> Rows:
     """Return the operations on a matrix, wherever it is."""
@@ -161,6 +164,10 @@ class LocalRows:
 
     def gathered(self) -> CsrMatrix:
         """See `Rows.gathered`."""
+        return self._matrix
+
+    def resident(self) -> CsrMatrix:
+        """See `Rows.resident`."""
         return self._matrix
 
 

@@ -15,7 +15,8 @@ from indexer.progress import Progress, Unwatched
 from indexer.publish import Publisher
 from indexer.recipes import recipe_of
 from indexer.rollout import Rollout
-from indexer.snapshot import Snapshot, read_all
+from indexer.rows import rows_of
+from indexer.snapshot import Snapshot, local_snapshots
 from indexer.steps import Steps
 from indexer.warm_start import WarmStart
 from indexer.weighing import reader, weights_of
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from indexer.cycle import Build, Finished
     from indexer.interactions import Interactions
+    from indexer.snapshot import SnapshotSource
     from likewise.log.port import Broker, Sink
     from likewise.models.manifest import Manifest
     from likewise.models.place import Place
@@ -72,6 +74,7 @@ def run_indexer(
         return
     with closing(sink):
         publisher = _publisher(settings, store, sink)
+        snapshots = snapshots_of(settings, store)
         rollout = Rollout(publisher, settings.model, window_s=settings.experiments.window_s)
         indexer = Indexer(
             settings.indexer,
@@ -83,11 +86,14 @@ def run_indexer(
             stats=stats,
             progress=progress,
             popular_half_life_s=settings.model.popular_half_life_s,
-            weights=weights_of(settings),
+            snapshots=snapshots,
         )
         indexer.stats.model_store = stats_of(publisher.place)
         on_start(indexer)
-        indexer.run()
+        try:
+            indexer.run()
+        finally:
+            snapshots.forget()
 
 
 def index_once(
@@ -114,14 +120,14 @@ def index_once(
             created.
     """
     watched = progress or Unwatched()
-    chunk = settings.indexer.scan_chunk
+    snapshots = snapshots_of(settings, store)
     exclusion = Exclusion(settings.indexer.excluded_users_file)
 
     def take() -> Snapshot:
         began_at_ms = now_ms()
         watched.expect(None)
         source = reader(store, weights_of(settings))
-        interactions = read_all(source, chunk=chunk, progress=watched)
+        interactions = snapshots.read_all(source, watched)
         whole = Snapshot(interactions, began_at_ms, True, [], source.weights)
         return exclusion.applied_to(whole)
 
@@ -138,6 +144,7 @@ def index_once(
     is_current = current is not None and current.version == version
     if is_current:
         _alternatives(settings).build(finished, lambda: not stop.is_set())
+    snapshots.forget()
     return finished.manifest, is_current
 
 
@@ -185,10 +192,24 @@ def building(settings: ModelSettings, *, last: Place | None = None) -> Build:
                 index=settings.index,
             )
         if settings.user_ids:
-            model = replace(model, user_ids=interactions.user_ids)
+            likes = rows_of(interactions.user_items).gathered()
+            model = replace(model, user_ids=interactions.user_ids, user_items=likes)
         return Built(model, steps.report)
 
     return build
+
+
+def snapshots_of(settings: Settings, store: LikeStore) -> SnapshotSource:
+    """Return what takes snapshots by `indexer.engine`; connect to nothing."""
+    weights = weights_of(settings)
+    if settings.indexer.engine == "dask":
+        from indexer.cluster.connection import check_settings
+
+        check_settings(settings.indexer)
+        from indexer.cluster.snapshots import ClusterSnapshots
+
+        return ClusterSnapshots(store, settings.indexer, clock_ms=now_ms, weights=weights)
+    return local_snapshots(store, settings.indexer, now_ms, weights)
 
 
 def _alternatives(settings: Settings) -> Alternatives:

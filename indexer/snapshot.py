@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from indexer.interactions import Interactions, UserLikes, interactions_of, replace_users
 from indexer.weighing import Reader, reader
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from indexer.progress import Progress
     from likewise.messages.ids import SignalKind, UserId
+    from likewise.settings import IndexerSettings
     from likewise.store.port import LikeStore
 
 
@@ -30,6 +31,19 @@ class Snapshot:
     """The weight of each kind of signal that it has in addition to likes, which weigh 1."""
     excluded: int | None = None
     """The number of users left out by `indexer.excluded_users_file`; None without the setting."""
+
+
+class SnapshotSource(Protocol):
+    """Takes snapshots of one store: `Snapshots`, or by the workers of a cluster."""
+
+    def take(self, progress: Progress) -> Snapshot:
+        """Return the likes of all users, and clear the marks of the users that have changed."""
+
+    def read_all(self, source: Reader, progress: Progress) -> Interactions:
+        """Return what every user likes, without clearing the marks of changed users."""
+
+    def forget(self) -> None:
+        """Make the next snapshot a full one."""
 
 
 class Snapshots:
@@ -73,11 +87,11 @@ class Snapshots:
         last, self._last = self._last, None
         full = last is None or self._since_full + 1 >= self._full_every
         began_at_ms = self._clock_ms()
-        taken = self._take_marks()
+        taken = take_marks(self._store, self._chunk)
         source = reader(self._store, self._weights)
         if last is None or full:
             progress.expect(None)
-            interactions = read_all(source, chunk=self._chunk, progress=progress)
+            interactions = self.read_all(source, progress)
         else:
             progress.expect(len(taken))
             now = interactions_of(self._read(source, taken, progress))
@@ -86,27 +100,49 @@ class Snapshots:
         self._since_full = 0 if full else self._since_full + 1
         return Snapshot(interactions, began_at_ms, full, taken, source.weights)
 
+    def read_all(self, source: Reader, progress: Progress) -> Interactions:
+        """Return what every user likes: see `read_all`."""
+        return read_all(source, chunk=self._chunk, progress=progress)
+
     def forget(self) -> None:
         """Make the next snapshot a full one."""
         self._last = None
-
-    def _take_marks(self) -> list[UserId]:
-        taken: dict[UserId, None] = {}
-        # Only as many as are marked now: a steady stream of likes would never let this end.
-        remaining = self._store.changed_count()
-        while remaining > 0:
-            some = self._store.take_changed(min(remaining, self._chunk))
-            if not some:
-                break
-            taken.update(dict.fromkeys(some))
-            remaining -= len(some)
-        return list(taken)
 
     def _read(self, source: Reader, users: list[UserId], progress: Progress) -> Iterator[UserLikes]:
         for start in range(0, len(users), self._chunk):
             some = users[start : start + self._chunk]
             yield source.read(some)
             progress.advance(len(some))
+
+
+def local_snapshots(
+    store: LikeStore,
+    settings: IndexerSettings,
+    clock_ms: Callable[[], int],
+    weights: Mapping[SignalKind, float] | None = None,
+) -> SnapshotSource:
+    """Return what takes snapshots in this process."""
+    return Snapshots(
+        store,
+        chunk=settings.scan_chunk,
+        full_every=settings.full_snapshot_every,
+        clock_ms=clock_ms,
+        weights=weights,
+    )
+
+
+def take_marks(store: LikeStore, chunk: int) -> list[UserId]:
+    """Take the marks of the users that have changed, `chunk` at a time, and return these users."""
+    taken: dict[UserId, None] = {}
+    # Only as many as are marked now: a steady stream of likes would never let this end.
+    remaining = store.changed_count()
+    while remaining > 0:
+        some = store.take_changed(min(remaining, chunk))
+        if not some:
+            break
+        taken.update(dict.fromkeys(some))
+        remaining -= len(some)
+    return list(taken)
 
 
 def read_all(source: Reader, *, chunk: int, progress: Progress) -> Interactions:

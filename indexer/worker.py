@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from indexer.alternatives import Alternatives
+from indexer.cluster.errors import ClusterError
 from indexer.cycle import Cycle
 from indexer.exclusion import Exclusion
 from indexer.leader import Leadership, LeadershipLostError, new_holder
 from indexer.progress import Progress, Unwatched
 from indexer.rollout import CanaryStats, Rollout
 from indexer.schedule import Schedule
-from indexer.snapshot import Snapshot, Snapshots
+from indexer.snapshot import local_snapshots
 from likewise.errors import ModelFileError
 from likewise.retry import StoppedError
 from likewise.service.clock import now_ms
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
     from indexer.cycle import Build, Finished
     from indexer.publish import Publisher
+    from indexer.snapshot import Snapshot, SnapshotSource
     from likewise.messages.announcements import Announcement
-    from likewise.messages.ids import SignalKind
+    from likewise.messages.ids import UserId
     from likewise.settings import IndexerSettings
 
 TICK_S = 0.5
@@ -48,7 +50,7 @@ class IndexerStats(WorkerStats):
     leads: bool = False
     builds: int = 0
     failures: int = 0
-    """Builds whose model could not be written."""
+    """Builds whose model could not be built on a cluster, or not be written."""
     current: Announcement | None = None
     """The model that this indexer built last, or else the one that it found: its users, items and likes."""
     canary: CanaryStats = field(default_factory=CanaryStats)
@@ -75,11 +77,13 @@ class Indexer:
         alternatives: Alternatives | None = None,
         progress: Progress | None = None,
         popular_half_life_s: float | None = None,
-        weights: Mapping[SignalKind, float] | None = None,
+        snapshots: SnapshotSource | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """Connect to nothing yet; `stop` ends `run`. `clock_s` is monotonic; `weights` as in `Snapshots`.
+        """Connect to nothing yet; `stop` ends `run`. `clock_s` is monotonic.
+
+        `snapshots` are by default those of likes alone, read in this process.
 
         Raises:
             SettingsError: the file of excluded users cannot be read.
@@ -99,13 +103,7 @@ class Indexer:
         self._leadership = Leadership(
             self._store, holder=new_holder(), ttl_ms=settings.lease_ms, clock_s=clock_s
         )
-        self._snapshots = Snapshots(
-            self._store,
-            chunk=settings.scan_chunk,
-            full_every=settings.full_snapshot_every,
-            clock_ms=clock_ms,
-            weights=weights,
-        )
+        self._snapshots = snapshots or local_snapshots(self._store, settings, clock_ms)
         self._cycle = Cycle(
             publisher.place,
             build,
@@ -221,9 +219,12 @@ class Indexer:
 
     def _build(self, term: int) -> Finished | None:
         """Build a model, and announce it or begin its canary; return it, or None if that failed."""
+        taken: list[UserId] = []
 
         def take() -> Snapshot:
-            return self._retry(lambda: self._take(term))
+            snapshot = self._retry(lambda: self._take(term))
+            taken.extend(snapshot.taken)
+            return snapshot
 
         def release(finished: Finished) -> None:
             self._retry(lambda: self._release(term, finished))
@@ -232,9 +233,17 @@ class Indexer:
             finished = self._cycle.run(take, release)
         except LeadershipLostError:
             self._log.warning("lost the lead during a build; the model is not announced")
+        except ClusterError as error:
+            self._note_failure()
+            self._snapshots.forget()
+            self._retry(lambda: self._store.mark_changed(taken))
+            self._log.error(
+                "the model could not be built on the cluster; servers keep the current one",
+                reason=str(error),
+                next_build_in_s=self._settings.interval_s,
+            )
         except ModelFileError as error:
-            self._schedule.failed()
-            self.stats.failures += 1
+            self._note_failure()
             self._log.error(
                 "the model could not be written; servers keep the current one",
                 reason=str(error),
@@ -247,6 +256,10 @@ class Indexer:
             self._prune()
             return finished
         return None
+
+    def _note_failure(self) -> None:
+        self._schedule.failed()
+        self.stats.failures += 1
 
     def _take(self, term: int) -> Snapshot:
         self._leadership.check(term)

@@ -11,6 +11,7 @@ _OPTIONAL = {
     **dict.fromkeys(("fsspec", "s3fs"), ("model files in object storage", "s3")),
     "sklearn": ("evaluation", "evaluation"),
     "faiss": ("the index `faiss`", "search"),
+    **dict.fromkeys(("distributed", "dask"), ("indexer.engine = 'dask'", "cluster")),
     **dict.fromkeys(("starlette", "uvicorn", "httptools", "uvloop"), ("the gateway", "gateway")),
 }
 _REST = ("the command line and the services", "server")

@@ -52,11 +52,12 @@ def local_servers(
     kafka_port: int | None,
     redis_port: int | None,
     gateway: GatewaySettings | None = None,
+    dask: bool = False,
 ) -> Iterator[LocalServers]:
     """Run a broker and Redis for the length of a `with` block, unless the settings name them.
 
     Without a port, each takes its usual port, or any free one. A `gateway` is where the page will be, which
-    the record of the run names. Files are in `data`, or in a private
+    the record of the run names. With `dask` the settings are those of a cluster on this machine. Files are in `data`, or in a private
     directory that is removed afterwards.
 
     Raises:
@@ -66,12 +67,7 @@ def local_servers(
     """
     from likewise.embedded import TIMINGS, EmbeddedRedis, port_or_free
 
-    if kafka is KafkaKind.APACHE and (origin := cli.origins.get("kafka.bootstrap_servers")):
-        raise SettingsError(
-            f"--kafka apache starts a broker, but kafka.bootstrap_servers names one ({origin}); "
-            "leave one of them out"
-        )
-
+    _check_kafka(kafka, cli)
     with ExitStack() as stack:
         private = stack.enter_context(private_directory())
         directory = data or private
@@ -101,9 +97,21 @@ def local_servers(
                 _forget_positions(servers.settings)
         if "model.directory" not in cli.origins:
             _set(servers, "model", directory=servers.directory / "models")
+        if dask:
+            from likewise.cli.dask_children import with_dask
+
+            servers.settings = with_dask(servers.settings, servers.directory, cli.origins)
         own_redis, page = "redis.url" not in cli.origins, gateway is not None
         leave_record(private, servers.settings, redis_is_embedded=own_redis, has_gateway=page)
         yield servers
+
+
+def _check_kafka(kafka: KafkaKind, cli: CommandLine) -> None:
+    if kafka is KafkaKind.APACHE and (origin := cli.origins.get("kafka.bootstrap_servers")):
+        raise SettingsError(
+            f"--kafka apache starts a broker, but kafka.bootstrap_servers names one ({origin}); "
+            "leave one of them out"
+        )
 
 
 def _broker(kind: KafkaKind, directory: Path, port: int) -> EmbeddedBroker | ApacheKafka:

@@ -37,6 +37,10 @@ _PLACES = {
 """The settings that say where a deployment is, and the options that set them."""
 _TABLES = ("kafka", "redis")
 _GROUPS = ("consumer.group", "serving.group")
+_CLUSTER = tuple(
+    f"indexer.{name}"
+    for name in ("engine", "dask_scheduler", "dask_dashboard", "dask_shards", "dask_directory")
+)
 _EMBEDDED_PASSWORD = "redis.password"  # noqa: S105 - the name of a setting
 
 
@@ -47,7 +51,7 @@ class RunningUp(msgspec.Struct, frozen=True):
     directory: str
     """The working directory of the run."""
     settings: dict[str, str]
-    """By dotted name: where it is, and all else about Kafka and Redis that is not a default."""
+    """By dotted name: where it is, and all else about Kafka, Redis and Dask that is not a default."""
     gateway: str | None = None
     """The address of the page and the HTTP API."""
 
@@ -128,7 +132,7 @@ def _recorded(settings: Settings, redis_is_embedded: bool) -> dict[str, str]:
             recorded[dotted] = value.reveal()
         elif is_default or isinstance(value, Secret):
             continue
-        elif table in _TABLES or dotted in _GROUPS:
+        elif table in _TABLES or dotted in (*_GROUPS, *_CLUSTER):
             recorded[dotted] = str(value)
     return recorded
 

@@ -41,21 +41,25 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     with cli.broker() as broker, cli.store() as store:
         found = status_of(cli.settings, broker, store)
     gateway = None if cli.running is None else cli.running.gateway
+    dashboard = cli.settings.indexer.dask_dashboard or None
     if as_json:
-        print_json(msgspec.structs.asdict(found) | {"gateway": gateway})
+        links = {"gateway": gateway, "dask_dashboard": dashboard}
+        print_json(msgspec.structs.asdict(found) | links)
     else:
-        stdout().print(_table(found, gateway, now_s=time.time()))
+        stdout().print(_table(found, gateway, dashboard, now_s=time.time()))
     for sentence in found.unreachable:
         complain(sentence)
     if found.unreachable:
         raise typer.Exit(OUT_OF_REACH)
 
 
-def _table(found: Status, gateway: str | None, *, now_s: float) -> Table:
+def _table(found: Status, gateway: str | None, dashboard: str | None, *, now_s: float) -> Table:
     rows = table("", "")
     rows.show_header = False
     if gateway is not None:
         rows.add_row("[bold]page and HTTP API[/]", gateway)
+    if dashboard is not None:
+        rows.add_row("[bold]Dask dashboard[/]", plain(dashboard))
     if found.kafka is not None:
         _add_kafka(rows, found.kafka)
     if found.redis is not None:

@@ -33,18 +33,22 @@ class ServiceSpec(NamedTuple):
 
     name: str
     arguments: Sequence[str]
-    """Arguments of `likewise`."""
+    """Arguments of the module, by default `likewise`."""
     environment: Mapping[str, str]
     monitoring_port: int
+    module: str = "likewise"
+    """The module that is run with these arguments."""
+    ready_path: str = "/readyz"
+    """Where it answers on its monitoring port once it is ready."""
 
 
-def likewise_command(*arguments: str) -> list[str]:
+def likewise_command(*arguments: str, module: str = "likewise") -> list[str]:
     """Return the command that runs likewise, by this interpreter, in the current directory.
 
     It imports nothing from that directory (`-P`), unless likewise itself is imported from there.
     """
     from_here = Path(__file__).parents[2] == Path.cwd()
-    return [sys.executable, *([] if from_here else ["-P"]), "-m", "likewise", *arguments]
+    return [sys.executable, *([] if from_here else ["-P"]), "-m", module, *arguments]
 
 
 class Part(Protocol):
@@ -96,7 +100,9 @@ class Service:
     def start(self) -> None:
         """Start the process. Call it in a thread that outlives the process."""
         self._child = subprocess.Popen(  # noqa: S603 - no shell, and the command is ours
-            die_with_parent(likewise_command(*self._spec.arguments), signal.SIGTERM),
+            die_with_parent(
+                likewise_command(*self._spec.arguments, module=self._spec.module), signal.SIGTERM
+            ),
             env=dict(self._spec.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -128,7 +134,7 @@ class Service:
 
     def ready(self) -> bool:
         """Whether the service reports that it is ready."""
-        return self._running() and ask(self._spec.monitoring_port, "/readyz")[0]
+        return self._running() and ask(self._spec.monitoring_port, self._spec.ready_path)[0]
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM; the service finishes its current batch."""

@@ -18,10 +18,11 @@ from likewise.service.signals import stop_on_signals
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from likewise.cli.children import Counts
     from likewise.cli.context import CommandLine
     from likewise.cli.demo.films import FilmLikes
     from likewise.cli.local_servers import LocalServers
-    from likewise.cli.supervision import Part, Service
+    from likewise.cli.supervision import Part, Service, ServiceSpec
     from likewise.settings import Settings
     from likewise.settings.gateway import GatewaySettings
 
@@ -30,6 +31,8 @@ _COLOURS = {
     "indexer": "yellow",
     "server": "green",
     "gateway": "magenta",
+    "scheduler": "blue",
+    "worker": "blue",
     "up": "bold",
 }
 _NAME_WIDTH = 10
@@ -76,6 +79,10 @@ def up(
     ] = None,
     consumers: Annotated[int, typer.Option(min=1, help="Number of consumers.")] = 1,
     servers: Annotated[int, typer.Option(min=1, help="Number of servers.")] = 1,
+    dask_workers: Annotated[
+        int,
+        typer.Option(min=0, help="Number of Dask workers that build models; 0: the indexer does."),
+    ] = 0,
 ) -> None:
     """Run all services, and the servers they need, until Ctrl-C; serve the page.
 
@@ -90,7 +97,7 @@ def up(
     likewise --bootstrap-servers kafka:9092 --redis-url redis://redis up
     ```
     """
-    from likewise.cli.children import Counts, service_specs
+    from likewise.cli.children import Counts
     from likewise.cli.local_servers import local_servers
     from likewise.cli.supervision import Service, ServiceEndedError, run_services
 
@@ -106,13 +113,16 @@ def up(
             kafka_port=port_kafka,
             redis_port=port_redis,
             gateway=None if no_gateway else _gateway(cli, port_http),
+            dask=dask_workers > 0,
         ) as local,
     ):
         tell = _teller(stop.set)
         _introduce(local, tell)
         settings = _with_defaults_of_up(local.settings, cli.origins, demo=demo)
         counts = Counts(consumers, servers, gateways=0 if no_gateway else 1)
-        services = [Service(spec, tell) for spec in service_specs(settings, counts)]
+        services = [
+            Service(spec, tell) for spec in _specs(settings, counts, local.directory, dask_workers)
+        ]
         parts: Sequence[Part] = services
         if load_films is not None:
             parts = _with_demo(settings, load_films, tell, services)
@@ -127,6 +137,19 @@ def up(
             complain(str(error))
             raise typer.Exit(error.exit_code) from error
         tell("up", "stopped")
+
+
+def _specs(
+    settings: Settings, counts: Counts, directory: Path, dask_workers: int
+) -> list[ServiceSpec]:
+    from likewise.cli.children import service_specs
+
+    specs = list(service_specs(settings, counts))
+    if dask_workers:
+        from likewise.cli.dask_children import dask_specs
+
+        specs = [*dask_specs(settings, directory, dask_workers), *specs]
+    return specs
 
 
 def _check_counts(settings: Settings, consumers: int, servers: int) -> None:

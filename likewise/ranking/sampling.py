@@ -58,11 +58,14 @@ def sampled_with_weights(
     return rows[kept], weights[kept]
 
 
-def bounded(user_items: CsrMatrix, most: int) -> CsrMatrix:
+def bounded(
+    user_items: CsrMatrix, most: int, numbers: NDArray[np.integer] | None = None
+) -> CsrMatrix:
     """Return the matrix, CSR [m, n], with at most `most` likes of each user, the heaviest ones.
 
     Among those of equal weight, as all are with likes alone, the sample is random. The matrix is returned
-    unchanged if no user has more.
+    unchanged if no user has more. `numbers` [m] are those of the users, which seed the samples, if these rows
+    are only some of all.
     """
     lengths = np.diff(user_items.indptr)
     heavy = np.flatnonzero(lengths > most)
@@ -71,8 +74,9 @@ def bounded(user_items: CsrMatrix, most: int) -> CsrMatrix:
     stays = np.ones(user_items.nnz, np.bool_)
     for user in heavy.tolist():
         likes = slice(user_items.indptr[user], user_items.indptr[user + 1])
+        seed = (user if numbers is None else int(numbers[user])) + 1
         items = user_items.indices[likes]
-        kept = heaviest(items, user_items.data[likes], most, seed=user + 1)
+        kept = heaviest(items, user_items.data[likes], most, seed=seed)
         stays[likes] = np.isin(items, kept)
     pointers = np.concatenate([[0], np.cumsum(np.minimum(lengths, most))])
     tables = (user_items.data[stays], user_items.indices[stays], pointers)

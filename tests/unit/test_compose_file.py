@@ -15,7 +15,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 WORKERS = ["consumer", "indexer", "server"]
-OURS = [*WORKERS, "gateway"]
+DASK = ["scheduler", "worker"]
+OURS = [*WORKERS, "gateway", *DASK]
 MODELS = "models:/var/lib/likewise/models"
 
 
@@ -92,7 +93,7 @@ def test_kafka_and_redis_keep_their_data_on_volumes() -> None:
     directory = SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
     assert SERVICES["kafka"]["volumes"] == [f"kafka:{directory}"]
     assert SERVICES["redis"]["volumes"] == ["redis:/data"]
-    assert COMPOSE["volumes"].keys() == {"kafka", "redis", "models", "keys"}
+    assert COMPOSE["volumes"].keys() == {"kafka", "redis", "models", "keys", "shards"}
 
 
 def test_redis_writes_an_append_only_file_and_never_evicts() -> None:
@@ -115,6 +116,15 @@ def test_kafka_tells_clients_the_address_that_they_came_by() -> None:
     advertised = environment["KAFKA_ADVERTISED_LISTENERS"].split(",")
     inside = SERVICES["server"]["environment"]["LIKEWISE_KAFKA_BOOTSTRAP_SERVERS"]
     assert advertised == [f"CONTAINERS://{inside}", "HOST://localhost:${KAFKA_HOST_PORT:-9092}"]
+
+
+def test_the_dask_cluster_runs_only_on_request_and_reads_the_same_redis() -> None:
+    assert {name for name in SERVICES if "profiles" in SERVICES[name]} == set(DASK)
+    address = SERVICES["indexer"]["environment"]["LIKEWISE_INDEXER_DASK_SCHEDULER"]
+    assert address in SERVICES["worker"]["command"]
+    assert SERVICES["worker"]["volumes"] == ["shards:/var/lib/likewise/shards"]
+    assert SERVICES["worker"]["environment"] == SERVICES["indexer"]["environment"]
+    assert SERVICES["indexer"]["environment"]["LIKEWISE_INDEXER_ENGINE"].endswith(":-local}")
 
 
 def test_a_misspelt_topic_is_not_made() -> None:

@@ -72,6 +72,16 @@ def test_a_consumer_that_measures_no_quality_gets_no_numerical_library() -> None
     assert modules & {"numpy", "scipy", "sklearn", "annoy", "pandas", "pyarrow"} == set()
 
 
+def test_an_indexer_that_builds_alone_gets_no_dask() -> None:
+    modules = modules_after(
+        "import indexer.service, likewise.cli.app\n"
+        "from likewise.settings import Settings\n"
+        "indexer.service.snapshots_of(Settings(), None)"
+    )
+    assert "scipy" in modules
+    assert modules & {"dask", "distributed", "bokeh"} == set()
+
+
 def test_a_server_gets_its_other_libraries_while_it_joins_and_not_before() -> None:
     modules = modules_after("import serving.service, likewise.service.runtime")
     assert "kafka" in modules
