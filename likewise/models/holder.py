@@ -54,8 +54,8 @@ def load_model(place: Place, version: str) -> ServedModel:
     """
     manifest = read_manifest(place, version)
     model = read_model(place, version)
-    # Both are computed on first use. Do that now, and not when a request needs them.
-    _ = model.item_rows, model.popular_rows
+    # They are computed on first use. Do that now, and not when a request needs them.
+    _ = model.item_rows, model.popular_rows, model.by_length
     return ServedModel(version, manifest.snapshot_at_ms, model)
 
 

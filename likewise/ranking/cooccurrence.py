@@ -32,20 +32,32 @@ def scores_in_parts(model: Model, likes: CsrMatrix) -> Iterator[tuple[slice, Flo
 
     `likes` is CSR [B, n].
     """
-    tails = tails_of(model, like_counts(likes))[:, None]
+    for part, links in links_in_parts(model, likes, model.cooccurrence):
+        yield part, links.toarray()
+
+
+def links_in_parts(
+    model: Model, likes: CsrMatrix, rows: CsrMatrix
+) -> Iterator[tuple[slice, CsrMatrix]]:
+    """Yield what each link adds to the scores of a few queries at a time, and which they are.
+
+    CSR [b, n], where an item appears once for each like that links it. `rows` are those of the
+    model's matrix, with columns in any order.
+    """
+    tails = tails_of(model, like_counts(likes))
     weighted = bool((likes.data != 1).any())
     for start in range(0, likes.shape[0], _QUERIES_AT_ONCE):
         part = slice(start, start + _QUERIES_AT_ONCE)
         ends = likes.indptr[start : start + _QUERIES_AT_ONCE + 1]
         entries = slice(ends[0], ends[-1])
         weights = likes.data[entries] if weighted else None
-        scored = _links(model, likes.indices[entries], weights, ends - ends[0]).toarray()
-        scored *= tails[part]
-        yield part, scored
+        links = _links(rows, likes.indices[entries], weights, ends - ends[0])
+        links.data *= np.repeat(tails[part], np.diff(links.indptr))
+        yield part, links
 
 
 def _links(
-    model: Model,
+    rows: CsrMatrix,
     liked: NDArray[np.integer],
     weights: FloatArray | None,
     indptr: NDArray[np.integer],
@@ -55,7 +67,7 @@ def _links(
     An item appears once for each like that links it. `toarray` adds these up in a fifth of the time
     of a product of sparse matrices.
     """
-    found = model.cooccurrence[liked]
+    found = rows[liked]
     data = found.data
     if weights is not None:
         data = data * np.repeat(weights, np.diff(found.indptr))
@@ -68,7 +80,7 @@ def scores_of(model: Model, likes: CsrMatrix, items: NDArray[np.intp]) -> FloatA
     """Return the scores of some items [k], sorted, for each query: float32 [B, k]."""
     place_of = np.full(likes.shape[1], -1, np.int32)
     place_of[items] = np.arange(len(items), dtype=np.int32)
-    links = _links(model, likes.indices, likes.data, likes.indptr)
+    links = _links(model.cooccurrence, likes.indices, likes.data, likes.indptr)
     places = place_of[links.indices]
     wanted = places >= 0
     ends = np.concatenate([[0], np.cumsum(wanted)])[links.indptr]
@@ -84,7 +96,7 @@ def links(model: Model, likes: CsrMatrix) -> CsrMatrix:
 
     An item appears once for each like that links it: its score is the sum.
     """
-    found = _links(model, likes.indices, likes.data, likes.indptr)
+    found = _links(model.cooccurrence, likes.indices, likes.data, likes.indptr)
     found.data *= np.repeat(tails_of(model, like_counts(likes)), np.diff(found.indptr))
     return found
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from likewise.ranking.array_types import CsrMatrix, FloatArray, IntArray
+    from likewise.ranking.by_length import ByLength
     from likewise.ranking.index import AnnoyVectors
     from likewise.ranking.item_index import ItemIndex
     from likewise.ranking.recipe import Recipe
@@ -75,6 +76,13 @@ class Model:
     def item_rows(self) -> dict[ItemId, ItemRow]:
         """The row of every known item."""
         return {item_id: ItemRow(row) for row, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def by_length(self) -> ByLength | None:
+        """The order of a scan that need not score every item; None where there is none."""
+        from likewise.ranking.by_length import ByLength
+
+        return ByLength.of(self)
 
     @cached_property
     def user_norms(self) -> FloatArray:

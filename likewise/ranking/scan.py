@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from likewise.ranking import blend, neighbours
+from likewise.ranking.by_length import best_by_length
 from likewise.ranking.factors import adjust, barred, factors_of, rule_factors
 from likewise.ranking.found import NO_SCORES, Found
 from likewise.ranking.queries import NO_ROWS, joined
@@ -52,6 +54,41 @@ def scanned(
     `items` are the only ones that any of the queries may return, sorted; None for all. An item is
     evidence if its score is above the query's entry in `least` [B].
     """
+    found: dict[int, Found] = {}
+    by_count: defaultdict[int | None, list[int]] = defaultdict(list)
+    for number, query in enumerate(queries):
+        by_count[needed[number] if items is None and _is_plain(model, query) else None] += [number]
+    for count, numbers in by_count.items():
+        alike = len(numbers) == len(queries)
+        some = [queries[number] for number in numbers]
+        asked = (likes, some, least) if alike else (likes[numbers], some, least[numbers])
+        best = (
+            _all_scored(model, *asked, retired, [needed[number] for number in numbers], items)
+            if count is None
+            else best_by_length(model, *asked, retired, count)
+        )
+        found.update(zip(numbers, best, strict=True))
+    return [found[number] for number in range(len(queries))]
+
+
+def _is_plain(model: Model, query: RowQuery) -> bool:
+    """Return whether the order of the list is that of the scores, which need not all be known."""
+    rules = query.rules
+    if model.by_length is None or query.novelty:
+        return False
+    return rules is None or all(rule is None for rule in rules._replace(allowed=None))
+
+
+def _all_scored(
+    model: Model,
+    likes: CsrMatrix,
+    queries: Sequence[RowQuery],
+    least: FloatArray,
+    retired: NDArray[np.intp],
+    needed: Sequence[int],
+    items: NDArray[np.intp] | None,
+) -> list[Found]:
+    """Return the same, from the scores of all items."""
     scores = score_all(model, likes) if items is None else score_some(model, likes, items)
     _leave_out(scores, queries, retired, items)
     floors = least.tolist()
