@@ -226,7 +226,7 @@ def _teller(on_broken_pipe: Callable[[], None]) -> Callable[[str, str], None]:
 def _introduce(local: LocalServers, tell: Callable[[str, str], None]) -> None:
     for description in local.descriptions:
         tell("up", description)
-    tell("up", f"models in {local.settings.model.directory}")
+    tell("up", f"models in {local.settings.model.store or local.settings.model.directory}")
     tell("up", "starting the services, which takes a few seconds")
 
 

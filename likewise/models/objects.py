@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CHUNK_BYTES = 4 * 1024 * 1024
+_CHUNK_BYTES = 8 * 1024 * 1024
 _FILE: Final = "file"
 # An outage must show within seconds. Callers retry, with backoff.
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "s3": {
         "use_listings_cache": False,
+        "max_concurrency": 3,  # parts of 50 MB each that an upload has in memory
         "config_kwargs": {"retries": {"max_attempts": 2, "mode": "standard"}},
     },
     _FILE: {"auto_mkdir": True},

@@ -142,9 +142,9 @@ def use_version(
             rank; nothing was announced.
         TransientError: Redis or Kafka cannot be reached.
     """
+    announcement = read_manifest(place, version).announcement()
     _check_there(place, version)
     read_model(place, version)
-    announcement = read_manifest(place, version).announcement()
     announce(store, sink, topics, announcement)
     return announcement
 
