@@ -9,6 +9,7 @@ from likewise.messages.dead_letters import DeadLetter
 from likewise.messages.experiments import experiment_document
 from likewise.messages.items import item_document
 from likewise.messages.scenarios import scenario_document
+from likewise.records import TopicPartition
 from likewise.service.logs import get_logger
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class Documents(NamedTuple):
     scenarios: dict[str, bytes | None]
     experiments: dict[str, bytes | None]
     dead_letters: list[DeadLetter]
+    places: dict[tuple[str, str], tuple[TopicPartition, int]]
+    """The partition and offset of each document, by `item`, `scenario` or `experiment` and its name."""
 
     @property
     def written(self) -> int:
@@ -50,7 +53,7 @@ def applied_topics(broker: Broker, topics: Topics) -> tuple[str, ...]:
 
 def split(batch: Batch, topics: Topics) -> tuple[Batch, Documents]:
     """Return the records of the likes topic, and the decoded documents of the other topics."""
-    documents = Documents({}, {}, {}, [])
+    documents = Documents({}, {}, {}, [], {})
     others = [partition for partition in batch if partition.topic != topics.likes]
     if not others:
         return batch, documents
@@ -69,13 +72,20 @@ def split(batch: Batch, topics: Topics) -> tuple[Batch, Documents]:
 def _put_item(documents: Documents, record: Record) -> None:
     item_id, stored = item_document(record)
     documents.items[item_id] = stored
+    documents.places["item", item_id] = _place(record)
 
 
 def _put_scenario(documents: Documents, record: Record) -> None:
     name, stored = scenario_document(record)
     documents.scenarios[name] = stored
+    documents.places["scenario", name] = _place(record)
 
 
 def _put_experiment(documents: Documents, record: Record) -> None:
     name, stored = experiment_document(record)
     documents.experiments[name] = stored
+    documents.places["experiment", name] = _place(record)
+
+
+def _place(record: Record) -> tuple[TopicPartition, int]:
+    return TopicPartition(record.topic, record.partition), record.offset

@@ -22,6 +22,8 @@ from likewise.messages.events import (
     Unsignal,
 )
 from likewise.messages.order import UserState
+from likewise.records import TopicPartition
+from likewise.store.bucket_port import Move
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from likewise.store.signals_port import Held
 
     Moved = dict[SignalKind | None, set[ItemId]]
-    """The items that move, by kind; None for likes."""
 
 _LONGEST_CHAIN = 16
 
@@ -48,24 +49,23 @@ def merges_in(part: Part) -> Iterator[MergeUsers]:
             yield event
 
 
-def states_of_users(
-    parts: Sequence[Part], marks: Marks, held: Mapping[UserId, Held]
-) -> dict[UserId, UserState]:
+def states_of_users(parts: Sequence[Part], marks: Marks, held: Mapping[UserId, Held]) -> States:
     """Return the states of the marked users; `held` has what each guest of a merge has in the store."""
-    states = _States(marks, held)
+    states = States(marks, held)
     for part in parts:
         moved = _moved_without_times(part, marks, held) if part.merges else {}
         for index, (event, record) in enumerate(zip(part.events, part.records, strict=True)):
             if not isinstance(event, RetireItem | RestoreItem):
                 states.add(event, record, moved.get(index, {}))
-    return dict(states.by_user)
+    return states
 
 
-class _States:
-    """The states of the marked users, after the events so far."""
+class States:
+    """The states of the marked users, after the events so far, and what each merge moved."""
 
     def __init__(self, marks: Marks, held: Mapping[UserId, Held]) -> None:
         self.by_user: dict[UserId, UserState] = {}
+        self.moves: dict[Move, Moved] = {}
         self._marks = marks
         self._held = held
 
@@ -79,6 +79,8 @@ class _States:
                 moved = self._moved(event.user_id, moment)
             self._place(event.user_id, moment, event)
         if isinstance(event, MergeUsers):
+            at = TopicPartition(record.topic, record.partition)
+            self.moves[Move(event.user_id, at, record.offset)] = moved
             moment = self._moment(event.into, record)
             for kind, items in moved.items():
                 for item_id in items:

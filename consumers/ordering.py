@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from consumers.fold import fold
 from consumers.homes import away_from_home
 from consumers.merging import merges_in, states_of_users
+from consumers.pending import pending
 from likewise.errors import HomesMovedError, PositionMovedError, TransientError, UndeliverableError
 from likewise.messages.events import RestoreItem, RetireItem, users_of
 from likewise.messages.order import UserState, moment_ms
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from consumers.homes import Marks
     from consumers.recent import Recent
     from consumers.scattering import Scattering
-    from likewise.messages.ids import SignalKind, UserId
+    from likewise.messages.ids import UserId
     from likewise.records import TopicPartition
     from likewise.store.port import Advance, Homes, LikeStore
 
@@ -54,7 +55,7 @@ class Ordering:
         advances: Mapping[TopicPartition, Advance],
         documents: Documents | None = None,
     ) -> None:
-        """Apply a batch; see `LikeStore.apply`.
+        """Apply a batch, except what the store has of it; see `LikeStore.apply`.
 
         Raises:
             PositionMovedError: a position is not where the caller believed; nothing was applied.
@@ -62,12 +63,20 @@ class Ordering:
         """
         while True:
             try:
-                changes = self._changes(parts, advances)
-                if documents is not None:
-                    changes.items, changes.scenarios = documents.items, documents.scenarios
-                    changes.experiments = documents.experiments
-                self._recent.before(changes)
+                ahead = self._store.ahead(advances)
+                if ahead is None:
+                    changes = self._changes(parts, advances)
+                    _add(documents, changes)
+                    self._recent.before(changes)
+                else:
+                    left = pending(self._store, ahead, parts, documents)
+                    changes = self._changes(left.parts, advances)
+                    _add(left.documents, changes)
+                    changes.shared = left.shared
+                    self._recent.before(left.shared)
                 self._store.apply(changes, advances)
+                if changes.accounts:  # a merge changes the mark of the homes
+                    self._scattering.invalidate()
             except HomesMovedError:
                 self._scattering.invalidate()
             except PositionMovedError:
@@ -113,18 +122,20 @@ class Ordering:
             together.forgotten_kinds = self._scattering.kinds()
         if marks:
             together.accounts = {merge.into for part in parts for merge in merges_in(part)}
-            together.scattered = self._states(parts, marks, together.forgotten_kinds)
+            self._add_states(together, parts, marks)
         if any(changes.retire or changes.restore for changes in folded):
             together.catalogue = self._state_of_catalogue(parts)
         return together
 
-    def _states(
-        self, parts: Sequence[Part], marks: Marks, kinds: frozenset[SignalKind]
-    ) -> dict[UserId, UserState]:
+    def _add_states(self, together: Changes, parts: Sequence[Part], marks: Marks) -> None:
         partitions = [part.partition for part in parts]
+        kinds = together.forgotten_kinds
         guests = list({merge.user_id for part in parts for merge in merges_in(part)})
         held = dict(zip(guests, self._store.held(guests, kinds), strict=True)) if guests else {}
-        return states_of_users(parts, self._scattering.with_accounts(marks, partitions), held)
+        marks = self._scattering.with_accounts(marks, partitions)
+        states = states_of_users(parts, marks, held)
+        together.scattered = states.by_user
+        together.moves.update(states.moves)
 
     def _state_of_catalogue(self, parts: Sequence[Part]) -> UserState:
         known = self._store.catalogue_reach([part.partition for part in parts])
@@ -134,6 +145,12 @@ class Ordering:
                 if isinstance(event, RetireItem | RestoreItem):
                     state.add(event, record, known)
         return state
+
+
+def _add(documents: Documents | None, changes: Changes) -> None:
+    if documents is not None:
+        changes.items, changes.scenarios = documents.items, documents.scenarios
+        changes.experiments = documents.experiments
 
 
 def _to_mark(part: Part, changes: Changes, homes: Homes) -> list[UserId]:

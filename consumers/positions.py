@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from likewise.store.port import LikeStore
 
 COMMIT_EVERY_S = 0.25
+LEVEL_EVERY_S = 0.1
 
 
 class Positions:
@@ -56,6 +57,7 @@ class Positions:
         # Redis holds the same, or refuses our batch.
         self._applied: dict[TopicPartition, int] = {}
         self._commits = Commits(source, every_s=COMMIT_EVERY_S)
+        self._next_level_s = 0.0
         self._check_log_every_s = check_log_every_s
         self._next_log_check_s = time.monotonic() + check_log_every_s
 
@@ -144,11 +146,24 @@ class Positions:
             PositionMovedError: with the partitions whose positions moved.
             TransientError: Redis cannot be reached.
         """
+        self.level(at_once=True)
         partitions = list(self._applied)
-        stored = dict(zip(partitions, self._store.positions(partitions), strict=True))
-        moved = {p: position for p, position in stored.items() if position != self._applied[p]}
+        stored = dict(zip(partitions, self._store.extents(partitions), strict=True))
+        moved = {p: lowest for p, (lowest, _) in stored.items() if lowest != self._applied[p]}
         if moved:
             raise PositionMovedError(moved)
+
+    def level(self, *, at_once: bool = False) -> None:
+        """Move the parts of the store that the last batches did not change, unless that was just done.
+
+        Raises:
+            PositionMovedError: a part has lost writes, or another member has moved it.
+            TransientError: Redis cannot be reached.
+        """
+        now_s = time.monotonic()
+        if at_once or now_s >= self._next_level_s:
+            self._next_level_s = now_s + LEVEL_EVERY_S
+            self._store.level(self._applied)
 
     def check_log(self) -> None:
         """Doubt, now and then, partitions whose topic was recreated or whose log lost its tail."""

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from consumers.epochs import ends_of_applied
 from likewise.errors import PositionMovedError
-from likewise.store.port import Advance, Changes
+from likewise.store.port import Advance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from likewise.log.port import Broker
     from likewise.records import TopicPartition
+    from likewise.store.bucket_port import Extent
     from likewise.store.port import LikeStore
 
 
@@ -67,21 +68,23 @@ def resume_points(
         TransientError: a server cannot be reached.
     """
     logs_now = _logs(broker, partitions)
-    positions, logs = store.positions(partitions), store.logs(partitions)
+    extents, logs = store.extents(partitions, resume=True), store.logs(partitions)
     beginnings, ends = broker.beginning_offsets(partitions), broker.end_offsets(partitions)
     same_up_to = ends_of_applied(broker, store, partitions)
     points: dict[TopicPartition, ResumePoint] = {}
-    for partition, position, noted in zip(partitions, positions, logs, strict=True):
+    for partition, extent, noted in zip(partitions, extents, logs, strict=True):
+        position = extent.lowest
         point = choose_resume_point(
-            position,
+            extent,
             beginnings[partition],
             ends[partition],
             is_recreated=noted is not None and logs_now.get(partition.topic, noted) != noted,
             same_up_to=same_up_to.get(partition),
         )
-        if point.offset != position:
+        rewind = point.log_break is not None and point.log_break.reason != "retention"
+        if point.offset != position or rewind:
             try:
-                store.apply(Changes(), {partition: Advance(position, point.offset)})
+                store.resume_at({partition: Advance(position, point.offset)}, rewind=rewind)
             except PositionMovedError:
                 continue
         points[partition] = point
@@ -112,7 +115,7 @@ def _logs(broker: Broker, partitions: Sequence[TopicPartition]) -> dict[str, str
 
 
 def choose_resume_point(
-    applied: int | None,
+    applied: Extent,
     beginning: int,
     end: int,
     *,
@@ -123,17 +126,20 @@ def choose_resume_point(
 
     Without a usable position the whole log is read again, which is harmless while it is complete.
     `is_recreated`: the position is of an earlier log of the same name. `same_up_to`: the end of
-    the log that was applied, if the broker knows it.
+    the log that was applied, if the broker knows it. A part of the store may be ahead of the others.
     """
-    facts = {"applied": applied, "beginning": beginning, "end": end}
-    if applied is None:
+    lowest, furthest = applied
+    facts = {"applied": lowest, "beginning": beginning, "end": end}
+    if furthest is None:
         return ResumePoint(beginning, _BEGINNING_GONE if beginning else None, facts)
     if is_recreated:
         return ResumePoint(beginning, _RECREATED, facts)
-    if same_up_to is not None and same_up_to < applied:
-        return ResumePoint(max(same_up_to, beginning), _TRUNCATED, facts)
-    if applied > end:
+    if same_up_to is not None and same_up_to < furthest:
+        return ResumePoint(max(min(lowest or 0, same_up_to), beginning), _TRUNCATED, facts)
+    if furthest > end:
         return ResumePoint(beginning, _ENDS_EARLIER, facts)
-    if applied < beginning:
+    if lowest is None:
+        return ResumePoint(beginning, _BEGINNING_GONE if beginning else None, facts)
+    if lowest < beginning:
         return ResumePoint(beginning, _EXPIRED, facts)
-    return ResumePoint(applied, None, facts)
+    return ResumePoint(lowest, None, facts)

@@ -174,9 +174,10 @@ class Scattering:
         return floors_ms
 
     def _applied(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the applied position of each partition, or its end if that is before."""
+        """Return how far any part of the store has applied each partition, or its end if that is before."""
         listed = list(partitions)
-        applied = dict(zip(listed, (at or 0 for at in self._store.positions(listed)), strict=True))
+        extents = zip(listed, self._store.extents(listed), strict=True)
+        applied = {one: extent.furthest or 0 for one, extent in extents}
         ends = self._broker.least_ends(listed)
         # A log that was recreated or has lost its tail ends before the applied position.
         if doubtful := [one for one, at in applied.items() if at > ends[one]]:

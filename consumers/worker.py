@@ -8,6 +8,7 @@ See docs/decisions/0001-positions-live-in-redis.md.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from consumers.batches import decode
@@ -121,6 +122,8 @@ class ConsumerWorker:
                 self._member.rejoin_if_stalled()
                 self._positions.check_log()
             self._recent.turn(at_once=True)
+            with suppress(PositionMovedError):  # the next member of the group notices it, too
+                self._retry(lambda: self._positions.level(at_once=True))
             self._positions.commit()
         except StoppedError:
             self._log.warning("stopped while a server was unavailable; no event is lost")
@@ -154,6 +157,7 @@ class ConsumerWorker:
             if reached:
                 with tracing.processing(batch):
                     self._process(batch, reached)
+                self._retry(self._positions.level)
             else:
                 self._retry(self._positions.check_store)
         except PositionMovedError as moved:

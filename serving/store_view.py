@@ -50,6 +50,8 @@ class BatchContext:
     """What the viewers were shown whose requests ask for it."""
     walks: Mapping[RecordId, Walk] = field(default_factory=dict)
     """The pages before, of the requests with `next_of` whose pages are all known."""
+    user_positions: Mapping[UserId, Sequence[int | None]] = field(default_factory=dict)
+    """The same as `positions` for each user, on a Redis Cluster alone: no other data of a user counts."""
     trending: Sequence[tuple[ItemId, float]] = ()
     """The items with the most recent likes, if a request asks for them."""
 
@@ -139,6 +141,7 @@ class StoreView:
             lookup.model_announcement,
             partitions_age_ms=1000 * self._partitions_age_s,
             signals=signals,
+            user_positions=dict(zip(wanted, lookup.user_positions, strict=False)),
         )
 
     def shown(self, viewers: Collection[Viewer]) -> Mapping[Viewer, Sequence[ShownList]]:

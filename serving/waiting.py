@@ -13,8 +13,9 @@ from likewise.messages.replies import ErrorBody
 from serving.outgoing import error_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Iterable, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
+    from likewise.messages.ids import UserId
     from likewise.records import TopicPartition
     from serving.incoming import OpenRequest, RecordId, Requester
     from serving.outgoing import Reply
@@ -42,20 +43,25 @@ class Readiness(Enum):
 class Applied(NamedTuple):
     """How far each partition of the likes topic is applied, by partition number.
 
-    The broker was asked at `partitions_as_of_ms` which partitions there are.
+    The broker was asked at `partitions_as_of_ms` which partitions there are. On a Redis Cluster, a user
+    whose request was looked up has `user_offsets`, which are exact; the others are hints there.
     """
 
     offsets: Sequence[int | None] = ()
     partitions_as_of_ms: float = 0.0
+    user_offsets: Mapping[UserId, Sequence[int | None]] = {}
 
     def lacks(self, partition: int, since_ms: int) -> bool:
         """Whether there was no such partition after that moment; False if that is not known."""
         # One clock counts whole milliseconds, the other is finer: they may differ by 1.
         return partition >= len(self.offsets) and since_ms <= self.partitions_as_of_ms + 1
 
-    def to(self, partition: int) -> int | None:
-        """Return the offset up to which the partition is applied; None if nothing is."""
-        return self.offsets[partition] if partition < len(self.offsets) else None
+    def to(self, partition: int, user_id: UserId | None) -> int | None:
+        """Return the offset up to which the partition is applied to the user; None if nothing is."""
+        offsets = self.offsets
+        if self.user_offsets and user_id is not None:
+            offsets = self.user_offsets.get(user_id, offsets)
+        return offsets[partition] if partition < len(offsets) else None
 
 
 def readiness_of(
@@ -77,7 +83,7 @@ def readiness_of(
             "invalid_position",
             f"`after` is {after}, but the likes topic has {len(applied.offsets)} partitions",
         )
-    applied_to = applied.to(after.partition)
+    applied_to = applied.to(after.partition, request.request.user_id)
     if applied_to is not None and applied_to > after.offset:
         return Readiness.READY
     # In either direction: a clock that is set back must not delay a request, and the commits
@@ -127,7 +133,8 @@ class Waiting:
 
     def note_applied(self, context: BatchContext) -> None:
         """Note how far the likes topic was applied at a look-up."""
-        self.applied = Applied(context.positions, self._clock_ms() - context.partitions_age_ms)
+        as_of_ms = self._clock_ms() - context.partitions_age_ms
+        self.applied = Applied(context.positions, as_of_ms, context.user_positions)
 
     def due(self, *, limit: int) -> list[OpenRequest]:
         """Return up to `limit` requests that need not wait any longer, without removing them."""

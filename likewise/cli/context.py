@@ -13,7 +13,7 @@ import msgspec
 from likewise.cli.output import note
 from likewise.log.topics import Topics
 from likewise.settings.loader import load_settings, setting_origins
-from likewise.store.keys import Keys
+from likewise.store.cluster_keys import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from likewise.cli.running import RunningUp
     from likewise.log.kafka import KafkaBroker
     from likewise.settings import Settings
+    from likewise.store.keys import Keys
     from likewise.store.redis import RedisStore
 
 
@@ -98,7 +99,7 @@ class CommandLine:
     @property
     def keys(self) -> Keys:
         """The Redis keys that the settings name."""
-        return Keys(self.settings.redis.key_prefix)
+        return keys_of(self.settings.redis)
 
     @contextmanager
     def broker(self) -> Iterator[KafkaBroker]:

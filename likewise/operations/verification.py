@@ -19,6 +19,7 @@ from likewise.messages.events import RestoreItem, RetireItem, Signal, Unsignal, 
 from likewise.messages.ids import SignalKind
 from likewise.operations.expected_state import Difference, ExpectedState
 from likewise.operations.things import liked, repairing, things
+from likewise.operations.uneven import shared_is_ahead, users_ahead
 from likewise.records import TopicPartition
 from likewise.settings.signals import SignalSettings
 from likewise.store.port import Advance, Changes, History
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from likewise.messages.ids import UserId
     from likewise.records import Record
     from likewise.settings import Partitioner
+    from likewise.store.bucket_port import Ahead
     from likewise.store.port import LikeStore
 
     OnProgress = Callable[[int, int], None]
@@ -107,6 +109,7 @@ class Verifier:
         self._partitions = broker.partitions(topic)
         self._at = broker.beginning_offsets(self._partitions)
         self._stored: dict[TopicPartition, int | None] = {}
+        self._ahead: Ahead | None = None
         self.result = Verification(
             beginnings={partition: at for partition, at in self._at.items() if at}
         )
@@ -132,6 +135,9 @@ class Verifier:
             on_compared = _ignore
             retired = self._expected.retired_difference(self._store.retired()[1])
             users_touched, items_touched = self._advance()
+            users_touched |= users_ahead(self._ahead, found, self._at)
+            if any(retired) and shared_is_ahead(self._ahead, self._at):
+                items_touched = True
             self.result.differences |= {user: found[user] for user in found.keys() - users_touched}
             suspects = found.keys() & users_touched
             if not items_touched:
@@ -214,7 +220,9 @@ class Verifier:
         self._expected.end_merge()
 
     def _targets(self) -> dict[TopicPartition, int]:
-        positions = self._store.positions(self._partitions)
+        extents = self._store.extents(self._partitions, resume=True)
+        self._ahead = self._store.ahead(self._partitions)
+        positions = [extent.lowest for extent in extents]
         ends = self._broker.end_offsets(
             self._partitions
         )  # read after the positions, so not before them

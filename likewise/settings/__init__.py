@@ -104,7 +104,10 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     key_prefix: str = ""
     """Prepended to every key, so that several deployments can share a database."""
     cluster: bool = False
-    """Connect to a Redis Cluster. Batches are then applied at least once instead of atomically."""
+    """Connect to a Redis Cluster. Its keys have other names: see `likewise store migrate`."""
+    buckets: Annotated[int, Meta(ge=1, le=4096)] = 256
+    """On a cluster: into how many buckets users are divided. A bucket is in one slot, and its part of a
+    batch is atomic. Never changes once Redis holds data; have at least ten for each primary."""
     timeout_s: Seconds = 5.0
     """How long to wait for the response to a command."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NOBODY = UserId("")
-_SLOTS = 16_384
 _ITEM_BUCKETS = 1_024
 
 
@@ -26,8 +24,8 @@ class Keys(NamedTuple):
     """
 
     prefix: str = ""
-    cluster: bool = False
-    """Whether keys that change together must be in one slot of a Redis Cluster."""
+    buckets: int = 0
+    """The number of buckets of users on a Redis Cluster; 0 on one server: see `ClusterKeys`."""
 
     def likes(self, user_id: UserId) -> str:
         """SET of the item ids that the user likes now."""
@@ -36,7 +34,7 @@ class Keys(NamedTuple):
     @property
     def likes_pattern(self) -> str:
         """Glob pattern that matches every user's set, and nothing else."""
-        return f"{_literal(self.likes(_NOBODY))}*"
+        return f"{literal(self.likes(_NOBODY))}*"
 
     def user_of(self, key: str, kind: SignalKind | None = None) -> UserId:
         """Return the user whose likes, or signals of a kind, are under the key."""
@@ -54,12 +52,12 @@ class Keys(NamedTuple):
 
     def signals_pattern(self, kind: SignalKind) -> str:
         """Glob pattern that matches every user's set of this kind, and nothing else."""
-        return f"{_literal(self.signals(kind, _NOBODY))}*"
+        return f"{literal(self.signals(kind, _NOBODY))}*"
 
     @property
     def kinds(self) -> str:
         """SET of the kinds of signals that were ever used."""
-        return f"{self.prefix}likewise:kinds"
+        return self._of_all("kinds")
 
     def of_user(self, user_id: UserId, kinds: Iterable[SignalKind]) -> list[str]:
         """Return every key that holds something about the user, given the kinds of signals in use.
@@ -81,22 +79,21 @@ class Keys(NamedTuple):
     @property
     def homes(self) -> str:
         """STRING `partitioner:partitions:mark`: see `likewise.store.port.Homes`."""
-        return f"{self.prefix}likewise:homes"
+        return self._of_all("homes")
 
     @property
     def scattered(self) -> str:
         """HASH by `hashed` user id: the time from which events have times; with `?` if incomplete."""
-        return f"{self.prefix}likewise:scattered"
+        return self._of_all("scattered")
 
     def times(self, key: str) -> str:
-        """HASH of the times of the set under the key, in the same slot of a Redis Cluster.
+        """HASH of the times of the set under the key.
 
         `f`: when the user was forgotten or merged into another; `m`: that merge; `r{partition}`: the
         reach in that partition; `i{item_id}`: the item's latest state. `m` and the reach are with the
         likes only. The name does not show the user.
         """
-        slot = f"{{{slot_tag(key)}}}:" if self.cluster else ""
-        return f"{self.prefix}likewise:times:{slot}{hashed(key.removeprefix(self.prefix))}"
+        return f"{self.prefix}likewise:times:{hashed(key.removeprefix(self.prefix))}"
 
     def epoch(self, topic: str, partition: int) -> str:
         """STRING: the leader epoch under which the last applied event of the partition was written."""
@@ -105,35 +102,39 @@ class Keys(NamedTuple):
     @property
     def changed(self) -> str:
         """SET of users whose likes or signals changed since the indexer last took them."""
-        return f"{self.prefix}likewise:changed"
+        return self._of_all("changed")
 
     @property
     def retired(self) -> str:
         """SET of item ids that are never recommended."""
-        return f"{self.prefix}likewise:retired"
+        return self._of_all("retired")
 
     @property
     def retired_version(self) -> str:
         """INTEGER that changes whenever `retired` may have changed, and never repeats."""
-        return f"{self.prefix}likewise:retired-version"
+        return self._of_all("retired-version")
 
     def items(self, item_id: ItemId) -> str:
         """HASH of items by id, as JSON: the bucket of this item."""
-        return f"{self.prefix}likewise:items:{binascii.crc32(item_id.encode()) % _ITEM_BUCKETS}"
+        return self.items_bucket(item_bucket(item_id))
 
     def items_buckets(self) -> list[str]:
         """Return every bucket of items."""
-        return [f"{self.prefix}likewise:items:{bucket}" for bucket in range(_ITEM_BUCKETS)]
+        return [self.items_bucket(bucket) for bucket in range(_ITEM_BUCKETS)]
+
+    def items_bucket(self, bucket: int) -> str:
+        """Return the key of one bucket of items."""
+        return f"{self.prefix}likewise:items:{bucket}"
 
     @property
     def scenarios(self) -> str:
         """HASH of scenarios by name, as JSON."""
-        return f"{self.prefix}likewise:scenarios"
+        return self._of_all("scenarios")
 
     @property
     def experiments(self) -> str:
         """HASH of experiments by name, as JSON."""
-        return f"{self.prefix}likewise:experiments"
+        return self._of_all("experiments")
 
     @property
     def attribution_positions(self) -> str:
@@ -167,7 +168,7 @@ class Keys(NamedTuple):
 
         An entry has one field: `i` with an item id, or the name of a scenario (`s`) or experiment (`e`).
         """
-        return f"{self.prefix}likewise:catalogue-changes"
+        return self._of_all("catalogue-changes")
 
     @property
     def new_likes(self) -> str:
@@ -175,23 +176,22 @@ class Keys(NamedTuple):
 
         An entry has the fields `i`, an item id, and `u`, a user id; without `u` a like was taken back.
         """
-        return f"{self.prefix}likewise:new-likes"
+        return self._of_all("new-likes")
 
     @property
     def trending(self) -> str:
         """ZSET of items by recent likes, counted from `trending_epoch` on."""
-        return f"{self.prefix}likewise:trending"
+        return self._of_all("trending")
 
     @property
     def trending_epoch(self) -> str:
         """STRING `time:half-life` in ms: see `likewise.store.redis.recent`."""
-        slot = f":{{{slot_tag(self.trending)}}}" if self.cluster else ""
-        return f"{self.prefix}likewise:trending-epoch{slot}"
+        return self._of_all("trending-epoch")
 
     @property
     def quality(self) -> str:
         """HASH by slot of a consumer: how well the model predicted likes lately, as JSON."""
-        return f"{self.prefix}likewise:quality"
+        return self._of_all("quality")
 
     def shown(self, viewer: Viewer) -> str:
         """LIST of what was shown to the viewer, newest first, as JSON, with a time to live."""
@@ -206,18 +206,26 @@ class Keys(NamedTuple):
     @property
     def model(self) -> str:
         """STRING (JSON): the announcement of the current model."""
-        return f"{self.prefix}likewise:model"
+        return self._of_all("model")
 
     def _attribution(self, name: str) -> str:
-        slot = f"{{{slot_tag(self.experiments)}}}:" if self.cluster else ""
-        return f"{self.experiments}:{slot}{name}"
+        return f"{self.experiments}:{name}"
+
+    def _of_all(self, name: str) -> str:
+        """Return the key of something that belongs to no single user or item."""
+        return f"{self.prefix}likewise:{name}"
 
     def lease(self, name: str) -> str:
         """STRING with a time to live: who holds the named lease."""
-        return f"{self.prefix}likewise:lease:{name}"
+        return self._of_all(f"lease:{name}")
 
 
-def _literal(text: str) -> str:
+def item_bucket(item_id: ItemId) -> int:
+    """Return the number of the HASH that holds an item of the catalogue."""
+    return binascii.crc32(item_id.encode()) % _ITEM_BUCKETS
+
+
+def literal(text: str) -> str:
     """Return a glob pattern that matches the text only."""
     return re.sub(r"([*?\[\]\\])", r"\\\1", text)
 
@@ -227,29 +235,6 @@ def hashed(text: str) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def slot_tag(key: str) -> str:
-    """Return a hash tag that puts another key into the slot of this one, in a Redis Cluster."""
-    tagged = re.search(r"\{([^}]+)\}", key)
-    start = key.find("{")
-    # Redis uses only the first pair of braces, and only if it is not empty.
-    name = tagged[1] if tagged and tagged.start() == start else key
-    return _tags()[_slot(name)]
-
-
 def allows_slot_tags(prefix: str) -> bool:
     """Whether a hash tag after the prefix counts, or the prefix has a complete hash tag."""
     return "{" not in prefix or re.match(r"[^{]*\{[^}]+\}", prefix) is not None
-
-
-def _slot(name: str) -> int:
-    return binascii.crc_hqx(name.encode(), 0) % _SLOTS
-
-
-@cache
-def _tags() -> dict[int, str]:
-    tags: dict[int, str] = {}
-    number = 0
-    while len(tags) < _SLOTS:
-        tags.setdefault(_slot(str(number)), str(number))
-        number += 1
-    return tags

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from likewise.store.attribution_port import AttributionStore
+from likewise.store.bucket_port import BucketStore
 from likewise.store.catalogue_port import CatalogueStore
 from likewise.store.experiments_port import ExperimentStore
 from likewise.store.recent_port import RecentStore
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from likewise.messages.order import Merged, Moment, Reach, UserState
     from likewise.records import TopicPartition
     from likewise.settings import Partitioner
+    from likewise.store.bucket_port import Move, Moved
     from likewise.store.recent_port import NewItemChanges
     from likewise.store.signals_port import SignalsOfUser
 
@@ -108,6 +110,10 @@ class Changes:
     new_items: NewItemChanges | None = None
     homes: Homes | None = None
     """What the caller believes; None if the changes do not depend on it."""
+    moves: dict[Move, Moved] = field(default_factory=dict)
+    """What the merges of this batch move."""
+    shared: Changes | None = None
+    """All changes of the batch, if some users have had theirs already: for what belongs to no user."""
 
 
 class Advance(NamedTuple):
@@ -123,6 +129,8 @@ class Lookup(NamedTuple):
     `positions` were read before `likes`, so a like below a position is in the sets. `likes` is
     aligned with the requested users, each item once; empty for a user without likes. `signals` is
     aligned, too, if kinds were requested; else it is empty. `kinds` are all that were ever used.
+    `user_positions` is aligned as well, where users have positions of their own, else empty: on a
+    Redis Cluster, `likes` are as new as these, and `positions` may be further.
     """
 
     positions: list[int | None]
@@ -131,6 +139,7 @@ class Lookup(NamedTuple):
     model_announcement: bytes | None
     kinds: frozenset[SignalKind] = frozenset()
     signals: Sequence[SignalsOfUser] = ()
+    user_positions: Sequence[Sequence[int | None]] = ()
 
 
 class Eviction(NamedTuple):
@@ -142,6 +151,7 @@ class Eviction(NamedTuple):
 
 class LikeStore(
     AttributionStore,
+    BucketStore,
     CatalogueStore,
     ExperimentStore,
     RecentStore,
@@ -173,6 +183,9 @@ class LikeStore(
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """Apply a batch and move the positions, all or nothing.
 
+        On a Redis Cluster that holds for each bucket: after an error, `ahead` has those that were
+        applied, and the next call must leave out what they have.
+
         Raises:
             PositionMovedError: a position is not the expected one; nothing was applied.
             HomesMovedError: a user was marked as scattered meanwhile; nothing was applied.
@@ -189,7 +202,7 @@ class LikeStore(
     def scatter(self, floors_ms: Mapping[UserId, int], homes: Homes) -> Homes:
         """Mark users as scattered from these times on; return the homes with another mark.
 
-        Both at once, except on a Redis Cluster: afterwards nobody applies with the old mark. A user
+        Both at once: afterwards nobody applies events of these users with the old mark. A user
         who is marked from an earlier time stays as is; the others become incomplete.
         """
 

@@ -14,6 +14,7 @@ from likewise.errors import HomesMovedError, PositionMovedError
 from likewise.messages.order import UserState
 from likewise.store.port import Eviction, Homes, Lookup, Scattered
 from likewise.testing.memory_attribution import MemoryAttribution
+from likewise.testing.memory_buckets import MemoryBuckets
 from likewise.testing.memory_catalogue import MemoryCatalogue
 from likewise.testing.memory_recent import MemoryRecent
 from likewise.testing.memory_shown import MemoryShown
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from likewise.store.port import Advance, Changes, History, UserChange
 
 
-class MemoryStore(MemoryAttribution, MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals):
+class MemoryStore(
+    MemoryAttribution, MemoryBuckets, MemoryCatalogue, MemoryRecent, MemoryShown, MemorySignals
+):
     """A store in memory that passes the contract suite of the real one.
 
     While `failure` is set every call raises it, as if the server were unavailable.

@@ -39,6 +39,7 @@ from likewise.settings import RedisSettings, Settings
 from likewise.store.port import Advance
 from likewise.store.redis import RedisStore
 from likewise.testing import MemoryBroker, MemoryStore
+from tests.contract.unsteady_cluster import Crash, UnsteadyCluster
 from tests.ordering import Log, Outcome, outcome_of_log
 
 if TYPE_CHECKING:
@@ -106,15 +107,13 @@ def with_one_merge_each(log: Log) -> Log:
 any_event = st.one_of(
     *events_of(users), st.builds(RetireItem, items), st.builds(RestoreItem, items)
 )
+logs_without_chains = st.one_of(
+    logs_of(*[any_event] * PARTITIONS), logs_of(*map(with_merges, range(PARTITIONS)))
+)
 logs = st.one_of(
-    logs_of(*[any_event] * PARTITIONS),
-    logs_of(*map(with_merges, range(PARTITIONS))),
+    logs_without_chains,
     logs_of(*map(with_chains, range(PARTITIONS))).map(with_one_merge_each),
 )
-
-
-class Crash(BaseException):
-    """A consumer crashes."""
 
 
 class Unsteady:
@@ -150,17 +149,20 @@ class Consumer:
         self.busy = True
         try:
             self._apply(self.run.rng.randint(1, 4))
+            self._check()
         except (Crash, PositionMovedError):
             self._restart()
         finally:
             self.busy = False
 
     def _restart(self) -> None:
-        store: Any = Unsteady(self.run.store, self.run.disturb)
+        self._store = self.run.new_store()
+        store: Any = Unsteady(self._store, self.run.disturb)
         stats = ConsumerStats()
         scattering = Scattering(self.run.broker, store, TOPIC, "murmur2", stats, KINDS)
         self._ordering = Ordering(store, scattering, Recent(Settings(), store, stats))
-        self._at = self.run.store.positions([self.partition])[0]
+        [extent] = self._store.extents([self.partition], resume=True)
+        self._at = extent.lowest
 
     def _apply(self, count: int) -> None:
         at = self._at or 0
@@ -171,20 +173,38 @@ class Consumer:
             self._at = step.next
 
 
+    def _check(self) -> None:
+        """Do what an idle consumer does."""
+        if self._at is None:
+            return
+        self._store.level({self.partition: self._at})
+        [extent] = self._store.extents([self.partition])
+        if extent.lowest != self._at:
+            raise PositionMovedError({self.partition: extent.lowest})
+
+
 class Run:
     """Consumers at work on one log and one store."""
 
-    def __init__(self, log: Log, store: LikeStore, seed: int) -> None:
-        self.rng = random.Random(seed)
+    def __init__(
+        self, log: Log, rng: random.Random, store: LikeStore, cluster: UnsteadyCluster | None = None
+    ) -> None:
+        self.rng = rng
         self.broker = broker_of(log)
         self.store = store
         self.steady = False
+        self._cluster = cluster
         self._consumers: list[Consumer] = []
         self._consumers = [Consumer(self, number) for number in range(PARTITIONS)]
+
+    def new_store(self) -> LikeStore:
+        return self.store if self._cluster is None else self._cluster.store()
 
     def disturb(self) -> None:
         if self.steady:
             return
+        if self._cluster is not None:
+            self._cluster.disturb()
         idle = [consumer for consumer in self._consumers if not consumer.busy]
         if idle and self.rng.random() < OTHERS_SHARE:
             self.rng.choice(idle).work()
@@ -196,7 +216,10 @@ class Run:
         ends = [*self.broker.end_offsets(partitions).values()]
         for turn in itertools.count():
             self.steady = turn > 200  # bounds the run: enough crashes happened by then
-            if [at or 0 for at in self.store.positions(partitions)] == ends:
+            if self._cluster is not None:
+                self._cluster.steady = self.steady
+            extents = self.store.extents(partitions)
+            if [extent.lowest or 0 for extent in extents] == ends:
                 return
             self.rng.choice(self._consumers).work()
 
@@ -204,28 +227,41 @@ class Run:
 @settings(max_examples=200)
 @given(logs, st.integers(0, 2**32))
 def test_in_memory_the_outcome_is_that_of_the_merged_partitions(log: Log, seed: int) -> None:
-    check(log, seed, MemoryStore())
+    check(log, Run(log, random.Random(seed), MemoryStore()))
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(logs, st.integers(0, 2**32))
-@pytest.mark.parametrize("cluster", [False])
 def test_in_redis_the_outcome_is_that_of_the_merged_partitions(
-    redis_url: str, prefix: str, cluster: bool, log: Log, seed: int
+    redis_url: str, prefix: str, log: Log, seed: int
 ) -> None:
-    settings = RedisSettings(url=redis_url, key_prefix=f"{prefix}{next(names)}.", cluster=cluster)
-    store = RedisStore(settings)
+    store = RedisStore(RedisSettings(url=redis_url, key_prefix=f"{prefix}{next(names)}."))
     try:
-        check(log, seed, store)
+        check(log, Run(log, random.Random(seed), store))
     finally:
         store.close()
 
 
-def check(log: Log, seed: int, store: LikeStore) -> None:
-    run = Run(log, store, seed)
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(logs_without_chains, st.integers(0, 2**32))
+@pytest.mark.parametrize("losses", [False, True])
+def test_on_a_cluster_the_outcome_is_that_of_the_merged_partitions(
+    cluster_url: str, prefix: str, losses: bool, log: Log, seed: int
+) -> None:
+    rng = random.Random(seed)
+    cluster = UnsteadyCluster(cluster_url, f"{prefix}{next(names)}.", rng, losses=losses)
+    try:
+        check(log, Run(log, rng, cluster.store(), cluster))
+    finally:
+        cluster.close()
+
+
+def check(log: Log, run: Run) -> None:
     run.to_the_end()
-    assert outcome_in(store) == outcome_of_log(log)
-    found = Verifier(run.broker, store, TOPIC, kinds=KINDS).run(lambda _read, _total: None)
+    assert outcome_in(run.store) == outcome_of_log(log)
+    found = Verifier(run.broker, run.store, TOPIC, kinds=KINDS).run(lambda _read, _total: None)
     assert found.equal, found
     assert not found.differences, found
 

@@ -160,7 +160,7 @@ def test_who_works_on_scattered_users_is_refused_after_a_merge(store: LikeStore)
     state = UserState(items={item("moved"): at(4)})
     store.apply(Changes(scattered={ANN: state}, accounts={ANN}, homes=homes), {})
     with pytest.raises(HomesMovedError):
-        store.apply(Changes(homes=homes), {})
+        store.apply(Changes(scattered={ANN: UserState(items={item("x"): at(5)})}, homes=homes), {})
     assert store.likes([ANN]) == [items("moved")]
 
 

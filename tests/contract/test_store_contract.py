@@ -44,7 +44,7 @@ def test_empty_questions_get_empty_answers(store: LikeStore) -> None:
     assert store.count_likes([]) == 0
     store.mark_changed([])
     store.apply(Changes(), {})
-    assert store.lookup([], []) == ([], [], 0, None, frozenset(), ())
+    assert store.lookup([], []) == ([], [], 0, None, frozenset(), (), ())
 
 
 def test_likes_are_added_and_removed(store: LikeStore) -> None:

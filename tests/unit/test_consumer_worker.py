@@ -34,6 +34,7 @@ from likewise.messages.ids import ItemId, UserId
 from likewise.operations.status import kafka_status
 from likewise.records import TopicPartition
 from likewise.settings import ConsumerSettings, KafkaSettings, Settings
+from likewise.store.bucket_port import Extent
 from likewise.store.port import Advance, Changes, UserChange
 from likewise.testing import MemoryBroker, MemoryStore
 from likewise.testing.memory_group import MemorySource
@@ -504,7 +505,19 @@ def test_a_missing_topic_that_must_not_be_created_is_a_settings_error(store: Mem
 def test_a_partition_resumes_at_the_position_in_redis_unless_the_log_has_nothing_there(
     stored: int | None, beginning: int, end: int, start: int, is_broken: bool
 ) -> None:
-    chosen = choose_resume_point(stored, beginning, end)
+    chosen = choose_resume_point(Extent(stored, stored), beginning, end)
+    assert chosen.offset == start
+    assert (chosen.log_break is not None) == is_broken
+
+
+@pytest.mark.parametrize(
+    ("lowest", "furthest", "same_up_to", "start", "is_broken"),
+    [(3, 7, None, 3, False), (None, 7, None, 0, False), (3, 8, 5, 3, True), (3, 12, None, 0, True)],
+)
+def test_a_part_of_the_store_that_is_ahead_shows_what_the_log_has_lost(
+    lowest: int | None, furthest: int, same_up_to: int | None, start: int, is_broken: bool
+) -> None:
+    chosen = choose_resume_point(Extent(lowest, furthest), 0, 9, same_up_to=same_up_to)
     assert chosen.offset == start
     assert (chosen.log_break is not None) == is_broken
 

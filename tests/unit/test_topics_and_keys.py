@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 
 import pytest
 from hypothesis import assume, given
@@ -10,7 +11,9 @@ from redis.crc import key_slot
 from likewise.errors import SettingsError
 from likewise.log.topics import Topics
 from likewise.messages.ids import DISLIKE, HIDE, ItemId, SignalKind, UserId
+from likewise.records import TopicPartition
 from likewise.settings import RedisSettings
+from likewise.store.cluster_keys import ClusterKeys
 from likewise.store.keys import Keys, allows_slot_tags
 from likewise.store.redis import RedisStore
 
@@ -154,11 +157,39 @@ def test_glob_characters_in_a_prefix_stand_for_themselves(prefix: str) -> None:
 
 
 @given(prefixes | with_braces, users | with_braces.map(UserId))
-def test_on_a_cluster_a_set_and_its_times_are_in_one_slot(prefix: str, user: UserId) -> None:
+def test_on_a_cluster_all_keys_of_a_user_are_in_the_slot_of_the_bucket(
+    prefix: str, user: UserId
+) -> None:
     assume(allows_slot_tags(prefix))
-    keys = Keys(prefix, cluster=True)
-    for key in (keys.likes(user), *(keys.signals(kind, user) for kind in KINDS), keys.retired):
-        assert key_slot(keys.times(key).encode()) == key_slot(key.encode())
+    keys = ClusterKeys(prefix, 16)
+    sets = [keys.likes(user), *(keys.signals(kind, user) for kind in KINDS)]
+    bucket = keys.group_of(user)
+    moved = keys.moved(user, TopicPartition("likes", 3), 7)
+    names = [*keys.of_user(user, KINDS), *map(keys.times, sets), moved]
+    names += [keys.changed_in(bucket), keys.scattered_in(bucket), keys.state(bucket)]
+    assert len({key_slot(name.encode()) for name in names}) == 1
+    assert keys.user_of(keys.likes(user)) == user
+    assert [keys.user_of(keys.signals(kind, user), kind) for kind in KINDS] == [user] * len(KINDS)
+
+
+@given(prefixes | with_braces)
+def test_on_a_cluster_all_shared_keys_are_in_one_slot(prefix: str) -> None:
+    assume(allows_slot_tags(prefix))
+    keys = ClusterKeys(prefix, 16)
+    names = [keys.state(keys.shared), keys.retired, keys.times(keys.retired), keys.retired_version]
+    names += [keys.scenarios, keys.catalogue_changes, keys.new_likes, keys.windows(UserId("u"))]
+    names += [keys.attribution_positions, keys.trending, keys.trending_epoch]
+    assert len({key_slot(name.encode()) for name in names}) == 1
+
+
+def test_on_a_cluster_the_names_differ_by_their_hash_tags_alone() -> None:
+    keys, plain = ClusterKeys("shop:", 4), Keys("shop:")
+    user = UserId("u1")
+    for kind in KINDS:
+        assert re.sub(r"\{b\d\}:", "", keys.signals(kind, user)) == plain.signals(kind, user)
+    assert re.sub(r"\{b\d\}:", "", keys.times(keys.likes(user))) == plain.times(plain.likes(user))
+    assert keys.retired.replace("{shared}:", "") == plain.retired
+    assert re.sub(r"\{b\d\}:", "", keys.items(ItemId("i"))) == plain.items(ItemId("i"))
 
 
 @pytest.mark.parametrize("prefix", ["{", "shop{", "{}", "a{}{b}", "}{"])

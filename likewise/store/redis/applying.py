@@ -18,7 +18,6 @@ from likewise.store.redis.new_likes import FORGET_LIKERS_FUNCTION, new_like_writ
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from likewise.messages.ids import UserId
     from likewise.messages.order import UserState
     from likewise.store.keys import Keys
     from likewise.store.port import Changes
@@ -32,24 +31,8 @@ NOWHERE = ""
 # Lua's unpack puts the members on a stack of 8,000 values.
 _MEMBERS_PER_WRITE = 5_000
 
-# KEYS: those with an expected value (positions, homes), then one for each write, two for a `MERGE` or `PUT`.
-# ARGV: their number; expected and next for each; command, count and members for each write.
-# Returns the stored values if one is not as expected, else nothing. An error names its key.
-_APPLY = (
-    MERGE_FUNCTION
-    + PUT_FUNCTION
-    + FORGET_LIKERS_FUNCTION
-    + """
-local expectations = tonumber(ARGV[1])
-local stored, moved = {}, false
-for i = 1, expectations do
-  stored[i] = call('GET', i) or ''
-  moved = moved or stored[i] ~= ARGV[2 * i]
-end
-if moved then return stored end
-
-local at, i = 2 * expectations + 2, expectations + 1
-while i <= #KEYS do
+_FUNCTIONS = MERGE_FUNCTION + PUT_FUNCTION + FORGET_LIKERS_FUNCTION
+_WRITES = """while i <= #KEYS do
   local last = at + 1 + tonumber(ARGV[at + 1])
   if ARGV[at] == 'MERGE' then
     merge(i, i + 1, at + 2, last)
@@ -66,8 +49,50 @@ while i <= #KEYS do
   end
   at = last + 1
 end
+"""
+
+# KEYS: those with an expected value (positions, homes), then one for each write, two for a `MERGE` or `PUT`.
+# ARGV: their number; expected and next for each; command, count and members for each write.
+# Returns the stored values if one is not as expected, else nothing. An error names its key.
+_APPLY = (
+    _FUNCTIONS
+    + """
+local expectations = tonumber(ARGV[1])
+local stored, moved = {}, false
 for i = 1, expectations do
+  stored[i] = call('GET', i) or ''
+  moved = moved or stored[i] ~= ARGV[2 * i]
+end
+if moved then return stored end
+
+local at, i = 2 * expectations + 2, expectations + 1
+"""
+    + _WRITES
+    + """for i = 1, expectations do
   if ARGV[2 * i + 1] ~= ARGV[2 * i] then call('SET', i, ARGV[2 * i + 1]) end
+end
+return {}
+"""
+)
+
+# The same for a HASH that has the expected values in its fields.
+# KEYS: the HASH, then as above. ARGV: the number of fields; field, expected and next for each; as above.
+APPLY_TO_GROUP = (
+    _FUNCTIONS
+    + """
+local expectations = tonumber(ARGV[1])
+local stored, moved = {}, false
+for i = 1, expectations do
+  stored[i] = call('HGET', 1, ARGV[3 * i - 1]) or ''
+  moved = moved or stored[i] ~= ARGV[3 * i]
+end
+if moved then return stored end
+
+local at, i = 3 * expectations + 2, 2
+"""
+    + _WRITES
+    + """for i = 1, expectations do
+  if ARGV[3 * i + 1] ~= ARGV[3 * i] then call('HSET', 1, ARGV[3 * i - 1], ARGV[3 * i + 1]) end
 end
 return {}
 """
@@ -95,6 +120,16 @@ class Write(NamedTuple):
 def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
     """Yield the writes that apply the changes, in the order that each key needs."""
     yield from set_writes("SADD", keys.kinds, changes.kinds)
+    yield from user_writes(keys, changes, keys.changed)
+    yield from retired_writes(keys, changes)
+    for key, arguments in puts(keys, changes):
+        yield Write("PUT", key, arguments, keys.catalogue_changes)
+    for command, members in new_like_writes(changes):
+        yield Write(command, keys.new_likes, members)
+
+
+def user_writes(keys: Keys, changes: Changes, changed_key: str) -> Iterator[Write]:
+    """Yield the writes to what belongs to users."""
     for user_id, change in changes.users.items():
         key = keys.likes(user_id)
         if change.forget:
@@ -110,10 +145,16 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
                 yield from set_writes("SADD", key, signals.add)
                 yield from set_writes("SREM", key, signals.remove)
     for user_id, state in changes.scattered.items():
-        yield from _merge_writes(keys, changes, user_id, state)
+        yield merge_write(keys, keys.likes(user_id), state)
+        for kind, of_kind in state.of_kinds(changes.forgotten_kinds).items():
+            yield merge_write(keys, keys.signals(kind, user_id), of_kind)
         if state.forget is not None:
             yield from (Write("UNLINK", shown) for shown in keys.lists_of(user_id))
-    yield from set_writes("SADD", keys.changed, [*changes.users, *changes.scattered])
+    yield from set_writes("SADD", changed_key, [*changes.users, *changes.scattered])
+
+
+def retired_writes(keys: Keys, changes: Changes) -> Iterator[Write]:
+    """Yield the writes to the retired items."""
     if changes.catalogue is not None:
         yield merge_write(keys, keys.retired, changes.catalogue)
     if changes.retire or changes.restore or changes.catalogue is not None:
@@ -121,24 +162,6 @@ def writes(keys: Keys, changes: Changes) -> Iterator[Write]:
         yield from set_writes("SREM", keys.retired, changes.restore)
         # Random, since a counter would repeat its numbers after Redis was lost.
         yield Write("SET", keys.retired_version, [str(secrets.randbits(VERSION_BITS))])
-    for key, arguments in puts(keys, changes):
-        yield Write("PUT", key, arguments, keys.catalogue_changes)
-    for command, members in new_like_writes(changes):
-        yield Write(command, keys.new_likes, members)
-
-
-def account_writes(keys: Keys, changes: Changes) -> Iterator[Write]:
-    """Yield the writes that give accounts what their guests had; harmless if they are repeated."""
-    for user_id in changes.accounts & changes.scattered.keys():
-        yield from _merge_writes(keys, changes, user_id, changes.scattered[user_id])
-
-
-def _merge_writes(
-    keys: Keys, changes: Changes, user_id: UserId, state: UserState
-) -> Iterator[Write]:
-    yield merge_write(keys, keys.likes(user_id), state)
-    for kind, of_kind in state.of_kinds(changes.forgotten_kinds).items():
-        yield merge_write(keys, keys.signals(kind, user_id), of_kind)
 
 
 def merge_write(keys: Keys, key: str, state: UserState) -> Write:
@@ -161,16 +184,31 @@ def apply_script(expectations: Sequence[Expectation], batch: Iterable[Write]) ->
 
     Its reply is empty if it did, else the values of the keys.
     """
-    key_names = [one.key for one in expectations]
     arguments: list[str | bytes | int] = [len(expectations)]
     for one in expectations:
         arguments += (one.expected, one.next)
+    return _script(_APPLY, [one.key for one in expectations], arguments, batch)
+
+
+def group_script(
+    state_key: str, expectations: Sequence[Expectation], batch: Iterable[Write]
+) -> Command:
+    """Return the same as `apply_script` for fields of a HASH; the `key` of each names its field."""
+    arguments: list[str | bytes | int] = [len(expectations)]
+    for one in expectations:
+        arguments += one
+    return _script(APPLY_TO_GROUP, [state_key], arguments, batch)
+
+
+def _script(
+    script: str, key_names: list[str], arguments: list[str | bytes | int], batch: Iterable[Write]
+) -> Command:
     for command, key, members, second_key in batch:
         key_names.append(key)
         if second_key is not None:
             key_names.append(second_key)
         arguments += (command, len(members), *members)
-    return ("EVAL", _APPLY, len(key_names), *key_names, *arguments)
+    return ("EVAL", script, len(key_names), *key_names, *arguments)
 
 
 def key_of(command: Command, error: str) -> str:

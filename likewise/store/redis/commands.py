@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
 from redis import RedisCluster
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from likewise.errors import TransientError
+from likewise.store.cluster_keys import ClusterKeys
 from likewise.store.redis.applying import key_of
 from likewise.store.redis.bulk_reading import read_all
+from likewise.store.redis.cluster.fan_out import fan_out
+from likewise.store.redis.cluster.layout import check_layout
 from likewise.store.redis.connection import Client, address, connect, disconnect
 from likewise.store.redis.refusals import FAILURES, refusal
 from likewise.store.redis.server_state import ServerState, state_of
@@ -42,6 +47,7 @@ class RedisCommands:
         self._settings = settings
         self._client: Client | None = None
         self._connecting = threading.Lock()
+        self._checked = False
 
     def run(self, *command: str | bytes | int) -> Any:
         """Return the reply to one command."""
@@ -68,30 +74,47 @@ class RedisCommands:
         return replies
 
     def read(self, reads: Sequence[Read]) -> list[Any]:
-        """Return the same as `pipeline`, faster, and on one server with lists in place of sets."""
+        """Return the same as `pipeline`, faster, and with lists in place of sets."""
+        return self._read(reads, decode=True)
+
+    def read_bytes(self, reads: Sequence[Read]) -> list[Any]:
+        """Return the same as `read`, with bytes in place of text."""
+        return self._read(reads, decode=False)
+
+    def _read(self, reads: Sequence[Read], *, decode: bool) -> list[Any]:
+        if not reads:
+            return []
         client = self._connected()
-        if not reads or isinstance(client, RedisCluster):
-            return self.pipeline(reads)
+        if isinstance(client, RedisCluster):
+            replies = fan_out(client, reads, decode=decode)
+            for read, reply in zip(reads, replies, strict=True):
+                if isinstance(reply, Exception):
+                    raise self._failure(reply, read[1]) from reply
+            return replies
         try:
-            return read_all(client, reads)
+            return read_all(client, reads, decode=decode)
         except ResponseError:
             return self.pipeline(reads)  # the error it raises names the key
         except FAILURES as error:
             raise self._failure(error) from error
 
-    def read_bytes(self, reads: Sequence[Read]) -> list[Any]:
-        """Return the same as `read`, with bytes in place of text."""
+    def evaluate(self, scripts: Sequence[Command]) -> list[Any]:
+        """Return the reply to each `EVAL` on a cluster, or the error to raise in its place."""
         client = self._connected()
-        if isinstance(client, RedisCluster):
-            return [_encoded(reply) for reply in self.pipeline(reads)]
-        if not reads:
-            return []
-        try:
-            return read_all(client, reads, decode=False)
-        except ResponseError:
-            return self.pipeline(reads)  # the error it raises names the key
-        except FAILURES as error:
-            raise self._failure(error) from error
+        digests = [
+            ("EVALSHA", _digest(str(script)), *arguments) for _, script, *arguments in scripts
+        ]
+        replies = fan_out(client, digests)
+        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        again = fan_out(client, [scripts[at] for at in unknown])
+        for at, reply in zip(unknown, again, strict=True):
+            replies[at] = reply
+        return [
+            self._failure(reply, key_of(script, str(reply)))
+            if isinstance(reply, Exception)
+            else reply
+            for script, reply in zip(scripts, replies, strict=True)
+        ]
 
     def scan_sets(self, pattern: str, chunk: int) -> Iterator[list[str]]:
         """Yield the names of all sets that match, about `chunk` at a time, each at least once."""
@@ -154,13 +177,21 @@ class RedisCommands:
         with self._connecting:
             if self._client is None:
                 try:
-                    self._client = connect(self._settings)
+                    client = connect(self._settings)
+                    if not self._checked:
+                        self._check(client)
                 except FAILURES as error:
                     raise refusal(error, self.address) from error
+                self._client = client
             return self._client
 
+    def _check(self, client: Client) -> None:
+        if isinstance(client, RedisCluster):
+            keys = ClusterKeys(self._settings.key_prefix, self._settings.buckets)
+            check_layout(client.execute_command, keys, self.address)
+        self._checked = True
 
-def _encoded(reply: Any) -> Any:
-    if isinstance(reply, list):
-        return [_encoded(one) for one in reply]
-    return reply.encode() if isinstance(reply, str) else reply
+
+@cache
+def _digest(script: str) -> str:
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from likewise.store.catalogue_port import CHANGES_KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from likewise.store.keys import Keys
     from likewise.store.port import Changes
@@ -47,28 +47,15 @@ def puts(keys: Keys, changes: Changes) -> Iterator[tuple[str, list[Argument]]]:
     for item_id, value in changes.items.items():
         buckets[keys.items(item_id)] += (item_id, value or b"")
     yield from buckets.items()
+    yield from named_puts(keys, changes)
+
+
+def named_puts(keys: Keys, changes: Changes) -> Iterator[tuple[str, list[Argument]]]:
+    """Yield the same for scenarios and experiments alone."""
     if changes.scenarios:
         yield keys.scenarios, _arguments(SCENARIO, changes.scenarios)
     if changes.experiments:
         yield keys.experiments, _arguments(EXPERIMENT, changes.experiments)
-
-
-def put_commands(key: str, arguments: Sequence[Argument]) -> list[tuple[Argument, ...]]:
-    """Return what `put` writes into the hash as single commands, for a cluster."""
-    return [
-        ("HSET", key, name, value) if value else ("HDEL", key, name)
-        for name, value in _pairs(arguments)
-    ]
-
-
-def note_commands(
-    changes_key: str, arguments: Sequence[Argument]
-) -> list[tuple[Argument | int, ...]]:
-    """Return what `put` writes into the stream; on a cluster, after the hashes are written."""
-    return [
-        ("XADD", changes_key, "MAXLEN", "~", CHANGES_KEPT, "*", arguments[0], name)
-        for name, _ in _pairs(arguments)
-    ]
 
 
 def _arguments(field: str, documents: Mapping[str, bytes | None]) -> list[Argument]:
@@ -76,7 +63,3 @@ def _arguments(field: str, documents: Mapping[str, bytes | None]) -> list[Argume
     for name, value in documents.items():
         arguments += (name, value or b"")
     return arguments
-
-
-def _pairs(arguments: Sequence[Argument]) -> Iterator[tuple[Argument, Argument]]:
-    return zip(arguments[1::2], arguments[2::2], strict=True)

@@ -101,9 +101,6 @@ local function merge(set, times, from, to)
 end
 """
 
-# KEYS: a set and its times. ARGV: as above.
-MERGE = MERGE_FUNCTION + "merge(1, 2, 1, #ARGV)"
-
 # KEYS: scattered, changed; for each user the sets and their times.
 # ARGV: for each user the hashed id, the id, the floor, the number of sets; for each set the number of
 # arguments, and those above. Only a user who is still marked from this floor becomes complete.
@@ -128,23 +125,17 @@ end
 """
 )
 
-# KEYS: scattered; on one server also homes. ARGV: the new homes; hashed id and floor for each user.
-SCATTER = """
+# KEYS: scattered, and what holds the mark. ARGV: the new mark; hashed id and floor for each user.
+_SCATTER = """
 for i = 2, #ARGV, 2 do
   local known = redis.call('HGET', KEYS[1], ARGV[i])
   if not known or tonumber(string.match(known, '^%d+')) > tonumber(ARGV[i + 1]) then
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1] .. '?')
   end
 end
-if KEYS[2] then redis.call('SET', KEYS[2], ARGV[1]) end
 """
-
-# KEYS: scattered. ARGV: hashed id, floor.
-COMPLETE = """
-if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] .. '?' then
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-end
-"""
+SCATTER = _SCATTER + "redis.call('SET', KEYS[2], ARGV[1])"
+SCATTER_IN_BUCKET = _SCATTER + "redis.call('HSET', KEYS[2], 'mark', ARGV[1])"
 
 
 def merge_arguments(state: UserState, mode: Literal["follow", "catch up"]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likewise.store.recent_port import NEW_LIKES_KEPT
-from likewise.store.redis.merging import MERGE_FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +31,6 @@ local function forget_likers(stream, from, to)
   end
 end
 """
-
-# KEYS: the stream. ARGV: user ids.
-FORGET_LIKERS_SCRIPT = MERGE_FUNCTION + FORGET_LIKERS_FUNCTION + "forget_likers(1, 1, #ARGV)"
 
 
 def new_like_writes(changes: Changes) -> Iterator[tuple[str, list[str]]]:

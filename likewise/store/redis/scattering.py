@@ -12,8 +12,6 @@ from likewise.store.port import Homes
 from likewise.store.redis.applying import Expectation
 from likewise.store.redis.merging import (
     CATCH_UP,
-    COMPLETE,
-    MERGE,
     MOMENT_FIELDS,
     SCATTER,
     merge_arguments,
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from likewise.store.redis.commands import RedisCommands
 
 T = TypeVar("T")
-_USERS_A_SCRIPT = 200
+USERS_A_SCRIPT = 200
 
 
 class ScatteredUsers:
@@ -44,7 +42,7 @@ class ScatteredUsers:
 
     def homes(self, partitioner: Partitioner, partitions: int) -> Homes:
         """See `LikeStore.homes`."""
-        self._redis.run("SETNX", self._keys.homes, _text(Homes(partitioner, partitions)))
+        self._redis.run("SETNX", self._keys.homes, text_of(Homes(partitioner, partitions)))
         return self._parsed(self._redis.run("GET", self._keys.homes))
 
     def scattered(
@@ -60,28 +58,24 @@ class ScatteredUsers:
 
     def scatter(self, floors_ms: Mapping[UserId, int], homes: Homes) -> Homes:
         """See `LikeStore.scatter`."""
-        for some in _in_chunks(floors_ms.items(), _USERS_A_SCRIPT):
+        for some in in_chunks(floors_ms.items(), USERS_A_SCRIPT):
             homes = homes._replace(mark=secrets.token_hex(8))
-            self._mark(some, _text(homes))
+            self._mark(some, text_of(homes))
         return homes
 
     def _mark(self, some: Iterable[tuple[UserId, int]], homes: str) -> None:
-        arguments = [homes, *(part for user, floor in some for part in (hashed(user), floor))]
-        if self._keys.cluster:
-            self._redis.run("EVAL", SCATTER, 1, self._keys.scattered, *arguments)
-            # Last: a consumer that applies with the new mark must find every marked user.
-            self._redis.run("SET", self._keys.homes, homes)
-        else:
-            keys = [self._keys.scattered, self._keys.homes]
-            self._redis.run("EVAL", SCATTER, len(keys), *keys, *arguments)
+        keys = [self._keys.scattered, self._keys.homes]
+        self._redis.run("EVAL", SCATTER, len(keys), *keys, homes, *floors(some))
 
     def catch_up(self, histories: Mapping[UserId, History]) -> None:
         """See `LikeStore.catch_up`."""
-        for some in _in_chunks(histories.items(), _USERS_A_SCRIPT):
-            if self._keys.cluster:
-                self._catch_up_stepwise(some)
-            else:
-                self._catch_up_atomically(some)
+        for some in in_chunks(histories.items(), USERS_A_SCRIPT):
+            keys = [self._keys.scattered, self._keys.changed]
+            self._redis.run(*self._catching_up(keys, some))
+
+    def count(self) -> int:
+        """See `LikeStore.scattered_count`."""
+        return int(self._redis.run("HLEN", self._keys.scattered))
 
     def reaches(self, sets: Sequence[str], partitions: Sequence[int]) -> list[dict[int, Reach]]:
         """Return, for each set, the reach of its events in these partitions."""
@@ -100,8 +94,9 @@ class ScatteredUsers:
             for *reaches, forgotten, merged in found
         ]
 
-    def _catch_up_atomically(self, some: Iterable[tuple[UserId, History]]) -> None:
-        keys = [self._keys.scattered, self._keys.changed]
+    def _catching_up(
+        self, keys: list[str], some: Iterable[tuple[UserId, History]]
+    ) -> tuple[str | int, ...]:
         arguments: list[str | int] = []
         for user, history in some:
             merges = self._merges(user, history)
@@ -109,15 +104,7 @@ class ScatteredUsers:
             for one, merged in merges:
                 keys += (one, self._keys.times(one))
                 arguments += (len(merged), *merged)
-        self._redis.run("EVAL", CATCH_UP, len(keys), *keys, *arguments)
-
-    def _catch_up_stepwise(self, some: Iterable[tuple[UserId, History]]) -> None:
-        for user, history in some:
-            for one, merged in self._merges(user, history):
-                self._redis.run("EVAL", MERGE, 2, one, self._keys.times(one), *merged)
-            self._redis.run("SADD", self._keys.changed, user)
-            floor_ms = history.floor_ms
-            self._redis.run("EVAL", COMPLETE, 1, self._keys.scattered, hashed(user), floor_ms)
+        return ("EVAL", CATCH_UP, len(keys), *keys, *arguments)
 
     def _merges(self, user: UserId, history: History) -> list[tuple[str, list[str]]]:
         """Return each set of the user that changes, and the arguments of its merge."""
@@ -144,14 +131,23 @@ def expected_homes(keys: Keys, changes: Changes, homes: Homes) -> Expectation:
     the account into another one meanwhile must read again what it has.
     """
     after = homes._replace(mark=secrets.token_hex(8)) if changes.accounts else homes
-    return Expectation(keys.homes, _text(homes), _text(after))
+    return Expectation(keys.homes, text_of(homes), text_of(after))
 
 
-def _in_chunks(many: Iterable[T], size: int) -> Iterator[list[T]]:
+def floors(some: Iterable[tuple[UserId, int]]) -> Iterator[str | int]:
+    """Yield the arguments of a script that marks these users from these times on."""
+    for user, floor_ms in some:
+        yield hashed(user)
+        yield floor_ms
+
+
+def in_chunks(many: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of at most so many."""
     left = iter(many)
     while some := list(islice(left, size)):
         yield some
 
 
-def _text(homes: Homes) -> str:
+def text_of(homes: Homes) -> str:
+    """Return the homes as they are stored."""
     return ":".join(map(str, homes))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from likewise.store.keys import Keys
+from likewise.store.cluster_keys import ClusterKeys, keys_of
 from likewise.store.port import Lookup
-from likewise.store.redis.applying import account_writes, set_writes, writes
 from likewise.store.redis.attribution import RedisAttribution
 from likewise.store.redis.catalogue import RedisCatalogue
+from likewise.store.redis.changed import ChangedUsers
 from likewise.store.redis.experiments import RedisExperiments
 from likewise.store.redis.positions import Positions
 from likewise.store.redis.recent import RedisRecent
-from likewise.store.redis.scattering import ScatteredUsers, expected_homes
+from likewise.store.redis.scattering import ScatteredUsers
 from likewise.store.redis.server_state import worst
 from likewise.store.redis.shown import RedisShown
 from likewise.store.redis.signals import RedisSignals, by_user, signal_reads
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from likewise.messages.order import Reach
     from likewise.records import TopicPartition
     from likewise.settings import Partitioner, RedisSettings
+    from likewise.store.bucket_port import Ahead, Extent, Move, Moved
     from likewise.store.port import Advance, Changes, Eviction, History, Homes, Scattered
     from likewise.store.redis.bulk_reading import Read
+    from likewise.store.redis.cluster.positions import BucketPositions
     from likewise.store.redis.commands import RedisCommands
 
 _ACQUIRE = """
@@ -42,8 +45,8 @@ class RedisStore(
 ):
     """Likes and bookkeeping in Redis, under the keys that `likewise.store.keys` names. Thread-safe.
 
-    Connects with the first call, and again after an interruption. On a cluster (`redis.cluster`) a
-    batch spans nodes, so it is applied step by step; see `Positions.apply_stepwise`.
+    Connects with the first call, and again after an interruption. On a cluster (`redis.cluster`) each
+    bucket of users is applied on its own; see `likewise.store.redis.cluster`.
     """
 
     def __init__(self, settings: RedisSettings, *, lazy: bool = False) -> None:
@@ -55,7 +58,7 @@ class RedisStore(
             SettingsError: the settings cannot be used.
         """
         self._settings = settings
-        self._keys = Keys(settings.key_prefix, settings.cluster)
+        self._keys = keys_of(settings)
         self._commands: RedisCommands | None = None
         self._importing = threading.Lock()
         if not lazy:
@@ -70,13 +73,25 @@ class RedisStore(
                 self._commands = self._commands or RedisCommands(self._settings)
         return self._commands
 
-    @property
-    def _positions(self) -> Positions:
+    @cached_property
+    def _positions(self) -> Positions | BucketPositions:
+        if isinstance(self._keys, ClusterKeys):
+            from likewise.store.redis.cluster.positions import BucketPositions
+
+            return BucketPositions(self._redis, self._keys)
         return Positions(self._redis, self._keys)
 
-    @property
+    @cached_property
     def _scattered(self) -> ScatteredUsers:
+        if isinstance(self._keys, ClusterKeys):
+            from likewise.store.redis.cluster.scattering import ScatteredInBuckets
+
+            return ScatteredInBuckets(self._redis, self._keys)
         return ScatteredUsers(self._redis, self._keys)
+
+    @property
+    def _changed(self) -> ChangedUsers:
+        return ChangedUsers(self._redis, self._keys)
 
     def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
         """See `LikeStore.positions`."""
@@ -105,15 +120,29 @@ class RedisStore(
 
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """See `LikeStore.apply`."""
-        batch = writes(self._keys, changes)
-        homes = (
-            [] if changes.homes is None else [expected_homes(self._keys, changes, changes.homes)]
-        )
-        if self._settings.cluster:
-            accounts = account_writes(self._keys, changes)
-            self._positions.apply_stepwise(batch, homes, advances, first=accounts)
-        else:
-            self._positions.apply_atomically(batch, homes, advances)
+        self._positions.apply(changes, advances)
+
+    def extents(
+        self, partitions: Sequence[TopicPartition], *, resume: bool = False
+    ) -> list[Extent]:
+        """See `LikeStore.extents`."""
+        return self._positions.extents(partitions, resume=resume)
+
+    def resume_at(self, advances: Mapping[TopicPartition, Advance], *, rewind: bool) -> None:
+        """See `LikeStore.resume_at`."""
+        self._positions.resume_at(advances, rewind=rewind)
+
+    def level(self, positions: Mapping[TopicPartition, int]) -> None:
+        """See `LikeStore.level`."""
+        self._positions.level(positions)
+
+    def ahead(self, partitions: Collection[TopicPartition]) -> Ahead | None:
+        """See `LikeStore.ahead`."""
+        return self._positions.ahead(partitions)
+
+    def moved(self, moves: Sequence[Move]) -> list[Moved | None]:
+        """See `LikeStore.moved`."""
+        return self._positions.moved(moves)
 
     def homes(self, partitioner: Partitioner, partitions: int) -> Homes:
         """See `LikeStore.homes`."""
@@ -139,14 +168,14 @@ class RedisStore(
 
     def scattered_count(self) -> int:
         """See `LikeStore.scattered_count`."""
-        return int(self._redis.run("HLEN", self._keys.scattered))
+        return self._scattered.count()
 
     def likes(self, users: Sequence[UserId]) -> list[set[ItemId]]:
         """See `LikeStore.likes`."""
         return self._redis.pipeline(self._likes_reads(users))
 
     def liked_items(self, users: Sequence[UserId]) -> Sequence[Collection[ItemId]]:
-        """See `LikeStore.liked_items`; on a cluster it is `likes`."""
+        """See `LikeStore.liked_items`."""
         return self._redis.read(self._likes_reads(users))
 
     def lookup(
@@ -155,27 +184,29 @@ class RedisStore(
         partitions: Sequence[TopicPartition],
         kinds: Collection[SignalKind] = (),
     ) -> Lookup:
-        """See `LikeStore.lookup`; two round trips on a cluster, where nodes answer in any order."""
-        first = self._positions.reads(partitions)
-        second = self._likes_reads(users) + signal_reads(self._keys, users, kinds)
-        second += [
+        """See `LikeStore.lookup`: a user's positions are read before the sets, from the same server."""
+        reads = self._positions.reads(partitions)
+        of_users = self._positions.user_reads(users, partitions)
+        reads = reads + of_users + self._likes_reads(users) + signal_reads(self._keys, users, kinds)
+        reads += [
             ("SMEMBERS", self._keys.kinds),
             ("GET", self._keys.retired_version),
             ("GET", self._keys.model),
         ]
-        if self._settings.cluster:
-            replies = self._redis.pipeline(first) + self._redis.pipeline(second)
-        else:
-            replies = self._redis.read(first + second)
-        *rest, kinds_in_use, retired_version, announcement = replies
-        at = len(partitions) + len(users)
+        *rest, kinds_in_use, retired_version, announcement = self._redis.read(reads)
+        first = len(partitions)
+        then = first + len(of_users)
+        last = then + len(users)
         return Lookup(
-            positions=self._positions.parse(partitions, rest[: len(partitions)]),
-            likes=rest[len(partitions) : at],
+            positions=self._positions.parse(partitions, rest[:first]),
+            user_positions=tuple(
+                self._positions.parse(partitions, one) for one in rest[first:then]
+            ),
+            likes=rest[then:last],
             retired_version=int(retired_version or 0),
             model_announcement=_bytes(announcement),
             kinds=frozenset(kinds_in_use),
-            signals=by_user(rest[at:], users, kinds) if kinds else (),
+            signals=by_user(rest[last:], users, kinds) if kinds else (),
         )
 
     def retired(self) -> tuple[int, set[ItemId]]:
@@ -196,16 +227,15 @@ class RedisStore(
 
     def changed_count(self) -> int:
         """See `LikeStore.changed_count`."""
-        return int(self._redis.run("SCARD", self._keys.changed))
+        return self._changed.count()
 
     def take_changed(self, limit: int) -> list[UserId]:
         """See `LikeStore.take_changed`."""
-        return list(self._redis.run("SPOP", self._keys.changed, limit))
+        return self._changed.take(limit)
 
     def mark_changed(self, users: Iterable[UserId]) -> None:
         """See `LikeStore.mark_changed`."""
-        for command, key, members, _ in set_writes("SADD", self._keys.changed, set(users)):
-            self._redis.run(command, key, *members)
+        self._changed.mark(users)
 
     def announce_model(self, announcement: bytes) -> None:
         """See `LikeStore.announce_model`."""

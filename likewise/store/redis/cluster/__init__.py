@@ -1,0 +1,4 @@
+"""Redis Cluster: users in buckets, each bucket applied by one script with its own positions.
+
+Start reading at `positions.py`.
+"""
