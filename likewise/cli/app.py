@@ -31,6 +31,7 @@ from likewise.cli import (
     services,
     signals,
     status,
+    store,
     topics,
     up,
     verify,
@@ -206,6 +207,7 @@ app.command(rich_help_panel=_SERVICES)(services.gateway)
 app.command(rich_help_panel=_OPERATORS)(status.status)
 app.command(rich_help_panel=_OPERATORS)(planning.plan)
 app.add_typer(topics.app, name="topics", rich_help_panel=_OPERATORS)
+app.add_typer(store.app, name="store", rich_help_panel=_OPERATORS)
 app.add_typer(models.app, name="models", rich_help_panel=_OPERATORS)
 app.add_typer(experiments.app, name="experiments", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(evaluating.evaluate)

@@ -136,8 +136,7 @@ class Verifier:
             retired = self._expected.retired_difference(self._store.retired()[1])
             users_touched, items_touched = self._advance()
             users_touched |= users_ahead(self._ahead, found, self._at)
-            if any(retired) and shared_is_ahead(self._ahead, self._at):
-                items_touched = True
+            items_touched |= any(retired) and shared_is_ahead(self._ahead, self._at)
             self.result.differences |= {user: found[user] for user in found.keys() - users_touched}
             suspects = found.keys() & users_touched
             if not items_touched:
@@ -222,19 +221,11 @@ class Verifier:
     def _targets(self) -> dict[TopicPartition, int]:
         extents = self._store.extents(self._partitions, resume=True)
         self._ahead = self._store.ahead(self._partitions)
-        positions = [extent.lowest for extent in extents]
-        ends = self._broker.end_offsets(
-            self._partitions
-        )  # read after the positions, so not before them
-        self._stored = dict(zip(self._partitions, positions, strict=True))
+        ends = self._broker.end_offsets(self._partitions)  # after the positions, so not before them
+        self._stored = {p: at.lowest for p, at in zip(self._partitions, extents, strict=True)}
         applied = {partition: at or 0 for partition, at in self._stored.items()}
-        self.result.beyond_log = {
-            partition: at for partition, at in applied.items() if at > ends[partition]
-        }
-        targets = {
-            partition: max(at, min(applied[partition], ends[partition]))
-            for partition, at in self._at.items()
-        }
+        self.result.beyond_log = {p: at for p, at in applied.items() if at > ends[p]}
+        targets = {p: max(at, min(applied[p], ends[p])) for p, at in self._at.items()}
         self.result.lag = sum(ends.values()) - sum(targets.values())
         return targets
 

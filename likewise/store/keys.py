@@ -208,6 +208,11 @@ class Keys(NamedTuple):
         """STRING (JSON): the announcement of the current model."""
         return self._of_all("model")
 
+    @property
+    def migration(self) -> str:
+        """STRING (JSON): what a migration to this Redis has copied; none once it is complete."""
+        return self._of_all("migration")
+
     def _attribution(self, name: str) -> str:
         return f"{self.experiments}:{name}"
 

@@ -1,4 +1,4 @@
-"""The part of MemoryStore for stores in parts, which it is not: a batch moves everything at once."""
+"""The part of MemoryStore for what is next to positions, which move all at once: it has no buckets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from likewise.store.port import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from likewise.records import TopicPartition
     from likewise.store.bucket_port import Ahead, Move, Moved
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 
 
 class MemoryBuckets(ABC):
-    """See `likewise.store.bucket_port.BucketStore`."""
+    """See `likewise.store.bucket_port.BucketStore`; logs and epochs: see `LikeStore`."""
+
+    @abstractmethod
+    def _answering(self) -> AbstractContextManager[None]: ...
+
+    def _flush_logs(self) -> None:
+        self._logs: dict[TopicPartition, str] = {}
+        self._epochs: dict[TopicPartition, int] = {}
 
     @abstractmethod
     def positions(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
@@ -48,3 +56,23 @@ class MemoryBuckets(ABC):
     def moved(self, moves: Sequence[Move]) -> list[Moved | None]:
         """See `BucketStore.moved`."""
         return [None] * len(moves)
+
+    def logs(self, partitions: Sequence[TopicPartition]) -> list[str | None]:
+        """See `LikeStore.logs`."""
+        with self._answering():
+            return [self._logs.get(partition) for partition in partitions]
+
+    def note_logs(self, log: str, partitions: Sequence[TopicPartition]) -> None:
+        """See `LikeStore.note_logs`."""
+        with self._answering():
+            self._logs.update(dict.fromkeys(partitions, log))
+
+    def epochs(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
+        """See `LikeStore.epochs`."""
+        with self._answering():
+            return [self._epochs.get(partition) for partition in partitions]
+
+    def note_epochs(self, epochs: Mapping[TopicPartition, int]) -> None:
+        """See `LikeStore.note_epochs`."""
+        with self._answering():
+            self._epochs.update(epochs)

@@ -54,8 +54,7 @@ class MemoryStore(
         self._retired: set[ItemId] = set()
         self._retired_version = 0
         self._positions: dict[TopicPartition, int] = {}
-        self._logs: dict[TopicPartition, str] = {}
-        self._epochs: dict[TopicPartition, int] = {}
+        self._flush_logs()
         self._homes: Homes | None = None
         self._scattered: dict[UserId, Scattered] = {}
         self._times: defaultdict[UserId, UserState] = defaultdict(UserState)
@@ -72,26 +71,6 @@ class MemoryStore(
         """See `LikeStore.positions`."""
         with self._answering():
             return [self._positions.get(partition) for partition in partitions]
-
-    def logs(self, partitions: Sequence[TopicPartition]) -> list[str | None]:
-        """See `LikeStore.logs`."""
-        with self._answering():
-            return [self._logs.get(partition) for partition in partitions]
-
-    def note_logs(self, log: str, partitions: Sequence[TopicPartition]) -> None:
-        """See `LikeStore.note_logs`."""
-        with self._answering():
-            self._logs.update(dict.fromkeys(partitions, log))
-
-    def epochs(self, partitions: Sequence[TopicPartition]) -> list[int | None]:
-        """See `LikeStore.epochs`."""
-        with self._answering():
-            return [self._epochs.get(partition) for partition in partitions]
-
-    def note_epochs(self, epochs: Mapping[TopicPartition, int]) -> None:
-        """See `LikeStore.note_epochs`."""
-        with self._answering():
-            self._epochs.update(epochs)
 
     def apply(self, changes: Changes, advances: Mapping[TopicPartition, Advance]) -> None:
         """See `LikeStore.apply`."""

@@ -172,7 +172,6 @@ class Consumer:
             self._ordering.apply(decode(by_partition(records), KINDS).parts, {self.partition: step})
             self._at = step.next
 
-
     def _check(self) -> None:
         """Do what an idle consumer does."""
         if self._at is None:

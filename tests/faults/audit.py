@@ -63,6 +63,15 @@ def settle(broker: Broker, store: LikeStore, topics: Topics, traffic: Traffic) -
         stored = dict(zip(ends, store.positions(list(ends)), strict=True))
         behind = {p.partition: (stored[p], end) for p, end in ends.items() if stored[p] != end}
         raise AssertionError(f"partitions that stalled (applied, end): {behind}") from error
+    listed = list(ends)
+    wait_until(  # on a Redis Cluster, a bucket that has lost writes is read again
+        lambda: all(
+            (extent.lowest or 0) == ends[one]
+            for one, extent in zip(listed, store.extents(listed), strict=True)
+        ),
+        "every part of the store has every event",
+        SETTLING_TIMEOUT_S,
+    )
     wait_until(
         lambda: not traffic.ledger.open_asks(),
         "every request has a reply",

@@ -37,8 +37,10 @@ class RedisCommands:
     something that likewise did not write.
     """
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSettings, *, any_layout: bool = False) -> None:
         """Check the settings; nothing connects yet.
+
+        With `any_layout`, a cluster may have other keys than the settings name, or incomplete ones.
 
         Raises:
             SettingsError: the settings cannot be used.
@@ -47,7 +49,7 @@ class RedisCommands:
         self._settings = settings
         self._client: Client | None = None
         self._connecting = threading.Lock()
-        self._checked = False
+        self._checked = any_layout
 
     def run(self, *command: str | bytes | int) -> Any:
         """Return the reply to one command."""
@@ -118,12 +120,23 @@ class RedisCommands:
 
     def scan_sets(self, pattern: str, chunk: int) -> Iterator[list[str]]:
         """Yield the names of all sets that match, about `chunk` at a time, each at least once."""
+        return self._scan(pattern, chunk, "set")
+
+    def scan_keys(self, pattern: str, chunk: int) -> Iterator[list[str]]:
+        """Yield the names of all keys that match, as `scan_sets` does."""
+        return self._scan(pattern, chunk, None)
+
+    def count_keys(self) -> int:
+        """Return how many keys all primaries have, with those of other deployments."""
+        return sum(int(client.dbsize()) for client in self._primaries())
+
+    def _scan(self, pattern: str, chunk: int, kind: str | None) -> Iterator[list[str]]:
         for client in self._primaries():
             cursor = -1
             while cursor != 0:
                 try:
                     cursor, found = client.scan(
-                        cursor=max(cursor, 0), match=pattern, count=chunk, _type="set"
+                        cursor=max(cursor, 0), match=pattern, count=chunk, _type=kind
                     )
                 except FAILURES as error:
                     raise self._failure(error) from error
