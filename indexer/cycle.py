@@ -78,6 +78,8 @@ class Cycle:
     """The half-life of a like's weight in popularity; None: no decay."""
     persist: Persist = _once
     """Makes the calls on the models: a model store may not answer at first."""
+    announce: bool = True
+    """False: the version is held back; see `Manifest.held_back`."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step of the last run took."""
 
@@ -106,7 +108,14 @@ class Cycle:
 
     def _write(self, snapshot: Snapshot, built: Built) -> Manifest:
         seconds = {"snapshot": self.seconds["snapshot"]}
-        manifest = write_built(local(self.place), self.clock_ms(), snapshot, built, seconds)
+        manifest = write_built(
+            local(self.place),
+            self.clock_ms(),
+            snapshot,
+            built,
+            seconds,
+            announce=self.announce,
+        )
         self.persist(lambda: publish(self.place, manifest))
         return manifest
 
@@ -121,7 +130,13 @@ class Cycle:
 
 
 def write_built(
-    directory: Path, now_ms: int, snapshot: Snapshot, built: Built, seconds: Mapping[str, float]
+    directory: Path,
+    now_ms: int,
+    snapshot: Snapshot,
+    built: Built,
+    seconds: Mapping[str, float],
+    *,
+    announce: bool = True,
 ) -> Manifest:
     """Write a model as a new version; `seconds` has the steps before those of its report.
 
@@ -132,6 +147,8 @@ def write_built(
         "seconds": {**seconds, **built.report.seconds},
         "choice": built.report.choice,
     }
+    if not announce:
+        report["announce"] = False
     if snapshot.excluded is not None:
         report["excluded_users"] = snapshot.excluded
     return write_model(

@@ -107,7 +107,8 @@ def index_once(
 ) -> tuple[Manifest, bool]:
     """Build one model of all likes; return its manifest and whether it is now current.
 
-    Without `announce` the model is only written to disk, to compare it with the current one.
+    Without `announce` the model is only written to disk, to compare it with the current one, and becomes
+    current only if somebody names it.
 
     Does not disturb a running indexer: it keeps the marks of changed users, and if that indexer has
     announced a model of a later snapshot meanwhile, that model stays current.
@@ -135,7 +136,7 @@ def index_once(
         publisher = _publisher(settings, store, sink)
         build = building(settings.model, last=models_place(settings))
         half_life_s = settings.model.popular_half_life_s
-        cycle = Cycle(publisher.place, build, watched, stop, now_ms, half_life_s)
+        cycle = Cycle(publisher.place, build, watched, stop, now_ms, half_life_s, announce=announce)
         release = publisher.announce_unless_overtaken if announce else _announce_nothing
         finished = cycle.run(take, release)
         version = finished.manifest.version

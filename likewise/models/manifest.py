@@ -39,10 +39,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The first dimensions of the item vectors, those that the item index is over."""
     recipe: Recipe
     build: dict[str, Any]
-    """Seconds of each build step, and how `ranker=auto` came to its choice."""
+    """Seconds of each build step, how `ranker=auto` came to its choice, and `announce`: false, if it is held back."""
     weights: dict[str, float] = {}
     """The weight of each kind of signal in the interaction matrix, in addition to likes, which weigh 1."""
     files: dict[str, FileEntry]
+
+    @property
+    def held_back(self) -> bool:
+        """Whether it was built not to be announced: it becomes current only if somebody names it."""
+        return self.build.get("announce") is False
 
     def announcement(self) -> Announcement:
         """Return the announcement of this version to servers."""

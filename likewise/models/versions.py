@@ -47,10 +47,13 @@ def list_versions(place: Place) -> list[Manifest]:
 def proved_versions(place: Place) -> list[Manifest]:
     """Return those of `list_versions` that may become current without being named.
 
-    Left out are versions that are tried on a share of the users, and those that were not promoted then.
+    Left out are canaries that run or were not promoted, and versions that were built not to be announced.
     """
-    found = list_versions(place)
-    return [manifest for manifest in found if not is_unproved(place, manifest.version)]
+    return [
+        manifest
+        for manifest in list_versions(place)
+        if not (manifest.held_back or is_unproved(place, manifest.version))
+    ]
 
 
 def newest_sound_version(place: Place) -> Manifest | None:

@@ -90,7 +90,7 @@ def _check_ranker(settings: Settings, variant: Variant, ranker: str) -> None:
     if ranker not in known and not _is_built(settings, ranker):
         names = ", ".join(known) or "none"
         raise _invalid(
-            f"variant {variant.name!r}: nobody builds models of ranker {ranker!r}; "
+            f"`variants.ranker` of {variant.name!r}: nobody builds models of ranker {ranker!r}; "
             f"indexer.alternatives has: {names}"
         )
 

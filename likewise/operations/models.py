@@ -10,10 +10,10 @@ import msgspec
 from likewise.errors import InvalidInputError, ModelFileError, SettingsError
 from likewise.messages.announcements import TOPIC_KEY, encode_announcement, valid_announcement
 from likewise.messages.experiments import decode_stored_experiment
-from likewise.models.canaries import is_running, is_unproved, read_canary, versions_of
+from likewise.models.canaries import is_running, read_canary, versions_of
 from likewise.models.files import read_manifest, read_model
 from likewise.models.place import version_names
-from likewise.models.versions import list_versions
+from likewise.models.versions import list_versions, proved_versions
 from likewise.operations.canaries import CanaryRow, canary_row
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def _versions_named(raw: bytes) -> set[str]:
 def find_version(name: str, place: Place, store: LikeStore) -> str:
     """Return the version on disk with this name, or that `current` or `previous` refers to.
 
-    `current` is the version announced in Redis, `previous` the newest older one on disk that was
-    not rolled back.
+    `current` is the version announced in Redis, `previous` the newest older one of `proved_versions`.
 
     Raises:
         ModelFileError: there is none; the message lists the versions on disk.
@@ -121,9 +120,7 @@ def find_version(name: str, place: Place, store: LikeStore) -> str:
         if current not in versions:
             raise ModelFileError(f"the current model {current} is not on this disk: {known}")
         return current
-    older = [
-        version for version in versions if version < current and not is_unproved(place, version)
-    ]
+    older = [one.version for one in proved_versions(place) if one.version < current]
     if not older:
         raise ModelFileError(f"no model is older than the current one, {current}: {known}")
     return older[0]

@@ -68,7 +68,7 @@ class RedisStatus(msgspec.Struct, frozen=True):
     experiments: list[ExperimentSummary]
     """Those that run, in the order in which they take requests; canaries are among them."""
     outside_experiments: OutsideExperiments | None
-    """The lists outside experiments; None unless `experiments.lists` is `all`."""
+    """The lists outside experiments; None if none is counted, and `experiments.lists` is not `all`."""
     changed_users: int
     """Users whose likes have changed since the indexer last read them."""
     model: Announcement | None
@@ -158,6 +158,7 @@ def redis_status(
     """
     users, likes = _counted(store, chunk) if counts else (None, None)
     catalogue = store.catalogue_size()
+    lists = outside_experiments(store)  # another process may have other settings
     return RedisStatus(
         users=users,
         likes=likes,
@@ -166,7 +167,7 @@ def redis_status(
         items=catalogue.items,
         scenarios=catalogue.scenarios,
         experiments=_running(store) if catalogue.experiments else [],
-        outside_experiments=outside_experiments(store) if all_lists else None,
+        outside_experiments=lists if all_lists or lists.total.lists else None,
         changed_users=store.changed_count(),
         model=valid_announcement(store.model_announcement()),
     )

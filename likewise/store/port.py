@@ -194,6 +194,9 @@ class LikeStore(
     def homes(self, partitioner: Partitioner, partitions: int) -> Homes:
         """Return the homes in the store; if there are none, store these and return them."""
 
+    def stored_homes(self) -> Homes | None:
+        """Return the homes in the store; None if there are none."""
+
     def scattered(
         self, users: Sequence[UserId], partitions: Sequence[int]
     ) -> list[Scattered | None]:

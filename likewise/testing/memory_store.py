@@ -103,6 +103,11 @@ class MemoryStore(
             self._homes = self._homes or Homes(partitioner, partitions)
             return self._homes
 
+    def stored_homes(self) -> Homes | None:
+        """See `LikeStore.stored_homes`."""
+        with self._answering():
+            return self._homes
+
     def scattered(
         self, users: Sequence[UserId], partitions: Sequence[int]
     ) -> list[Scattered | None]:

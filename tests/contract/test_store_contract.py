@@ -37,6 +37,12 @@ def test_a_new_store_knows_nothing(store: LikeStore) -> None:
     assert store.count_likes([ANN, BOB]) == 0
 
 
+def test_homes_can_be_read_without_being_stored(store: LikeStore) -> None:
+    assert store.stored_homes() is None
+    stored = store.homes("murmur2", 3)
+    assert store.stored_homes() == stored == store.homes("crc32", 5)
+
+
 def test_empty_questions_get_empty_answers(store: LikeStore) -> None:
     assert store.positions([]) == []
     assert store.likes([]) == []

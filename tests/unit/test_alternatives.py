@@ -16,7 +16,7 @@ from likewise.log.topics import Topics
 from likewise.messages.ids import ItemId, UserId
 from likewise.models.files import read_model
 from likewise.models.layout import alternatives_in
-from likewise.models.versions import list_versions
+from likewise.models.versions import list_versions, newest_sound_version
 from likewise.ranking.recipe import ORIGINAL
 from likewise.settings import IndexerSettings, ModelSettings, Settings
 from likewise.store.port import Changes, UserChange
@@ -133,6 +133,19 @@ def test_without_the_setting_none_is_built(world: World) -> None:
 def test_a_model_that_is_not_announced_has_no_alternatives(world: World) -> None:
     world.once(announce=False)
     assert not alternatives_in(world.directory).exists()
+
+
+def test_a_model_that_is_not_announced_becomes_current_only_by_name(world: World) -> None:
+    current = world.once()
+    held_back = world.once(announce=False)
+    assert held_back.held_back
+    assert [one.version for one in list_versions(world.directory)] == [
+        held_back.version,
+        current.version,
+    ]
+    restored = newest_sound_version(world.directory)
+    assert restored is not None
+    assert restored.version == current.version
 
 
 def test_each_build_replaces_the_alternatives(world: World) -> None:

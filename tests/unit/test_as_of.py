@@ -17,7 +17,13 @@ from consumers.recent import Recent
 from consumers.scattering import Scattering
 from consumers.stats import ConsumerStats
 from indexer.progress import Unwatched
-from likewise.errors import InvalidInputError, LikewiseError, ModelFileError, ReplyError
+from likewise.errors import (
+    InvalidInputError,
+    LikewiseError,
+    ModelFileError,
+    ReplyError,
+    SettingsError,
+)
 from likewise.evaluation.past.answers import AnswerThen, answer_then
 from likewise.evaluation.past.moments import Moment, moment_of, parse_moment
 from likewise.evaluation.past.users import UserReplay
@@ -247,6 +253,22 @@ def test_the_answer_is_that_of_the_likes_and_the_model_of_then(directory: Path) 
     late = world.then(Moment(built_at_ms(SMALL) + 200), user_id=user, count=1)
     assert [one.item_id for one in late.answer.items] == [item(1, 0)]
     assert (late.model.version, late.model.certain) == (SMALL, True)
+
+
+def test_the_answer_of_then_writes_nothing(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(directory)
+    started = built_at_ms(FULL) + 1_000
+    announce(world, started, FULL)
+    world.at(started + 10, Like(UserId("ann"), likes_but_one(5)[0]))
+
+    def refuse(*_: object) -> None:
+        raise SettingsError("this user may only read")
+
+    for name in ("homes", "apply", "scatter", "announce_model"):
+        monkeypatch.setattr(world.store, name, refuse)
+    assert world.then(Moment(started + 400), user_id="ann", count=1).answer.items
 
 
 def test_a_position_ends_its_own_partition_after_its_event(directory: Path) -> None:

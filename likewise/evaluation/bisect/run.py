@@ -15,7 +15,7 @@ from likewise.evaluation.bisect.search import FEWEST_EVENTS, Build, Search, rebu
 from likewise.evaluation.bisect.state import NAME, Measurements, Plan
 from likewise.messages.times import iso_time
 from likewise.models.files import read_model
-from likewise.models.versions import list_versions
+from likewise.models.versions import proved_versions
 from likewise.records import TopicPartition
 
 if TYPE_CHECKING:
@@ -142,8 +142,11 @@ def _measurements(plan: Plan, directory: Path | None, resume: bool) -> Measureme
 def _on_disk(
     events: Sequence[LoggedEvent], models: Place, options: Options
 ) -> tuple[list[Build], Recipe]:
-    """Return the versions between the two times as builds, in order, and the recipe of the last."""
-    versions = list_versions(models)[::-1]
+    """Return the versions between the two times as builds, in order, and the recipe of the last.
+
+    Left out are versions that answered nobody, or only a share of the users: canaries that were not promoted.
+    """
+    versions = proved_versions(models)[::-1]
     good_ms = options.good_ms if options.good_ms is not None else -1
     bad_ms = options.bad_ms
     older = [one for one in versions if bad_ms is None or one.snapshot_at_ms <= bad_ms]

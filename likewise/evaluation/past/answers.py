@@ -80,7 +80,7 @@ def answer_then(
 
     Ranks with the code that serves: by the likes, signals and retired items of then, the catalogue and
     scenario where the request needs them, and the model of then. Items that the model did not have yet
-    are left out. Writes nothing, but for the homes of users in a store that has none yet.
+    are left out. Writes nothing.
 
     Raises:
         ModelFileError: no model on disk is old enough.

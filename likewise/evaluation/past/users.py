@@ -33,7 +33,7 @@ from likewise.messages.events import (
 )
 from likewise.messages.times import iso_time
 from likewise.records import TopicPartition
-from likewise.store.port import Advance, Changes, UserChange
+from likewise.store.port import Advance, Changes, Homes, UserChange
 from likewise.testing import MemoryStore
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ class UserReplay:
         self._user_id = user_id
         self._kinds = settings.signals.accepted | store.kinds()
         partitions = broker.partitions(topic)
-        self._homes = store.homes(settings.kafka.partitioner, len(partitions) or 1)
+        self._homes = store.stored_homes() or Homes(
+            settings.kafka.partitioner, len(partitions) or 1
+        )
         self._partitions = self._needed(partitions)
         self._beginnings = broker.beginning_offsets(self._partitions)
 

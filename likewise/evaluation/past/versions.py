@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from likewise.evaluation.past.moments import Moment
+    from likewise.models.manifest import Manifest
     from likewise.models.place import Place
     from likewise.records import Record
 
@@ -42,12 +43,14 @@ def built_at_ms(version: str) -> int:
     return int(stamp.timestamp() * 1000)
 
 
-def _current_from_ms(place: Place, version: str) -> float:
+def _current_from_ms(place: Place, manifest: Manifest) -> float:
     """Return when the version can have become current: a canary when it was promoted, or never."""
-    canary = read_canary(place, version)
+    canary = read_canary(place, manifest.version)
+    if manifest.held_back:
+        return math.inf
     if canary is None:
-        return built_at_ms(version)
-    if is_unproved(place, version) or canary.stopped_at_ms is None:
+        return built_at_ms(manifest.version)
+    if is_unproved(place, manifest.version) or canary.stopped_at_ms is None:
         return math.inf
     return canary.stopped_at_ms
 
@@ -61,14 +64,15 @@ def model_then(place: Place, announcements: Iterable[Record], moment: Moment) ->
     Raises:
         ModelFileError: no version on disk is old enough.
     """
-    versions = [manifest.version for manifest in list_versions(place)]
+    manifests = list_versions(place)
+    versions = [manifest.version for manifest in manifests]
     announced = None
     for record in announcements:
         if (found := valid_announcement(record.value)) is not None:
             announced = found.version
     if announced in versions and announced is not None:
         return ModelThen(announced, True, None, f"the models topic names {announced}")
-    written = [name for name in versions if _current_from_ms(place, name) <= moment.time_ms]
+    written = [one.version for one in manifests if _current_from_ms(place, one) <= moment.time_ms]
     if not written:
         oldest = f"the oldest is {versions[-1]}" if versions else "there are none"
         raise ModelFileError(

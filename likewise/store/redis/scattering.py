@@ -45,6 +45,11 @@ class ScatteredUsers:
         self._redis.run("SETNX", self._keys.homes, text_of(Homes(partitioner, partitions)))
         return self._parsed(self._redis.run("GET", self._keys.homes))
 
+    def stored_homes(self) -> Homes | None:
+        """See `LikeStore.stored_homes`."""
+        stored = self._redis.run("GET", self._keys.homes)
+        return None if stored is None else self._parsed(stored)
+
     def scattered(
         self, users: Sequence[UserId], partitions: Sequence[int]
     ) -> list[Scattered | None]:

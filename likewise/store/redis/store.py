@@ -148,6 +148,10 @@ class RedisStore(
         """See `LikeStore.homes`."""
         return self._scattered.homes(partitioner, partitions)
 
+    def stored_homes(self) -> Homes | None:
+        """See `LikeStore.stored_homes`."""
+        return self._scattered.stored_homes()
+
     def scattered(
         self, users: Sequence[UserId], partitions: Sequence[int]
     ) -> list[Scattered | None]:

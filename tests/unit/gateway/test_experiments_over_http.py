@@ -144,7 +144,13 @@ def test_experiments_that_run_are_listed_before_the_last_stopped(tmp_path: Path)
             "unknown_version",
             "variants.model",
         ),
-        ("x", {"variants": [{"name": "a", "ranker": "none"}]}, 400, "invalid_experiment", None),
+        (
+            "x",
+            {"variants": [{"name": "a", "ranker": "none"}]},
+            400,
+            "invalid_experiment",
+            "variants.ranker",
+        ),
         (
             "x",
             {"variants": [{"name": "a", "defaults": {"count": 0}}]},
