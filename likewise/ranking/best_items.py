@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SEARCH = 200_000
 _PART = 50_000
 _COPIED = 30
+# The share of a scan in order of length, which leaves out what is too short (`likewise.ranking.by_length`).
+_BY_LENGTH = 0.5
 # Up to so many items are scored without a search in any case: a search would not find all of the best.
 _NARROW = 50_000
 
@@ -52,7 +54,7 @@ def best_of_each(
     likes = weighted_likes(model, queries)
     least = least_scores(model, likes)
     found: dict[int, Found] = {}
-    for numbers, items, allowed in _parts(queries, len(model.item_ids), exact=exact):
+    for numbers, items, allowed in _parts(model, queries, exact=exact):
         whole = len(numbers) == len(queries)
         ours = likes if whole else likes[numbers]
         floors = least if whole else least[numbers]
@@ -84,7 +86,7 @@ def needed_by(query: RowQuery) -> int:
     return max(needed, 2 * query.limit) if limited else needed
 
 
-def _parts(queries: Sequence[RowQuery], n_items: int, *, exact: bool) -> Iterator[_Part]:
+def _parts(model: Model, queries: Sequence[RowQuery], *, exact: bool) -> Iterator[_Part]:
     """Yield the queries in parts: those with the same mask in one, those without rules in one."""
     plain: list[int] = []
     ruled: dict[int, tuple[Rules, list[int]]] = {}
@@ -97,7 +99,7 @@ def _parts(queries: Sequence[RowQuery], n_items: int, *, exact: bool) -> Iterato
         else:
             ruled.setdefault(id(rules.allowed), (rules, []))[1].append(number)
     for rules, numbers in ruled.values():
-        if _few(rules, len(numbers), n_items, exact=exact):
+        if _few(model, rules, len(numbers), exact=exact):
             yield _Part(numbers, rules.shown())
         elif exact:
             plain += numbers
@@ -107,9 +109,12 @@ def _parts(queries: Sequence[RowQuery], n_items: int, *, exact: bool) -> Iterato
         yield _Part(sorted(plain))
 
 
-def _few(rules: Rules, queries: int, n_items: int, *, exact: bool) -> bool:
+def _few(model: Model, rules: Rules, queries: int, *, exact: bool) -> bool:
     """Return whether to score just the items that the rules leave, for so many queries."""
     left = rules.at_most()
     if not exact and (rules.only is not None or left <= _NARROW):
         return True
-    return (_PART + _COPIED * left) / queries + left < (n_items if exact else _SEARCH)
+    scan = float(len(model.item_ids))
+    if model.by_length is not None and rules.only is None:
+        scan *= _BY_LENGTH
+    return (_PART + _COPIED * left) / queries + left < (scan if exact else _SEARCH)

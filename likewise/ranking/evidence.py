@@ -41,6 +41,7 @@ def least_scores(model: Model, likes: CsrMatrix) -> FloatArray:
         return np.zeros(len(lengths), np.float32)
     squares = np.square(model.query_weights[likes.indices] * likes.data)
     norms = np.sqrt(np.bincount(np.repeat(np.arange(len(lengths)), lengths), squares, len(lengths)))
-    strongest = filters(model.spectrum, model.relative_ridges(like_counts(likes))).max(axis=1)
+    largest = model.spectrum.max(keepdims=True)  # the filter grows with the typical user's
+    strongest = filters(largest, model.relative_ridges(like_counts(likes)))[:, 0]
     share = rounding(len(model.spectrum)) * model.largest_score_weight
     return np.asarray(share * norms * strongest, np.float32)

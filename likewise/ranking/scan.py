@@ -65,7 +65,7 @@ def scanned(
         best = (
             _all_scored(model, *asked, retired, [needed[number] for number in numbers], items)
             if count is None
-            else best_by_length(model, *asked, retired, count)
+            else _first_by_length(model, *asked, retired, count)
         )
         found.update(zip(numbers, best, strict=True))
     return [found[number] for number in range(len(queries))]
@@ -76,7 +76,40 @@ def _is_plain(model: Model, query: RowQuery) -> bool:
     rules = query.rules
     if model.by_length is None or query.novelty:
         return False
-    return rules is None or all(rule is None for rule in rules._replace(allowed=None))
+    return rules is None or all(rule is None for rule in (rules.only, rules.boost, rules.demoted))
+
+
+def _first_by_length(
+    model: Model,
+    likes: CsrMatrix,
+    queries: Sequence[RowQuery],
+    least: FloatArray,
+    retired: NDArray[np.intp],
+    count: int,
+) -> list[Found]:
+    """Return the same, from the scores of a part of the items."""
+    found = best_by_length(model, likes, queries, least, retired, count)
+    for number, query in enumerate(queries):
+        if query.rules is not None and query.rules.max_per is not None:
+            more = partial(_more_of_all, model, likes, query, least, retired, number)
+            found[number] = found[number]._replace(more=more)
+    return found
+
+
+def _more_of_all(
+    model: Model,
+    likes: CsrMatrix,
+    query: RowQuery,
+    least: FloatArray,
+    retired: NDArray[np.intp],
+    number: int,
+    count: int,
+    without: NDArray[np.bool_],
+) -> Found:
+    """Return more for the query of this number, which hardly any query needs."""
+    row = [number]
+    (found,) = _all_scored(model, likes[row], [query], least[row], retired, [count], None)
+    return found.more(count, without)
 
 
 def _all_scored(

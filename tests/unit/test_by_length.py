@@ -69,10 +69,13 @@ rows = st.lists(st.integers(0, N_ITEMS - 1), min_size=1, max_size=40, unique=Tru
 def queries(draw: st.DrawFn) -> RowQuery:
     liked = draw(rows)
     passing = draw(st.sampled_from([None, 0.9, 0.5, 0.003]))
+    seed = draw(st.integers(0, 3))
     rules = None
     if passing is not None:
-        seed = draw(st.integers(0, 3))
         rules = Rules(np.random.default_rng(seed).random(N_ITEMS) < passing)
+    if draw(st.booleans()):
+        groups = np.random.default_rng(seed).integers(-1, 4, N_ITEMS).astype(np.int32)
+        rules = (rules or Rules())._replace(max_per=(groups, 2))
     weights = None
     if draw(st.booleans()):
         weights = np.where(np.arange(len(liked)) % 3, 0.5, -2).astype(np.float32)
