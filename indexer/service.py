@@ -28,7 +28,7 @@ from likewise.models.place import models_place, stats_of
 from likewise.ranking.item_index import faiss_is_installed
 from likewise.retry import StoppedError, retry
 from likewise.service.clock import now_ms
-from likewise.service.loop import log_retry
+from likewise.service.loop import Retrier, log_retry
 from likewise.service.topic_creation import create_topics
 from likewise.settings import ModelSettings
 
@@ -76,19 +76,19 @@ def run_indexer(
         publisher = _publisher(settings, store, sink)
         snapshots = snapshots_of(settings, store)
         rollout = Rollout(publisher, settings.model, window_s=settings.experiments.window_s)
+        stats = stats or IndexerStats()
+        stats.model_store = stats_of(publisher.place)
+        cycle = _cycle(settings, publisher, stop, progress)
+        cycle.persist = Retrier(stats, stop)
         indexer = Indexer(
             settings.indexer,
             publisher,
-            building(settings.model, last=models_place(settings)),
-            stop=stop,
+            cycle,
+            snapshots=snapshots,
             rollout=rollout,
             alternatives=_alternatives(settings),
             stats=stats,
-            progress=progress,
-            popular_half_life_s=settings.model.popular_half_life_s,
-            snapshots=snapshots,
         )
-        indexer.stats.model_store = stats_of(publisher.place)
         on_start(indexer)
         try:
             indexer.run()
@@ -134,9 +134,8 @@ def index_once(
 
     with closing(_sink(settings, broker)) as sink:
         publisher = _publisher(settings, store, sink)
-        build = building(settings.model, last=models_place(settings))
-        half_life_s = settings.model.popular_half_life_s
-        cycle = Cycle(publisher.place, build, watched, stop, now_ms, half_life_s, announce=announce)
+        cycle = _cycle(settings, publisher, stop, watched)
+        cycle.announce = announce
         release = publisher.announce_unless_overtaken if announce else _announce_nothing
         finished = cycle.run(take, release)
         version = finished.manifest.version
@@ -147,6 +146,19 @@ def index_once(
         _alternatives(settings).build(finished, lambda: not stop.is_set())
     snapshots.forget()
     return finished.manifest, is_current
+
+
+def _cycle(
+    settings: Settings, publisher: Publisher, stop: threading.Event, progress: Progress | None
+) -> Cycle:
+    return Cycle(
+        publisher.place,
+        building(settings.model, last=models_place(settings)),
+        progress or Unwatched(),
+        stop,
+        now_ms,
+        settings.model.popular_half_life_s,
+    )
 
 
 def _require_sampler(settings: Settings) -> None:

@@ -9,26 +9,22 @@ from typing import TYPE_CHECKING
 
 from indexer.alternatives import Alternatives
 from indexer.cluster.errors import ClusterError
-from indexer.cycle import Cycle
 from indexer.exclusion import Exclusion
 from indexer.leader import Leadership, LeadershipLostError, new_holder
-from indexer.progress import Progress, Unwatched
 from indexer.rollout import CanaryStats, Rollout
 from indexer.schedule import Schedule
 from indexer.snapshot import local_snapshots
 from likewise.errors import ModelFileError
 from likewise.retry import StoppedError
-from likewise.service.clock import now_ms
 from likewise.service.logs import get_logger
 from likewise.service.loop import Retrier
 from likewise.service.stats import WorkerStats
 from likewise.service.store_watch import StoreWatch
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Mapping
 
-    from indexer.cycle import Build, Finished
+    from indexer.cycle import Cycle, Finished
     from indexer.publish import Publisher
     from indexer.snapshot import Snapshot, SnapshotSource
     from likewise.messages.announcements import Announcement
@@ -69,21 +65,18 @@ class Indexer:
         self,
         settings: IndexerSettings,
         publisher: Publisher,
-        build: Build,
+        cycle: Cycle,
         *,
-        stop: threading.Event,
-        rollout: Rollout | None = None,
-        stats: IndexerStats | None = None,
-        alternatives: Alternatives | None = None,
-        progress: Progress | None = None,
-        popular_half_life_s: float | None = None,
         snapshots: SnapshotSource | None = None,
+        rollout: Rollout | None = None,
+        alternatives: Alternatives | None = None,
+        stats: IndexerStats | None = None,
         clock_s: Callable[[], float] = time.monotonic,
-        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """Connect to nothing yet; `stop` ends `run`. `clock_s` is monotonic.
+        """Connect to nothing yet. `cycle.stop` ends `run`. `clock_s` is monotonic.
 
-        `snapshots` are by default those of likes alone, read in this process.
+        By default, snapshots are of likes alone and read in this process, a new model is announced at
+        once, and there are no alternatives.
 
         Raises:
             SettingsError: the file of excluded users cannot be read.
@@ -92,28 +85,19 @@ class Indexer:
         self._settings = settings
         self._exclusion = Exclusion(settings.excluded_users_file)
         self._publisher = publisher
-        self._rollout = rollout or Rollout(publisher, clock_ms=clock_ms)
+        self._rollout = rollout or Rollout(publisher, clock_ms=cycle.clock_ms)
         self.stats.canary = self._rollout.stats
         self._store = publisher.store
         self._watch = StoreWatch(self._store, self.stats.keeping)
-        self._stop = stop
-        self._retry = Retrier(self.stats, stop)
-        self._progress = progress or Unwatched()
+        self._cycle = cycle
+        self._stop = cycle.stop
+        self._retry = Retrier(self.stats, cycle.stop)
         self._schedule = Schedule(settings, clock_s)
         self._leadership = Leadership(
             self._store, holder=new_holder(), ttl_ms=settings.lease_ms, clock_s=clock_s
         )
-        self._snapshots = snapshots or local_snapshots(self._store, settings, clock_ms)
-        self._cycle = Cycle(
-            publisher.place,
-            build,
-            self._progress,
-            stop,
-            clock_ms,
-            popular_half_life_s,
-            self._retry,
-        )
-        self._alternatives = alternatives or Alternatives(publisher.place, {}, clock_ms)
+        self._snapshots = snapshots or local_snapshots(self._store, settings, cycle.clock_ms)
+        self._alternatives = alternatives or Alternatives(publisher.place, {}, cycle.clock_ms)
         self.stats.alternative_seconds = self._alternatives.seconds
         self.stats.alternative_failures = self._alternatives.failures
         self._term: int | None = None
@@ -263,7 +247,7 @@ class Indexer:
 
     def _take(self, term: int) -> Snapshot:
         self._leadership.check(term)
-        snapshot = self._snapshots.take(self._progress)
+        snapshot = self._snapshots.take(self._cycle.progress)
         if self._leadership.term != term:
             # The new leader may have read everything already, without the last changes of these users.
             self._store.mark_changed(snapshot.taken)

@@ -12,6 +12,7 @@ import pytest
 from indexer.cluster import components
 from indexer.cluster.errors import ClusterError
 from indexer.cluster.snapshots import ClusterSnapshots
+from indexer.cycle import Cycle
 from indexer.progress import Unwatched
 from indexer.publish import Publisher
 from indexer.service import building
@@ -22,6 +23,7 @@ from likewise.log.topics import Topics
 from likewise.messages.ids import ItemId, SignalKind, UserId
 from likewise.ranking.queries import Query
 from likewise.ranking.recommend import recommend
+from likewise.service.clock import now_ms
 from likewise.settings import IndexerSettings, ModelSettings, RedisSettings
 from likewise.store.port import Changes, UserChange
 from likewise.store.redis import RedisStore
@@ -245,7 +247,6 @@ def test_a_build_without_its_scheduler_fails_and_the_next_one_works(
 ) -> None:
     fill(store)
     dask = snapshots(store, cluster)
-    stop = threading.Event()
     broker, topics = MemoryBroker(), Topics("")
     broker.ensure_topics(topics.specs(partitions=1))
     publisher = Publisher(tmp_path, store, broker.sink(), topics)
@@ -261,7 +262,8 @@ def test_a_build_without_its_scheduler_fails_and_the_next_one_works(
             kill(name)
 
     settings = IndexerSettings(interval_s=0.001, min_interval_s=0.001)
-    indexer = Indexer(settings, publisher, build, stop=stop, snapshots=dask, progress=Watch())
+    cycle = Cycle(tmp_path, build, Watch(), threading.Event(), now_ms)
+    indexer = Indexer(settings, publisher, cycle, snapshots=dask)
     indexer.run_once()
     assert (indexer.stats.failures, indexer.stats.builds) == (1, 0)
     assert store.model_announcement() is None

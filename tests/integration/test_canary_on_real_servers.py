@@ -18,6 +18,8 @@ import pytest
 from msgspec import structs
 
 from consumers.service import run_consumer
+from indexer.cycle import Cycle
+from indexer.progress import Unwatched
 from indexer.publish import Publisher
 from indexer.rollout import Rollout
 from indexer.service import building
@@ -27,6 +29,7 @@ from likewise.messages.exposures import decode_exposure
 from likewise.messages.ids import ItemId, UserId
 from likewise.messages.reply_routes import CORRELATION_HEADER, REPLY_TOPIC_HEADER
 from likewise.operations.models import current_version, model_rows
+from likewise.service.clock import now_ms
 from likewise.settings import ConsumerSettings, IndexerSettings, ModelSettings
 from likewise.settings.experiments import ExperimentSettings
 from tests.consuming import caught_up
@@ -130,9 +133,8 @@ class World:
             publisher = Publisher(settings.model.directory, store, sink, self.app.topics)
             window_s = settings.experiments.window_s
             rollout = Rollout(publisher, settings.model, window_s=window_s)
-            self.indexer = Indexer(
-                settings.indexer, publisher, self.build, stop=stop, rollout=rollout
-            )
+            cycle = Cycle(publisher.place, self.build, Unwatched(), stop, now_ms)
+            self.indexer = Indexer(settings.indexer, publisher, cycle, rollout=rollout)
             self.indexer.run()
 
     def is_built(self) -> bool:

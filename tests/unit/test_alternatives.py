@@ -8,7 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from indexer.alternatives import Alternatives
+from indexer.cycle import Cycle
 from indexer.leader import LEASE
+from indexer.progress import Unwatched
 from indexer.publish import Publisher
 from indexer.service import building, index_once, run_indexer
 from indexer.worker import Indexer
@@ -76,10 +78,14 @@ class World:
         return Indexer(
             self.settings.indexer,
             Publisher(self.directory, self.store, self.broker.sink(), self.topics),
-            building(self.settings.model),
-            stop=self.stop,
+            Cycle(
+                self.directory,
+                building(self.settings.model),
+                Unwatched(),
+                self.stop,
+                self._clock_ms,
+            ),
             alternatives=Alternatives(self.directory, named, self._clock_ms),
-            clock_ms=self._clock_ms,
         )
 
     def _clock_ms(self) -> int:

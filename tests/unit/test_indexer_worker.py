@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from indexer.cycle import Cycle
 from indexer.leader import LEASE
+from indexer.progress import Unwatched
 from indexer.publish import Publisher
 from indexer.service import building, index_once
 from indexer.worker import Indexer
@@ -99,10 +101,13 @@ class World:
         return Indexer(
             INDEXER,
             self.publisher,
-            build or self._build,
-            stop=self.stop,
+            self.cycle(build or self._build),
             clock_s=self.clock,
-            clock_ms=lambda: next(self.time_of_day_ms),
+        )
+
+    def cycle(self, build: Build) -> Cycle:
+        return Cycle(
+            self.directory, build, Unwatched(), self.stop, lambda: next(self.time_of_day_ms)
         )
 
     def _build(self, interactions: Interactions, on_step: Callable[[str], None]) -> Built:
@@ -306,7 +311,7 @@ def test_a_bug_ends_the_indexer_and_gives_the_lead_to_others(world: World) -> No
 
 def test_a_missing_topic_ends_the_indexer(world: World) -> None:
     publisher = Publisher(world.directory, world.store, world.sink, Topics(prefix="elsewhere."))
-    indexer = Indexer(INDEXER, publisher, building(ModelSettings()), stop=world.stop)
+    indexer = Indexer(INDEXER, publisher, world.cycle(building(ModelSettings())))
     with pytest.raises(UndeliverableError):
         indexer.run()
 

@@ -10,6 +10,8 @@ import pytest
 from msgspec import structs
 
 from indexer.canary import Evidence
+from indexer.cycle import Cycle
+from indexer.progress import Unwatched
 from indexer.publish import Publisher
 from indexer.rollout import Rollout
 from indexer.service import building, run_indexer
@@ -68,11 +70,15 @@ class World:
         return Indexer(
             INDEXER,
             self.publisher,
-            building(ModelSettings()),
-            stop=self.stop,
+            Cycle(
+                self.publisher.place,
+                building(ModelSettings()),
+                Unwatched(),
+                self.stop,
+                self._now_ms,
+            ),
             rollout=rollout,
             clock_s=lambda: self.now_s,
-            clock_ms=self._now_ms,
         )
 
     def with_canary(self) -> tuple[str, str]:
