@@ -56,18 +56,18 @@ class NewItems:
         announcement = self._store.model_announcement()
         if announcement != self._announcement:
             self._announcement = announcement
-            self._seen.clear()
             announced = valid_announcement(announcement)
-            self._known = None
             self._wanted = None if announced is None else announced.version
+            if announced is None:
+                self._known = None
         if self._wanted is not None:
             self._read(self._wanted)
 
     def _read(self, version: str) -> None:
         try:
-            self._known = self._items.read(version)
+            found = self._items.read(version)
         except ModelFileError as error:
-            self._wanted = None
+            self._known = self._wanted = None
             if not self._warned:  # this deployment may have no shared directory, and want none
                 self._warned = True
                 self._log.warning(
@@ -76,8 +76,9 @@ class NewItems:
                     fix="share the indexer's directory (model.directory) with the consumers",
                 )
         else:
-            if self._known is not None:
-                self._wanted = None
+            if found is not None:  # until then, those of the model before are better than none
+                self._known, self._wanted = found, None
+                self._seen.clear()
 
     def note(self, changes: Changes, liked: Collection[ItemId]) -> None:
         """Add to the changes which likes and unlikes are of new items: up to 1,000 of each.

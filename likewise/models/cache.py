@@ -84,10 +84,15 @@ class VersionCache:
                 f"{error.strerror}"
             ) from error
 
-    def discard(self, version: str) -> None:
-        """Remove a version that is damaged. Who has mapped it keeps the files until they are unmapped."""
+    def discard(self, version: str) -> bool:
+        """Remove a version that is damaged; return whether it was here.
+
+        Who has mapped it keeps the files until they are unmapped.
+        """
         with suppress(OSError), self._changing():
             self._remove(version)
+            return True
+        return False
 
     def trim(self) -> None:
         """Remove what is beyond the bound, and what crashed processes have left."""

@@ -105,6 +105,16 @@ def read_manifest(place: Place, version: str) -> Manifest:
         # A version comes from Redis: it must never become a path to anywhere else.
         raise ModelFileError(f"{version[:64]!r} is not a model version")
     try:
+        return _decoded(place, version)
+    except ModelFileError:
+        # Perhaps the copy on this host is damaged, and not the version.
+        if isinstance(place, Path) or not place.discard(version):
+            raise
+    return _decoded(place, version)
+
+
+def _decoded(place: Place, version: str) -> Manifest:
+    try:
         raw = raw_manifest(place, version)
         format_ = msgspec.json.decode(raw, type=dict)["format"]
         if format_ not in _READABLE:

@@ -134,6 +134,10 @@ class RemoteModels:
             raise
         return hold
 
+    def discard(self, version: str) -> bool:
+        """Remove a damaged version from the cache; return whether it was there."""
+        return self._versions.discard(version)
+
     def upload(self, manifest: Manifest) -> None:
         """Copy a version from the cache to the store, the manifest last.
 

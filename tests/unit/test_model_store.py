@@ -14,13 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from consumers.changed_items import liked_items
+from consumers.fold import fold
 from consumers.model_items import ModelItems
+from consumers.new_items import NewItems
+from consumers.stats import ConsumerStats
 from likewise.errors import MissingExtraError, ModelFileError, ModelStoreError, SettingsError
 from likewise.log.topics import Topics
-from likewise.messages.ids import ItemId
+from likewise.messages.events import Like
+from likewise.messages.ids import ItemId, UserId
 from likewise.models.files import read_manifest, read_model
 from likewise.models.holder import ModelHolder, find_model, load_model, wait_for_first_model
 from likewise.models.objects import Objects
@@ -30,7 +36,7 @@ from likewise.operations.status import ModelStoreStatus, status_of
 from likewise.settings import IndexerSettings, ModelSettings, Settings
 from likewise.testing import MemoryBroker, MemoryStore
 from tests.model_hosts import host
-from tests.serving_rig import write_block_model
+from tests.serving_rig import item, write_block_model
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -124,6 +130,18 @@ def test_a_copy_that_is_damaged_is_fetched_again(hosts: Hosts, name: str) -> Non
     (hosts.reader.cache / A / name).unlink()
     read_model(hosts.reader, A)
     assert hosts.cached() == [A]
+
+
+def test_a_manifest_that_is_damaged_on_this_host_is_fetched_again(hosts: Hosts) -> None:
+    hosts.write(A)
+    whole = read_manifest(hosts.reader, A)
+    for content in (b"", b"{", (hosts.files / A / "item_ids.json").read_bytes()):
+        read_model(hosts.reader, A)
+        (hosts.reader.cache / A / "manifest.json").write_bytes(content)
+        assert read_manifest(hosts.reader, A) == whole
+        assert hosts.cached() == []
+    with pytest.raises(ModelFileError, match=B):
+        read_manifest(hosts.reader, B)
 
 
 def test_a_download_that_ends_early_leaves_nothing(
@@ -262,8 +280,11 @@ def test_the_cache_keeps_what_was_used_last_and_never_removes_what_is_in_use(hos
     for version in (B, C, D):
         read_model(hosts.reader, version)
     assert hosts.cached() == [A, C, D]
-    assert isinstance(in_use.item_factors.base, mmap)
-    del in_use
+    table: Any = in_use.item_factors
+    while isinstance(table, np.ndarray):
+        table = table.base
+    assert isinstance(table, mmap)
+    del in_use, table
     read_model(hosts.reader, B)
     assert hosts.cached() == [B, D]
 
@@ -317,6 +338,26 @@ def test_consumers_read_the_items_of_a_model_without_waiting_for_the_store(
     wait_until(lambda: items.read(A) is not None, "they were read")
     with pytest.raises(ModelFileError, match=B):
         wait_until(lambda: items.read(B) is not None, "there is no such version")
+
+
+def test_likes_of_new_items_are_noted_while_the_next_model_cannot_be_read(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    store.announce_model(hosts.write(A))
+    finder = NewItems(hosts.reader, store, ConsumerStats())
+
+    def noted(name: str) -> bool:
+        finder.follow()
+        changes = fold([Like(UserId("ann"), ItemId(name))])
+        finder.note(changes, liked_items(changes))
+        return changes.new_items is not None
+
+    wait_until(lambda: noted("new"), "the items of the model are known")
+    Outage(hosts.reader, monkeypatch)
+    store.announce_model(hosts.build(B))
+    assert noted("newer")
+    assert not noted(item(1, 1))
 
 
 def settings_with(tmp_path: Path, store: str) -> Settings:
