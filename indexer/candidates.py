@@ -31,9 +31,20 @@ _BLENDS = (
     (1_000.0, 0.5, 0.35, 0.15),
 )
 _SPECTRAL = ((64, 3.0), (128, 3.0), (256, 10.0))
+# The first is better than the default on every small data set that we have: docs/decisions/0045.
+_LINKED = (
+    (10.0, 0.5, 0.35, 0.1),
+    (10.0, 0.0, 0.35, 0.1),
+    (10.0, 0.5, 0.15, 0.05),
+    (5.0, 0.5, 0.15, 0.05),
+    (13.0, 0.5, 0.35, 0.2),
+)
 # The same numbers without the ridge: all of them share one inverse.
-_REGRESSIONS = ((0.5, 0.15, 0.05), (0.0, 0.15, 0.05), (0.5, 0.35, 0.1), (0.0, 0.35, 0.2))
-_MORE_LINKS = 400
+_REGRESSIONS = ((0.0, 0.35, 0.1), (0.5, 0.25, 0.1), (0.5, 0.15, 0.05), (0.0, 0.35, 0.2))
+# Links of an item, up to so many items and beyond: 8 and 3.2 KB an item, and 160 MB in all up to there.
+_MORE_LINKS, _FEW_ITEMS, _LINKS_OF_MANY_ITEMS = 1_000, 20_000, 400
+# Of fewer users, links beyond the strongest are mostly chance.
+_ENOUGH_USERS = 500
 
 
 def candidates(settings: ModelSettings, user_items: Matrix) -> list[Recipe]:
@@ -41,7 +52,7 @@ def candidates(settings: ModelSettings, user_items: Matrix) -> list[Recipe]:
 
     All share the exponents and the largest rank of the default, so that one factorisation serves them. Of the
     blend there are weaker and stronger ridges and other weights of popular items. The spectral ones drop the
-    links. What takes longer, the whole regression or more links, is there as far as `model.effort` allows.
+    links. What takes longer, more links and the whole regression, is there as far as `model.effort` allows.
     """
     blend = DEFAULTS["blend"]
     recipes = [blend]
@@ -50,15 +61,35 @@ def candidates(settings: ModelSettings, user_items: Matrix) -> list[Recipe]:
     recipes += [
         structs.replace(DEFAULTS["spectral"], rank=rank, ridge=ridge) for rank, ridge in _SPECTRAL
     ]
-    effort = _EFFORTS[settings.effort]
-    if min(user_items.shape) <= effort.largest_inverse and user_items.shape[1] <= effort.most_items:
+    recipes += _linked(settings, user_items)
+    effort, n_items = _EFFORTS[settings.effort], user_items.shape[1]
+    if min(user_items.shape) <= effort.largest_inverse and n_items <= effort.most_items:
         for ridge in effort.ridges:
             recipes += [_with(DEFAULTS["ridge"], ridge, *rest) for rest in _REGRESSIONS]
-    elif _pairs(user_items) <= effort.most_pairs:
-        linked = structs.replace(blend, similar_items=_MORE_LINKS)
-        recipes += [linked, *(_with(linked, 5.0, *rest) for rest in _REGRESSIONS[::2])]
     given = [with_given(recipe, settings) for recipe in recipes]
     return list(dict.fromkeys(given))
+
+
+def expected_best(settings: ModelSettings, user_items: Matrix) -> Recipe:
+    """Return that of `candidates` that is used unless another one proves better.
+
+    From 500 users on and up to 20,000 items it is a blend with more links, if `model.effort` allows them;
+    else the default.
+    """
+    n_users, n_items = user_items.shape
+    linked = _linked(settings, user_items)
+    bears_links = linked and n_users >= _ENOUGH_USERS and n_items <= _FEW_ITEMS
+    return with_given(linked[0] if bears_links else DEFAULTS["blend"], settings)
+
+
+def _linked(settings: ModelSettings, user_items: Matrix) -> list[Recipe]:
+    """Return the blends with more links than the default, as far as `model.effort` allows them."""
+    if _pairs(user_items) >= _EFFORTS[settings.effort].most_pairs:
+        return []
+    few = user_items.shape[1] <= _FEW_ITEMS
+    links = _MORE_LINKS if few else _LINKS_OF_MANY_ITEMS
+    linked = structs.replace(DEFAULTS["blend"], similar_items=links)
+    return [_with(linked, *numbers) for numbers in _LINKED]
 
 
 class _Effort(NamedTuple):
@@ -76,8 +107,8 @@ class _Effort(NamedTuple):
 
 _EFFORTS = {
     "fast": _Effort(0, 0, (), 0),
-    "balanced": _Effort(12_000, 20_000, (4.0,), 1e8),
-    "best": _Effort(20_000, 40_000, (3.0, 8.0), 1e10),
+    "balanced": _Effort(12_000, 20_000, (8.0,), 1e8),
+    "best": _Effort(20_000, 40_000, (8.0, 3.0), 1e10),
 }
 
 

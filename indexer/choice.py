@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from indexer.build import assemble
-from indexer.candidates import candidates
+from indexer.candidates import candidates, expected_best
 from indexer.factors import SharedFactors
 from indexer.gains import Gains
 from indexer.leave_out import MANY, leave_out
@@ -50,8 +50,9 @@ def build_best(
 ) -> Model:
     """Return a model of these interactions under the best of the candidate recipes.
 
-    The recipe that `warm` has of the last build, or else the default, is used unless another is better
-    (`chosen`), or if there are too few likes to hold any out. The report has the recipes tried and their results.
+    The recipe that `warm` has of the last build, or else the one expected to be best, is used unless another
+    is better (`chosen`). If there are too few likes to hold any out, the default is used. The report has the
+    recipes tried and their results.
     """
     tried = candidates(settings, interactions.user_items)
     seed = settings.seed
@@ -62,8 +63,8 @@ def build_best(
     warm.remember(interactions.item_ids, tried[0], factors.vectors)
     recipe = tried[0]
     if len(left_out.users):
-        last = tried.index(warm.recipe) if warm.recipe in tried else None
-        reference = last or 0
+        last = warm.recipe if warm.recipe in tried else None
+        reference = tried.index(last or expected_best(settings, interactions.user_items))
         gains = Gains(left_out, factors.of, recipe.max_likes_per_user)
         for one in tried:
             factors.of(one)

@@ -212,8 +212,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """`auto`: each build compares a few recipes on held-out likes and keeps the best. `neighbours` is
     the original algorithm: binary matrix, 40 dimensions, nearest users."""
     effort: Effort = "balanced"
-    """What `auto` may try. `fast`: recipes that share one factorisation. `balanced`: also `ridge` up to 12,000 users
-    or items, or more links. `best`: several ridges, up to 20,000. docs/ranking.md has the costs."""
+    """What `auto` may try. `fast`: recipes that share one factorisation. `balanced`: also more links, and `ridge` up
+    to 12,000 users or items. `best`: several ridges, up to 20,000. docs/ranking.md has the costs."""
     seed: int = 0
     """Seed of everything random in a build. The same likes and seed give the same model."""
     rank: Annotated[int, Meta(ge=0, le=4_096)] | None = None

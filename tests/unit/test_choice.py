@@ -10,7 +10,7 @@ from msgspec import structs
 from scipy import sparse
 
 from indexer.build import assemble, build_model
-from indexer.candidates import candidates
+from indexer.candidates import candidates, expected_best
 from indexer.choice import build_best, chosen
 from indexer.factors import SharedFactors
 from indexer.gains import Gains, _gains
@@ -184,6 +184,24 @@ def test_effort_bounds_what_is_tried(
     tried = candidates(ModelSettings(effort=effort), empty_matrix(*shape))
     assert {recipe.ranker for recipe in tried} == rankers
     assert tried[0] == DEFAULTS["blend"]
+
+
+@pytest.mark.parametrize(
+    ("effort", "shape", "links"),
+    [
+        ("balanced", (500, 20_000), 1_000),
+        ("balanced", (499, 20_000), 150),
+        ("balanced", (500, 20_001), 150),
+        ("fast", (500, 20_000), 150),
+    ],
+)
+def test_more_links_need_no_evidence_where_users_are_enough_and_items_few(
+    effort: Effort, shape: tuple[int, int], links: int
+) -> None:
+    settings, likes = ModelSettings(effort=effort), empty_matrix(*shape)
+    recipe = expected_best(settings, likes)
+    assert recipe.similar_items == links
+    assert recipe in candidates(settings, likes)
 
 
 def test_what_is_clearly_worse_leaves_the_race_and_the_default_stays() -> None:
