@@ -21,6 +21,7 @@ from indexer.measures import METRICS as INDEXER
 from indexer.worker import IndexerStats
 from likewise.messages.announcements import Announcement
 from likewise.service.monitoring.metrics import registry_of, sample_labels
+from likewise.service.stats import ModelStoreStats
 from serving.measures import METRICS as SERVER
 from serving.stats import ServingStats
 
@@ -122,6 +123,7 @@ def test_the_services_give_the_samples_that_are_said_to_exist(service: str) -> N
 def _fill(stats: Any) -> None:
     """Give a value to all that has none at first."""
     stats.server_errors["kafka"] += 1
+    stats.model_store = ModelStoreStats()
     if isinstance(stats, IndexerStats):
         stats.seconds = {"svd": 1.0}
         stats.canary.version, stats.canary.effect = "v", 0.1
