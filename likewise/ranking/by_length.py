@@ -77,6 +77,15 @@ class ByLength(NamedTuple):
         )
         return cls(rows, places, vectors, lengths[rows], links)
 
+    def saves(self, count: int) -> bool:
+        """Return whether finding so many of the best needs far less than all items."""
+        return count > 0 and 2 * _compared_first(count) <= len(self.rows)
+
+
+def _compared_first(count: int) -> int:
+    """Return how many items every query is compared with if it asks for so many."""
+    return max(_FIRST, _GROUP * _GROUPS_PER_ITEM * count)
+
 
 def best_by_length(
     model: Model,
@@ -89,7 +98,7 @@ def best_by_length(
     """Return the best `count` items that are evidence for each query; equal ones are ordered by row.
 
     `likes` is CSR [B, n]. Of the rules of the queries, `allowed` is applied. An item is evidence if its
-    score is above the query's entry in `least` [B].
+    score is above the query's entry in `least` [B]. Only for counts that `ByLength.saves` accepts.
 
     Raises:
         ValueError: the model has no order of length.
@@ -101,7 +110,7 @@ def best_by_length(
     reach = np.linalg.norm(folded, axis=1) * _MARGIN
     linked = _linked(model, order, likes)
     _leave_out(linked, order, queries, retired)
-    first = min(max(_FIRST, _GROUP * _GROUPS_PER_ITEM * count), len(order.rows))
+    first = _compared_first(count)
     scores = folded @ order.vectors[:first].T
     scores += linked[:, :first]
     reached = np.maximum(_reached(scores, count), least)
@@ -162,11 +171,9 @@ def _leave_out(
 
 
 def _reached(scores: FloatArray, count: int) -> FloatArray:
-    """Return a score that at least `count` items of each row reach, [B]; -inf without so many."""
+    """Return a score that at least `count` items of each row reach, [B]."""
     maxima = _maxima(scores)
     groups = maxima.shape[1]
-    if count > groups:
-        return np.full(len(scores), -np.inf, np.float32)
     least: FloatArray = np.partition(maxima, groups - count, axis=1)[:, groups - count]
     return least
 

@@ -57,7 +57,8 @@ def scanned(
     found: dict[int, Found] = {}
     by_count: defaultdict[int | None, list[int]] = defaultdict(list)
     for number, query in enumerate(queries):
-        by_count[needed[number] if items is None and _is_plain(model, query) else None] += [number]
+        pruned = items is None and _is_plain(model, query, needed[number])
+        by_count[needed[number] if pruned else None].append(number)
     for count, numbers in by_count.items():
         alike = len(numbers) == len(queries)
         some = [queries[number] for number in numbers]
@@ -71,10 +72,10 @@ def scanned(
     return [found[number] for number in range(len(queries))]
 
 
-def _is_plain(model: Model, query: RowQuery) -> bool:
+def _is_plain(model: Model, query: RowQuery, needed: int) -> bool:
     """Return whether the order of the list is that of the scores, which need not all be known."""
-    rules = query.rules
-    if model.by_length is None or query.novelty:
+    rules, order = query.rules, model.by_length
+    if query.novelty or order is None or not order.saves(needed):
         return False
     return rules is None or all(rule is None for rule in (rules.only, rules.boost, rules.demoted))
 

@@ -82,7 +82,7 @@ def queries(draw: st.DrawFn) -> RowQuery:
     return RowQuery(
         liked,
         draw(st.one_of(st.just(liked), rows)),
-        draw(st.sampled_from([1, 10, 100, 1_000])),
+        draw(st.sampled_from([1, 10, 60, 1_000])),
         diversity=draw(st.sampled_from([0.0, 0.3])),
         fill=draw(st.booleans()),
         weights=weights,
