@@ -84,9 +84,9 @@ def send(sink: Sink, topic: str, events: Iterable[Event]) -> None:
 
 
 def caught_up(broker: Broker, store: LikeStore, topic: str) -> bool:
-    """Whether everything in the topic is applied."""
+    """Whether everything in the topic is applied, in every part of the store."""
     ends = broker.end_offsets(broker.partitions(topic))
-    return store.positions(list(ends)) == [*ends.values()]
+    return [one.lowest for one in store.extents(list(ends))] == [*ends.values()]
 
 
 def positions_sum(store: LikeStore, partitions: Sequence[TopicPartition]) -> int:

@@ -39,6 +39,12 @@ class ClusterServers:
 
     def __init__(self, servers: list[EmbeddedRedis]) -> None:
         self._servers = servers
+        self._clients: dict[int, Any] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            client.close()
 
     @property
     def url(self) -> str:
@@ -47,7 +53,9 @@ class ClusterServers:
 
     def client(self, number: int) -> Any:
         """Return a client of one server."""
-        return Redis.from_url(self._servers[number].url, decode_responses=True)
+        if number not in self._clients:
+            self._clients[number] = Redis.from_url(self._servers[number].url, decode_responses=True)
+        return self._clients[number]
 
     def create(self, primaries: int) -> None:
         """Give each primary its slots, and a replica if there are servers left."""
@@ -145,6 +153,7 @@ def redis_servers(directory: Path, *, replicas: bool = True) -> Iterator[Cluster
             for number in range(PRIMARIES * (2 if replicas else 1))
         ]
         cluster = ClusterServers(servers)
+        stack.callback(cluster.close)
         cluster.create(PRIMARIES)
         yield cluster
 

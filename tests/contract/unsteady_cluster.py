@@ -36,10 +36,12 @@ class UnsteadyCluster:
         self._rng = rng
         self._may_lose = losses
         self._saved: dict[int, Dump] = {}
+        self._stores: list[RedisStore] = []
 
     def store(self) -> RedisStore:
         """Return a new store, as a consumer that starts has it."""
         store = RedisStore(self._settings)
+        self._stores.append(store)
         commands: Any = store._redis
         evaluate = commands.evaluate
 
@@ -68,6 +70,8 @@ class UnsteadyCluster:
 
     def close(self) -> None:
         """Close the connections."""
+        for store in self._stores:
+            store.close()
         self._client.close()
 
     def _dump(self, group: int) -> Dump:
