@@ -10,6 +10,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from distributed import Client
+
 from likewise.embedded import free_port
 from tests.waiting import wait_until
 
@@ -74,6 +76,11 @@ class DaskCluster:
                 str(self._directory),
             )
             self.workers.append(self._run("dask_worker", self.address, *options))
+        if not self._count:
+            return
+
+        with Client(self.address, timeout=90, set_as_default=False) as client:
+            client.wait_for_workers(self._count, timeout=90)
 
     def kill_worker(self) -> None:
         """Kill a worker, as the kernel does when memory runs out."""

@@ -173,19 +173,22 @@ class Crew:
             ClusterError: the scheduler was lost, all workers are, or a task failed for good.
         """
         from distributed import CancelledError, KilledWorker
+        from distributed.client import ClosedClientError
         from distributed.comm import CommClosedError
 
+        interrupted = (
+            ShardLostError,
+            CancelledError,
+            ClosedClientError,
+            CommClosedError,
+            OSError,
+            TimeoutError,
+        )
         for _ in range(_MOST_LOSSES):
             try:
                 self._recover()
                 return step()
-            except (
-                ShardLostError,
-                CancelledError,
-                CommClosedError,
-                OSError,
-                TimeoutError,
-            ) as error:
+            except interrupted as error:
                 self._constants.clear()
                 self._note_losses(error)
             except KilledWorker as error:
@@ -237,7 +240,7 @@ class Crew:
             raise ClusterError(
                 "the Dask cluster has no workers left; start some with `dask worker`"
             ) from error
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # a client without a scheduler fails in many ways
             raise ClusterError(
                 "the Dask scheduler was lost during the build (indexer.dask_scheduler); the next build "
                 "connects to it again"

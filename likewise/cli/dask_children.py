@@ -47,18 +47,10 @@ def with_dask(settings: Settings, directory: Path, given: Collection[str]) -> Se
 
 
 def dask_specs(settings: Settings, directory: Path, workers: int) -> Iterator[ServiceSpec]:
-    """Yield the specification of the scheduler and of each worker."""
+    """Yield the specification of each worker and of the scheduler."""
     indexer = settings.indexer
     port = indexer.dask_scheduler.rpartition(":")[2]
     dashboard = indexer.dask_dashboard.removesuffix("/status").removeprefix("http://")
-    yield ServiceSpec(
-        "scheduler",
-        ["--host", _HOST, "--port", port, "--dashboard-address", dashboard],
-        child_environment(settings, 0),
-        int(dashboard.rpartition(":")[2]),
-        module="distributed.cli.dask_scheduler",
-        ready_path="/health",
-    )
     local = str((directory / "dask").absolute())
     for number in range(1, workers + 1):
         own = free_port()
@@ -79,3 +71,12 @@ def dask_specs(settings: Settings, directory: Path, workers: int) -> Iterator[Se
             module="distributed.cli.dask_worker",
             ready_path="/health",
         )
+    # Last, since parts are stopped in order: a worker that leaves tells its scheduler.
+    yield ServiceSpec(
+        "scheduler",
+        ["--host", _HOST, "--port", port, "--dashboard-address", dashboard],
+        child_environment(settings, 0),
+        int(dashboard.rpartition(":")[2]),
+        module="distributed.cli.dask_scheduler",
+        ready_path="/health",
+    )

@@ -148,7 +148,7 @@ def _specs(
     if dask_workers:
         from likewise.cli.dask_children import dask_specs
 
-        specs = [*dask_specs(settings, directory, dask_workers), *specs]
+        specs += dask_specs(settings, directory, dask_workers)
     return specs
 
 

@@ -92,7 +92,7 @@ def fill(store: RedisStore, *, viewed: bool = False) -> None:
 
 
 def snapshots(store: RedisStore, cluster: DaskCluster, **more: object) -> ClusterSnapshots:
-    given: dict[str, object] = {"dask_shards": 3, "dask_timeout_s": 20.0} | more
+    given: dict[str, object] = {"dask_shards": 3, "dask_timeout_s": 10.0} | more
     settings = IndexerSettings(engine="dask", dask_scheduler=cluster.address, **given)  # type: ignore[arg-type]  # by name
     return ClusterSnapshots(store, settings, clock_ms=lambda: 1, weights=WEIGHTS)
 
