@@ -261,7 +261,8 @@ def test_a_build_without_its_scheduler_fails_and_the_next_one_works(
         def step(self, name: str) -> None:
             kill(name)
 
-    settings = IndexerSettings(interval_s=0.001, min_interval_s=0.001)
+    # Nothing renews the lease between two calls of `run_once`.
+    settings = IndexerSettings(interval_s=0.001, min_interval_s=0.001, lease_ms=600_000)
     cycle = Cycle(tmp_path, build, Watch(), threading.Event(), now_ms)
     indexer = Indexer(settings, publisher, cycle, snapshots=dask)
     indexer.run_once()
