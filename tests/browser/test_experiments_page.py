@@ -6,6 +6,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PHONE, axe, check_width
@@ -206,3 +207,46 @@ def test_a_stop_without_the_role_admin_says_which_key_is_needed(
         page.get_by_role("dialog").get_by_role("button", name="Stop it").click()
         expect(page.locator(".toast.bad")).to_contain_text("a key with the role admin")
         expect(page.locator('.experiment[data-name="three"]')).to_be_visible()
+
+
+PLACES = [{"place": one, "shown": 1_200, "likes": 120 - 10 * one} for one in range(1, 11)]
+COUNTED = {"lists": 1_200, "shown": 12_000, "likes": 650, "hit_rate": 0.31, "places": PLACES}
+NONE: dict[str, Any] = {"lists": 0, "shown": 0, "likes": 0, "hit_rate": None, "places": []}
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (None, 'Set experiments.lists = "all"'),
+        ({"total": {"scenario": None, **NONE}, "scenarios": []}, "None yet."),
+        (
+            {
+                "total": {"scenario": None, **COUNTED},
+                "scenarios": [{"scenario": "home", **COUNTED}],
+            },
+            "31.0%",
+        ),
+    ],
+)
+def test_lists_outside_experiments_are_shown_or_which_setting_counts_them(
+    page: Page, open_context: Callable[..., BrowserContext], found: dict[str, Any] | None, text: str
+) -> None:
+    def answer(route: Route) -> None:
+        body = route.fetch().json()
+        body["redis"]["outside_experiments"] = found
+        route.fulfill(json=body)
+
+    phone = open_context(**PHONE).new_page()
+    for one in (page, phone):
+        one.route("**/v1/status", answer)
+        one.goto("/experiments")
+        section = one.get_by_role("region", name="Lists outside experiments")
+        expect(section).to_contain_text(text, timeout=30_000)
+        if found is not None and found["scenarios"]:
+            expect(section.locator("tbody tr")).to_have_count(2)
+            expect(section.locator("tbody tr").last).to_contain_text("home")
+            expect(section.locator(".places")).to_have_count(2)
+        for scheme in ("light", "dark"):
+            one.emulate_media(color_scheme=scheme)
+            assert axe(one) == [], scheme
+    check_width(phone)

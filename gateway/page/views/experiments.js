@@ -39,7 +39,7 @@ class Experiments {
   async start() {
     await this.load();
     if (!this.cards.size) await this.ended.load();
-    await this.#countOutside();
+    this.#countOutside(); // the page does not wait for it
     this.#showNamed();
     this.#poll();
   }
