@@ -31,6 +31,7 @@ ORDER = (
     "freshness",
     "gateway",
     "memory",
+    "operations",
     "start",
 )
 """The benchmarks, in the order of a like's way through the system."""

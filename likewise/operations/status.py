@@ -210,7 +210,9 @@ def _counted(store: LikeStore, chunk: int) -> tuple[int, int]:
 def _distinct(hashes: array[int]) -> int:
     import numpy as np
 
-    return len(np.unique(np.frombuffer(hashes, np.int64)))
+    ordered = np.frombuffer(hashes, np.int64)
+    ordered.sort()  # in place, without a copy
+    return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + min(len(ordered), 1)
 
 
 def _lag(broker: Broker, topic: str, group: str) -> Lag:

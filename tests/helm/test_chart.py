@@ -195,14 +195,17 @@ def test_without_keda_the_lag_is_that_of_the_pods() -> None:
     assert scaler["spec"]["metrics"][0]["pods"]["metric"] == {"name": "likewise_server_lag"}
 
 
-def test_models_in_an_object_store_need_no_shared_volume() -> None:
+def test_models_in_an_object_store_need_no_shared_volume(tmp_path: Path) -> None:
     chart = Chart.of(SMALLEST, "--set", "settings.model.store=s3://models/likewise")
     assert not chart.kind("PersistentVolumeClaim")
-    for pod in chart.pods().values():
+    for service, pod in chart.pods().items():
         [models] = [one for one in pod["volumes"] if one["name"] == "models"]
         assert models["emptyDir"] == {"sizeLimit": "10Gi"}
         [mount] = [one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "models"]
         assert mount["readOnly"] is False
+        settings = settings_of(chart, service, tmp_path)
+        assert settings.model.store == "s3://models/likewise"
+        assert str(settings.model.cache_directory) == mount["mountPath"]
     egress = chart.kind("NetworkPolicy")[""]["spec"]["egress"]
     assert 443 in [one["port"] for rule in egress for one in rule["ports"]]
 

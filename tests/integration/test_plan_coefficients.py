@@ -10,10 +10,13 @@ import redis
 
 from benchmarks.rig import fill
 from benchmarks.synthetic import synthetic_likes
+from likewise.messages.ids import ItemId
 from likewise.operations.planning import coefficients
 from likewise.operations.planning.plan import Load, redis_memory_gb
 from likewise.settings import RedisSettings
+from likewise.store.keys import Keys
 from likewise.store.redis import RedisStore
+from likewise.store.shown_port import ShownList, ShownRecord, Viewer
 
 USERS, ITEMS = 5_000, 5_000
 ID_BYTES = 8
@@ -43,3 +46,22 @@ def test_likes_take_the_memory_that_the_plan_says(redis_url: str, likes_per_user
     planned = redis_memory_gb(load)["likes"] * 1e9
     assert planned == pytest.approx(found, rel=0.5)
     assert coefficients.USER_BYTES.value * USERS < found
+
+
+def test_a_list_that_was_shown_takes_what_the_plan_says(redis_url: str) -> None:
+    settings = RedisSettings(url=redis_url, key_prefix=f"t{secrets.token_hex(4)}:")
+    viewer = Viewer("user", "u0000001")
+    shown = ShownList(
+        shown_at_ms=1_790_000_000_000,
+        recommendation_id=secrets.token_hex(16),
+        page=1,
+        items=tuple(ItemId(f"item{number:08}") for number in range(10)),
+    )
+    with (
+        closing(RedisStore(settings)) as store,
+        closing(redis.Redis.from_url(redis_url)) as client,
+    ):
+        store.record_shown([ShownRecord(viewer, shown, 50, 60.0)] * 50)
+        found = client.memory_usage(Keys(settings.key_prefix).shown(viewer), samples=0)
+    assert found is not None
+    assert coefficients.LIST_BYTES.value == pytest.approx(found / 50, rel=0.5)

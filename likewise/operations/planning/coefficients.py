@@ -58,8 +58,8 @@ GATEWAY_ANSWERS_PER_S = Coefficient(
 )
 """Of a gateway with two ranking threads and 20,000 items."""
 INDEXER_MB = Coefficient(115, "MB", "python -m benchmarks.operations --quick")
-INDEXER_LIKE_BYTES = Coefficient(60, "bytes", "python -m benchmarks.operations")
-INDEXER_USER_BYTES = Coefficient(150, "bytes", "python -m benchmarks.operations")
+INDEXER_LIKE_BYTES = Coefficient(80, "bytes", "python -m benchmarks.operations")
+INDEXER_USER_BYTES = Coefficient(660, "bytes", "python -m benchmarks.operations")
 BUILD_S_PER_MILLION_LIKES = Coefficient(1.65, "s", "python -m benchmarks.model", "model", "auto")
 """A build with `auto`, which has measured four million likes."""
 SNAPSHOT_S_PER_MILLION_LIKES = Coefficient(

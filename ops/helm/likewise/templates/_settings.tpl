@@ -21,6 +21,9 @@ LIKEWISE_{{ . | replace "." "_" | upper }}
 {{- if .Values.topicsJob.enabled -}}
 {{- $_ := set $settings.kafka "create_topics" false -}}
 {{- end -}}
+{{- if and $settings.model.store (not $settings.model.cache_directory) -}}
+{{- $_ := set $settings.model "cache_directory" $settings.model.directory -}}
+{{- end -}}
 LIKEWISE_STRICT_SETTINGS: "true"
 {{- range $table, $settings := $settings }}
 {{- range $name, $value := $settings }}
