@@ -63,8 +63,9 @@ def candidates(settings: ModelSettings, user_items: Matrix) -> list[Recipe]:
     ]
     recipes += _linked(settings, user_items)
     effort, n_items = _EFFORTS[settings.effort], user_items.shape[1]
-    if min(user_items.shape) <= effort.largest_inverse and n_items <= effort.most_items:
-        for ridge in effort.ridges:
+    size = max(min(user_items.shape), 1)
+    if size <= effort.largest_inverse and n_items <= effort.most_items:
+        for ridge in effort.ridges[: int((effort.largest_inverse / size) ** 3)]:
             recipes += [_with(DEFAULTS["ridge"], ridge, *rest) for rest in _REGRESSIONS]
     given = [with_given(recipe, settings) for recipe in recipes]
     return list(dict.fromkeys(given))
@@ -100,14 +101,14 @@ class _Effort(NamedTuple):
     most_items: int
     """Its rows take the time of their square."""
     ridges: tuple[float, ...]
-    """Each costs an inverse."""
+    """Each costs an inverse: as many are tried as take no longer than one of the largest."""
     most_pairs: float
     """Pairs of likes of one user, in all: more links take their time."""
 
 
 _EFFORTS = {
     "fast": _Effort(0, 0, (), 0),
-    "balanced": _Effort(12_000, 20_000, (8.0,), 1e8),
+    "balanced": _Effort(12_000, 20_000, (8.0, 4.0), 1e8),
     "best": _Effort(20_000, 40_000, (8.0, 3.0), 1e10),
 }
 

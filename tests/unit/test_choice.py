@@ -186,6 +186,14 @@ def test_effort_bounds_what_is_tried(
     assert tried[0] == DEFAULTS["blend"]
 
 
+@pytest.mark.parametrize(("users", "ridges"), [(9_500, {4.0, 8.0}), (9_600, {8.0})])
+def test_as_many_inverses_are_tried_as_take_no_longer_than_one_of_the_largest(
+    users: int, ridges: set[float]
+) -> None:
+    tried = candidates(ModelSettings(), empty_matrix(users, 15_000))
+    assert {recipe.ridge for recipe in tried if recipe.ranker == "ridge"} == ridges
+
+
 @pytest.mark.parametrize(
     ("effort", "shape", "links"),
     [
