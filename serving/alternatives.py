@@ -9,12 +9,12 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from likewise.errors import ModelFileError, ModelStoreError
 from likewise.models.holder import load_model
 from likewise.models.layout import alternatives_in
+from likewise.models.place import is_remote
 from likewise.models.versions import list_versions
 from likewise.service.logs import get_logger
 from likewise.settings.types import Ranker
@@ -49,7 +49,7 @@ class Alternatives:
     def __init__(self, place: Place, *, clock_s: Callable[[], float] = time.monotonic) -> None:
         """Read nothing yet. `place` is that of the models."""
         self._place = alternatives_in(place)
-        self._look_every_s = LOOK_EVERY_S if isinstance(place, Path) else STORE_LOOK_EVERY_S
+        self._look_every_s = STORE_LOOK_EVERY_S if is_remote(place) else LOOK_EVERY_S
         self._clock_s = clock_s
         self._rankers = {ranker: _Loaded() for ranker in RANKERS}
 

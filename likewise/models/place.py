@@ -40,6 +40,11 @@ def stats_of(place: Place) -> ModelStoreStats | None:
     return None if isinstance(place, Path) else place.stats
 
 
+def is_remote(place: Place) -> bool:
+    """Whether the versions are in a model store."""
+    return not isinstance(place, Path)
+
+
 def local(place: Place) -> Path:
     """Return the directory of the versions on this host: that of the models, or the cache."""
     return place if isinstance(place, Path) else place.cache
