@@ -199,7 +199,11 @@ def _boosted(boost: FloatArray, outside: NDArray[np.bool_] | None) -> NDArray[np
 
 def _spectral(model: Model, vector: FloatArray, rows: NDArray[np.intp]) -> FloatArray:
     """Return the spectral scores of the rows, of as many dimensions as the vector has."""
-    scores: FloatArray = model.item_factors[rows, : len(vector)] @ vector
+    if len(vector) == model.item_factors.shape[1]:
+        vectors = model.item_factors.take(rows, axis=0)  # in half the time of an index and a slice
+    else:
+        vectors = model.item_factors[rows, : len(vector)]
+    scores: FloatArray = vectors @ vector
     scores *= model.score_weights[rows]
     return scores
 
