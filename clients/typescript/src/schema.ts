@@ -1618,7 +1618,7 @@ export interface components {
             scenarios: number;
             /** @description Those that run, in the order in which they take requests; canaries are among them. */
             experiments: components["schemas"]["ExperimentSummary"][];
-            /** @description The lists outside experiments; None unless `experiments.lists` is `all`. */
+            /** @description The lists outside experiments; None if none is counted, and `experiments.lists` is not `all`. */
             outside_experiments: components["schemas"]["OutsideExperiments"] | null;
             /** @description Users whose likes have changed since the indexer last read them. */
             changed_users: number;
