@@ -83,7 +83,8 @@ def test_a_setting_that_does_not_exist_stops_a_service() -> None:
 
 
 def test_the_keys_of_the_gateway_are_mounted_nowhere_else(everything: Chart) -> None:
-    for service, pod in everything.pods().items():
+    pods = {name: pod for name, pod in everything.pods().items() if name != "dask-scheduler"}
+    for service, pod in pods.items():
         [secrets] = [one["projected"]["sources"] for one in pod["volumes"] if "projected" in one]
         named = {one["secret"]["name"] for one in secrets}
         assert ("likewise-keys" in named) == (service == "gateway")
@@ -106,6 +107,24 @@ def test_topics_are_created_by_the_job_alone(everything: Chart, tmp_path: Path) 
         one["projected"] for one in everything.pods()["topics"]["volumes"] if "projected" in one
     ]
     assert "kafka-admin" in {one["secret"]["name"] for one in secrets["sources"]}
+
+
+def test_the_indexer_and_the_workers_know_the_dask_scheduler(
+    everything: Chart, tmp_path: Path
+) -> None:
+    scheduler = everything.kind("Service")["dask-scheduler"]
+    settings = settings_of(everything, "indexer", tmp_path)
+    assert settings.indexer.engine == "dask"
+    assert settings.indexer.dask_shards == 16
+    assert settings.indexer.dask_scheduler == f"tcp://{scheduler['metadata']['name']}:8786"
+    assert settings_of(everything, "dask-worker", tmp_path).redis == settings.redis
+    [worker] = everything.pods()["dask-worker"]["containers"]
+    assert worker["command"] == ["dask", "worker"]
+    assert worker["args"][:2] == [settings.indexer.dask_scheduler, "--nthreads=2"]
+    [policy] = [everything.kind("NetworkPolicy")["dask"]["spec"]]
+    assert policy["ingress"] == [{"from": [{"podSelector": policy["podSelector"]}]}]
+    [members] = policy["podSelector"]["matchExpressions"]
+    assert members["values"] == ["indexer", "dask-scheduler", "dask-worker"]
 
 
 # --- rights ----------------------------------------------------------------------------------

@@ -24,6 +24,13 @@ LIKEWISE_{{ . | replace "." "_" | upper }}
 {{- if and $settings.model.store (not $settings.model.cache_directory) -}}
 {{- $_ := set $settings.model "cache_directory" $settings.model.directory -}}
 {{- end -}}
+{{- if .Values.dask.enabled -}}
+{{- $address := printf "%s-dask-scheduler" (include "likewise.fullname" .) -}}
+{{- $given := $settings.indexer | default dict -}}
+{{- $dask := dict "engine" "dask"
+  "dask_scheduler" (printf "tcp://%s:8786" $address) "dask_dashboard" (printf "http://%s:8787/status" $address) -}}
+{{- $_ := set $settings "indexer" (merge $given $dask) -}}
+{{- end -}}
 LIKEWISE_STRICT_SETTINGS: "true"
 {{- range $table, $settings := $settings }}
 {{- range $name, $value := $settings }}
