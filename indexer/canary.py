@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from msgspec import structs
 
 from likewise.experiments.assignment import assigned
+from likewise.experiments.comparison import relative_effect
 from likewise.messages.experiments import Experiment, Variant
-from likewise.models.canaries import CANARY, CURRENT, canary_name, relative_effect
+from likewise.models.canaries import CANARY, CURRENT, canary_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from indexer.canary import Decided, Evidence, canary_of, decide, tries
 from likewise.errors import InvalidInputError, ModelFileError
+from likewise.experiments.comparison import relative_effect
 from likewise.experiments.verdict import verdict_json, verdict_of
 from likewise.messages.experiments import decode_stored_experiment
-from likewise.models.canaries import is_running, read_canary, relative_effect, write_canary
+from likewise.models.canaries import is_running, read_canary, write_canary
 from likewise.models.files import read_manifest
 from likewise.models.versions import list_versions
 from likewise.operations.experiments import stopped

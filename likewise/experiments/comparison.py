@@ -38,6 +38,16 @@ class Comparison(msgspec.Struct, frozen=True):
     """`not_worse`: not worse by more than the margin, if the experiment has one."""
 
 
+def relative_effect(experiment: Experiment, effect: float | None) -> float | None:
+    """Return the effect of a verdict as the difference of likes relative to those of the control.
+
+    An interleaved experiment has it relative to the likes of both. None if it is unknown or has no bound.
+    """
+    if effect is None or experiment.kind != "interleaved":
+        return effect
+    return 2 * effect / (1 - effect) if effect < 1 else None
+
+
 class _Evidence(NamedTuple):
     """The likes of two variants as a share, which is `expected` if they do not differ."""
 

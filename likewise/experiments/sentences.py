@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from likewise.experiments.comparison import relative_effect
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -85,9 +87,10 @@ def _comparison(experiment: Experiment, tally: ExperimentTally, found: Compariso
         if shared:
             return _shared(control, found)
         return _difference(control, found, _WORDS[experiment.kind])
-    if found.decision == "not_worse":
+    low = relative_effect(experiment, found.low)
+    if found.decision == "not_worse" and low is not None:
         return (
-            f"`{found.variant}` is at most {-found.low:.1%} worse than `{control}`; the margin is "
+            f"`{found.variant}` is at most {-low:.1%} worse than `{control}`; the margin is "
             f"{experiment.margin:.1%}."
         )
     if found.reach is None:

@@ -90,16 +90,6 @@ def is_running(experiment: Experiment) -> bool:
     return experiment.stopped_at_ms is None
 
 
-def relative_effect(experiment: Experiment, effect: float | None) -> float | None:
-    """Return the effect of a verdict as the difference of likes relative to those of the control.
-
-    An interleaved experiment has it relative to the likes of both. None if it is unknown or has no bound.
-    """
-    if effect is None or experiment.kind != "interleaved":
-        return effect
-    return 2 * effect / (1 - effect) if effect < 1 else None
-
-
 def versions_of(experiment: Experiment) -> set[str]:
     """Return the model versions that the variants name."""
     return {variant.model for variant in experiment.variants if variant.model is not None}

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from likewise.experiments.comparison import relative_effect
 from likewise.experiments.verdict import verdict_json, verdict_of
 from likewise.messages.experiments import Kind
-from likewise.models.canaries import CANARY, is_running, relative_effect
+from likewise.models.canaries import CANARY, is_running
 from likewise.operations.tallies import tally_of
 
 if TYPE_CHECKING:

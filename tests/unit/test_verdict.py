@@ -280,7 +280,9 @@ def test_the_margin_of_shared_lists_is_relative_to_the_control() -> None:
     low = interleaved(users).comparisons[0].low
     assert low is not None
     worse = 1 - (1 + low) / (1 - low)
-    assert interleaved(users, worse + 0.01).comparisons[0].decision == "not_worse"
+    verdict = interleaved(users, worse + 0.01)
+    assert verdict.comparisons[0].decision == "not_worse"
+    assert f"at most {worse:.1%} worse" in verdict.sentence, "on the same scale as the margin"
     assert interleaved(users, worse - 0.01).comparisons[0].decision == "undecided"
 
 
