@@ -71,8 +71,8 @@ class AttributionPositions:
     def may_resume(self) -> bool:
         """Return whether the store has every experiment, if a partition is without a position.
 
-        Redis that has lost writes gets its experiments back one by one. Whoever counts before it has all
-        of them passes the records of those that are missing.
+        Redis that has lost writes gets its experiments back one by one. To count before it has all
+        of them would pass the records of those that are missing.
 
         Raises:
             TransientError: a server cannot be reached.

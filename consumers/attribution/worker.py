@@ -116,7 +116,7 @@ class AttributionWorker:
         self._positions.follow_assignment()
         records, steps = self._positions.unread(polled)
         may_resume = self._retry(self._positions.may_resume)
-        # Read after the records: whoever wrote them knew their experiments from the store.
+        # Read after the records: their writers knew the experiments from the store.
         runs = self._retry(self._runs.to_count)
         if not runs or not may_resume:
             return bool(runs)

@@ -61,7 +61,7 @@ def test_live_moves_with_what_happens(page: Page, settings: Settings) -> None:
     with producer_of(settings) as publish:
 
         def is_counted() -> bool:
-            """The rate is that of the last second: whoever looks later sees 0 again."""
+            """The rate is that of the last second: later it is 0 again."""
             publish("likes", b"<b>bob</b>", like)
             return figure(page, "Events").inner_text() not in {"0", "–"}
 

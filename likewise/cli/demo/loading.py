@@ -37,7 +37,7 @@ _LAST = 100
 def with_demo(settings: Settings, given: Collection[str]) -> Settings:
     """Return the settings with what the page can show, where they are not given (dotted names).
 
-    The first model takes a fast choice: whoever plays should not wait for a better one.
+    The first model takes a fast choice: a visitor should not wait for a better one.
     """
     indexer, model = settings.indexer, settings.model
     if "indexer.alternatives" not in given:
