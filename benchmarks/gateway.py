@@ -14,14 +14,13 @@ import msgspec
 import typer
 
 from benchmarks.freshness import EVENTS_PER_S, publish_steadily
-from benchmarks.http_load import HttpLoad
+from benchmarks.http_load import Contender, HttpLoad
 from benchmarks.latencies import latencies
 from benchmarks.load import percentile
 from benchmarks.measure import AsJson, Quick, alternate, report
 from benchmarks.results import Figure, Result, against, ratio
 from benchmarks.rig import (
     PATIENCE_S,
-    cpu_s,
     deployment,
     fill,
     process,
@@ -70,10 +69,10 @@ def measure(workload: Workload, *, quick: bool = False) -> Result:
             fill(store, user_items)
         publish_model(settings, user_items)
         served = stack.enter_context(process(settings, "gateway"))
-        gateway = _Contender(HttpLoad(settings.gateway.port, workload.users), served.pid)
+        gateway = Contender(HttpLoad(settings.gateway.port, workload.users), served.pid)
         size, port = gateway.load.wait_for_an_answer(), free_port()
         with process(settings, "benchmarks.constant_http", str(port), str(size)) as constant:
-            floor = _Contender(HttpLoad(port, workload.users), constant.pid)
+            floor = Contender(HttpLoad(port, workload.users), constant.pid)
             floor.load.wait_for_an_answer()
             throughput, found, half = _compared(gateway, floor, workload)
         with process(settings, "consumers"):
@@ -119,26 +118,8 @@ def _figure(name: str, unit: str, values: list[float]) -> Figure:
     return Figure(name, unit, values, "floor" if "constant" in name else "candidate")
 
 
-class _Contender:
-    """A process that answers, and what it took."""
-
-    def __init__(self, load: HttpLoad, pid: int) -> None:
-        self.load = load
-        self._pid = pid
-        self.cpu_us: list[float] = []
-        """CPU time for each answer in each saturation."""
-
-    def saturate(self, seconds: float) -> float:
-        """Return answers a second; see `HttpLoad.saturate`."""
-        began_s, began_cpu_s = time.monotonic(), cpu_s(self._pid)
-        per_s = self.load.saturate(seconds)
-        answers = per_s * (time.monotonic() - began_s)
-        self.cpu_us.append((cpu_s(self._pid) - began_cpu_s) / answers * 1e6)
-        return per_s
-
-
 def _compared(
-    gateway: _Contender, floor: _Contender, workload: Workload
+    gateway: Contender, floor: Contender, workload: Workload
 ) -> tuple[dict[str, list[float]], dict[str, list[float]], float]:
     """Return throughputs, percentiles of the latencies at half load, and that load."""
     throughput = alternate(

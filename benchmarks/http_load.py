@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.rig import TookTooLongError, user_of, wait_until
+from benchmarks.rig import TookTooLongError, cpu_s, user_of, wait_until
 
 CONNECTIONS = 256
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
@@ -21,7 +21,9 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _SCRIPT = """
 math.randomseed(os.time())
 request = function()
-  return wrk.format("GET", string.format("/v1/users/u%07d/recommendations", math.random(0, {last})))
+  local path = string.format("/v1/users/u%07d/recommendations", math.random(0, {last}))
+  local query = string.gsub([[{query}]], "{number}", string.format("%04d", math.random(0, 9999)))
+  return wrk.format("GET", path .. query)
 end
 done = function(summary, latency, requests)
   local failed = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
@@ -33,10 +35,11 @@ end
 class HttpLoad:
     """A requester of one gateway: users at random, over connections that stay open."""
 
-    def __init__(self, port: int, users: int) -> None:
-        """Connect to nothing yet."""
+    def __init__(self, port: int, users: int, query: str = "") -> None:
+        """Connect to nothing yet. In `query`, four random digits replace `{number}`."""
         self._port = port
         self._users = users
+        self._query = query
         self._random = random.Random(0)
 
     def wait_for_an_answer(self) -> int:
@@ -69,7 +72,8 @@ class HttpLoad:
     def _by_wrk(self, seconds: float, connections: int) -> float:
         with tempfile.TemporaryDirectory() as directory:
             script = Path(directory, "users.lua")
-            script.write_text(_SCRIPT.replace("{last}", str(self._users - 1)))
+            text = _SCRIPT.replace("{last}", str(self._users - 1))
+            script.write_text(text.replace("{query}", self._query))
             options = ["-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "-s", str(script)]
             done = subprocess.run(
                 ["wrk", *options, f"http://127.0.0.1:{self._port}"],
@@ -131,4 +135,29 @@ class HttpLoad:
         await reader.readexactly(int(length[1]))
 
     def _path(self) -> str:
-        return f"/v1/users/{user_of(self._random.randrange(self._users))}/recommendations"
+        query = self._query.replace("{number}", f"{self._random.randrange(10_000):04}")
+        return f"/v1/users/{user_of(self._random.randrange(self._users))}/recommendations{query}"
+
+
+class Contender:
+    """A process that answers, and what that takes it."""
+
+    def __init__(self, load: HttpLoad, pid: int) -> None:
+        """`pid` is the process that answers the requests of `load`."""
+        self.load = load
+        self._pid = pid
+        self.cpu_us: list[float] = []
+        """CPU time for each answer in each saturation."""
+
+    def saturate(self, seconds: float) -> float:
+        """Return answers a second; see `HttpLoad.saturate`."""
+        began_s, began_cpu_s = time.monotonic(), cpu_s(self._pid)
+        per_s = self.load.saturate(seconds)
+        answers = per_s * (time.monotonic() - began_s)
+        self.cpu_us.append((cpu_s(self._pid) - began_cpu_s) / answers * 1e6)
+        return per_s
+
+    def cpu_of_an_answer_us(self, seconds: float) -> float:
+        """Return the CPU time of an answer while the process is saturated for so long."""
+        self.saturate(seconds)
+        return self.cpu_us[-1]

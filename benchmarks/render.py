@@ -30,6 +30,7 @@ ORDER = (
     "serving",
     "freshness",
     "gateway",
+    "filtered_answers",
     "memory",
     "operations",
     "start",
