@@ -23,7 +23,10 @@ def plan(
     users: Annotated[int, typer.Option(help="Users with at least one like.", min=1, max=_MOST)],
     items: Annotated[int, typer.Option(help="Items that are liked.", min=1, max=_MOST)],
     likes: Annotated[int, typer.Option(help="Likes in total.", min=1, max=_MOST)],
-    requests_per_second: Annotated[float, typer.Option(help="Requests at the busiest time.")],
+    requests_per_second: Annotated[
+        float,
+        typer.Option("--requests-per-second", "-r", help="Requests at the busiest time."),
+    ],
     likes_per_second: Annotated[
         float | None,
         typer.Option(help="Events at the busiest time. Default: a tenth of the requests."),
@@ -47,8 +50,8 @@ def plan(
     the busiest time, and there is one more than that takes. Measure before you buy.
 
     ```
-    likewise plan --users 2000000 --items 100000 --likes 40000000 --requests-per-second 2000
-    likewise plan --users 50000 --items 20000 --likes 1000000 --requests-per-second 50 --gateway --json
+    likewise plan --users 2000000 --items 100000 --likes 40000000 -r 2000
+    likewise plan --users 50000 --items 20000 --likes 1000000 -r 50 --gateway
     ```
     """
     from likewise.operations.planning.plan import Load, plan_of

@@ -104,7 +104,9 @@ def test_a_model_is_pinned_to_a_version_on_disk(operator: Operator) -> None:
 
 
 def test_a_ranker_has_to_be_among_the_alternatives_or_on_disk(operator: Operator) -> None:
-    with pytest.raises(InvalidInputError, match=r"variant 'b': .*'blend'; .* has: ridge"):
+    with pytest.raises(
+        InvalidInputError, match=r"`variants\.ranker` of 'b': .*'blend'; .* has: ridge"
+    ):
         operator.start(variants=[{"name": "b", "ranker": "blend"}])
     with pytest.raises(InvalidInputError, match="nobody builds models of ranker"):
         operator.start(variants=[{"name": "b", "ranker": "../.."}])

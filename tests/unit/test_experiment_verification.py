@@ -25,6 +25,7 @@ from likewise.operations.tallies import tally_of
 from likewise.records import TopicPartition
 from likewise.settings import ConsumerSettings, Settings
 from likewise.store.attribution_port import AttributionUpdate
+from likewise.store.port import Advance, Changes
 from likewise.testing import MemoryBroker, MemoryStore
 from tests.attributing import ITEMS, USERS, experiment, exposure, put, send_traffic
 
@@ -58,7 +59,9 @@ def broker() -> MemoryBroker:
 @pytest.fixture
 def store(broker: MemoryBroker) -> MemoryStore:
     store = MemoryStore()
-    put(store, WIDE)
+    ends = broker.end_offsets(broker.partitions(TOPICS.experiments))
+    steps = {partition: Advance(None, end) for partition, end in ends.items()}
+    store.apply(Changes(experiments={WIDE.name: encode_experiment(WIDE)}), steps)
     count(broker, store)
     return store
 
