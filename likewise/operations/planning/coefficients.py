@@ -22,13 +22,13 @@ class Coefficient(NamedTuple):
 
 # --- Redis -----------------------------------------------------------------------------------
 
-USER_BYTES = Coefficient(80, "bytes", "pytest tests/integration/test_plan_coefficients.py")
+USER_BYTES = Coefficient(80, "bytes", "pytest tests/embedded/test_plan_coefficients.py")
 """A user's key."""
-PACKED_LIKE_BYTES = Coefficient(2, "bytes", "pytest tests/integration/test_plan_coefficients.py")
+PACKED_LIKE_BYTES = Coefficient(2, "bytes", "pytest tests/embedded/test_plan_coefficients.py")
 """A like in a set of at most 128, in addition to the item id."""
-HASHED_LIKE_BYTES = Coefficient(34, "bytes", "pytest tests/integration/test_plan_coefficients.py")
+HASHED_LIKE_BYTES = Coefficient(34, "bytes", "pytest tests/embedded/test_plan_coefficients.py")
 """A like in a larger set, in addition to the item id."""
-LIST_BYTES = Coefficient(150, "bytes", "pytest tests/integration/test_plan_coefficients.py")
+LIST_BYTES = Coefficient(150, "bytes", "pytest tests/embedded/test_plan_coefficients.py")
 """A list of 10 items that a user was shown."""
 CATALOGUE_ITEM_BYTES = Coefficient(267, "bytes", "likewise items import million.csv --wait")
 """An item of 205 bytes of JSON; docs/operations.md."""

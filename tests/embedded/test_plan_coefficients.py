@@ -1,4 +1,4 @@
-"""The coefficients of `likewise plan` that no benchmark has, measured on a real Redis."""
+"""The coefficients of `likewise plan` that no benchmark has, measured on the embedded Redis."""
 
 from __future__ import annotations
 
