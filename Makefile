@@ -51,7 +51,8 @@ browser:
 # `up` and `demo` are left out: they bring their own servers, the embedded ones.
 test-containers: $(VENV)/installed ## run the tests that talk to servers against Apache Kafka and Redis in Docker
 	LIKEWISE_TEST_SERVERS=containers $(BIN)/pytest tests/contract tests/integration tests/e2e tests/security \
-		--ignore tests/e2e/test_up.py --ignore tests/e2e/test_demo.py $(PYTEST_ARGS)
+		--ignore tests/e2e/test_up.py --ignore tests/e2e/test_up_with_dask.py --ignore tests/e2e/test_demo.py \
+		$(PYTEST_ARGS)
 
 # FAULTS='--seed 7 --kills 100 --minutes 60' tries harder; FAULTS=--bounded is what CI runs.
 test-faults: $(VENV)/installed ## kill, cut off, poison and starve everything, then compare the state with the log (needs Docker)
