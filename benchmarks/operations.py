@@ -16,7 +16,7 @@ import redis
 import typer
 
 from benchmarks.measure import AsJson, Full, Quick, report
-from benchmarks.results import Figure, Result
+from benchmarks.results import Figure, Result, against
 from benchmarks.rig import deployment, environment_of, fill, kilobytes, process, user_of
 from benchmarks.synthetic import item_ids, synthetic_likes
 from likewise.store.redis import RedisStore
@@ -90,6 +90,7 @@ def measure(
         with closing(redis.Redis.from_url(settings.redis.url)) as client:
             redis_mb = client.info("memory")["used_memory"] / 1e6
             version = str(client.info("server")["redis_version"])
+    figures = list(_figures(taken, consumer_mb, redis_mb))
     return Result(
         name="operations",
         title="Operations",
@@ -100,7 +101,8 @@ def measure(
             "likes": int(likes.nnz),
             "Redis": version,
         },
-        figures=list(_figures(taken, consumer_mb, redis_mb)),
+        figures=figures,
+        comparisons=[against(figure) for figure in figures if figure.unit == "MB"],
         quick=quick,
     )
 
