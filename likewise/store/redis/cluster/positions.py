@@ -251,5 +251,7 @@ class BucketPositions(StoredPositions):
             raise HomesMovedError(SCATTERED_MEANWHILE)
 
     def _forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Read the positions again before anything is built on them: a failover may have lost some."""
         for partition in partitions:
             self._at.pop(partition, None)
+            self._reached.pop(partition, None)
