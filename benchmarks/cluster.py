@@ -47,7 +47,7 @@ FULL = (Size(50_000, 10_000), Size(100_000, 20_000), Size(200_000, 20_000))
 
 
 class Build(msgspec.Struct, frozen=True):
-    """How a build went, in a process of its own."""
+    """How a build in a separate process went."""
 
     seconds: float
     cpu_seconds: float

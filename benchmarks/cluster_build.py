@@ -1,4 +1,4 @@
-"""One build for `benchmarks.cluster`, in a process of its own whose memory it reports as JSON."""
+"""One build for `benchmarks.cluster`, in a separate process that reports its memory as JSON."""
 
 from __future__ import annotations
 

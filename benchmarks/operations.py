@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from likewise.settings import Settings
 
 QUESTION = """\
-Each command in a process of its own, on one deployment, one after the other: seconds from start to end,
+Each command in a separate process, on one deployment, one after the other: seconds from start to end,
 CPU seconds, and the largest resident memory (`VmHWM`). `import` publishes a CSV file and waits until
 one consumer has applied it."""
 

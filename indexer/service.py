@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -79,11 +79,10 @@ def run_indexer(
         stats = stats or IndexerStats()
         stats.model_store = stats_of(publisher.place)
         cycle = _cycle(settings, publisher, stop, progress)
-        cycle.persist = Retrier(stats, stop)
         indexer = Indexer(
             settings.indexer,
             publisher,
-            cycle,
+            replace(cycle, persist=Retrier(stats, stop)),
             snapshots=snapshots,
             rollout=rollout,
             alternatives=_alternatives(settings),
@@ -132,19 +131,19 @@ def index_once(
         whole = Snapshot(interactions, began_at_ms, True, [], source.weights)
         return exclusion.applied_to(whole)
 
-    with closing(_sink(settings, broker)) as sink:
+    with ExitStack() as opened:
+        opened.callback(snapshots.forget)
+        sink = opened.enter_context(closing(_sink(settings, broker)))
         publisher = _publisher(settings, store, sink)
-        cycle = _cycle(settings, publisher, stop, watched)
-        cycle.announce = announce
+        cycle = replace(_cycle(settings, publisher, stop, watched), announce=announce)
         release = publisher.announce_unless_overtaken if announce else _announce_nothing
         finished = cycle.run(take, release)
         version = finished.manifest.version
         current = publisher.announced()
         publisher.prune(settings.indexer.keep_versions)
-    is_current = current is not None and current.version == version
-    if is_current:
-        _alternatives(settings).build(finished, lambda: not stop.is_set())
-    snapshots.forget()
+        is_current = current is not None and current.version == version
+        if is_current:
+            _alternatives(settings).build(finished, lambda: not stop.is_set())
     return finished.manifest, is_current
 
 

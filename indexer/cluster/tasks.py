@@ -96,7 +96,7 @@ def strong_counts(shard: Shard, name: str, largest: float) -> IntArray:
 def take_out(
     shard: Shard, name: str, new: str, own: IntArray, ordinals: IntArray, largest: float
 ) -> IntArray:
-    """Keep the matrix without some strong entries of its own rows, and return their columns."""
+    """Keep the matrix without some strong entries of the shard's rows, and return their columns."""
     matrix = load_matrix(shard, name)
     among = rows.strong(matrix, largest)
     rest, columns = rows.without(matrix, among, own, ordinals)  # type: ignore[arg-type]  # integers

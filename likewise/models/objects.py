@@ -148,7 +148,7 @@ class Objects:
             return work()
         except FileNotFoundError:
             raise
-        except Exception as error:  # each implementation has errors of its own
+        except Exception as error:  # each implementation raises different errors
             raise self._error(error) from error
 
     def _error(self, error: Exception) -> ModelStoreError:

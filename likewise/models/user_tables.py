@@ -49,7 +49,7 @@ class UserTables(NamedTuple):
     """[m, n], or [0, n] if no reader of this model asks for it."""
     typical_likes: float
     item_weights: NDArray[np.float64] | None
-    """[n] as in `Model`; None as well if the version has a table of its own for them."""
+    """[n] as in `Model`; None as well if the version has a separate table for them."""
 
 
 def required_files(manifest: Manifest) -> frozenset[str]:

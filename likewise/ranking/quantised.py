@@ -86,7 +86,7 @@ class QuantisedItems:
         alone: bool = False,
     ) -> list[NDArray[np.intp]]:
         """Return near items of each vector; see `likewise.ranking.item_index.ItemIndex`."""
-        faiss.omp_set_num_threads(1)  # each thread has a number of its own
+        faiss.omp_set_num_threads(1)  # it is set for each thread
         n_lists, n_items = self._index.nlist, self._index.ntotal
         scanned = max(n_lists // _SCANNED, _LEAST_SCANNED) * (_TIMES_ALONE if alone else 1)
         scanned = max(scanned, _HELD * wanted * n_lists // n_items)
